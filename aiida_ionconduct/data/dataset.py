@@ -1,0 +1,91 @@
+"""Labelled frames for training a potential, as one extended-XYZ file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pathlib
+from collections.abc import Sequence
+from typing import BinaryIO
+
+import ase.io
+import numpy as np
+from aiida import orm
+from ase import Atoms
+
+FILENAME = 'dataset.extxyz'
+
+
+class DatasetData(orm.SinglefileData):
+    """Frames with energies (eV), forces (eV/Å) and, where known, stresses, in one extended-XYZ file.
+
+    Each frame may carry ``source`` (where it comes from, such as ``aimd``, ``rattled``, ``relabelled``) and
+    ``temperature_K`` in its ``info``.
+    """
+
+    def __init__(self, file: str | pathlib.Path | BinaryIO, filename: str = FILENAME, **kwargs):
+        """Check and store the frames.
+
+        :param file: path or binary stream of an extended-XYZ file.
+        :raises ValueError: if the file cannot be read or a frame lacks its energy or forces.
+        """
+        content = pathlib.Path(file).read_bytes() if isinstance(file, (str, pathlib.Path)) else file.read()
+        try:
+            frames = ase.io.read(io.StringIO(content.decode()), index=':', format='extxyz')
+        except Exception as exception:
+            raise ValueError(f'the dataset is not a readable extended-XYZ file: {exception}') from exception
+        check_frames(frames)
+        super().__init__(io.BytesIO(content), filename=filename, **kwargs)
+        temperatures = {frame.info['temperature_K'] for frame in frames if 'temperature_K' in frame.info}
+        sources = [frame.info.get('source', 'unknown') for frame in frames]
+        self.base.attributes.set_many(
+            {
+                'n_frames': len(frames),
+                'elements': sorted({symbol for frame in frames for symbol in frame.symbols}),
+                'temperatures_K': sorted(float(value) for value in temperatures),
+                'sources': {name: sources.count(name) for name in sorted(set(sources))},
+                'has_stress': all('stress' in frame.calc.results for frame in frames),
+                'sha256': hashlib.sha256(content).hexdigest(),
+            }
+        )
+
+    @classmethod
+    def from_frames(cls, frames: Sequence[Atoms], **kwargs) -> DatasetData:
+        """Build the node from ASE frames whose calculators hold energy and forces.
+
+        :raises ValueError: as the constructor.
+        """
+        check_frames(frames)
+        stream = io.StringIO()
+        ase.io.write(stream, list(frames), format='extxyz')
+        return cls(io.BytesIO(stream.getvalue().encode()), **kwargs)
+
+    def get_frames(self) -> list[Atoms]:
+        """Return all frames, energies and forces in their calculators."""
+        return ase.io.read(io.StringIO(self.get_content()), index=':', format='extxyz')
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return self.base.attributes.get('n_frames')
+
+    @property
+    def elements(self) -> list[str]:
+        """Chemical symbols that occur, sorted."""
+        return self.base.attributes.get('elements')
+
+
+def check_frames(frames: Sequence[Atoms]) -> None:
+    """Refuse frames that cannot be trained on.
+
+    :raises ValueError: naming the first frame that lacks an energy or forces, or holds a value that is not finite.
+    """
+    if not frames:
+        raise ValueError('the dataset has no frames.')
+    for index, frame in enumerate(frames):
+        results = frame.calc.results if frame.calc else {}
+        for key in ('energy', 'forces'):
+            if key not in results:
+                raise ValueError(f'frame {index} of the dataset has no {key}: label it with DFT first.')
+            if not np.isfinite(results[key]).all():
+                raise ValueError(f'frame {index} of the dataset has a value in its {key} that is not finite.')

@@ -1,0 +1,115 @@
+"""An Allegro potential as a node."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pathlib
+import zipfile
+from typing import BinaryIO
+
+import yaml
+from aiida import orm
+
+FORMATS = {'package': '.nequip.zip', 'aotinductor': '.nequip.pt2'}
+"""The portable package made by ``nequip-package``, and the file ``nequip-compile`` makes for one machine from it."""
+
+
+class AllegroModelData(orm.SinglefileData):
+    """An Allegro potential: the portable package, or a file compiled from it for one kind of machine.
+
+    The file is never unpickled here: what is known of the model is read from the text files inside the archive
+    or handed over by the parser that made it.
+    """
+
+    def __init__(self, file: str | pathlib.Path | BinaryIO, filename: str | None = None, **kwargs):
+        """Store the file with its SHA-256 and its description as attributes.
+
+        :param file: path or binary stream.
+        :param filename: name in the repository; it decides the format (``.nequip.zip`` or ``.nequip.pt2``).
+        :param kwargs: ``type_names`` (list of chemical symbols in the model's order), ``r_max`` (Å), and anything worth
+            a query, such as ``metrics``, ``device``, ``torch_version``; for a package the first two are read from
+            the file when they are not given.
+        :raises ValueError: if the file is neither a package nor a compiled model, or does not state its types.
+        """
+        content = pathlib.Path(file).read_bytes() if isinstance(file, (str, pathlib.Path)) else file.read()
+        filename = filename or pathlib.Path(getattr(file, 'name', file)).name
+        described = {key: kwargs.pop(key) for key in tuple(kwargs) if key not in ('label', 'description', 'user')}
+        super().__init__(io.BytesIO(content), filename=filename, **kwargs)
+        model_format = next((name for name, suffix in FORMATS.items() if filename.endswith(suffix)), None)
+        if model_format is None:
+            raise ValueError(f'`{filename}` is not an Allegro model: expected one of {", ".join(FORMATS.values())}.')
+        if not {'type_names', 'r_max'} <= described.keys():
+            described = {**read_metadata(content, filename), **described}
+        self.base.attributes.set_many(
+            {**described, 'model_format': model_format, 'sha256': hashlib.sha256(content).hexdigest()}
+        )
+
+    @property
+    def model_format(self) -> str:
+        """``package`` or ``aotinductor``."""
+        return self.base.attributes.get('model_format')
+
+    @property
+    def type_names(self) -> list[str]:
+        """Chemical symbols in the order of the model's types."""
+        return self.base.attributes.get('type_names')
+
+    @property
+    def r_max(self) -> float:
+        """Cutoff radius in Å."""
+        return self.base.attributes.get('r_max')
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the file."""
+        return self.base.attributes.get('sha256')
+
+    def missing_types(self, symbols) -> list[str]:
+        """Return the symbols this model was not trained for, sorted."""
+        return sorted(set(symbols) - set(self.type_names))
+
+
+def read_metadata(content: bytes, filename: str = 'model') -> dict:
+    """Return the type names and cutoff that an archive states about itself, without unpickling anything.
+
+    :param content: bytes of a ``.nequip.zip`` or ``.nequip.pt2`` file; both are zip archives.
+    :raises ValueError: if they cannot be found.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            texts = {pathlib.PurePath(name).name: name for name in archive.namelist()}
+            metadata = {}
+            for name, read in {'package_metadata.txt': from_package, 'config.yaml': from_configuration}.items():
+                if name in texts:
+                    metadata |= read(yaml.safe_load(archive.read(texts[name])))
+            for name in (name for key, name in texts.items() if key.endswith('wrapper_metadata.json')):
+                metadata |= from_compiled(yaml.safe_load(archive.read(name)))
+        return {'type_names': metadata.pop('type_names'), 'r_max': metadata.pop('r_max'), **metadata}
+    except (zipfile.BadZipFile, yaml.YAMLError, KeyError) as exception:
+        raise ValueError(
+            f'`{filename}` does not state its type names and cutoff: give a model made by nequip-package or '
+            'nequip-compile (nequip >= 0.19).'
+        ) from exception
+
+
+def from_package(metadata: dict) -> dict:
+    """Describe a packaged model by the summary that nequip-package writes."""
+    types = metadata['atom_types']
+    return {'type_names': [types[index] for index in sorted(types)], 'versions': metadata.get('versions', {})}
+
+
+def from_configuration(configuration: dict) -> dict:
+    """Describe a packaged model by the training configuration inside it."""
+    return {'r_max': float(configuration['training_module']['model']['r_max'])}
+
+
+def from_compiled(metadata: dict) -> dict:
+    """Describe a compiled model by the metadata of its shared library."""
+    return {
+        'type_names': metadata['type_names'].split(),
+        'r_max': float(metadata['r_max']),
+        'device': metadata['AOTI_DEVICE_KEY'],
+        'allow_tf32': metadata['allow_tf32'] == '1',
+        'model_dtype': metadata['model_dtype'],
+    }

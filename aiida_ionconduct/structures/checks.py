@@ -1,0 +1,67 @@
+"""What a structure and its charges must satisfy before anything is submitted."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers, covalent_radii
+from ase.neighborlist import neighbor_list
+
+OXIDATION_STATES = {
+    'H': 1, 'Li': 1, 'Na': 1, 'K': 1, 'Ag': 1, 'Cu': 1, 'Mg': 2, 'Ca': 2, 'Zn': 2, 'B': 3, 'Al': 3, 'Ga': 3, 'Y': 3,
+    'La': 3, 'Sc': 3, 'In': 3, 'Si': 4, 'Ge': 4, 'Sn': 4, 'Ti': 4, 'Zr': 4, 'P': 5, 'Ta': 5, 'Nb': 5, 'N': -3, 'O': -2,
+    'S': -2, 'Se': -2, 'F': -1, 'Cl': -1, 'Br': -1, 'I': -1,
+}  # fmt: skip
+"""Usual integer oxidation states in solid electrolytes; anything else is stated by the user."""
+
+CONTACT_FRACTION = 0.6
+"""Atoms nearer than this fraction of their covalent radii's sum overlap: no bond in a solid is that short."""
+
+
+def check_structure(atoms: Atoms, mobile: str = 'Li') -> None:
+    """Refuse a structure that no engine can do anything sensible with.
+
+    :param mobile: chemical symbol of the ion whose transport is asked for.
+    :raises ValueError: if the cell is not periodic in three dimensions or has no volume, the mobile species is absent,
+        or two atoms overlap.
+    """
+    if not atoms.pbc.all() or abs(atoms.get_volume() if atoms.cell.rank == 3 else 0) < 1e-3:
+        raise ValueError('the structure needs a cell that is periodic in three dimensions.')
+    if mobile not in set(atoms.symbols):
+        raise ValueError(
+            f'the structure {atoms.symbols} has no {mobile}: name its mobile species with --mobile, '
+            f'one of {", ".join(sorted(set(atoms.symbols)))}.'
+        )
+    cutoffs = CONTACT_FRACTION * covalent_radii[atoms.numbers]
+    first, second, distance = neighbor_list('ijd', atoms, cutoffs)
+    if len(first):
+        worst = int(np.argmin(distance))
+        i, j = sorted((int(first[worst]), int(second[worst])))
+        raise ValueError(
+            f'atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) are {distance[worst]:.2f} Å apart and '
+            f'overlap: remove one of them, or resolve the partial occupancies of the file.'
+        )
+
+
+def check_charges(atoms: Atoms, charges: dict[str, int] | None = None) -> dict[str, int]:
+    """Return an integer charge for every species of the structure, from the user or the table.
+
+    :param charges: charges given by the user, by chemical symbol; the others come from :data:`OXIDATION_STATES`.
+    :raises ValueError: if a charge is unknown, names a species that is absent, or the sum over the cell is not zero.
+    """
+    species = sorted(set(atoms.symbols), key=lambda symbol: atomic_numbers[symbol])
+    absent = sorted(set(charges or {}) - set(species))
+    if absent:
+        raise ValueError(f'charges are given for {", ".join(absent)}, which the structure does not contain.')
+    known = {**OXIDATION_STATES, **(charges or {})}
+    unknown = [symbol for symbol in species if symbol not in known]
+    if unknown:
+        raise ValueError(f'no charge is known for {", ".join(unknown)}: give it, for instance --charges {unknown[0]}=3.')
+    total = sum(known[symbol] for symbol in atoms.symbols)
+    if total != 0:
+        stated = ', '.join(f'{symbol} {known[symbol]:+}' for symbol in species)
+        raise ValueError(
+            f'the charges sum to {total:+} instead of zero ({stated}; {atoms.symbols.formula:reduce}): give integer '
+            'oxidation states that balance, for instance --charges Li=1 P=5 O=-2.'
+        )
+    return {symbol: int(known[symbol]) for symbol in species}

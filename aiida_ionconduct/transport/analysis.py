@@ -1,0 +1,308 @@
+"""Full and tracer conductivity, the Haven ratio and their curves from the trajectories at one temperature."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from ase.data import atomic_masses, atomic_numbers
+
+from . import _kernels
+from .constants import CM2_PER_S, SIEMENS_PER_CM
+from .curves import displacement_curves, plateau_curves
+from .displacement import Track, as_positions, as_track, refuse_wrapped
+from .estimators import SHORTEST_LAG_PS, Estimate, check_runs, estimate, mean_and_error, merge_blocks
+
+# A result is called converged when the headline's relative error is below this and every slope is on its plateau.
+CONVERGED_ERROR = 0.2
+# Below this a periodic cell may be too small for the conductivity (Grasselli 2022, 10.1063/5.0087382).
+FEW_ATOMS = 200
+
+
+@dataclass(frozen=True)
+class TransportResult:
+    """The result of :func:`analyse`: estimates in S/cm and cm²/s, the curves, and what was analysed.
+
+    ``haven_ratio`` is sigma_tracer/sigma_full, None where either is; ``facts`` are the flat attributes that describe
+    the input.
+    """
+
+    sigma_full: Estimate
+    sigma_tracer: Estimate
+    diffusivity: Estimate
+    haven_ratio: Estimate | None
+    curves: dict[str, np.ndarray]
+    facts: dict
+
+    @property
+    def diffusive(self) -> bool:
+        """Whether the mobile species diffuses within the run, beyond the error."""
+        return self.diffusivity.value is not None
+
+    @property
+    def converged(self) -> bool:
+        """Whether the full conductivity is known to 20 % and both slopes, at lags not too short, are on a plateau."""
+        if self.sigma_full.value is None or self.sigma_full.stderr > CONVERGED_ERROR * self.sigma_full.value:
+            return False
+        slopes = [sigma.diagnostics for sigma in (self.sigma_full, self.sigma_tracer)]
+        return all(slope['plateau'] and slope['lag_ps'] >= SHORTEST_LAG_PS for slope in slopes)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader has to know before using the numbers."""
+        warnings = [f'full conductivity: {text}' for text in self.sigma_full.diagnostics['warnings']]
+        warnings += [f'tracer: {text}' for text in self.sigma_tracer.diagnostics['warnings']]
+        for name, sigma in (('full', self.sigma_full), ('tracer', self.sigma_tracer)):
+            if sigma.value is None:
+                warnings.append(
+                    f'no {name} conductivity: below {sigma.interval(0.95)[1]:.2g} S/cm at 97.5 % confidence'
+                )
+        if self.facts['n_atoms'] < FEW_ATOMS:
+            warnings.append(f'{self.facts["n_atoms"]} atoms: check the finite-size effect with a larger cell')
+        return warnings
+
+    def attributes(self) -> dict:
+        """Return all numbers as a flat, JSON-able dictionary; a number that the data do not give is None."""
+        numbers = {
+            **_flat('sigma_full_S_per_cm', 'sigma_full', self.sigma_full),
+            **_flat('sigma_tracer_S_per_cm', 'sigma_tracer', self.sigma_tracer),
+            **_flat('haven_ratio', 'haven_ratio', self.haven_ratio),
+            **_flat('diffusivity_cm2_per_s', 'diffusivity', self.diffusivity),
+        }
+        tracer = self.sigma_tracer.diagnostics
+        return {
+            **self.facts,
+            **numbers,
+            'sigma_full_dof': self.sigma_full.dof,
+            'estimator': self.sigma_full.estimator,
+            'lag_ps': self.sigma_full.diagnostics['lag_ps'],
+            'lag_tracer_ps': tracer['lag_ps'],
+            'beta': tracer['beta'],
+            'beta_stderr': tracer['beta_stderr'],
+            'diffusive': self.diffusive,
+            'converged': self.converged,
+            'warnings': self.warnings,
+        }
+
+
+def _flat(value_name: str, name: str, number: Estimate | None) -> dict:
+    """Return value, stderr and 95 % interval under their names."""
+    if number is None or number.value is None:
+        return {value_name: None, f'{name}_stderr': None, f'{name}_ci95': None}
+    return {value_name: number.value, f'{name}_stderr': number.stderr, f'{name}_ci95': list(number.interval(0.95))}
+
+
+def analyse(
+    seeds: Sequence[np.ndarray],
+    symbols: Sequence[str],
+    charges: dict[str, int],
+    cell: np.ndarray,
+    temperature_K: float,
+    dt_ps: float,
+    mobile: str = 'Li',
+    masses: dict[str, float] | None = None,
+    estimator: str = 'auto',
+) -> TransportResult:
+    """Compute full and tracer conductivity, Haven ratio and diffusivity from trajectories at one temperature.
+
+    The full conductivity is over all species with integer charges (Grasselli and Baroni 2019,
+    10.1038/s41567-019-0562-0) and does not depend on the frame of reference. The tracer displacement is relative to
+    the centre of mass of all atoms that are not mobile.
+
+    :param seeds: unwrapped positions in Å, one array (frames, atoms, 3) per velocity seed, all of one shape.
+    :param symbols: chemical symbols, one per atom.
+    :param charges: integer charge of every symbol, in e; they sum to zero over the atoms.
+    :param cell: (3, 3), cell vectors as rows, Å.
+    :param temperature_K: temperature.
+    :param dt_ps: time between two frames.
+    :param mobile: symbol of the mobile species.
+    :param masses: mass per symbol; standard atomic weights by default.
+    :param estimator: see :func:`~aiida_ionconduct.transport.diffusivity`.
+    :raises ValueError: for input that cannot be analysed, saying what to do.
+    """
+    symbols = [str(symbol) for symbol in symbols]
+    cell = np.asarray(cell, dtype=float)
+    charge_of = atom_charges(symbols, charges)
+    volume = check_conditions(cell, temperature_K)
+    is_mobile = np.array([symbol == mobile for symbol in symbols])
+    if not is_mobile.any():
+        raise ValueError(f'no atom is the mobile species {mobile!r}: choose `mobile` among {sorted(set(symbols))}.')
+    if is_mobile.all() or charges[mobile] == 0:
+        raise ValueError(f'{mobile!r} must carry a charge and move through a framework of other atoms.')
+    trajectories = check_seeds(seeds, len(symbols), cell, dt_ps)
+    framework = np.where(is_mobile, 0.0, [_mass(symbol, masses) for symbol in symbols])
+    charge, tracer = charge_and_tracer(trajectories, charge_of, framework / framework.sum(), is_mobile)
+
+    full, particle = estimate(charge, dt_ps, estimator), estimate(tracer, dt_ps, estimator)
+    if particle.value is None:
+        full = replace(full, value=None, stderr=None)
+    per_charge = SIEMENS_PER_CM / (volume * temperature_K)
+    per_particle = per_charge * int(is_mobile.sum()) * charges[mobile] ** 2
+    sigma_full, sigma_tracer = full.scaled(per_charge), particle.scaled(per_particle)
+    curves = displacement_curves(tracer, charge, dt_ps)
+    frames = sum(map(len, trajectories))
+    others = ', '.join(sorted(set(symbols) - {mobile}))
+    return TransportResult(
+        sigma_full=sigma_full,
+        sigma_tracer=sigma_tracer,
+        diffusivity=particle.scaled(CM2_PER_S),
+        haven_ratio=haven_ratio(sigma_tracer, sigma_full),
+        curves=_named(curves, per_charge, per_particle) | plateau_curves(sigma_full, sigma_tracer),
+        facts={
+            'temperature_K': float(temperature_K),
+            'frame': f'full: all species, frame-independent; tracer: relative to the centre of mass of {others}',
+            'n_seeds': len(trajectories),
+            'n_frames': frames,
+            'n_atoms': len(symbols),
+            'n_mobile': int(is_mobile.sum()),
+            'mobile': mobile,
+            'total_time_ps': float((frames - len(trajectories)) * dt_ps),
+            'dt_ps': float(dt_ps),
+            'volume_A3': volume,
+        },
+    )
+
+
+def from_centres_of_mass(
+    coms: Sequence[np.ndarray],
+    species: Sequence[str],
+    counts: dict[str, int],
+    charges: dict[str, int],
+    cell: np.ndarray,
+    temperature_K: float,
+    dt_ps: float,
+    estimator: str = 'auto',
+) -> Estimate:
+    """Return the full conductivity in S/cm from the centres of mass of all species, which is all that it needs.
+
+    :param coms: unwrapped, Å, one array (frames, species, 3) per seed.
+    :param species: symbols in the order of the arrays.
+    :param counts: number of atoms of every species.
+    :param charges: integer charge of every species, in e; they sum to zero over the atoms.
+    :param cell: (3, 3), cell vectors as rows, Å.
+    :param temperature_K: temperature.
+    :param dt_ps: time between two frames.
+    :param estimator: see :func:`~aiida_ionconduct.transport.diffusivity`.
+    :raises ValueError: as :func:`analyse`.
+    """
+    species = list(species)
+    missing = sorted(set(species) - set(counts))
+    if missing:
+        raise ValueError(f'`counts` lacks {missing}: give the number of atoms of every species.')
+    atom_charges([symbol for symbol in species for _ in range(counts[symbol])], charges)
+    volume = check_conditions(np.asarray(cell, dtype=float), temperature_K)
+    trajectories = check_seeds(coms, len(species), None, dt_ps, 'coms')
+    weights = np.array([[counts[symbol] * charges[symbol] for symbol in species]], dtype=float)
+    tracks = [as_track(weighted(positions, weights)[0][:, None]) for positions in trajectories]
+    return estimate(tracks, dt_ps, estimator).scaled(SIEMENS_PER_CM / (volume * temperature_K))
+
+
+def atom_charges(symbols: list[str], charges: dict[str, int]) -> np.ndarray:
+    """Return the charge of every atom, checked: known for every symbol and zero in total."""
+    missing = sorted(set(symbols) - set(charges))
+    if missing:
+        raise ValueError(f'`charges` lacks {missing}: give the integer oxidation state of every species.')
+    values = np.array([charges[symbol] for symbol in symbols], dtype=float)
+    if abs(values.sum()) > 1e-9:
+        raise ValueError(
+            f'the charges sum to {values.sum():+g} e over the {len(symbols)} atoms: give oxidation states that sum to '
+            'zero, or the conductivity depends on the frame of reference.'
+        )
+    return values
+
+
+def check_conditions(cell: np.ndarray, temperature_K: float) -> float:
+    """Return the volume in Å³ after checking the cell and the temperature."""
+    if not (math.isfinite(temperature_K) and temperature_K > 0):
+        raise ValueError(f'`temperature_K` is {temperature_K}: give a positive temperature in kelvin.')
+    if cell.shape != (3, 3) or not np.isfinite(cell).all() or abs(np.linalg.det(cell)) < 1e-6:
+        raise ValueError(f'`cell` must be three linearly independent vectors, the rows of (3, 3), not {cell.tolist()}.')
+    return float(abs(np.linalg.det(cell)))
+
+
+def check_seeds(
+    seeds: Sequence[np.ndarray], n_atoms: int, cell: np.ndarray | None, dt_ps: float, name: str = 'seeds'
+) -> list[np.ndarray]:
+    """Return the trajectories as float arrays, checked one by one and against each other."""
+    if isinstance(seeds, np.ndarray) and seeds.ndim == 3:
+        raise ValueError(f'`{name}` is one array: give a list of arrays (frames, atoms, 3), one per seed.')
+    trajectories = [as_positions(positions, f'{name}[{seed}]') for seed, positions in enumerate(seeds)]
+    check_runs([positions.shape for positions in trajectories], dt_ps)
+    if trajectories[0].shape[1:] != (n_atoms, 3):
+        raise ValueError(f'`{name}[0]` has shape {trajectories[0].shape}, expected (frames, {n_atoms}, 3).')
+    for seed, positions in enumerate(trajectories):
+        if cell is not None:
+            refuse_wrapped(positions, cell, f'{name}[{seed}]')
+        for other in range(seed):
+            if (positions[-1] == trajectories[other][-1]).all() and np.ptp(positions[[0, -1]], axis=0).any():
+                raise ValueError(f'`{name}[{other}]` and `{name}[{seed}]` are the same run: give independent seeds.')
+    return trajectories
+
+
+def charge_and_tracer(
+    trajectories: list[np.ndarray], charges: np.ndarray, framework: np.ndarray, is_mobile: np.ndarray
+) -> tuple[list[Track], list[Track]]:
+    """Return, per seed, the track of the charge displacement mu(t) in e Å, and the tracks of the mobile species.
+
+    :param charges: (atoms,), e.
+    :param framework: (atoms,), weights of the framework's centre of mass, which sum to one.
+    """
+    weights, particles = np.array([charges, framework]), np.flatnonzero(is_mobile)
+    charge, tracer = [], []
+    for positions in trajectories:
+        displacement, centre = weighted(positions, weights)
+        charge.append(as_track(displacement[:, None]))
+        tracer.append(Track(positions, particles, centre))
+    return charge, tracer
+
+
+def weighted(positions: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return sum_i w_i [r_i(t) - r_i(0)] for each set of weights: (sets, frames, 3)."""
+    out = np.empty((len(weights), len(positions), positions.shape[2]))
+    _kernels.weighted_displacements(positions, weights, out)
+    return out
+
+
+def haven_ratio(tracer: Estimate, full: Estimate) -> Estimate | None:
+    """Return sigma_tracer/sigma_full, its error from paired blocks of both: they come from the same runs.
+
+    The error is that of the logarithm of the ratio to first order, in the samples' relative deviations.
+    """
+    if tracer.value is None or full.value is None:
+        return None
+    blocks = [estimate.diagnostics['blocks'] for estimate in (tracer, full)]
+    shared = min(block.shape[1] for block in blocks)
+    tracer_blocks, full_blocks = (merge_blocks(block, shared) for block in blocks)
+    samples = tracer_blocks / tracer_blocks.mean() - full_blocks / full_blocks.mean()
+    bias = math.hypot(tracer.diagnostics['bias'] / tracer.value, full.diagnostics['bias'] / full.value)
+    _, relative, dof = mean_and_error(samples)
+    ratio = tracer.value / full.value
+    return Estimate(ratio, ratio * math.hypot(relative, bias), 'paired blocks', dof)
+
+
+def _mass(symbol: str, masses: dict[str, float] | None) -> float:
+    """Return the mass of a species, or say that it is not known."""
+    if masses is not None and symbol in masses:
+        return float(masses[symbol])
+    if symbol not in atomic_numbers:
+        raise ValueError(f'{symbol!r} is not a chemical element: give its mass in `masses`.')
+    return float(atomic_masses[atomic_numbers[symbol]])
+
+
+def _named(curves: dict[str, np.ndarray], per_charge: float, per_particle: float) -> dict[str, np.ndarray]:
+    """Return the curves under the names of the stored arrays, running slopes as conductivities in S/cm."""
+    return {
+        'lag_ps': curves['lag_ps'],
+        'msd_A2': curves['msd'],
+        'msd_stderr': curves['msd_stderr'],
+        'charge_msd_e2A2': curves['charge_msd'],
+        'charge_msd_stderr': curves['charge_msd_stderr'],
+        'running_sigma_full_S_per_cm': curves['charge_msd_running'] * per_charge,
+        'running_sigma_full_stderr': curves['charge_msd_running_stderr'] * per_charge,
+        'running_sigma_tracer_S_per_cm': curves['msd_running'] * per_particle,
+        'running_sigma_tracer_stderr': curves['msd_running_stderr'] * per_particle,
+        'beta': curves['beta'],
+        'beta_stderr': curves['beta_stderr'],
+    }

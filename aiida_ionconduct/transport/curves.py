@@ -1,0 +1,68 @@
+"""What a reader looks at: displacements, running conductivities and the growth exponent against the lag."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .displacement import Track, simple_displacement
+from .estimators import Estimate, at_least_two, log_slope
+
+MAX_POINTS = 300
+
+
+def curve_lags(n_frames: int) -> np.ndarray:
+    """Return at most 300 lags from one frame to half the run, dense at short lags."""
+    longest = (n_frames - 1) // 2
+    return np.unique(np.round(np.geomspace(1, longest, min(longest, MAX_POINTS))).astype(int))
+
+
+def seed_error(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean over seeds (axis 0) and its standard error."""
+    return samples.mean(axis=0), samples.std(axis=0, ddof=1) / math.sqrt(len(samples))
+
+
+def displacement_curves(tracer: list[Track], charge: list[Track], dt_ps: float) -> dict[str, np.ndarray]:
+    """Return lag_ps, both mean-squared displacements, their running D in Å²/ps (e²Å²/ps) and beta, with errors.
+
+    The running D at a lag is the slope of the MSD from half that lag; beta is d ln M/d ln t of the tracer over the same
+    stretch.
+
+    :param tracer: one track per seed; a single one is taken in two halves.
+    :param charge: one track per seed.
+    """
+    tracer, charge = at_least_two(tracer), at_least_two(charge)
+    dimension = tracer[0].dimension
+    lags = curve_lags(tracer[0].n_frames)
+    halves = lags // 2
+    curves = {'lag_ps': lags * dt_ps}
+    for name, tracks in (('msd', tracer), ('charge_msd', charge)):
+        displacement = np.array([simple_displacement(track) for track in tracks])
+        slopes = (displacement[:, lags] - displacement[:, halves]) / (2 * dimension * (lags - halves) * dt_ps)
+        curves[name], curves[f'{name}_stderr'] = seed_error(displacement[:, lags])
+        curves[f'{name}_running'], curves[f'{name}_running_stderr'] = seed_error(slopes)
+        if name == 'msd':
+            curves['beta'], curves['beta_stderr'] = _exponents(displacement, lags)
+    return curves
+
+
+def _exponents(displacement: np.ndarray, lags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return beta between half of each lag (at least one frame) and the lag, and its error."""
+    late = np.maximum(lags, 2)
+    early = late // 2
+    rows = [
+        log_slope(displacement[:, k0], displacement[:, k], math.log2(k / k0))[:2]
+        for k0, k in zip(early, late, strict=True)
+    ]
+    return tuple(np.array(rows).T)
+
+
+def plateau_curves(full: Estimate, tracer: Estimate) -> dict[str, np.ndarray]:
+    """Return the plateau scans of both conductivities under the names of the stored arrays."""
+    scans = {'full': full.diagnostics['scan'], 'tracer': tracer.diagnostics['scan']}
+    curves = {'plateau_lag_ps': scans['full']['lag_ps']}
+    for name, scan in scans.items():
+        curves[f'plateau_sigma_{name}_S_per_cm'] = scan['value']
+        curves[f'plateau_sigma_{name}_stderr'] = scan['stderr']
+    return curves

@@ -1,0 +1,219 @@
+"""Mean-squared displacements: the simple and the block method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy import fft
+
+from . import _kernels
+
+CHUNK_BYTES = 2**24  # memory for one chunk of particles: coordinates and their transform
+
+
+class Track(NamedTuple):
+    """Particles followed in time; nothing is copied until a chunk of them is worked on.
+
+    ``positions`` (frames, n, d), ``particles`` the indices followed, ``shift`` (frames, d) the moving origin.
+    """
+
+    positions: np.ndarray
+    particles: np.ndarray
+    shift: np.ndarray
+
+    @property
+    def n_frames(self) -> int:
+        return self.positions.shape[0]
+
+    @property
+    def dimension(self) -> int:
+        return self.positions.shape[2]
+
+    def rows(self, length: int = 0) -> Iterator[np.ndarray]:
+        """Yield chunks of coordinates as rows in time, float64 and mean-free.
+
+        :param length: length of the Fourier transform that each row will be given, for the size of a chunk.
+        """
+        bytes_per_particle = self.dimension * (8 * self.n_frames + 8 * length)
+        chunk = max(1, CHUNK_BYTES // bytes_per_particle)
+        for start in range(0, len(self.particles), chunk):
+            particles = self.particles[start : start + chunk]
+            out = np.empty((len(particles) * self.dimension, self.n_frames))
+            _kernels.gather(self.positions, particles, self.shift, out)
+            yield out
+
+
+def as_track(
+    positions: np.ndarray, name: str = 'positions', particles: np.ndarray | None = None, shift: np.ndarray | None = None
+) -> Track:
+    """Check positions and wrap them.
+
+    :param positions: (frames, n, d), float32 or float64 (anything else is converted), of any memory layout.
+    :param name: what to call the array in a message.
+    :param particles: indices of the particles to follow; all of them by default.
+    :param shift: (frames, d) moving origin; none by default.
+    :raises ValueError: if the shape is wrong or a value is not finite.
+    """
+    positions = as_positions(positions, name)
+    if particles is None:
+        particles = np.arange(positions.shape[1])
+    if shift is None:
+        shift = np.broadcast_to(0.0, (len(positions), positions.shape[2]))
+    return Track(positions, np.ascontiguousarray(particles, dtype=np.intp), shift)
+
+
+def as_positions(positions: np.ndarray, name: str = 'positions') -> np.ndarray:
+    """Return positions as float32 or float64, without a copy where they are that already.
+
+    :param positions: (frames, n, d).
+    :param name: what to call the array in a message.
+    :raises ValueError: if the shape is wrong or a value is not finite.
+    """
+    positions = np.asarray(positions)
+    if positions.ndim != 3:
+        raise ValueError(
+            f'`{name}` has shape {positions.shape}: give an array of shape (frames, particles, dimensions).'
+        )
+    if 0 in positions.shape:
+        raise ValueError(f'`{name}` has shape {positions.shape}: it holds no frame, no particle or no dimension.')
+    native = positions.dtype.isnative and positions.dtype in (np.float32, np.float64)
+    if not native or any(stride % positions.itemsize for stride in positions.strides) or not positions.flags.aligned:
+        if positions.dtype.kind not in 'fiu':
+            raise ValueError(f'`{name}` has the type {positions.dtype}: give real numbers.')
+        positions = positions.astype(np.float64)
+    frame = _kernels.first_not_finite(positions)
+    if frame >= 0:
+        raise ValueError(f'`{name}` holds a value that is not finite in frame {frame}: remove or repair that frame.')
+    return positions
+
+
+def refuse_wrapped(positions: np.ndarray, cell: np.ndarray, name: str = 'positions') -> None:
+    """Raise if a trajectory was folded back into the cell.
+
+    A fold shows as a step of about a cell vector of an atom that otherwise moves little from frame to frame.
+
+    :param positions: (frames, n, 3), as returned by :func:`as_positions`.
+    :param cell: (3, 3), cell vectors as rows.
+    :raises ValueError: naming the array, the atom and the frame.
+    """
+    if len(positions) < 2:
+        return
+    inverse = np.linalg.inv(np.asarray(cell, dtype=float))
+    size, atom = np.empty(len(positions) - 1), np.empty(len(positions) - 1, dtype=np.intp)
+    _kernels.largest_jumps(positions, inverse, size, atom)
+    for step in np.flatnonzero(size > 0.75):
+        moves = np.diff(positions[:, atom[step]].astype(float), axis=0) @ inverse
+        usual = np.median(np.abs(moves - np.round(moves)))
+        # Six standard deviations of the usual step: fast ions in frames far apart do not look folded.
+        if 0.75 > 6 * usual / 0.6745:
+            raise ValueError(
+                f'`{name}` looks wrapped into the cell: atom {atom[step]} moves by {size[step]:.2f} of a cell vector '
+                f'between frames {step} and {step + 1}. Give unwrapped positions (LAMMPS: xu, yu, zu).'
+            )
+
+
+def mean_squared_displacement(
+    positions: np.ndarray, method: str = 'simple', block: int | None = None, origins: int | None = None
+) -> np.ndarray:
+    """Return the mean-squared displacement at all lags, averaged over particles.
+
+    ``simple`` averages a lag k over all T - k origins, so the longest lags have the fewest samples; it goes by Fourier
+    transform (Kneller et al. 1995, 10.1016/0010-4655(95)00048-K), with one inverse transform for all particles.
+    ``block`` averages every lag over the same number of origins (Frenkel and Smit, Understanding Molecular
+    Simulation, section 4.4): consecutive segments with the clock restarted in each, or, with ``origins``, that many
+    sliding origins at the start of each segment.
+
+    :param positions: (frames, n, d), unwrapped, float32 or float64, any memory layout, memory-mapped too.
+    :param method: 'simple' or 'block'.
+    :param block: longest lag of the block method, in frames; a quarter of the run by default.
+    :param origins: sliding origins per segment of the block method; the segment's first frame alone by default.
+    :return: float64, (frames,) for 'simple' and (block + 1,) for 'block'; index is the lag in frames, unit Å².
+    :raises ValueError: for a wrong shape, a value that is not finite, an unknown method or a block that does not fit.
+    """
+    track = as_track(positions)
+    if method == 'simple':
+        if block is not None or origins is not None:
+            raise ValueError("`block` and `origins` belong to method='block'.")
+        return simple_displacement(track)
+    if method == 'block':
+        return block_displacements(track, block or max(1, (track.n_frames - 1) // 4), origins).mean(axis=0)
+    raise ValueError(f"`method` is '{method}': choose 'simple' or 'block'.")
+
+
+def simple_displacement(track: Track) -> np.ndarray:
+    """Return <abs(x(t + k) - x(t))²> over all origins t and particles, for every lag k < frames.
+
+    M(k) = {C[T-k] + C[T] - C[k] - 2 A(k)}/(T-k) with C the running sum of squares and A the autocorrelation.
+    """
+    frames = track.n_frames
+    length = fft.next_fast_len(2 * frames, real=True)
+    squares, spectrum = np.zeros(frames), np.zeros(length // 2 + 1, dtype=complex)
+    for rows in track.rows(length):
+        _kernels.add_squares(rows, squares)
+        transform = fft.rfft(rows, n=length, axis=1, workers=_kernels.max_threads())
+        _kernels.add_cross_spectrum(transform.view(float), transform.view(float), spectrum.view(float))
+    correlation = fft.irfft(spectrum, n=length)[:frames]
+    running = np.concatenate(([0.0], np.cumsum(squares)))
+    lags = np.arange(frames)
+    sums = running[frames - lags] + running[frames] - running[lags] - 2 * correlation
+    sums[0] = 0.0
+    return np.maximum(sums, 0.0) / (frames - lags) / len(track.particles)
+
+
+def block_displacements(track: Track, block: int, origins: int | None = None) -> np.ndarray:
+    """Return the displacement of each segment: (segments, block + 1), averaged over particles.
+
+    :param block: longest lag, in frames.
+    :param origins: number L of sliding origins per segment, (1/L) sum_l abs(x(o+l+k) - x(o+l))²; one by default.
+    :raises ValueError: if not one segment fits.
+    """
+    # Segments of one origin share their end points: that is consecutive, and their increments do not overlap.
+    stride = block if origins is None else block + origins
+    starts = range(0, track.n_frames - block - (origins or 1) + 1, stride)
+    if block < 1 or (origins is not None and origins < 1) or not starts:
+        raise ValueError(
+            f'a block of {block} lags with {origins or 1} origins does not fit into {track.n_frames} frames: '
+            'choose a shorter one.'
+        )
+    if origins is None:
+        out = np.zeros((len(starts), block + 1))
+        for rows in track.rows():
+            for segment, start in zip(out, starts, strict=True):
+                _kernels.add_displacements_from(rows, start, segment)
+    else:
+        out = _sliding_displacements(track, starts, block, origins)
+    return out / len(track.particles)
+
+
+def _sliding_displacements(track: Track, starts: range, block: int, origins: int) -> np.ndarray:
+    """Return the sums over particles of the sliding-origin block method, one transform pair per segment."""
+    size = block + origins
+    length = fft.next_fast_len(size + origins, real=True)
+    squares = np.zeros((len(starts), size))
+    spectra = np.zeros((len(starts), length // 2 + 1), dtype=complex)
+    workers = _kernels.max_threads()
+    for rows in track.rows(2 * length):
+        for index, start in enumerate(starts):
+            segment = np.ascontiguousarray(rows[:, start : start + size])
+            segment -= segment.mean(axis=1, keepdims=True)
+            _kernels.add_squares(segment, squares[index])
+            early = fft.rfft(segment[:, :origins], n=length, axis=1, workers=workers)
+            late = fft.rfft(segment, n=length, axis=1, workers=workers)
+            _kernels.add_cross_spectrum(early.view(float), late.view(float), spectra[index].view(float))
+    running = np.concatenate((np.zeros((len(starts), 1)), np.cumsum(squares, axis=1)), axis=1)
+    lags = np.arange(block + 1)
+    products = fft.irfft(spectra, n=length, axis=1)[:, : block + 1]
+    sums = running[:, lags + origins] - running[:, lags] + running[:, [origins]] - 2 * products
+    sums[:, 0] = 0.0
+    return np.maximum(sums, 0.0) / origins
+
+
+def displacement_series(track: Track, lags: list[int]) -> dict[int, np.ndarray]:
+    """Return, for each lag, abs(x(t + lag) - x(t))² averaged over particles at every origin t: (frames - lag,)."""
+    series = {lag: np.zeros(track.n_frames - lag) for lag in lags}
+    for rows in track.rows():
+        for lag, out in series.items():
+            _kernels.add_squared_displacements(rows, lag, out)
+    return {lag: out / len(track.particles) for lag, out in series.items()}
