@@ -1,0 +1,73 @@
+# `make run` and `make test` work from a fresh clone; `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-fast docs bench clean
+
+PYTHON ?= python3
+VENV := .venv
+STAMPS := $(VENV)/.stamps
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -qq
+# The environment of env.sh: this clone's Python first, and an AiiDA configuration inside the clone.
+ENV := source ./env.sh &&
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMPS)/package $(STAMPS)/plugin  ## system packages, .venv with the engines, LAMMPS pair style (skips what is done)
+
+run: install  ## set up the profile, then crystal -> conductivity with the quickstart protocol
+	@$(ENV) aiida-ionconduct setup
+	@$(ENV) verdi run submit_conductivity.py --protocol quickstart
+
+test: packages := test
+test: install $(STAMPS)/tests  ## every test, real engines included
+	@$(ENV) python -m pytest
+
+test-fast: install $(STAMPS)/tests  ## the unit tests alone
+	@$(ENV) python -m pytest -m 'not integration'
+
+docs: install $(STAMPS)/docs  ## the documentation, in docs/_build/html
+	@$(ENV) python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo 'Written: docs/_build/html/index.html'
+
+bench: install  ## every script of benchmarks/
+	@$(ENV) for script in benchmarks/*.py; do echo "== $$script"; python "$$script"; done
+
+clean:  ## stop this clone's daemon and remove everything `make` built, results included
+	@if [ -x $(BIN)/verdi ] && [ -e .aiida/config.json ]; then $(ENV) verdi daemon stop || true; fi
+	@for path in .venv .aiida .cache .run build results docs/_build docs/reference/apidoc .pytest_cache .ruff_cache .hypothesis *.egg-info \
+	        aiida_ionconduct/transport/_kernels.c aiida_ionconduct/*/*.so aiida_ionconduct/*/*/*.so; do \
+	    if [ -e "$$path" ]; then echo "removing $$path"; rm -rf -- "$$path"; fi; done
+
+# ---- The steps of `install`. A stamp is newer than what it was made from, so a second call does nothing.
+
+# Checked every time, which takes half a second: programs on PATH, Python's version, its headers.
+.PHONY: system
+packages := run
+system:
+	@PYTHON=$(PYTHON) scripts/system_packages.sh $(packages)
+
+# The pip that comes with Python 3.10 and 3.11 fails on these dependencies with an internal assertion.
+$(STAMPS)/pip: | system
+	@echo 'Virtual environment: .venv'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --upgrade pip
+	@mkdir -p $(STAMPS) && touch $@
+
+# torch goes first, pinned: what is found later must not draw another one.
+$(STAMPS)/package: $(STAMPS)/pip setup.cfg setup.py pyproject.toml $(wildcard aiida_ionconduct/transport/*.pyx)
+	@echo 'Python packages: aiida-ionconduct with its engines (some minutes the first time)'
+	@$(PIP) "$$(grep -o 'torch==[0-9.]*' setup.cfg)"
+	@$(PIP) --editable '.[engines]'
+	@touch $@
+
+$(STAMPS)/plugin: $(STAMPS)/package $(wildcard aiida_ionconduct/lammps/plugin/*.cpp aiida_ionconduct/lammps/plugin/*.h aiida_ionconduct/lammps/plugin/*.py)
+	@$(ENV) python -m aiida_ionconduct.lammps.plugin.build
+	@touch $@
+
+# The package is installed already, so pip adds only what the extra asks for.
+$(STAMPS)/tests $(STAMPS)/docs: $(STAMPS)/package
+	@$(PIP) 'aiida-ionconduct[$(@F)]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Calculation jobs; the calcfunctions are in :mod:`aiida_ionconduct.calculations.functions`."""

@@ -1,0 +1,177 @@
+"""The nequip training configuration, written from a few named parameters."""
+
+from __future__ import annotations
+
+DEFAULTS = {
+    'r_max': 5.0,  # Å
+    'l_max': 2,
+    'parity': False,
+    'num_layers': 2,
+    'num_scalar_features': 64,
+    'num_tensor_features': 16,
+    'num_bessels': 8,
+    'mlp_depth': 1,
+    'mlp_width': 64,
+    'readout_width': 32,
+    'zbl': True,
+    'model_dtype': 'float32',
+    'max_epochs': 200,
+    'batch_size': 5,
+    'learning_rate': 0.005,
+    'ema_decay': 0.99,
+    'energy_coefficient': 1.0,
+    'forces_coefficient': 10.0,
+    'gradient_clip': 10.0,
+    'early_stopping_patience': 0,  # epochs; 0 trains to the end
+    'accelerator': 'auto',
+    'seed': 1,
+}
+"""All training parameters with their defaults; a protocol states what differs."""
+
+FILES = {'train': 'train.extxyz', 'validation': 'validation.extxyz', 'test': 'test.extxyz'}
+PREDICTIONS = 'predictions'  # nequip adds `_dataset0.xyz`
+CHECKPOINT = 'best.ckpt'
+METRICS = 'logs/version_0/metrics.csv'
+MONITORED = 'val0_epoch/weighted_sum'
+
+
+def nequip_configuration(parameters: dict, type_names: list[str], initial_model: str | None = None) -> dict:
+    """Return the configuration of ``nequip-train`` for one Allegro training, tested on held-out frames at the end.
+
+    :param parameters: any of :data:`DEFAULTS`.
+    :param type_names: chemical symbols in the order of the model's types.
+    :param initial_model: packaged model whose weights the training starts from; it fixes the model section.
+    :raises ValueError: for a parameter that does not exist.
+    """
+    unknown = sorted(set(parameters) - set(DEFAULTS))
+    if unknown:
+        raise ValueError(f'unknown training parameters {", ".join(unknown)}: choose from {", ".join(sorted(DEFAULTS))}.')
+    p = {**DEFAULTS, **parameters}
+    coefficients = {'total_energy': p['energy_coefficient'], 'forces': p['forces_coefficient']}
+    metrics = {'per_atom_energy_mae': p['energy_coefficient'], 'forces_mae': p['forces_coefficient']}
+    return {
+        'run': ['train', 'test'],
+        'seed': p['seed'],
+        'data': data_section(p, type_names),
+        'trainer': trainer_section(p, type_names),
+        'training_module': {
+            '_target_': 'nequip.train.EMALightningModule',
+            'ema_decay': p['ema_decay'],
+            'loss': {'_target_': 'nequip.train.EnergyForceLoss', 'per_atom_energy': True, 'coeffs': coefficients},
+            'val_metrics': {'_target_': 'nequip.train.EnergyForceMetrics', 'coeffs': metrics},
+            'test_metrics': {'_target_': 'nequip.train.EnergyForceMetrics', 'coeffs': metrics},
+            'optimizer': {'_target_': 'torch.optim.Adam', 'lr': p['learning_rate']},
+            'lr_scheduler': {
+                'scheduler': {
+                    '_target_': 'torch.optim.lr_scheduler.CosineAnnealingLR',
+                    'T_max': p['max_epochs'],
+                    'eta_min': p['learning_rate'] / 100,
+                },
+                'interval': 'epoch',
+                'frequency': 1,
+            },
+            'model': {'_target_': 'nequip.model.ModelFromPackage', 'package_path': initial_model}
+            if initial_model
+            else model_section(p, type_names),
+        },
+        'global_options': {'allow_tf32': False},
+    }
+
+
+def data_section(p: dict, type_names: list[str]) -> dict:
+    """Where the frames are and how they are batched."""
+    loader = {'_target_': 'torch.utils.data.DataLoader', 'batch_size': p['batch_size']}
+    return {
+        '_target_': 'nequip.data.datamodule.ASEDataModule',
+        'seed': p['seed'],
+        'train_file_path': FILES['train'],
+        'val_file_path': FILES['validation'],
+        'test_file_path': FILES['test'],
+        'transforms': [
+            {'_target_': 'nequip.data.transforms.ChemicalSpeciesToAtomTypeMapper', 'model_type_names': type_names},
+            {'_target_': 'nequip.data.transforms.NeighborListTransform', 'r_max': p['r_max']},
+        ],
+        'train_dataloader': {**loader, 'shuffle': True},
+        'val_dataloader': loader,
+        'test_dataloader': loader,
+        'stats_manager': {
+            '_target_': 'nequip.data.CommonDataStatisticsManager',
+            'type_names': type_names,
+            'dataloader_kwargs': {'batch_size': 32},
+        },
+    }
+
+
+def trainer_section(p: dict, type_names: list[str]) -> dict:
+    """How long to train, what to write and when to stop."""
+    callbacks = [
+        {
+            '_target_': 'lightning.pytorch.callbacks.ModelCheckpoint',
+            'dirpath': '.',
+            'filename': CHECKPOINT.removesuffix('.ckpt'),
+            'monitor': MONITORED,
+            'save_last': True,
+        },
+        {
+            '_target_': 'nequip.train.callbacks.TestTimeXYZFileWriter',
+            'out_file': PREDICTIONS,
+            'output_fields_from_original_dataset': ['total_energy', 'forces'],
+            'chemical_symbols': type_names,
+        },
+    ]
+    if p['early_stopping_patience']:
+        callbacks.append(
+            {
+                '_target_': 'lightning.pytorch.callbacks.EarlyStopping',
+                'monitor': MONITORED,
+                'patience': p['early_stopping_patience'],
+            }
+        )
+    return {
+        '_target_': 'lightning.Trainer',
+        'accelerator': p['accelerator'],
+        'devices': 1,
+        'max_epochs': p['max_epochs'],
+        'gradient_clip_val': p['gradient_clip'],
+        'enable_progress_bar': False,
+        'log_every_n_steps': 1000,
+        'logger': {
+            '_target_': 'lightning.pytorch.loggers.CSVLogger',
+            'save_dir': '.',
+            'name': METRICS.split('/')[0],
+            'version': 0,
+        },
+        'callbacks': callbacks,
+    }
+
+
+def model_section(p: dict, type_names: list[str]) -> dict:
+    """The Allegro model; energies are shifted and scaled by the statistics of the training set."""
+    model = {
+        '_target_': 'allegro.model.AllegroModel',
+        'seed': p['seed'],
+        'model_dtype': p['model_dtype'],
+        'type_names': type_names,
+        'r_max': p['r_max'],
+        'l_max': p['l_max'],
+        'parity': p['parity'],
+        'radial_chemical_embed': {'_target_': 'allegro.nn.TwoBodyBesselScalarEmbed', 'num_bessels': p['num_bessels']},
+        'num_layers': p['num_layers'],
+        'num_scalar_features': p['num_scalar_features'],
+        'num_tensor_features': p['num_tensor_features'],
+        'readout_mlp_hidden_layers_depth': 1,
+        'readout_mlp_hidden_layers_width': p['readout_width'],
+        'avg_num_neighbors': '${training_data_stats:num_neighbors_mean}',
+        'per_type_energy_shifts': '${training_data_stats:per_atom_energy_mean}',
+        'per_type_energy_scales': '${training_data_stats:forces_rms}',
+    }
+    for mlp in ('scalar_embed', 'allegro'):
+        model[f'{mlp}_mlp_hidden_layers_depth'] = p['mlp_depth']
+        model[f'{mlp}_mlp_hidden_layers_width'] = p['mlp_width']
+    if p['zbl']:  # a short-range repulsion that no training set has to teach
+        model['pair_potential'] = {
+            '_target_': 'nequip.nn.pair_potential.ZBL',
+            'units': 'metal',
+            'chemical_species': type_names,
+        }
+    return model

@@ -1,0 +1,1 @@
+"""Calculation functions: everything that happens between two jobs, each a node in the provenance graph."""

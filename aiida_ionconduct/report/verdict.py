@@ -1,0 +1,144 @@
+"""Whether the numbers of a campaign can be trusted, by a rule that is written down here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .numbers import MISSING, format_estimate, format_interval, format_percent
+
+MAX_RELATIVE_HALF_WIDTH = 0.2
+"""Largest 95 % half-width of the full conductivity, relative to its value, that counts as converged."""
+DEMONSTRATION_PROTOCOL = 'quickstart'
+
+SENTENCES = {
+    'converged': 'The numbers meet every criterion below.',
+    'not converged': 'The numbers are not converged: read them only with their intervals.',
+    'demonstration': (
+        'This shows that the machinery works; the numbers are not converged and not a statement about the material.'
+    ),
+    'no number': 'The campaign ended without a conductivity.',
+    'running': 'The campaign is still running; what is below is what it has so far.',
+    'failed': 'The campaign stopped before its end; what was computed up to there is below.',
+}
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One thing that has to hold; ``passed`` is None where it is not known."""
+
+    label: str
+    passed: bool | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the numbers can be trusted (``level``, ``sentence``), what they are, and why.
+
+    ``numbers`` holds temperature, full conductivity and its 95 % interval as text.
+    """
+
+    level: str
+    sentence: str
+    numbers: list[tuple[str, str, str]] = field(default_factory=list)
+    criteria: list[Criterion] = field(default_factory=list)
+    evidence: list[tuple[str, str]] = field(default_factory=list)
+
+
+def verdict(
+    conductivities: Sequence[dict],
+    validation: dict | None = None,
+    protocol: str | None = None,
+    training: dict | None = None,
+    state: str = 'finished',
+) -> Verdict:
+    """Decide what the numbers of a campaign are worth.
+
+    They are converged when, at every temperature, the 95 % half-width of the full conductivity is below
+    :data:`MAX_RELATIVE_HALF_WIDTH` of its value and the motion is diffusive, when the potential passed its validation,
+    and when the protocol was not the demonstration. What is not known does not count as passed.
+
+    :param conductivities: flat attributes, one dict per temperature, as
+        :meth:`aiida_ionconduct.transport.TransportResult.attributes` gives them.
+    :param validation: with ``passed``.
+    :param training: with ``n_train``, for the evidence.
+    :param state: ``running``, ``failed`` or ``finished``.
+    """
+    criteria = [
+        _precision(conductivities),
+        _diffusive(conductivities),
+        _validated(validation),
+        Criterion(
+            'A protocol for production', protocol and protocol != DEMONSTRATION_PROTOCOL, protocol or 'not stated'
+        ),
+    ]
+    if state != 'finished':
+        level = state
+    elif protocol == DEMONSTRATION_PROTOCOL:
+        level = 'demonstration'
+    elif not any(one.get('sigma_full_S_per_cm') for one in conductivities):
+        level = 'no number'
+    else:
+        level = 'converged' if all(criterion.passed for criterion in criteria) else 'not converged'
+    numbers = [
+        (
+            f'{one["temperature_K"]:g} K',
+            *(_number(one) if one.get('sigma_full_S_per_cm') is not None else ('no number', '')),
+        )
+        for one in conductivities
+    ]
+    return Verdict(level, SENTENCES[level], numbers, criteria, _evidence(conductivities, training))
+
+
+def _number(one: dict) -> tuple[str, str]:
+    value = one['sigma_full_S_per_cm']
+    estimate = format_estimate(value, one.get('sigma_full_stderr'), 'S/cm')
+    return estimate, format_interval(one.get('sigma_full_ci95'), 'S/cm', value)
+
+
+def relative_half_width(one: dict) -> float | None:
+    """Return the relative 95 % half-width of the full conductivity at one temperature, None without a number."""
+    sigma, interval = one.get('sigma_full_S_per_cm'), one.get('sigma_full_ci95')
+    return (interval[1] - interval[0]) / 2 / abs(sigma) if sigma and interval else None
+
+
+def _precision(conductivities: Sequence[dict]) -> Criterion:
+    widths = [relative_half_width(one) for one in conductivities]
+    passed = bool(widths) and all(width is not None and width < MAX_RELATIVE_HALF_WIDTH for width in widths)
+    label = f'95 % half-width of σ below {format_percent(MAX_RELATIVE_HALF_WIDTH)} at every temperature'
+    return Criterion(label, passed, _per_temperature(conductivities, [format_percent(width) for width in widths]))
+
+
+def _diffusive(conductivities: Sequence[dict]) -> Criterion:
+    answers = [one.get('diffusive') for one in conductivities]
+    texts = [{True: 'yes', False: 'no', None: MISSING}[answer] for answer in answers]
+    passed = bool(answers) and all(answers)
+    return Criterion('Diffusive at every temperature', passed, _per_temperature(conductivities, texts))
+
+
+def _validated(validation: dict | None) -> Criterion:
+    passed = (validation or {}).get('passed')
+    failed = [
+        check.get('label', check.get('name')) for check in (validation or {}).get('checks', []) if not check['passed']
+    ]
+    detail = {True: 'all checks passed', False: f'failed: {", ".join(failed)}', None: 'not validated'}[passed]
+    return Criterion('The potential passed its validation', passed, detail)
+
+
+def _per_temperature(conductivities: Sequence[dict], texts: Sequence[str]) -> str:
+    pairs = zip(conductivities, texts, strict=True)
+    return ', '.join(f'{one["temperature_K"]:g} K: {text}' for one, text in pairs) or 'no conductivity'
+
+
+def _evidence(conductivities: Sequence[dict], training: dict | None) -> list[tuple[str, str]]:
+    """Return what else the trust rests on: training frames, MD length per seed."""
+    seeds = [
+        f'{one["n_seeds"]} × {one["total_time_ps"] / one["n_seeds"]:.3g} ps'
+        for one in conductivities
+        if one.get('n_seeds') and one.get('total_time_ps')
+    ]
+    rows = [('Training frames', str(training['n_train']))] if (training or {}).get('n_train') else []
+    if len(seeds) == len(conductivities) and seeds:
+        rows.append(('MD per temperature (seeds × length)', _per_temperature(conductivities, seeds)))
+    return rows

@@ -1,0 +1,1 @@
+"""The work chains, one a file; their protocols are in :mod:`aiida_ionconduct.workchains.protocols`."""

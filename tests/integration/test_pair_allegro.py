@@ -1,0 +1,238 @@
+"""Our pair style against nequip's own ASE calculator, with a model trained and compiled here (about two minutes)."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import ase.io
+import numpy as np
+import pytest
+import yaml
+from ase.calculators.lammps import convert
+
+from aiida_ionconduct.calculations.allegro_config import FILES, nequip_configuration
+from aiida_ionconduct.lammps.plugin import build as plugin_build
+from aiida_ionconduct.lammps.structure import data_file, lammps_rotation, species_order
+
+pytestmark = pytest.mark.integration
+
+DATASET = pathlib.Path(__file__).parent / 'data' / 'Li7PSiO8_17atoms_dft_23frames.extxyz'
+TYPE_NAMES = ['Li', 'P', 'Si', 'O']
+TRAINING = {
+    'r_max': 5.0,
+    'l_max': 1,
+    'num_layers': 1,
+    'num_scalar_features': 16,
+    'num_tensor_features': 4,
+    'mlp_width': 16,
+    'readout_width': 16,
+    'max_epochs': 150,
+    'learning_rate': 0.01,
+    'accelerator': 'cpu',
+}
+COMPILE_OPTIONS = ('--mode', 'aotinductor', '--target', 'pair_allegro', '--device', 'cpu')
+HEADER = """
+units metal
+atom_style atomic
+atom_modify map array
+read_data structure.data
+pair_style allegro
+pair_coeff * * {model} {species}
+"""
+SINGLE_POINT = """
+compute energies all pe/atom
+thermo_style custom step pe pxx pyy pzz pxy pxz pyz
+thermo_modify format float %.16g
+dump forces all custom 1 forces.txt fx fy fz c_energies
+dump_modify forces sort id format float %.16g
+run 0
+"""
+
+
+def executable(name):
+    """Return a command of this Python environment."""
+    return shutil.which(name, path=f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}')
+
+
+@pytest.fixture(scope='module')
+def plugin():
+    """Folder of the compiled pair style."""
+    return plugin_build.build()[0].parent
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """Train a small model; return the folder with its checkpoint and the compiled file."""
+    folder = tmp_path_factory.mktemp('training')
+    frames = ase.io.read(DATASET, ':')
+    for name, part in {'train': frames[::2], 'validation': frames[1::4], 'test': frames[3::4]}.items():
+        ase.io.write(folder / FILES[name], part)
+    configuration = {**nequip_configuration(TRAINING, TYPE_NAMES), 'run': ['train']}
+    (folder / 'config.yaml').write_text(yaml.safe_dump(configuration))
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
+    for command in (
+        ['nequip-train', '-cp', str(folder), '-cn', 'config', f'hydra.run.dir={folder}'],
+        ['nequip-compile', *COMPILE_OPTIONS, 'best.ckpt', 'model.nequip.pt2'],
+    ):
+        command[0] = executable(command[0])
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return folder
+
+
+@pytest.fixture
+def run_lammps(plugin, trained, tmp_path):
+    """Return a function that runs LAMMPS on a structure and returns its log."""
+
+    def run(atoms, commands, prefix=(), species=None, model=None, check=True, plugins=plugin):
+        (tmp_path / 'structure.data').write_text(data_file(atoms))
+        names = ' '.join(species or species_order(atoms.symbols))
+        header = HEADER.format(model=model or trained / 'model.nequip.pt2', species=names)
+        (tmp_path / 'lammps.in').write_text(header + commands)
+        environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'LAMMPS_PLUGIN_PATH': str(plugins)}
+        command = [*prefix, executable('lmp'), '-in', 'lammps.in']
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert not check or done.returncode == 0, done.stdout[-2000:] + done.stderr
+        return done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture
+def single_point(run_lammps, tmp_path):
+    """Return a function that gives energy, forces, stress and energies per atom in ASE's units and orientation."""
+
+    def single_point(atoms, **kwargs):
+        log = run_lammps(atoms, SINGLE_POINT, **kwargs)
+        row = re.search(r'^\s*Step.*\n(.*)$', log, flags=re.MULTILINE).group(1).split()
+        energy, xx, yy, zz, xy, xz, yz = (float(value) for value in row[1:])
+        table = np.loadtxt(tmp_path / 'forces.txt', skiprows=9)
+        back = lammps_rotation(atoms.cell).T
+        pressure = convert(np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]), 'pressure', 'metal', 'ASE')
+        return energy, table[:, :3] @ back, -back.T @ pressure @ back, table[:, 3]
+
+    return single_point
+
+
+@pytest.fixture(scope='module')
+def reference(trained):
+    """The same weights, not compiled, in nequip's calculator with its own neighbour list."""
+    ase_integration = pytest.importorskip('nequip.integrations.ase')
+    return ase_integration.NequIPCalculator._from_saved_model(str(trained / 'best.ckpt'), device='cpu')
+
+
+def rattled_frames():
+    """Ten frames: plain, sheared and turned, doubled; 17 atoms have edges as short as 4.85 Å, below the cutoff."""
+    crystal = ase.io.read(DATASET, 0)
+    frames = []
+    for seed in range(10):
+        frame = crystal.copy()
+        if seed % 3 == 1:
+            generator = np.random.default_rng(seed)
+            frame.set_cell(frame.cell @ (np.eye(3) + generator.uniform(-0.15, 0.15, (3, 3))), scale_atoms=True)
+            frame.rotate(35, (1, 2, 3), rotate_cell=True)
+        if seed % 3 == 2:
+            frame = frame.repeat((2, 1, 1))
+        frame.rattle(0.15, seed=seed)
+        frames.append(frame)
+    return frames
+
+
+@pytest.mark.parametrize('frame', rattled_frames(), ids=range(10))
+def test_equals_ase_calculator(frame, single_point, reference):
+    energy, forces, stress, energies = single_point(frame)
+    frame.calc = reference
+    assert abs(energy - frame.get_potential_energy()) / len(frame) < 1e-5
+    assert np.abs(forces - frame.get_forces()).max() < 1e-4
+    assert np.abs(stress - frame.get_stress(voigt=False)).max() < 1e-5
+    assert np.abs(energies - frame.get_potential_energies()).max() < 1e-4
+    assert np.abs(forces).max() > 1  # the forces compared are not all small
+
+
+def test_two_ranks_equal_one(single_point):
+    """Ghost atoms and the reverse communication of their forces, across processes."""
+    frame = rattled_frames()[2]
+    one = single_point(frame)
+    two = single_point(frame, prefix=(executable('mpiexec.hydra'), '-n', '2'))
+    for value, other in zip(one, two, strict=True):
+        assert np.allclose(value, other, rtol=0, atol=1e-4)
+    assert abs(one[0] - two[0]) / len(frame) < 1e-5
+
+
+def test_excluded_pairs_are_no_edges(single_point, run_lammps, tmp_path):
+    """Two replicas in one box that do not see each other have the energies of two separate runs."""
+    first, second = rattled_frames()[0], rattled_frames()[3]
+    expected = [single_point(frame)[0] for frame in (first, second)]
+    commands = """
+fix molecules all property/atom mol ghost yes
+set atom 1*17 mol 1
+set atom 18*34 mol 2
+neigh_modify exclude molecule/inter all
+"""
+    log = run_lammps(first + second, commands + SINGLE_POINT)
+    energies = np.loadtxt(tmp_path / 'forces.txt', skiprows=9)[:, 3]
+    assert 'Neighbor list builds' in log
+    assert np.allclose([energies[:17].sum(), energies[17:].sum()], expected, rtol=0, atol=17e-5)
+
+
+def test_constant_energy(run_lammps):
+    """The total energy drifts by less than 0.1 meV per atom and ps while the potential energy moves far more."""
+    commands = """
+velocity all create 600 1 mom yes rot no dist gaussian
+timestep 0.001
+thermo 10
+thermo_style custom step pe etotal
+thermo_modify format float %.16g
+fix integrate all nve
+run 1000
+"""
+    frame = ase.io.read(DATASET, 2)
+    log = run_lammps(frame, commands)
+    body = re.search(r'^\s*Step.*\n((?:[\s\d.eE+-]+\n)+)', log, flags=re.MULTILINE).group(1)
+    table = np.array([line.split() for line in body.splitlines()], dtype=float)
+    time_ps = table[:, 0] / 1000
+    drift = np.polyfit(time_ps, table[:, 2], 1)[0] / len(frame)
+    assert abs(drift) < 1e-4
+    assert table[:, 1].std() > 20 * table[:, 2].std()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'species': ['Li', 'Si', 'P', 'S']}, r'atom type 4 is `S`, but the model knows only: Li P Si O'),
+        ({'species': ['Li', 'Si', 'P']}, r'4 type names'),
+        ({'model': 'model.pth'}, r'end in \.nequip\.pt2'),
+        ({'model': 'absent.nequip.pt2'}, r'cannot read the model file absent'),
+    ],
+)
+def test_clear_errors(arguments, message, run_lammps):
+    log = run_lammps(ase.io.read(DATASET, 0), 'run 0\n', check=False, **arguments)
+    assert re.search(f'ERROR.*{message}', log)
+
+
+@pytest.mark.parametrize('setting', ['newton off', 'units real'])
+def test_settings_refused(setting, run_lammps, monkeypatch):
+    name = setting.split()[0]
+    header = HEADER.replace('units metal', setting) if name == 'units' else setting + HEADER
+    monkeypatch.setitem(globals(), 'HEADER', header)
+    log = run_lammps(ase.io.read(DATASET, 0), 'run 0\n', check=False)
+    assert re.search(f'ERROR: pair_style allegro needs {name}', log)
+
+
+def test_refuses_another_lammps(run_lammps, tmp_path):
+    """A plugin built for another version says so; loading it would crash sooner or later."""
+    command = plugin_build.compile_command({'lammps': '2024.8.29', 'torch': '2.13.0'})
+    subprocess.run([*command, '-o', str(tmp_path / 'plugin.so')], cwd=plugin_build.SOURCE.parent, check=True)
+    log = run_lammps(ase.io.read(DATASET, 0), 'run 0\n', check=False, plugins=tmp_path)
+    assert re.search('built for LAMMPS 20240829 .* not loaded into LAMMPS 20250722', log)
+
+
+def test_build_is_idempotent(plugin, capsys):
+    before = {path: path.stat().st_mtime_ns for path in plugin.glob('*plugin.so')}
+    assert plugin_build.main() == 0
+    assert 'Up to date' in capsys.readouterr().out
+    assert before == {path: path.stat().st_mtime_ns for path in plugin.glob('*plugin.so')}
+    assert len(before) == 1

@@ -1,0 +1,84 @@
+"""Data files, orientation and distances, against ASE."""
+
+import io
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.geometry import get_distances
+from ase.io.lammpsdata import read_lammps_data
+
+from aiida_ionconduct.lammps.structure import data_file, lammps_rotation, minimum_distances, species_order
+
+SYMBOLS = ['Li', 'O', 'P', 'O', 'Li', 'O']
+
+
+def skewed(seed=0, left_handed=False):
+    """A skewed cell in a general orientation, with atoms inside and outside it."""
+    generator = np.random.default_rng(seed)
+    cell = np.diag([5.0, 6.0, 7.0]) + generator.uniform(-1, 1, (3, 3))
+    atoms = Atoms(SYMBOLS, scaled_positions=generator.uniform(-0.3, 1.3, (6, 3)), cell=cell, pbc=True)
+    atoms.rotate(70, (1, -2, 0.5), rotate_cell=True)
+    if left_handed:
+        atoms.set_cell(atoms.cell[[1, 0, 2]])
+    return atoms
+
+
+def test_species_order():
+    assert species_order(SYMBOLS) == ['Li', 'O', 'P']
+
+
+@pytest.mark.parametrize('left_handed', [False, True])
+def test_rotation(left_handed):
+    """The rotation keeps lengths and angles, gives LAMMPS its lower triangle, and goes back."""
+    atoms = skewed(left_handed=left_handed)
+    rotation = lammps_rotation(atoms.cell)
+    cell = atoms.cell @ rotation
+    assert np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
+    assert np.allclose(np.triu(cell, k=1), 0, atol=1e-12)
+    assert (np.diag(cell) > 0).all()
+    assert np.allclose(atoms.positions @ rotation @ rotation.T, atoms.positions, atol=1e-12)
+
+
+def test_orthogonal_cell_is_kept():
+    assert np.array_equal(lammps_rotation(np.diag([3.0, 4.0, 5.0])), np.eye(3))
+
+
+def test_data_file():
+    atoms = skewed()
+    text = data_file(atoms)
+    read = read_lammps_data(io.StringIO(text), sort_by_id=True)
+    assert read.get_chemical_symbols() == SYMBOLS
+    expected = get_distances(atoms.positions, cell=atoms.cell, pbc=True)[1]
+    assert np.allclose(get_distances(read.positions, cell=read.cell, pbc=True)[1], expected, atol=1e-12)
+    assert np.allclose(read.cell.cellpar(), atoms.cell.cellpar(), rtol=1e-14)
+    assert '3 atom types' in text
+
+
+@pytest.mark.parametrize('scale', [0.6, 1.0, 3.0])
+def test_minimum_distances(scale):
+    """Against ASE's minimum image, in cells narrower and wider than the shortcut for large cells needs."""
+    frames = [skewed(seed) for seed in range(4)]
+    cell = frames[0].cell * scale
+    positions = np.array([frame.get_scaled_positions(wrap=False) @ cell for frame in frames])
+    expected = {}
+    for frame in positions:
+        distances = get_distances(frame, cell=cell, pbc=True)[1]
+        for i in range(6):
+            for j in range(i):
+                pair = '-'.join(sorted((SYMBOLS[i], SYMBOLS[j])))
+                expected[pair] = min(expected.get(pair, np.inf), distances[i, j])
+    found = minimum_distances(positions, SYMBOLS, cell)
+    assert found.keys() == expected.keys() == {'Li-Li', 'Li-O', 'Li-P', 'O-O', 'O-P'}
+    for pair, distance in expected.items():
+        assert found[pair] == pytest.approx(distance, rel=1e-10)
+
+
+def test_minimum_distances_sample():
+    """Only some frames of a long run are looked at, the first and the last among them."""
+    positions = np.zeros((101, 2, 3))
+    positions[:, 1, 0] = 2.0
+    positions[100, 1, 0] = 1.5
+    positions[1, 1, 0] = 1.0
+    found = minimum_distances(positions, ['Li', 'O'], np.eye(3) * 20, n_samples=11)
+    assert found == {'Li-O': pytest.approx(1.5)}

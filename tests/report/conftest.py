@@ -1,0 +1,199 @@
+"""A campaign made up for the tests: numbers as a short run of a fast conductor would give them."""
+
+import numpy as np
+import pytest
+
+from aiida_ionconduct.report.collect import Campaign, Conductivity
+from aiida_ionconduct.report.stages import Flow, Stage
+from aiida_ionconduct.transport import arrhenius
+
+SIGMA = {800: 0.012, 1000: 0.034, 1200: 0.071}
+TOTAL_TIME_PS, N_SEEDS, LAG_PS = 80.0, 4, 2.5
+
+
+def synthetic_conductivity(temperature_K: float, relative_error: float = 0.25, **attributes) -> Conductivity:
+    """Return a conductivity with attributes and curves as the transport analysis names them."""
+    sigma = SIGMA[temperature_K]
+    rng = np.random.default_rng(temperature_K)
+
+    def with_errors(value):
+        return {
+            '': value,
+            'stderr': relative_error * value,
+            'ci95': [value * (1 - 2 * relative_error), value * (1 + 2 * relative_error)],
+        }
+
+    full, tracer = with_errors(sigma), with_errors(0.62 * sigma)
+    haven, diffusivity = with_errors(0.62), with_errors(sigma * 2.1e-4)
+    lag = np.geomspace(0.05, 10, 160)
+    growth = relative_error * np.sqrt(lag / LAG_PS)
+    noise = 0.06 * np.sin(2.3 * np.log(lag) + rng.uniform(0, 6))
+    msd = 6 * sigma * 20 * lag * (1 + noise) + 0.8 * (1 - np.exp(-lag / 0.1))
+    beta = np.gradient(np.log(msd), np.log(lag))
+    slope = np.gradient(msd, lag) / 120
+    plateau_lag = np.array([0.5, 1, 2.5, 4, 5])
+    curves = {
+        'lag_ps': lag,
+        'msd_A2': msd,
+        'msd_stderr': growth * msd,
+        'charge_msd_e2A2': 50 * msd,
+        'charge_msd_stderr': 75 * growth * msd,
+        'running_sigma_full_S_per_cm': slope,
+        'running_sigma_full_stderr': growth * slope,
+        'running_sigma_tracer_S_per_cm': 0.62 * slope,
+        'running_sigma_tracer_stderr': 0.3 * growth * slope,
+        'beta': beta,
+        'beta_stderr': 0.6 * growth,
+        'plateau_lag_ps': plateau_lag,
+        'plateau_sigma_full_S_per_cm': sigma * np.array([1.4, 1.15, 1.0, 0.97, 1.03]),
+        'plateau_sigma_full_stderr': relative_error * sigma * np.sqrt(plateau_lag / LAG_PS),
+        'plateau_sigma_tracer_S_per_cm': 0.62 * sigma * np.array([1.3, 1.1, 1.0, 0.99, 1.01]),
+        'plateau_sigma_tracer_stderr': 0.2 * relative_error * sigma * np.sqrt(plateau_lag / LAG_PS),
+    }
+    flat = {
+        'temperature_K': float(temperature_K),
+        'sigma_full_S_per_cm': full[''],
+        'sigma_full_stderr': full['stderr'],
+        'sigma_full_ci95': full['ci95'],
+        'sigma_tracer_S_per_cm': tracer[''],
+        'sigma_tracer_stderr': tracer['stderr'],
+        'sigma_tracer_ci95': tracer['ci95'],
+        'haven_ratio': haven[''],
+        'haven_ratio_stderr': haven['stderr'],
+        'haven_ratio_ci95': haven['ci95'],
+        'diffusivity_cm2_per_s': diffusivity[''],
+        'diffusivity_stderr': diffusivity['stderr'],
+        'diffusivity_ci95': diffusivity['ci95'],
+        'estimator': 'cve',
+        'frame': 'full: all species, frame-independent; tracer: relative to the centre of mass of O, P, Si',
+        'n_seeds': N_SEEDS,
+        'n_frames': 4000,
+        'n_atoms': 68,
+        'n_mobile': 28,
+        'mobile': 'Li',
+        'total_time_ps': TOTAL_TIME_PS,
+        'dt_ps': 0.02,
+        'lag_ps': LAG_PS,
+        'lag_tracer_ps': 1.6,
+        'volume_A3': 690.0,
+        'beta': 0.96,
+        'beta_stderr': 0.083,
+        'diffusive': True,
+        'converged': False,
+        'warnings': ['the cell has 68 atoms: finite-size effects are not known.'],
+    }
+    return Conductivity(
+        {**flat, **attributes}, curves, 1000 + int(temperature_K), f'{int(temperature_K):08d}-4a7e-4c39-9d55'
+    )
+
+
+@pytest.fixture(scope='session')
+def make_conductivity():
+    """Return the function that makes up a conductivity."""
+    return synthetic_conductivity
+
+
+@pytest.fixture(scope='session')
+def make_campaign():
+    """Return the function that makes up a campaign."""
+    return make_synthetic_campaign
+
+
+@pytest.fixture
+def synthetic_campaign() -> Campaign:
+    """Return a finished quickstart campaign with every field filled."""
+    return make_synthetic_campaign()
+
+
+def make_synthetic_campaign() -> Campaign:
+    """Return a finished quickstart campaign with every field filled."""
+    rng = np.random.default_rng(7)
+    symbols = (['Li'] * 7 + ['P', 'Si'] + ['O'] * 8) * 20
+    spread = np.array([{'Li': 0.5, 'P': 2.0, 'Si': 1.5, 'O': 1.2}[symbol] for symbol in symbols])
+    forces = rng.normal(size=(len(symbols), 3)) * spread[:, None]
+    energies = -257.3 + 0.02 * rng.normal(size=20)
+    epoch = list(range(120))
+    decay = np.exp(-np.arange(120) / 25)
+    checks = [
+        ('force_mae', 'Force MAE on held-out frames', 0.086, 0.15, 'eV/Å', True),
+        ('energy_mae', 'Energy MAE on held-out frames', 0.0021, 0.005, 'eV/atom', True),
+        ('nve_drift', 'NVE drift', 3.1e-5, 1e-3, 'eV/atom/ps', True),
+        ('potential_energy', 'Potential energy relative to AIMD', -0.021, [-0.05, 0.05], 'eV/atom', True),
+        ('shortest_distance', 'Shortest Li–O distance', 1.61, [1.55, 1.80], 'Å', True),
+    ]
+    names = ('name', 'label', 'value', 'limit', 'unit', 'passed')
+    md_jobs = [(f'LAMMPS {temperature} K', 4) for temperature in SIGMA]
+    return Campaign(
+        process={
+            'pk': 412,
+            'uuid': '0b8c3a52-7d1e-4a7e-9d55-3f6a8c1e2b90',
+            'class': 'ConductivityWorkChain',
+            'state': 'finished',
+            'state_text': 'finished',
+            'message': '',
+            'protocol': 'quickstart',
+            'started': '2025-11-22 13:05:12+00:00',
+            'wall_time_s': 1043.0,
+        },
+        composition={'formula': 'Li7PSiO8', 'n_atoms': 17, 'n_atoms_md': 68, 'supercell': [2, 2, 1], 'pk': 431},
+        dataset={'n_frames': 132, 'sources': {'aimd': 100, 'rattled': 32}},
+        training={
+            'n_train': 96,
+            'n_val': 16,
+            'n_test': 20,
+            'epochs': 120,
+            'best_epoch': 113,
+            'wall_time_s': 143.0,
+            'curves': {
+                'epoch': epoch,
+                'train_loss': list(2 * decay + 0.02),
+                'val_forces_mae_eV_per_A': list(0.6 * decay + 0.085),
+            },
+        },
+        validation={'passed': True, 'checks': [dict(zip(names, check, strict=True)) for check in checks]},
+        parity={
+            'symbols': symbols,
+            'forces_reference': forces,
+            'forces_predicted': forces + 0.1 * spread[:, None] * rng.normal(size=forces.shape),
+            'energy_reference_eV_per_atom': energies,
+            'energy_predicted_eV_per_atom': energies + 0.002 * rng.normal(size=20),
+        },
+        conductivities=[synthetic_conductivity(temperature) for temperature in SIGMA],
+        arrhenius=arrhenius(list(SIGMA), list(SIGMA.values()), [0.25 * sigma for sigma in SIGMA.values()], [3, 3, 3]),
+        stages=[
+            Stage('Relaxation', 'PwRelaxWorkChain', 'finished', [('pw.x', 2)], 0, [415], 1, 52),
+            Stage(
+                'Ab initio MD', 'AimdWorkChain', 'finished', [('pw.x 1000 K', 1), ('pw.x 1400 K', 1)], 0, [433], 55, 310
+            ),
+            Stage('Build dataset', 'build_dataset', 'finished', [], 0, [470], 366, 2),
+            Stage(
+                'Training',
+                'AllegroWorkChain',
+                'finished',
+                [('nequip-train', 1), ('nequip-compile', 1)],
+                1,
+                [474],
+                369,
+                190,
+            ),
+            Stage('Validate', 'validate', 'finished', [], 0, [492], 560, 9),
+            Stage('Molecular dynamics', 'SeedsWorkChain', 'finished', md_jobs, 0, [498, 500, 502], 571, 465),
+            Stage('Analyse trajectories', 'analyse_trajectories', 'finished', [], 0, [610, 614, 618], 1037, 4),
+            Stage('Fit arrhenius', 'fit_arrhenius', 'finished', [], 0, [622], 1041, 1),
+        ],
+        flows=[
+            Flow('structure', 1, [402], None, [0]),
+            Flow('structure', 1, [431], 0, [1, 5]),
+            Flow('ab initio trajectory', 2, [455, 463], 1, [2]),
+            Flow('training set', 1, [472], 2, [3, 4]),
+            Flow('packaged model', 1, [485], 3, [4]),
+            Flow('compiled model', 1, [489], 3, [5]),
+            Flow('ion trajectory', 12, list(range(520, 532)), 5, [6]),
+            Flow('conductivity', 3, [611, 615, 619], 6, [7]),
+        ],
+        codes=[
+            {'label': 'pw', 'computer': 'localhost', 'plugin': 'quantumespresso.pw'},
+            {'label': 'lmp', 'computer': 'localhost', 'plugin': 'ionconduct.lammps.md'},
+        ],
+        versions={'aiida-core': '2.9.4', 'aiida-ionconduct': '0.1.0', 'aiida-quantumespresso': '5.1.0'},
+    )
