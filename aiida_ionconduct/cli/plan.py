@@ -1,0 +1,124 @@
+"""What a campaign will do, before it does it: jobs, atoms, steps and an estimate of the cost."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from tabulate import tabulate
+
+from aiida_ionconduct.calculations.allegro_config import DEFAULTS
+from aiida_ionconduct.structures import supercell_repeats
+
+# Core seconds on one core of a 2023 server, from the quickstart: `verdi process list -a` of its own runs. Good to a
+# factor of three for other materials; they tell a minute from a week.
+SCF_STEP_S = 2.5  # one MD step of 17 atoms at 35 Ry, zone centre
+SCF_FROM_SCRATCH = 1.8  # steps' worth
+SCF_ATOMS, SCF_CUTOFF_RY, SCF_EXPONENT = 17, 35.0, 2.3
+TRAINING_ATOM_EPOCH_S = 4e-4  # one atom of one frame, for the quickstart's 48 features and l_max 2
+MD_ATOM_STEP_S = 1.5e-4
+COMPILE_S = 30.0
+
+
+class Stage(NamedTuple):
+    """One row of the plan."""
+
+    stage: str
+    program: str
+    jobs: int
+    atoms: int
+    steps: int
+    core_hours: float
+
+
+def plan_table(builder, protocol: str) -> str:
+    """Return the plan of a builder as a table."""
+    stages = plan(builder)
+    rows = [(*stage[:-1], duration(stage.core_hours)) for stage in stages]
+    total = duration(sum(stage.core_hours for stage in stages))
+    formula = builder.structure.get_formula()
+    headers = ('stage', 'program', 'jobs', 'atoms', 'steps each', 'core time, about')
+    return (
+        f'{formula}, {len(builder.structure.sites)} atoms, protocol {protocol}, {builder.mobile.value} mobile, charges '
+        + ', '.join(f'{symbol} {charge:+d}' for symbol, charge in builder.charges.get_dict().items())
+        + f'\n\n{tabulate(rows, headers=headers, tablefmt="simple")}\n\n{total} of core time in all, good to a factor '
+        'of three.'
+    )
+
+
+def plan(builder) -> list[Stage]:
+    """Return the stages that a builder describes; relaxations are taken as 15 steps."""
+    n = len(builder.structure.sites)
+    supercell = n * int(np.prod(supercell_repeats(builder.structure.cell, n, builder.n_atoms_min.value)))
+    stages, n_frames = [], 0
+    scf = dft_step_s(builder, n)
+    if 'base_relax' in builder.relax:
+        stages.append(Stage('relaxation', 'pw.x', 1, n, 15, 15 * scf / 3600))
+    if 'temperatures_K' in builder.aimd:
+        runs, steps = len(builder.aimd.temperatures_K), builder.aimd.base['pw']['parameters']['CONTROL']['nstep']
+        stages.append(Stage('AIMD', 'pw.x', runs, n, steps, runs * steps * scf / 3600))
+        rattled = builder.rattle['n_frames']
+        stages.append(Stage('rattled cells', 'pw.x', rattled, n, 1, rattled * SCF_FROM_SCRATCH * scf / 3600))
+        n_frames = rattled + runs * (steps - builder.frames['n_discard']) // builder.frames['stride']
+    elif builder.dataset is not None:
+        n_frames = builder.dataset.n_frames
+    if 'train' in builder.allegro:
+        stages += training_stages(builder, n, n_frames, scf)
+    else:
+        stages.append(Stage('compilation', 'nequip-compile', 1, 0, 0, COMPILE_S / 3600))
+    validation = builder.validation['md']
+    for name, seeds, p in (
+        ('validation', [0], validation),
+        ('production', builder.md.seeds.get_list(), builder.md.parameters.get_dict()),
+    ):
+        runs = len(seeds) * len(builder.md.temperatures_K.get_list())
+        steps = p['equilibration_steps'] + p['production_steps']
+        stages.append(Stage(name, 'LAMMPS', runs, supercell, steps, md_hours(runs, supercell, steps)))
+    return stages
+
+
+def training_stages(builder, n: int, n_frames: int, scf: float) -> list[Stage]:
+    """Return the first training and the rounds of relabelling."""
+    p = {**DEFAULTS, **builder.allegro.train['parameters'].get_dict()}
+    relabelling = builder.relabelling.get_dict()
+    runs = len(relabelling['temperatures_K']) * len(relabelling['seeds'])
+    stages = [training_stage('training', n, n_frames, p)]
+    for index in range(1, relabelling['n_rounds'] + 1):
+        steps, labels = relabelling['md']['production_steps'], relabelling['n_frames']
+        n_frames += labels
+        stages += [
+            Stage(f'exploration {index}', 'LAMMPS', runs, n, steps, md_hours(runs, n, steps)),
+            Stage(f'relabelling {index}', 'pw.x', labels, n, 1, labels * SCF_FROM_SCRATCH * scf / 3600),
+            training_stage(f'training {index}', n, n_frames, {**p, **relabelling['training']}),
+        ]
+    return stages
+
+
+def training_stage(name: str, n: int, n_frames: int, p: dict) -> Stage:
+    """Return a training with its compilation; the cost grows with the features and the neighbours."""
+    size = p['num_scalar_features'] / 48 * (p['l_max'] / 2) ** 2 * p['num_layers'] * (p['r_max'] / 4.5) ** 3
+    seconds = p['max_epochs'] * n_frames * n * TRAINING_ATOM_EPOCH_S * max(size, 0.2) + COMPILE_S
+    return Stage(name, 'nequip', 1, n, p['max_epochs'], seconds / 3600)
+
+
+def dft_step_s(builder, n: int) -> float:
+    """Return the core seconds of one self-consistent MD step."""
+    if 'pw' not in builder.label:
+        return 0.0
+    cutoff = builder.label['pw']['parameters']['SYSTEM']['ecutwfc']
+    n_kpoints = np.prod(builder.label['pw']['kpoints'].get_kpoints_mesh()[0])
+    scale = (n / SCF_ATOMS) ** SCF_EXPONENT * (cutoff / SCF_CUTOFF_RY) ** 1.5
+    return SCF_STEP_S * scale * (1 if n_kpoints == 1 else n_kpoints)
+
+
+def md_hours(runs: int, n: int, steps: int) -> float:
+    """Return the core hours of MD runs with the potential."""
+    return runs * n * steps * MD_ATOM_STEP_S / 3600
+
+
+def duration(hours: float) -> str:
+    """Return a time with a unit that suits it."""
+    for unit, length in (('days', 24.0), ('h', 1.0), ('min', 1 / 60)):
+        if hours >= 2 * length:
+            return f'{hours / length:.0f} {unit}'
+    return f'{hours * 3600:.0f} s'

@@ -1,0 +1,186 @@
+"""Submit a campaign and follow it: the command behind ``submit_conductivity.py``."""
+
+from __future__ import annotations
+
+import pathlib
+
+import ase.io
+import click
+import yaml
+from aiida import orm
+from aiida.engine import submit as submit_process
+
+from aiida_ionconduct.calculations.functions.structures import substitute_structure
+from aiida_ionconduct.cli.follow import follow
+from aiida_ionconduct.cli.plan import plan_table
+from aiida_ionconduct.data import AllegroModelData, DatasetData
+from aiida_ionconduct.report.collect import collect
+from aiida_ionconduct.report.page import write_page
+from aiida_ionconduct.report.text import summary_tables
+from aiida_ionconduct.structures import crystal
+from aiida_ionconduct.workchains.builder import load_codes
+from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
+
+QUICKSTART = {'replace': 'P', 'by': 'Si', 'n_sites': 1, 'compensate': 'Li', 'strain': 0.01}
+"""Li7SiPO8: beta-Li3PO4 with one phosphorus replaced by silicon and one interstitial lithium, 17 atoms."""
+
+
+class Pairs(click.ParamType):
+    """``NAME=VALUE``."""
+
+    name = 'name=value'
+
+    def convert(self, value, param, ctx):
+        """Split at the first equals sign."""
+        name, separator, content = value.partition('=')
+        if not (name and separator and content):
+            self.fail(f'`{value}` is not of the form NAME=VALUE.', param, ctx)
+        return name, content
+
+
+@click.command(context_settings={'help_option_names': ['-h', '--help'], 'show_default': True})
+@click.option('--structure', metavar='FILE|PK', help='Anything ASE reads, or a node. [default: Li7SiPO8, 17 atoms]')
+@click.option('--protocol', default='quickstart', help='quickstart, fast, balanced or stringent.')
+@click.option('--temperatures', metavar='K,K,…', help='Temperatures of the production runs.')
+@click.option('--seeds', metavar='N,N,…', help='Velocity seeds of the production runs.')
+@click.option('--mobile', default='Li', help='The mobile ion.')
+@click.option('--charges', type=Pairs(), multiple=True, metavar='SYMBOL=CHARGE', help='Where not the usual ones.')
+@click.option('--codes', type=Pairs(), multiple=True, metavar='NAME=LABEL', help='Codes not called name@localhost.')
+@click.option('--dataset', metavar='FILE|PK', help='Labelled frames (extended XYZ), instead of AIMD.')
+@click.option('--model', metavar='FILE|PK', help='A packaged Allegro model (.nequip.zip), instead of training one.')
+@click.option('--relaxed', is_flag=True, help='Take the structure as it is.')
+@click.option('--overrides', type=click.Path(exists=True, dir_okay=False), help='YAML file, nested like a protocol.')
+@click.option('--ignore-validation', is_flag=True, help='Go on with a potential that fails its validation.')
+@click.option('--dry-run', is_flag=True, help='Print the plan and submit nothing.')
+@click.option('--detach', is_flag=True, help='Submit and return at once.')
+@click.option('--follow', 'follow_pk', type=int, metavar='PK', help='Come back to a campaign already submitted.')
+@click.option('--output', type=click.Path(file_okay=False), default='results', help='Folder of the HTML page.')
+def submit(follow_pk, output, detach, dry_run, ignore_validation, **options):
+    """From a crystal to its ionic conductivity.
+
+    Without options this runs the quickstart. Examples:
+
+    \b
+      verdi run submit_conductivity.py --dry-run
+      verdi run submit_conductivity.py --structure LGPS.cif --protocol balanced --temperatures 600,800,1000
+      verdi run submit_conductivity.py --structure cell.cif --dataset frames.extxyz --charges Ge=4
+    """
+    if follow_pk is not None:
+        finish(orm.load_node(follow_pk), output)
+        return
+    try:
+        builder = get_builder(**options)
+    except ValueError as exception:
+        raise click.ClickException(str(exception)) from exception
+    builder.ignore_validation = orm.Bool(ignore_validation)
+    click.echo(plan_table(builder, options['protocol']))
+    if dry_run:
+        click.echo('Nothing was submitted.')
+        return
+    node = submit_process(builder)
+    node.base.extras.set('protocol', options['protocol'])
+    click.echo(f'Submitted {node.process_label}<{node.pk}>.\n')
+    if not detach:
+        finish(node, output)
+
+
+def get_builder(structure, protocol, temperatures, seeds, mobile, charges, codes, dataset, model, relaxed, overrides):
+    """Turn the command's words into a builder.
+
+    :raises ValueError: for bad input, saying what to do.
+    """
+    overrides = yaml.safe_load(pathlib.Path(overrides).read_text()) or {} if overrides else {}
+    if temperatures:
+        overrides['temperatures_K'] = numbers(temperatures, float, 'temperatures')
+    if seeds:
+        overrides['seeds'] = numbers(seeds, int, 'seeds')
+    return ConductivityWorkChain.get_builder_from_protocol(
+        load_codes(dict(codes)),
+        load_structure(structure),
+        protocol=protocol,
+        overrides=overrides,
+        charges={symbol: numbers(charge, int, f'charge of {symbol}')[0] for symbol, charge in charges},
+        mobile=mobile,
+        dataset=load_data(dataset, DatasetData, 'dataset') if dataset else None,
+        model=load_data(model, AllegroModelData, 'model') if model else None,
+        relaxed=relaxed,
+    )
+
+
+def numbers(text: str, kind: type, name: str) -> list:
+    """Read numbers separated by commas.
+
+    :raises ValueError: naming what is not a number.
+    """
+    try:
+        return [kind(word) for word in text.split(',')]
+    except ValueError as exception:
+        raise ValueError(f'the {name} `{text}` must be numbers separated by commas.') from exception
+
+
+def load_structure(source: str | None) -> orm.StructureData:
+    """Return a structure from a file, a node, or the quickstart material.
+
+    :raises ValueError: if the file cannot be read or the node is no structure.
+    """
+    if source is None:
+        return substitute_structure(orm.StructureData(ase=crystal('beta-Li3PO4')), orm.Dict(QUICKSTART))
+    if source.isdigit() and not pathlib.Path(source).exists():
+        return load_stored(source, orm.StructureData, 'structure')
+    try:
+        atoms = ase.io.read(source)
+    except Exception as exception:
+        raise ValueError(f'the structure file `{source}` cannot be read: {exception}') from exception
+    partial = atoms.info.get('occupancy')
+    if partial and any(sum(site.values()) < 0.999 or len(site) > 1 for site in partial.values()):
+        raise ValueError(f'`{source}` has partial occupancies: make an ordered cell of it first.')
+    return orm.StructureData(ase=ase.Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=atoms.pbc))
+
+
+def load_data(source: str, kind: type, name: str) -> orm.Data:
+    """Return a dataset or a model from a file or a node; the same file is the same node.
+
+    :raises ValueError: if it is neither.
+    """
+    if source.isdigit() and not pathlib.Path(source).exists():
+        return load_stored(source, kind, name)
+    if not pathlib.Path(source).exists():
+        raise ValueError(f'the {name} file `{source}` does not exist.')
+    node = kind(pathlib.Path(source))
+    same = orm.QueryBuilder().append(kind, filters={'attributes.sha256': node.base.attributes.get('sha256')})
+    return same.first(flat=True) or node
+
+
+def load_stored(identifier: str, kind: type, name: str) -> orm.Data:
+    """Return a stored node of the right type.
+
+    :raises ValueError: if there is none.
+    """
+    node = orm.QueryBuilder().append(kind, filters={'id': int(identifier)}).first(flat=True)
+    if node is None:
+        raise ValueError(f'there is no {name} with PK {identifier}: `verdi data list` shows what there is.')
+    return node
+
+
+def finish(node: orm.ProcessNode, output: str) -> None:
+    """Follow a campaign to its end, then show the tables and write the page."""
+    if not follow(node):
+        click.echo(
+            f'\nThe campaign goes on without this window. Come back to it:\n'
+            f'  verdi run submit_conductivity.py --follow {node.pk}\n  verdi process status {node.pk}'
+        )
+        return
+    click.echo('\n' + summary_tables(collect(node)))
+    path = write_page(node, pathlib.Path(output) / f'conductivity-{node.pk}.html')
+    click.echo(
+        f'\nPage: {path}\n\nNext:\n'
+        f'  verdi process status {node.pk}                                        # every stage\n'
+        f'  verdi archive create --processes {node.pk} -- campaign-{node.pk}.aiida  # share it\n'
+        '  verdi run docs/examples/query.py                                # all conductivities in this profile\n'
+        '  verdi run submit_conductivity.py --structure FILE --dry-run     # another material'
+    )
+    if not node.is_finished_ok:
+        raise click.ClickException(
+            f'{node.process_label}<{node.pk}> ended with [{node.exit_status}] {node.exit_message or node.exception}\n'
+            f'What it computed is kept: verdi process report {node.pk}'
+        )

@@ -1,0 +1,332 @@
+"""From a protocol to the inputs of :class:`~aiida_ionconduct.workchains.conductivity.ConductivityWorkChain`."""
+
+from __future__ import annotations
+
+from aiida import orm
+from aiida.common.exceptions import NotExistent
+from aiida_pseudo.groups.family import PseudoPotentialFamily
+from aiida_quantumespresso.common.types import ElectronicType, RelaxType
+from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
+from ase import units
+
+from aiida_ionconduct.calculations.allegro_config import DEFAULTS
+from aiida_ionconduct.structures import check_charges, check_structure
+from aiida_ionconduct.workchains.aimd import temperature_label
+from aiida_ionconduct.workchains.protocols import protocol_inputs
+
+RYDBERG_TIME_FS = units._hbar / (units.Rydberg * units._e) * 1e15  # pw.x takes its time step in this unit
+ACCELERATORS = {'cpu': 'cpu', 'cuda': 'gpu'}
+
+CODES = {
+    'pw': 'quantumespresso.pw',
+    'nequip-train': 'ionconduct.allegro.train',
+    'nequip-package': 'ionconduct.allegro.train',
+    'nequip-compile': 'ionconduct.allegro.compile',
+    'lammps': 'ionconduct.lammps.md',
+}
+"""The codes a campaign needs, and the plugin each must have."""
+
+
+def load_codes(labels: dict[str, str] | None = None, computer: str = 'localhost') -> dict[str, orm.AbstractCode]:
+    """Load the codes of :data:`CODES`.
+
+    :param labels: labels, PKs or UUIDs of codes that are not called ``name@computer``.
+    :raises ValueError: for a code that is missing or belongs to another plugin, saying how to set it up.
+    """
+    unknown = sorted(set(labels or {}) - set(CODES))
+    if unknown:
+        raise ValueError(f'unknown code names {", ".join(unknown)}: choose from {", ".join(CODES)}.')
+    codes = {}
+    for name, plugin in CODES.items():
+        label = (labels or {}).get(name, f'{name}@{computer}')
+        try:
+            codes[name] = orm.load_code(label)
+        except NotExistent as exception:
+            raise ValueError(
+                f'the code `{label}` does not exist: run `aiida-ionconduct setup`, or set it up with `verdi code create '
+                f'core.code.installed --default-calc-job-plugin {plugin}` and name it with --codes {name}=LABEL.'
+            ) from exception
+        if codes[name].default_calc_job_plugin != plugin:
+            raise ValueError(
+                f'the code `{label}` is of the plugin {codes[name].default_calc_job_plugin}, {name} needs {plugin}.'
+            )
+    return codes
+
+
+def get_builder_from_protocol(
+    cls,
+    codes,
+    structure,
+    protocol=None,
+    overrides=None,
+    charges=None,
+    mobile='Li',
+    dataset=None,
+    model=None,
+    relaxed=False,
+    **_,
+):
+    """Return a builder with the inputs of a protocol, everything checked that can be checked before submission.
+
+    :param codes: by the names of :data:`CODES`, see :func:`load_codes`.
+    :param structure: ``StructureData``, the cell that DFT is to see.
+    :param protocol: ``quickstart``, ``fast``, ``balanced`` or ``stringent``.
+    :param overrides: nested like the protocol; unknown keys are refused.
+    :param charges: integer charges by chemical symbol where the usual oxidation states do not hold.
+    :param mobile: chemical symbol of the mobile ion.
+    :param dataset: :class:`DatasetData`, instead of AIMD.
+    :param model: packaged :class:`AllegroModelData`, instead of a training.
+    :param relaxed: take the structure as it is.
+    :raises ValueError: for anything wrong with the structure, charges, temperatures, pseudopotentials, codes, dataset
+        or model, saying what to do.
+    """
+    p = protocol_inputs('conductivity', protocol, overrides)
+    atoms = structure.get_ase()
+    check_structure(atoms, mobile)
+    charges = check_charges(atoms, charges)
+    check_numbers(p)
+    check_products(structure, dataset, model)
+
+    builder = cls.get_builder()
+    builder.structure = structure
+    builder.charges, builder.mobile = orm.Dict(charges), orm.Str(mobile)
+    builder.n_atoms_min = orm.Int(p['n_atoms_min'])
+    needs_dft = model is None and (dataset is None or not relaxed)
+    if needs_dft:
+        check_pseudos(structure, p['dft']['pseudo_family'])
+    if needs_dft and not relaxed:
+        builder.relax = relax_inputs(codes['pw'], structure, p)
+    if model is None:
+        if dataset is None:
+            builder.aimd = aimd_inputs(codes['pw'], structure, p)
+            builder.rattle = orm.Dict({**p['rattle'], 'mobile': mobile})
+            builder.frames = frames_parameters(p)
+        else:
+            builder.dataset = dataset
+        if needs_dft or p['relabelling']['n_rounds']:
+            builder.label = label_inputs(codes['pw'], structure, p)
+        builder.allegro = allegro_inputs(codes, p)
+        builder.relabelling = relabelling_parameters(p)
+    else:
+        builder.model = model
+    builder.compile = compile_inputs(codes, p)
+    builder.md = md_inputs(codes, p)
+    builder.validation = validation_parameters(p)
+    return builder
+
+
+def check_numbers(p: dict) -> None:
+    """Refuse temperatures, seeds and training parameters that make no sense.
+
+    :raises ValueError: naming the input and its value.
+    """
+    for name, temperatures in {
+        'temperatures_K': p['temperatures_K'],
+        'aimd.temperatures_K': p['aimd']['temperatures_K'],
+        'relabelling.temperatures_K': p['relabelling']['temperatures_K'],
+    }.items():
+        bad = [T for T in temperatures if not (isinstance(T, (int, float)) and T > 0)]
+        if bad or not temperatures:
+            raise ValueError(f'{name} must be temperatures above 0 K, got {temperatures}: give kelvin.')
+        if len(set(temperatures)) < len(temperatures):
+            raise ValueError(f'{name} names a temperature twice: {temperatures}.')
+    seeds = p['seeds']
+    if not seeds or len(set(seeds)) < len(seeds) or any(not isinstance(s, int) or s < 1 for s in seeds):
+        raise ValueError(f'seeds must be different integers of 1 or more, got {seeds}.')
+    for section, training in {'training': p['training'], 'relabelling.training': p['relabelling']['training']}.items():
+        unknown = sorted(set(training) - set(DEFAULTS))
+        if unknown:
+            raise ValueError(f'unknown {section} keys {", ".join(unknown)}: choose from {", ".join(sorted(DEFAULTS))}.')
+
+
+def check_products(structure: orm.StructureData, dataset, model) -> None:
+    """Refuse a dataset or a model that does not cover the structure.
+
+    :raises ValueError: naming the elements that are missing.
+    """
+    elements = structure.get_symbols_set()
+    if dataset is not None and elements - set(dataset.elements):
+        missing = ', '.join(sorted(elements - set(dataset.elements)))
+        raise ValueError(f'the dataset has no frame with {missing}: add frames of this material.')
+    if model is not None:
+        if model.model_format != 'package':
+            raise ValueError(f'{model.filename} is compiled for one machine: give the packaged model (.nequip.zip).')
+        missing = model.missing_types(elements)
+        if missing:
+            raise ValueError(
+                f'the model knows {", ".join(model.type_names)}, but the structure contains {", ".join(missing)}: '
+                'train one on frames of this material.'
+            )
+
+
+def check_pseudos(structure: orm.StructureData, label: str) -> None:
+    """Refuse a structure with an element that the family has no pseudopotential for.
+
+    :raises ValueError: if the family or an element is missing.
+    """
+    family = orm.QueryBuilder().append(PseudoPotentialFamily, filters={'label': label}).first(flat=True)
+    if family is None:
+        raise ValueError(f'the pseudopotential family `{label}` is not installed: run `aiida-ionconduct setup`.')
+    missing = sorted(structure.get_symbols_set() - set(family.elements))
+    if missing:
+        raise ValueError(
+            f'the family `{label}` has no pseudopotential for {", ".join(missing)}: name another installed family with '
+            'the override dft.pseudo_family.'
+        )
+
+
+def pw_inputs(code, structure, p, calculation, resources, control=None, ions=None) -> dict:
+    """Return the inputs of a ``PwBaseWorkChain`` with what all DFT of a campaign shares, without its structure."""
+    dft = p['dft']
+    parameters = {
+        'CONTROL': {'calculation': calculation, 'tstress': calculation == 'vc-relax', **(control or {})},
+        'SYSTEM': {'nosym': calculation == 'md'},
+    }
+    if dft['ecutwfc']:
+        parameters['SYSTEM'] |= {'ecutwfc': dft['ecutwfc'], 'ecutrho': 4 * dft['ecutwfc']}
+    if ions:
+        parameters['IONS'] = ions
+    builder = PwBaseWorkChain.get_builder_from_protocol(
+        code,
+        structure,
+        protocol=p['relax']['protocol'],
+        overrides={
+            'pseudo_family': dft['pseudo_family'],
+            'meta_parameters': {
+                'conv_thr_per_atom': dft['conv_thr_per_atom'],
+                'etot_conv_thr_per_atom': p['relax']['etot_conv_thr_per_atom'],
+            },
+            'pw': {'parameters': parameters},
+        },
+        electronic_type=ElectronicType.INSULATOR,
+        options=job_options({**p['resources']['pw'], **p['resources'].get(resources, {})}),
+    )
+    inputs = builder._inputs(prune=True)
+    inputs['pw'].pop('structure')
+    inputs.pop('kpoints_distance')
+    inputs.pop('clean_workdir')
+    inputs['kpoints'] = kpoints_mesh(structure, dft['kpoints_distance'])
+    if not dft['kpoints_distance']:  # real wave functions at half the cost
+        inputs['pw']['settings'] = orm.Dict({'gamma_only': True})
+    return inputs
+
+
+def kpoints_mesh(structure: orm.StructureData, distance: float | None) -> orm.KpointsData:
+    """Return a mesh of at most a distance (1/Å) between its points; the zone centre alone without one."""
+    kpoints = orm.KpointsData()
+    kpoints.set_cell_from_structure(structure)
+    if distance:
+        kpoints.set_kpoints_mesh_from_density(distance)
+    else:
+        kpoints.set_kpoints_mesh([1, 1, 1])
+    return kpoints
+
+
+def job_options(resources: dict) -> dict:
+    """Return the options of a job from a section of ``resources``."""
+    options = {
+        'resources': {key: resources[key] for key in ('num_machines', 'num_mpiprocs_per_machine')},
+        'max_wallclock_seconds': resources['max_wallclock_seconds'],
+    }
+    if 'threads' in resources:
+        options['environment_variables'] = {'OMP_NUM_THREADS': str(resources['threads'])}
+    return options
+
+
+def relax_inputs(code, structure, p) -> dict:
+    """Inputs of the relaxation."""
+    relax = p['relax']
+    calculation = 'relax' if RelaxType(relax['relax_type']) is RelaxType.POSITIONS else 'vc-relax'
+    base = pw_inputs(code, structure, p, calculation, 'relax', control={'forc_conv_thr': relax['forc_conv_thr']})
+    return {'base_relax': base, 'meta_convergence': orm.Bool(calculation == 'vc-relax')}
+
+
+def aimd_inputs(code, structure, p) -> dict:
+    """Inputs of the AIMD."""
+    aimd = p['aimd']
+    control = {'nstep': aimd['n_steps'], 'dt': aimd['timestep_fs'] / RYDBERG_TIME_FS}
+    ions = {
+        'ion_temperature': 'not_controlled',
+        'ion_velocities': 'from_input',
+        'pot_extrapolation': 'second-order',
+        'wfc_extrapolation': 'second-order',
+    }
+    base = pw_inputs(code, structure, p, 'md', 'pw', control, ions)
+    return {
+        'settings': base['pw'].pop('settings', None) or orm.Dict({}),
+        'base': base,
+        'temperatures_K': orm.List(aimd['temperatures_K']),
+        'seed': orm.Int(aimd['seed']),
+        'max_concurrent': orm.Int(p['resources']['max_concurrent']),
+    }
+
+
+def frames_parameters(p) -> orm.Dict:
+    """Which AIMD frames to take."""
+    temperatures = {temperature_label(T): T for T in p['aimd']['temperatures_K']}
+    return orm.Dict(
+        {'n_discard': p['dataset']['n_discard'], 'stride': p['dataset']['stride'], 'temperatures_K': temperatures}
+    )
+
+
+def label_inputs(code, structure, p) -> dict:
+    """Inputs of the labelling; single calculations share the settings of the AIMD."""
+    base = pw_inputs(code, structure, p, 'scf', 'scf')
+    base['pw']['parameters']['SYSTEM']['nosym'] = True
+    return {
+        'pw': {**base['pw'], 'kpoints': base['kpoints']},
+        'parameters': orm.Dict({key: p['dataset'][key] for key in ('max_force_eV_per_A', 'min_fraction')}),
+        'max_concurrent': orm.Int(p['resources']['max_concurrent']),
+    }
+
+
+def allegro_inputs(codes, p) -> dict:
+    """Inputs of the training and the compilation."""
+    return {
+        'train': {
+            'code': codes['nequip-train'],
+            'package_code': codes['nequip-package'],
+            'parameters': orm.Dict({'accelerator': ACCELERATORS[p['resources']['device']], **p['training']}),
+            'metadata': {'options': job_options(p['resources']['training'])},
+        },
+        'compile': compile_inputs(codes, p),
+        'split': orm.Dict({key: p['dataset'][key] for key in ('validation', 'test', 'seed')}),
+    }
+
+
+def compile_inputs(codes, p) -> dict:
+    """Inputs of the compilation, which runs where LAMMPS will."""
+    resources = p['resources']
+    return {
+        'code': codes['nequip-compile'],
+        'parameters': orm.Dict({'device': resources['device'], 'tf32': resources['tf32']}),
+        # compilation is faster on one thread
+        'metadata': {'options': job_options({**resources['training'], 'threads': 1})},
+    }
+
+
+def relabelling_parameters(p) -> orm.Dict:
+    """Parameters of the rounds of relabelling."""
+    relabelling = dict(p['relabelling'])
+    steps = relabelling.pop('production_steps')
+    return orm.Dict({**relabelling, 'md': {**p['md'], 'production_steps': steps, 'equilibration_steps': 0}})
+
+
+def md_inputs(codes, p) -> dict:
+    """Inputs of the production."""
+    return {
+        'base': {
+            'md': {'code': codes['lammps'], 'metadata': {'options': job_options(p['resources']['md'])}},
+        },
+        'parameters': orm.Dict(p['md']),
+        'temperatures_K': orm.List(p['temperatures_K']),
+        'seeds': orm.List(p['seeds']),
+        'max_concurrent': orm.Int(p['resources']['max_concurrent']),
+    }
+
+
+def validation_parameters(p) -> orm.Dict:
+    """Thresholds of the gate and the length of its runs."""
+    validation = dict(p['validation'])
+    steps = {key: validation.pop(key) for key in ('equilibration_steps', 'production_steps')}
+    return orm.Dict({**validation, 'md': {**p['md'], **steps}})

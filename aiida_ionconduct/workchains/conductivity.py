@@ -1,0 +1,330 @@
+"""From a crystal to its ionic conductivity: the top work chain."""
+
+from aiida import orm
+from aiida.engine import ToContext, WorkChain, append_, if_, while_
+from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
+
+from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
+from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories, fit_arrhenius
+from aiida_ionconduct.calculations.functions.datasets import dataset_from_aimd, merge_datasets, pick_frames
+from aiida_ionconduct.calculations.functions.structures import make_supercell, rattle
+from aiida_ionconduct.calculations.functions.validation import validate_model
+from aiida_ionconduct.data import AllegroModelData, ConductivityData, DatasetData, IonTrajectoryData
+from aiida_ionconduct.workchains.aimd import AimdWorkChain, temperature_label
+from aiida_ionconduct.workchains.allegro import AllegroWorkChain
+from aiida_ionconduct.workchains.builder import get_builder_from_protocol
+from aiida_ionconduct.workchains.label import LabelWorkChain
+from aiida_ionconduct.workchains.seeds import SeedsWorkChain
+
+OPTIONAL = {'required': False, 'populate_defaults': False}
+
+
+class ConductivityWorkChain(WorkChain):
+    """Relax, sample with AIMD, train a potential, validate it, run many seeds, and analyse them.
+
+    A stage whose product is given as an input is skipped: a ``dataset`` replaces AIMD and labelling, a ``model``
+    everything up to its compilation.
+    """
+
+    get_builder_from_protocol = classmethod(get_builder_from_protocol)
+
+    @classmethod
+    def define(cls, spec):
+        """Define the process specification."""
+        super().define(spec)
+        spec.input('structure', valid_type=orm.StructureData, help='The cell that DFT sees.')
+        spec.input('dataset', valid_type=DatasetData, required=False, help='Labelled frames, instead of making them.')
+        spec.input('model', valid_type=AllegroModelData, required=False, help='A package, instead of training one.')
+        spec.input('charges', valid_type=orm.Dict, help='Integer charges by chemical symbol, neutral in total.')
+        spec.input('mobile', valid_type=orm.Str, help='Chemical symbol of the mobile ion.')
+        spec.input('n_atoms_min', valid_type=orm.Int, help='Atoms of the supercell, at least.')
+        spec.expose_inputs(
+            PwRelaxWorkChain, namespace='relax', exclude=('structure', 'clean_workdir'), namespace_options=OPTIONAL
+        )
+        spec.expose_inputs(AimdWorkChain, namespace='aimd', exclude=('structure',), namespace_options=OPTIONAL)
+        spec.expose_inputs(LabelWorkChain, namespace='label', exclude=('frames',), namespace_options=OPTIONAL)
+        spec.expose_inputs(
+            AllegroWorkChain, namespace='allegro', exclude=('dataset', 'train.initial_model'), namespace_options=OPTIONAL
+        )
+        spec.expose_inputs(AllegroCompileCalculation, namespace='compile', exclude=('model',))
+        spec.expose_inputs(SeedsWorkChain, namespace='md', exclude=('base.md.structure', 'base.md.model'))
+        spec.input('rattle', valid_type=orm.Dict, required=False, help='Of `rattle`: cells labelled beside the AIMD.')
+        spec.input('frames', valid_type=orm.Dict, required=False, help='Of `dataset_from_aimd`.')
+        spec.input(
+            'relabelling',
+            valid_type=orm.Dict,
+            required=False,
+            help='Rounds of MD with the potential, labelling of its frames and training from its weights: `n_rounds`, '
+            '`n_frames`, `training`; and `temperatures_K`, `seeds`, `md` of the runs.',
+        )
+        spec.input('validation', valid_type=orm.Dict, help='Of `validate_model`; and `seed`, `md` of its runs.')
+        spec.input(
+            'ignore_validation',
+            valid_type=orm.Bool,
+            default=lambda: orm.Bool(False),
+            help='Go on with a potential that has failed its validation.',
+        )
+        spec.outline(
+            cls.setup,
+            if_(cls.should_relax)(cls.run_relax, cls.inspect_relax),
+            if_(cls.should_sample)(cls.run_sampling, cls.inspect_sampling),
+            if_(cls.should_train)(
+                cls.run_training,
+                cls.inspect_training,
+                while_(cls.should_relabel)(
+                    cls.run_exploration,
+                    cls.inspect_exploration,
+                    cls.run_labelling,
+                    cls.inspect_labelling,
+                    cls.run_training,
+                    cls.inspect_training,
+                ),
+            ).else_(cls.run_compile, cls.inspect_compile),
+            cls.run_validation,
+            cls.inspect_validation,
+            cls.run_seeds,
+            cls.inspect_seeds,
+            cls.results,
+        )
+        spec.output('structure', valid_type=orm.StructureData, help='The relaxed cell.')
+        spec.output('supercell', valid_type=orm.StructureData, help='The cell of the molecular dynamics.')
+        spec.output('dataset', valid_type=DatasetData, required=False, help='All labelled frames.')
+        spec.output('model', valid_type=AllegroModelData, help='The packaged potential.')
+        spec.output('compiled_model', valid_type=AllegroModelData, help='The potential for this machine.')
+        spec.output('training', valid_type=orm.Dict, required=False, help='Learning curves and errors.')
+        spec.output('parity', valid_type=orm.ArrayData, required=False, help='Predictions on held-out frames.')
+        spec.output('validation', valid_type=orm.Dict, help='The gate, check by check.')
+        spec.output_namespace('trajectories', valid_type=IonTrajectoryData, help='By run: `T1200_seed1`.')
+        spec.output_namespace('conductivities', valid_type=ConductivityData, help='By temperature: `T1200`.')
+        spec.output('arrhenius', valid_type=orm.Dict, help='Activation energy and extrapolation.')
+        failed = 'the {stage} failed; see `verdi process report` of this process and what it called.'
+        for status, stage in enumerate(
+            ('RELAX', 'AIMD', 'LABELLING', 'TRAINING', 'COMPILE', 'EXPLORATION', 'VALIDATION_MD', 'MD'), start=401
+        ):
+            message = failed.format(stage=stage.lower().replace('_', ' '))
+            spec.exit_code(status, f'ERROR_SUB_PROCESS_FAILED_{stage}', message=message)
+        spec.exit_code(
+            420,
+            'ERROR_VALIDATION_FAILED',
+            message='the potential failed its validation ({failed}): add frames, train longer, or go on at your own '
+            'risk with `ignore_validation`.',
+        )
+
+    # Structure -----------------------------------------------------------------------------------------------------
+
+    def setup(self):
+        """Start from the inputs."""
+        self.ctx.structure = self.inputs.structure
+        self.ctx.round = 0
+        if 'dataset' in self.inputs:
+            self.ctx.dataset = self.inputs.dataset
+
+    def should_relax(self):
+        """Whether the structure is to be relaxed."""
+        return 'relax' in self.inputs
+
+    def run_relax(self):
+        """Relax with DFT."""
+        inputs = self.exposed_inputs(PwRelaxWorkChain, 'relax')
+        inputs.structure = self.ctx.structure
+        return self.child('relax', PwRelaxWorkChain, inputs)
+
+    def inspect_relax(self):
+        """Go on with the relaxed structure."""
+        if not self.ctx.relax.is_finished_ok:
+            return self.failure('RELAX', self.ctx.relax)
+        if 'output_structure' in self.ctx.relax.outputs:
+            self.ctx.structure = self.ctx.relax.outputs.output_structure
+
+    # Training set --------------------------------------------------------------------------------------------------
+
+    def should_sample(self):
+        """Whether frames are to be made."""
+        return 'dataset' not in self.inputs and 'model' not in self.inputs
+
+    def run_sampling(self):
+        """Run AIMD and, beside it, label rattled cells."""
+        inputs = self.exposed_inputs(AimdWorkChain, 'aimd')
+        inputs.structure = self.ctx.structure
+        children = self.child('aimd', AimdWorkChain, inputs)
+        if 'rattle' in self.inputs:
+            frames = rattle(self.ctx.structure, self.inputs.rattle)
+            children |= self.child('label_rattled', LabelWorkChain, self.label_inputs(frames, 'rattled'))
+        return children
+
+    def inspect_sampling(self):
+        """Join the frames."""
+        if not self.ctx.aimd.is_finished_ok:
+            return self.failure('AIMD', self.ctx.aimd)
+        datasets = {'aimd': dataset_from_aimd(self.inputs.frames, **self.ctx.aimd.outputs.trajectories)}
+        if 'rattle' in self.inputs:
+            if not self.ctx.label_rattled.is_finished_ok:
+                return self.failure('LABELLING', self.ctx.label_rattled)
+            datasets['rattled'] = self.ctx.label_rattled.outputs.dataset
+        self.ctx.dataset = merge_datasets(**datasets) if len(datasets) > 1 else datasets['aimd']
+
+    def label_inputs(self, frames, source):
+        """Return the inputs for labelling frames."""
+        inputs = self.exposed_inputs(LabelWorkChain, 'label')
+        inputs.frames = frames
+        inputs.parameters = orm.Dict({**inputs.parameters.get_dict(), 'source': source})
+        return inputs
+
+    # Potential -----------------------------------------------------------------------------------------------------
+
+    def should_train(self):
+        """Whether a potential is to be trained."""
+        return 'model' not in self.inputs
+
+    def run_training(self):
+        """Train from scratch, or in a later round from the weights of the last one."""
+        inputs = self.exposed_inputs(AllegroWorkChain, 'allegro')
+        inputs.dataset = self.ctx.dataset
+        if self.ctx.round:
+            inputs.train.initial_model = self.ctx.training[-1].outputs.model
+            inputs.train.parameters = orm.Dict(
+                {**inputs.train.parameters.get_dict(), **self.inputs.relabelling['training']}
+            )
+        return self.child(f'train_{self.ctx.round}', AllegroWorkChain, inputs, append_to='training')
+
+    def inspect_training(self):
+        """Keep the compiled model."""
+        if not self.ctx.training[-1].is_finished_ok:
+            return self.failure('TRAINING', self.ctx.training[-1])
+        self.ctx.model = self.ctx.training[-1].outputs.model
+        self.ctx.compiled_model = self.ctx.training[-1].outputs.compiled_model
+
+    def should_relabel(self):
+        """Whether rounds are left."""
+        return 'relabelling' in self.inputs and self.ctx.round < self.inputs.relabelling['n_rounds']
+
+    def run_exploration(self):
+        """Let the potential run where it is not yet known to hold, in the cell that DFT can label."""
+        self.ctx.round += 1
+        p = self.inputs.relabelling.get_dict()
+        seeds = [seed + 100 * self.ctx.round for seed in p['seeds']]
+        inputs = self.md_inputs(self.ctx.structure, p['temperatures_K'], seeds, p['md'])
+        return self.child(f'explore_{self.ctx.round}', SeedsWorkChain, inputs, name='exploration')
+
+    def inspect_exploration(self):
+        """Runs that exploded have left their frames, too; without any there is nothing to label."""
+        if not self.ctx.exploration.is_finished:
+            return self.failure('EXPLORATION', self.ctx.exploration)
+        self.ctx.explored = {
+            label.replace('.', '_'): node
+            for label, node in self.ctx.exploration.outputs.get('trajectories', {}).items()
+        }
+        if not self.ctx.explored:
+            return self.failure('EXPLORATION', self.ctx.exploration)
+
+    def run_labelling(self):
+        """Label frames of the exploration."""
+        frames = pick_frames(orm.Dict({'n_frames': self.inputs.relabelling['n_frames']}), **self.ctx.explored)
+        inputs = self.label_inputs(frames, f'relabelled_{self.ctx.round}')
+        return self.child(f'label_{self.ctx.round}', LabelWorkChain, inputs, name='labelling')
+
+    def inspect_labelling(self):
+        """Add the labelled frames to the training set."""
+        if not self.ctx.labelling.is_finished_ok:
+            return self.failure('LABELLING', self.ctx.labelling)
+        self.ctx.dataset = merge_datasets(a_before=self.ctx.dataset, b_new=self.ctx.labelling.outputs.dataset)
+
+    def run_compile(self):
+        """Compile the model that was given."""
+        inputs = self.exposed_inputs(AllegroCompileCalculation, 'compile')
+        inputs.model = self.ctx.model = self.inputs.model
+        return self.child('compile', AllegroCompileCalculation, inputs, name='compilation')
+
+    def inspect_compile(self):
+        """Keep the compiled model."""
+        if not self.ctx.compilation.is_finished_ok:
+            return self.failure('COMPILE', self.ctx.compilation)
+        self.ctx.compiled_model = self.ctx.compilation.outputs.model
+
+    # Validation ----------------------------------------------------------------------------------------------------
+
+    def run_validation(self):
+        """Run briefly at every temperature of the production, in its supercell."""
+        self.ctx.supercell = make_supercell(self.ctx.structure, self.inputs.n_atoms_min)
+        p = self.inputs.validation.get_dict()
+        inputs = self.md_inputs(self.ctx.supercell, self.inputs.md.temperatures_K.get_list(), [p['seed']], p['md'])
+        return self.child('validate', SeedsWorkChain, inputs, name='validation_md')
+
+    def inspect_validation(self):
+        """Judge the potential, and stop at one that is not good enough."""
+        self.out('structure', self.ctx.structure)
+        self.out('supercell', self.ctx.supercell)
+        self.out('model', self.ctx.model)
+        self.out('compiled_model', self.ctx.compiled_model)
+        evidence = {}
+        if 'training' in self.ctx:
+            self.out('training', self.ctx.training[-1].outputs.output_parameters)
+            self.out('parity', self.ctx.training[-1].outputs.parity)
+            evidence['training'] = self.ctx.training[-1].outputs.output_parameters
+        if 'dataset' in self.ctx:
+            self.out('dataset', self.ctx.dataset)
+            evidence['dataset'] = self.ctx.dataset
+        if not self.ctx.validation_md.is_finished_ok:
+            return self.failure('VALIDATION_MD', self.ctx.validation_md)
+        runs = self.ctx.validation_md.outputs.run_parameters
+        evidence |= {label.split('_seed')[0]: node for label, node in runs.items()}
+        validation = validate_model(self.inputs.validation, **evidence)
+        self.out('validation', validation)
+        if not validation['passed']:
+            self.report(f'the potential failed {", ".join(validation["failed"])}')
+            if not self.inputs.ignore_validation.value:
+                return self.exit_codes.ERROR_VALIDATION_FAILED.format(failed=', '.join(validation['failed']))
+
+    # Production and analysis ---------------------------------------------------------------------------------------
+
+    def run_seeds(self):
+        """Run every seed at every temperature."""
+        p = self.inputs.md
+        inputs = self.md_inputs(self.ctx.supercell, p.temperatures_K.get_list(), p.seeds.get_list(), {})
+        return self.child('md', SeedsWorkChain, inputs, name='production')
+
+    def inspect_seeds(self):
+        """Attach the trajectories; a temperature needs at least one."""
+        trajectories = self.ctx.production.outputs.get('trajectories', {})
+        self.out('trajectories', dict(trajectories))
+        labels = [temperature_label(T) for T in self.inputs.md.temperatures_K]
+        self.ctx.by_temperature = {
+            label: {key: node for key, node in trajectories.items() if key.split('_seed')[0] == label}
+            for label in labels
+        }
+        if not all(self.ctx.by_temperature.values()):
+            return self.failure('MD', self.ctx.production)
+
+    def results(self):
+        """Analyse every temperature and fit the activation energy."""
+        parameters = orm.Dict({'charges': self.inputs.charges.get_dict(), 'mobile': self.inputs.mobile.value})
+        conductivities = {
+            label: analyse_trajectories(parameters, **trajectories)
+            for label, trajectories in self.ctx.by_temperature.items()
+        }
+        self.out('conductivities', conductivities)
+        self.out('arrhenius', fit_arrhenius(**conductivities))
+        if not self.ctx.production.is_finished_ok:
+            return self.failure('MD', self.ctx.production)
+
+    # Helpers -------------------------------------------------------------------------------------------------------
+
+    def md_inputs(self, structure, temperatures_K, seeds, parameters):
+        """Return the inputs of a fan-out with the current potential; `parameters` replace those of the production."""
+        inputs = self.exposed_inputs(SeedsWorkChain, 'md')
+        inputs.base.md.structure, inputs.base.md.model = structure, self.ctx.compiled_model
+        inputs.temperatures_K, inputs.seeds = orm.List(temperatures_K), orm.List(seeds)
+        inputs.parameters = orm.Dict({**inputs.parameters.get_dict(), **parameters})
+        return inputs
+
+    def child(self, label, process, inputs, name=None, append_to=None):
+        """Submit a child under a link label and return what the context waits for."""
+        inputs.metadata = {**inputs.get('metadata', {}), 'call_link_label': label}
+        node = self.submit(process, **inputs)
+        self.report(f'launched {node.process_label}<{node.pk}> ({label})')
+        return ToContext(**{append_to or name or label: append_(node) if append_to else node})
+
+    def failure(self, stage, node):
+        """Report a child that failed and return the exit code of its stage."""
+        self.report(f'{node.process_label}<{node.pk}> failed: {node.exit_message or node.process_state}')
+        return self.exit_codes[f'ERROR_SUB_PROCESS_FAILED_{stage}']

@@ -1,0 +1,96 @@
+"""Substitution: composition, neutrality, contacts, and the sites that electrostatics prefers."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.geometry import get_distances
+
+from aiida_ionconduct.structures import check_charges, check_structure, crystal, substitute
+from aiida_ionconduct.structures.substitution import MIN_DISTANCE, ewald_energy, void_positions
+
+COULOMB = 14.399645478425668  # e²/4πε₀ in eV Å
+
+
+def shortest_contact(atoms):
+    """Return the shortest distance between two different atoms, Å."""
+    distances = get_distances(atoms.positions, cell=atoms.cell, pbc=True)[1]
+    return distances[np.triu_indices(len(atoms), k=1)].min()
+
+
+@pytest.mark.parametrize(
+    ('n_sites', 'formula', 'strain'), [(1, 'Li7PSiO8', 0.0), (2, 'Li4SiO4', 0.0), (1, 'Li7PSiO8', 0.02)]
+)
+def test_silicon_for_phosphorus(n_sites, formula, strain):
+    parent = crystal('beta-Li3PO4')
+    before = parent.copy()
+    atoms = substitute(parent, 'P', 'Si', n_sites=n_sites, strain=strain)
+    assert atoms.symbols.formula.reduce()[0].count() == Atoms(formula).symbols.formula.reduce()[0].count()
+    assert len(atoms) == 16 + n_sites
+    check_charges(atoms)
+    check_structure(atoms)
+    assert shortest_contact(atoms) > 1.5
+    assert atoms.get_volume() == pytest.approx(parent.get_volume() * (1 + strain) ** 3)
+    assert parent == before
+
+
+def test_species_stay_together():
+    """The atoms are grouped by species, as the formula reads."""
+    symbols = list(substitute(crystal('beta-Li3PO4'), 'P', 'Si').symbols)
+    assert symbols == sorted(symbols, key=symbols.index)
+
+
+def test_the_interstitial_takes_the_best_void():
+    """No other void of the grid, tried by brute force, has a lower electrostatic energy."""
+    parent = crystal('beta-Li3PO4')
+    parent.symbols[next(i for i, symbol in enumerate(parent.symbols) if symbol == 'P')] = 'Si'
+    best = ewald_energy(substitute(crystal('beta-Li3PO4'), 'P', 'Si'))
+    voids = void_positions(parent, 'Li')
+    energies = [ewald_energy(parent + Atoms('Li', positions=[void])) for void in voids]
+    assert len(energies) > 1
+    assert best == pytest.approx(min(energies), abs=1e-6)
+
+
+def test_voids():
+    """Each has room, and no two are the same void."""
+    atoms = crystal('beta-Li3PO4')
+    voids = void_positions(atoms, 'Li')
+    distances = get_distances(voids, atoms.positions, cell=atoms.cell, pbc=True)[1]
+    limits = np.array([MIN_DISTANCE[symbol in ('Li', 'P')] for symbol in atoms.symbols])
+    assert (distances >= limits).all()
+    among = get_distances(voids, cell=atoms.cell, pbc=True)[1]
+    assert among[np.triu_indices(len(voids), k=1)].min() >= 1
+
+
+@pytest.mark.parametrize(
+    ('structure', 'madelung', 'charges', 'distance', 'units'),
+    [
+        (bulk('NaCl', 'rocksalt', a=5.64), 1.747564594633, 1, 5.64 / 2, 1),
+        (bulk('NaCl', 'rocksalt', a=5.64, cubic=True), 1.747564594633, 1, 5.64 / 2, 4),
+        (bulk('NaCl', 'cesiumchloride', a=4.12), 1.762674773070, 1, 4.12 * np.sqrt(3) / 2, 1),
+        (bulk('ZnS', 'zincblende', a=5.41), 1.638055053388, 4, 5.41 * np.sqrt(3) / 4, 1),
+    ],
+)
+def test_ewald_energy(structure, madelung, charges, distance, units):
+    """Against Madelung constants, as tables give them (ion pairs, nearest-neighbour distance)."""
+    assert ewald_energy(structure) == pytest.approx(-units * madelung * charges * COULOMB / distance, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('P', 'Si', 3), 'the parent has 2 P sites, 3 are to be replaced'),
+        (('Si', 'P'), 'the parent has 0 Si sites'),
+        (('Li', 'Mg'), r'the charge \+1 cannot be balanced by adding Li'),
+        (('P', 'Si', 1, 'Mg'), r'the charge -1 cannot be balanced by adding Mg'),
+    ],
+)
+def test_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        substitute(crystal('beta-Li3PO4'), *arguments)
+
+
+def test_no_room():
+    parent = bulk('NaCl', 'rocksalt', a=4.0)
+    with pytest.raises(ValueError, match='has no void for another Na: strain the cell'):
+        void_positions(parent, 'Na')
