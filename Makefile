@@ -32,7 +32,7 @@ docs: install $(STAMPS)/docs  ## the documentation, in docs/_build/html
 	@$(ENV) python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo 'Written: docs/_build/html/index.html'
 
-bench: install  ## every script of benchmarks/
+bench: install $(STAMPS)/bench  ## every script of benchmarks/
 	@$(ENV) for script in benchmarks/*.py; do echo "== $$script"; python "$$script"; done
 
 clean:  ## stop this clone's daemon and remove everything `make` built, results included
@@ -68,6 +68,6 @@ $(STAMPS)/plugin: $(STAMPS)/package $(wildcard aiida_ionconduct/lammps/plugin/*.
 	@touch $@
 
 # The package is installed already, so pip adds only what the extra asks for.
-$(STAMPS)/tests $(STAMPS)/docs: $(STAMPS)/package
+$(STAMPS)/tests $(STAMPS)/docs $(STAMPS)/bench: $(STAMPS)/package
 	@$(PIP) 'aiida-ionconduct[$(@F)]'
 	@touch $@

@@ -45,7 +45,12 @@ class AllegroCompileCalculation(CalcJob):
         options['withmpi'].default = False
 
         spec.output('model', valid_type=AllegroModelData, help='The compiled model, for this machine only.')
-        spec.exit_code(310, 'ERROR_OUTPUT_MODEL_MISSING', message='No compiled model was made; see the output.', invalidates_cache=True)
+        spec.exit_code(
+            310,
+            'ERROR_OUTPUT_MODEL_MISSING',
+            message='No compiled model was made; see the output.',
+            invalidates_cache=True,
+        )
 
     def prepare_for_submission(self, folder):
         """Hand the package over and name the compiled file."""

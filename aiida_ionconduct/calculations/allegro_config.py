@@ -45,7 +45,9 @@ def nequip_configuration(parameters: dict, type_names: list[str], initial_model:
     """
     unknown = sorted(set(parameters) - set(DEFAULTS))
     if unknown:
-        raise ValueError(f'unknown training parameters {", ".join(unknown)}: choose from {", ".join(sorted(DEFAULTS))}.')
+        raise ValueError(
+            f'unknown training parameters {", ".join(unknown)}: choose from {", ".join(sorted(DEFAULTS))}.'
+        )
     p = {**DEFAULTS, **parameters}
     coefficients = {'total_energy': p['energy_coefficient'], 'forces': p['forces_coefficient']}
     metrics = {'per_atom_energy_mae': p['energy_coefficient'], 'forces_mae': p['forces_coefficient']}

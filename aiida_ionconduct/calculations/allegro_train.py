@@ -62,8 +62,18 @@ class AllegroTrainCalculation(CalcJob):
         spec.output('parity', valid_type=orm.ArrayData, help='Reference and predicted values on the test frames.')
         spec.default_output_node = 'output_parameters'
 
-        spec.exit_code(310, 'ERROR_OUTPUT_METRICS_MISSING', message='The training wrote no metrics; see its output.', invalidates_cache=True)
-        spec.exit_code(320, 'ERROR_OUTPUT_MODEL_MISSING', message='No packaged model was made; see the output.', invalidates_cache=True)
+        spec.exit_code(
+            310,
+            'ERROR_OUTPUT_METRICS_MISSING',
+            message='The training wrote no metrics; see its output.',
+            invalidates_cache=True,
+        )
+        spec.exit_code(
+            320,
+            'ERROR_OUTPUT_MODEL_MISSING',
+            message='No packaged model was made; see the output.',
+            invalidates_cache=True,
+        )
         spec.exit_code(
             400,
             'ERROR_DIVERGED',
@@ -90,15 +100,15 @@ class AllegroTrainCalculation(CalcJob):
     def prepare_for_submission(self, folder):
         """Write the configuration and the frames."""
         initial_model = self.inputs.get('initial_model')
-        type_names = initial_model.type_names if initial_model else self.inputs.train.elements
-        configuration = nequip_configuration(
-            self.inputs.parameters.get_dict(), type_names, INITIAL_MODEL if initial_model else None
-        )
+        parameters, type_names, package = self.inputs.parameters.get_dict(), self.inputs.train.elements, None
+        if initial_model:  # neighbours as far as it sees
+            parameters['r_max'], type_names, package = initial_model.r_max, initial_model.type_names, INITIAL_MODEL
+        configuration = nequip_configuration(parameters, type_names, package)
         with folder.open(CONFIGURATION, 'w') as handle:
             yaml.safe_dump(configuration, handle, sort_keys=False)
         train = CodeInfo()
         train.code_uuid = self.inputs.code.uuid
-        train.cmdline_params = ['-cp', '.', '-cn', CONFIGURATION, 'hydra.run.dir=.']
+        train.cmdline_params = ['--config-dir', '.', '--config-name', CONFIGURATION, 'hydra.run.dir=.']
         package = CodeInfo()
         package.code_uuid = self.inputs.package_code.uuid
         package.cmdline_params = ['build', CHECKPOINT, MODEL]

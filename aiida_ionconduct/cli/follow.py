@@ -13,8 +13,7 @@ from tabulate import tabulate
 
 from aiida_ionconduct.report.stages import calculation_jobs, process_state
 
-INTERVAL_S = 2.0
-LAMMPS = 'aiida.calculations:ionconduct.lammps.md'
+INTERVAL_S = 4.0
 
 
 def follow(node: orm.ProcessNode) -> bool:
@@ -25,11 +24,11 @@ def follow(node: orm.ProcessNode) -> bool:
     :return: False if the user left with Ctrl-C before the end.
     """
     terminal = sys.stdout.isatty()
-    shown, height = None, 0
+    shown, height, ended = None, 0, {}
     try:
         while True:
             done = node.is_terminated
-            rows = stage_rows(node)
+            rows = stage_rows(node, ended)
             if terminal:
                 text = f'{table(rows)}\n{footer(node)}'
                 click.echo(f'\x1b[{height}A\x1b[J' * bool(height) + text)
@@ -51,20 +50,33 @@ def table(rows: list[tuple]) -> str:
     return tabulate(rows, headers=('stage', 'process', 'state', 'jobs', 'MD'), tablefmt='simple')
 
 
-def stage_rows(node: orm.ProcessNode) -> list[tuple]:
-    """Return label, process, state, jobs done and picoseconds of every work chain and job called by the top."""
+def stage_rows(node: orm.ProcessNode, ended: dict[int, tuple]) -> list[tuple]:
+    """Return label, process, state, jobs done and picoseconds of every work chain and job called by the top.
+
+    :param ended: rows of stages that have ended, by PK; filled here, so that they are asked for once.
+    """
     links = node.base.links.get_outgoing(link_type=(LinkType.CALL_WORK, LinkType.CALL_CALC)).all()
     rows = []
     for link in sorted(links, key=lambda link: link.node.pk):
         child = link.node
         if isinstance(child, orm.CalcFunctionNode):
             continue
+        if child.pk in ended:
+            rows.append(ended[child.pk])
+            continue
+        terminated = child.is_terminated
         jobs = calculation_jobs(child)
         done, total = sum(job.is_finished for job in jobs), n_jobs(child, jobs)
-        rows.append(
-            (link.link_label, f'{child.process_label}<{child.pk}>', process_state(child), f'{done}/{total}', md(child))
-        )
+        process = f'{child.process_label}<{child.pk}>'
+        rows.append((link.link_label, process, state(child), f'{done}/{total}', md(child, done, total)))
+        if terminated:
+            ended[child.pk] = rows[-1]
     return rows
+
+
+def state(process: orm.ProcessNode) -> str:
+    """Return ``running`` until a process ends, whatever it waits for."""
+    return process_state(process) if process.is_terminated else 'running'
 
 
 def n_jobs(child: orm.ProcessNode, jobs: list) -> int:
@@ -79,18 +91,17 @@ def n_jobs(child: orm.ProcessNode, jobs: list) -> int:
     return len(jobs)
 
 
-def md(child: orm.ProcessNode) -> str:
+def md(child: orm.ProcessNode, done: int, total: int) -> str:
     """Return the picoseconds done and to do of a stage of LAMMPS runs."""
     if 'seeds' not in child.inputs:
         return ''
     p = child.inputs.parameters.get_dict()
     length_ps = p['production_steps'] * p['timestep_fs'] / 1000
-    done = sum(job.is_finished for job in calculation_jobs(child))
-    return f'{done * length_ps:g} of {n_jobs(child, []) * length_ps:g} ps'
+    return f'{done * length_ps:g} of {total * length_ps:g} ps'
 
 
 def footer(node: orm.ProcessNode) -> str:
     """Return the elapsed time."""
     end = node.mtime if node.is_terminated else timezone.now()
     minutes, seconds = divmod(int((end - node.ctime).total_seconds()), 60)
-    return f'{node.process_label}<{node.pk}> {process_state(node)}, {minutes}:{seconds:02d} elapsed'
+    return f'{node.process_label}<{node.pk}> {state(node)}, {minutes}:{seconds:02d} elapsed'

@@ -77,6 +77,8 @@ def submit(follow_pk, output, detach, dry_run, ignore_validation, **options):
     if dry_run:
         click.echo('Nothing was submitted.')
         return
+    if options['structure'] is None:
+        builder.structure = quickstart_structure(store=True)
     node = submit_process(builder)
     node.base.extras.set('protocol', options['protocol'])
     click.echo(f'Submitted {node.process_label}<{node.pk}>.\n')
@@ -124,7 +126,7 @@ def load_structure(source: str | None) -> orm.StructureData:
     :raises ValueError: if the file cannot be read or the node is no structure.
     """
     if source is None:
-        return substitute_structure(orm.StructureData(ase=crystal('beta-Li3PO4')), orm.Dict(QUICKSTART))
+        return quickstart_structure(store=False)
     if source.isdigit() and not pathlib.Path(source).exists():
         return load_stored(source, orm.StructureData, 'structure')
     try:
@@ -135,6 +137,12 @@ def load_structure(source: str | None) -> orm.StructureData:
     if partial and any(sum(site.values()) < 0.999 or len(site) > 1 for site in partial.values()):
         raise ValueError(f'`{source}` has partial occupancies: make an ordered cell of it first.')
     return orm.StructureData(ase=ase.Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=atoms.pbc))
+
+
+def quickstart_structure(store: bool) -> orm.StructureData:
+    """Return the quickstart material, with its provenance when a campaign is to start from it."""
+    parent = orm.StructureData(ase=crystal('beta-Li3PO4'))
+    return substitute_structure(parent, orm.Dict(QUICKSTART), metadata={'store_provenance': store})
 
 
 def load_data(source: str, kind: type, name: str) -> orm.Data:

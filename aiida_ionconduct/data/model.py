@@ -86,7 +86,7 @@ def read_metadata(content: bytes, filename: str = 'model') -> dict:
             for name in (name for key, name in texts.items() if key.endswith('wrapper_metadata.json')):
                 metadata |= from_compiled(yaml.safe_load(archive.read(name)))
         return {'type_names': metadata.pop('type_names'), 'r_max': metadata.pop('r_max'), **metadata}
-    except (zipfile.BadZipFile, yaml.YAMLError, KeyError) as exception:
+    except (zipfile.BadZipFile, yaml.YAMLError, LookupError, StopIteration, TypeError, ValueError) as exception:
         raise ValueError(
             f'`{filename}` does not state its type names and cutoff: give a model made by nequip-package or '
             'nequip-compile (nequip >= 0.19).'
@@ -100,8 +100,12 @@ def from_package(metadata: dict) -> dict:
 
 
 def from_configuration(configuration: dict) -> dict:
-    """Describe a packaged model by the training configuration inside it."""
-    return {'r_max': float(configuration['training_module']['model']['r_max'])}
+    """Describe a packaged model by the training configuration inside it.
+
+    A model that was trained on from another package has no cutoff in its own section, but its neighbour lists have.
+    """
+    sections = [configuration['training_module']['model'], *configuration['data']['transforms']]
+    return {'r_max': float(next(section['r_max'] for section in sections if 'r_max' in section))}
 
 
 def from_compiled(metadata: dict) -> dict:

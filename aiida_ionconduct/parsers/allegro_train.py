@@ -1,10 +1,10 @@
 """Parser of an Allegro training."""
 
+import csv
 import pathlib
 
 import ase.io
 import numpy as np
-import pandas as pd
 from aiida import orm
 from aiida.parsers import Parser
 
@@ -17,7 +17,7 @@ CURVES = {
     'val_energy_mae_eV_per_atom': 'val0_epoch/per_atom_energy_mae',
     'val_forces_mae_eV_per_A': 'val0_epoch/forces_mae',
 }
-OUT_OF_MEMORY = ('CUDA out of memory', 'OutOfMemoryError')
+OUT_OF_MEMORY = ('CUDA out of memory', 'OutOfMemoryError', "DefaultCPUAllocator: can't allocate memory")
 
 
 class AllegroTrainParser(Parser):
@@ -26,21 +26,21 @@ class AllegroTrainParser(Parser):
     def parse(self, retrieved_temporary_folder=None, **kwargs):
         """Parse the metrics first: they tell what happened when there is no model."""
         temporary = pathlib.Path(retrieved_temporary_folder or '.')
-        output = self.retrieved.base.repository.get_object_content(self.node.get_option('scheduler_stdout'))
-        if any(message in output for message in OUT_OF_MEMORY):
+        if any(message in self.messages() for message in OUT_OF_MEMORY):
             return self.exit_codes.ERROR_OUT_OF_MEMORY
         # nequip writes into the folder it runs in, retrieval keeps only the file's name
         metrics = next(temporary.rglob(pathlib.Path(METRICS).name), None)
-        if metrics is None:
+        parameters = read_metrics(metrics) if metrics else {'n_epochs': 0}
+        if not parameters['n_epochs']:
             return self.exit_codes.ERROR_OUTPUT_METRICS_MISSING
-        parameters = read_metrics(metrics)
+        diverged = parameters.pop('diverged')
         predictions = temporary / f'{PREDICTIONS}_dataset0.xyz'
-        if predictions.exists():
+        if predictions.exists() and not diverged:
             parity = read_predictions(predictions)
             parameters |= test_errors(parity)
             self.out('parity', parity_node(parity))
         self.out('output_parameters', orm.Dict(parameters))
-        if not np.isfinite([value for value in parameters['curves']['train_loss'] if value is not None]).all():
+        if diverged:
             return self.exit_codes.ERROR_DIVERGED
         model = temporary / MODEL
         if not model.exists():
@@ -49,6 +49,11 @@ class AllegroTrainParser(Parser):
         self.out('model', AllegroModelData(model, metrics=metrics, **self.describe()))
         return None
 
+    def messages(self) -> str:
+        """Return all that the programs have written to the screen."""
+        repository = self.retrieved.base.repository
+        names = {self.node.get_option('scheduler_stdout'), self.node.get_option('scheduler_stderr')}
+        return '\n'.join(repository.get_object_content(name) for name in names & set(repository.list_object_names()))
 
     def describe(self) -> dict:
         """Return the types and the cutoff of the trained model: those it started from, or those asked for."""
@@ -60,18 +65,31 @@ class AllegroTrainParser(Parser):
 
 
 def read_metrics(path: pathlib.Path) -> dict:
-    """Return the learning curves by epoch and the best epoch from Lightning's CSV file."""
-    table = pd.read_csv(path)
-    by_epoch = table.groupby('epoch').first()
-    by_epoch = by_epoch[by_epoch[MONITORED].notna()]
-    curves = {name: by_epoch[column].tolist() for name, column in CURVES.items()}
-    curves['epoch'] = [int(epoch) for epoch in by_epoch.index]
-    return {'n_epochs': len(by_epoch), 'best_epoch': int(by_epoch[MONITORED].idxmin()), 'curves': finite(curves)}
+    """Return the learning curves by epoch and the best epoch from Lightning's CSV file.
+
+    :return: ``n_epochs``, ``best_epoch``, ``curves``, and whether the training ``diverged``: a loss that is not finite.
+        Such a loss, and one that was not written, is None in the curves.
+    """
+    rows: dict[int, dict[str, float]] = {}
+    with path.open() as handle:
+        for row in csv.DictReader(handle):  # the losses of an epoch stand in several rows
+            values = {name: float(value) for name, value in row.items() if value}
+            rows.setdefault(int(row['epoch']), {}).update(values)
+    rows = {epoch: row for epoch, row in sorted(rows.items()) if MONITORED in row}
+    curves = {name: [row.get(column) for row in rows.values()] for name, column in CURVES.items()}
+    finite = {epoch: row[MONITORED] for epoch, row in rows.items() if np.isfinite(row[MONITORED])}
+    losses = [value for curve in curves.values() for value in curve if value is not None]
+    return {
+        'n_epochs': len(rows),
+        'best_epoch': min(finite, key=finite.get, default=None),
+        'curves': {'epoch': list(rows), **{name: only_finite(curve) for name, curve in curves.items()}},
+        'diverged': not np.isfinite(losses).all(),
+    }
 
 
-def finite(curves: dict) -> dict:
+def only_finite(values: list[float | None]) -> list[float | None]:
     """Replace what JSON cannot hold by None."""
-    return {name: [value if np.isfinite(value) else None for value in values] for name, values in curves.items()}
+    return [value if value is not None and np.isfinite(value) else None for value in values]
 
 
 def read_predictions(path: pathlib.Path) -> dict[str, np.ndarray]:

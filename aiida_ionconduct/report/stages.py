@@ -10,13 +10,17 @@ from aiida import orm
 from aiida.common.links import LinkType
 
 STAGE_TITLES = {
-    'PwRelaxWorkChain': 'Relaxation',
-    'AimdWorkChain': 'Ab initio MD',
-    'AllegroWorkChain': 'Training',
-    'AllegroCompileCalculation': 'Compilation',
-    'SeedsWorkChain': 'Molecular dynamics',
-    'LammpsMdBaseWorkChain': 'Molecular dynamics',
+    'relax': 'Relaxation',
+    'aimd': 'Ab initio MD',
+    'label_rattled': 'Rattled cells',
+    'train': 'Training',
+    'explore': 'Exploration',
+    'label': 'Relabelling',
+    'compile': 'Compilation',
+    'validate': 'Validation MD',
+    'md': 'Molecular dynamics',
 }
+"""What a stage is called on the page, by the label of its call link without the number of its round."""
 JOB_TITLES = {
     'PwCalculation': 'pw.x',
     'AllegroTrainCalculation': 'nequip-train',
@@ -65,18 +69,21 @@ def collect_stages(node: orm.WorkChainNode) -> tuple[list[Stage], list[Flow]]:
     :returns: the stages in order of their start, and the flows, whose ``source`` and ``targets`` index the stages.
     """
     groups: dict[str, list[orm.ProcessNode]] = {}
-    for child in sorted(node.called, key=lambda child: (child.ctime, child.pk)):
-        groups.setdefault(stage_title(child), []).append(child)
+    calls = node.base.links.get_outgoing(link_type=(LinkType.CALL_WORK, LinkType.CALL_CALC)).all()
+    for call in sorted(calls, key=lambda call: (call.node.ctime, call.node.pk)):
+        groups.setdefault(stage_title(call.link_label, call.node), []).append(call.node)
     stages = [_stage(node, title, processes) for title, processes in groups.items()]
     return stages, _flows(node, list(groups.values()))
 
 
-def stage_title(process: orm.ProcessNode) -> str:
-    """Return what a process is called on the page."""
-    label = process.process_label or 'Process'
-    words = re.sub(r'(WorkChain|Calculation)$', '', label)
+def stage_title(label: str, process: orm.ProcessNode) -> str:
+    """Return what a process is called on the page, by the label of its call link or by its own name."""
+    stage, number = re.fullmatch(r'(.+?)(?:_(\d+))?', label).groups()
+    if stage in STAGE_TITLES:
+        return STAGE_TITLES[stage] + (f' {number}' if int(number or 0) else '')
+    words = re.sub(r'(WorkChain|Calculation)$', '', process.process_label or 'Process')
     words = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', words).replace('_', ' ').strip()
-    return STAGE_TITLES.get(label) or words[:1].upper() + words[1:].lower()
+    return words[:1].upper() + words[1:].lower()
 
 
 def wall_time_s(processes: Iterable[orm.ProcessNode]) -> float:

@@ -13,6 +13,8 @@ from aiida_ionconduct.report.stages import stage_title
 
 pytestmark = pytest.mark.usefixtures('aiida_profile_clean')
 
+CALL_LABELS = {'PwRelaxWorkChain': 'relax', 'SeedsWorkChain': 'md'}
+
 
 def process(cls, label, caller=None, inputs=None, **kwargs):
     """Return a stored process node, called by another one, with inputs by link label."""
@@ -23,9 +25,8 @@ def process(cls, label, caller=None, inputs=None, **kwargs):
         node.set_process_type('aiida.calculations:ionconduct.lammps.md')
     work = isinstance(node, orm.WorkflowNode)
     if caller is not None:
-        node.base.links.add_incoming(
-            caller, LinkType.CALL_WORK if work else LinkType.CALL_CALC, f'CALL_{caller.pk}_{label}'
-        )
+        call_type = LinkType.CALL_WORK if work else LinkType.CALL_CALC
+        node.base.links.add_incoming(caller, call_type, CALL_LABELS.get(label, f'CALL_{label}_{node.uuid}'))
     for name, value in (inputs or {}).items():
         node.base.links.add_incoming(value.store(), LinkType.INPUT_WORK if work else LinkType.INPUT_CALC, name)
     node.store()
@@ -189,16 +190,19 @@ def test_repetitions():
 
 
 @pytest.mark.parametrize(
-    ('label', 'title'),
+    ('label', 'process_label', 'title'),
     [
-        ('PwRelaxWorkChain', 'Relaxation'),
-        ('SomethingElseWorkChain', 'Something else'),
-        ('build_dataset', 'Build dataset'),
-        (None, 'Process'),
+        ('relax', 'PwRelaxWorkChain', 'Relaxation'),
+        ('train_0', 'AllegroWorkChain', 'Training'),
+        ('train_2', 'AllegroWorkChain', 'Training 2'),
+        ('label_rattled', 'LabelWorkChain', 'Rattled cells'),
+        ('CALL', 'SomethingElseWorkChain', 'Something else'),
+        ('CALL', 'build_dataset', 'Build dataset'),
+        ('CALL', None, 'Process'),
     ],
 )
-def test_stage_title(label, title):
+def test_stage_title(label, process_label, title):
     node = orm.WorkChainNode()
-    if label:
-        node.set_process_label(label)
-    assert stage_title(node) == title
+    if process_label:
+        node.set_process_label(process_label)
+    assert stage_title(label, node) == title
