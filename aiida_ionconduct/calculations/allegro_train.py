@@ -88,6 +88,8 @@ class AllegroTrainCalculation(CalcJob):
             return None
         known = set(inputs['train'].elements)
         if 'initial_model' in inputs:
+            if inputs['initial_model'].model_format != 'package':
+                return f'the initial model {inputs["initial_model"].filename} is compiled: give the package.'
             missing = inputs['initial_model'].missing_types(known)
             if missing:
                 return f'the initial model does not know {", ".join(missing)}: train a new one.'

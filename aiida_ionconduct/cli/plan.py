@@ -72,7 +72,7 @@ def plan(builder) -> list[Stage]:
         ('production', builder.md.seeds.get_list(), builder.md.parameters.get_dict()),
     ):
         runs = len(seeds) * len(builder.md.temperatures_K.get_list())
-        steps = p['equilibration_steps'] + p['production_steps']
+        steps = md_steps(p)
         stages.append(Stage(name, 'LAMMPS', runs, supercell, steps, md_hours(runs, supercell, steps)))
     return stages
 
@@ -84,7 +84,7 @@ def training_stages(builder, n: int, n_frames: int, scf: float) -> list[Stage]:
     runs = len(relabelling['temperatures_K']) * len(relabelling['seeds'])
     stages = [training_stage('training', n, n_frames, p)]
     for index in range(1, relabelling['n_rounds'] + 1):
-        steps, labels = relabelling['md']['production_steps'], relabelling['n_frames']
+        steps, labels = md_steps(relabelling['md']), relabelling['n_frames']
         n_frames += labels
         stages += [
             Stage(f'exploration {index}', 'LAMMPS', runs, n, steps, md_hours(runs, n, steps)),
@@ -109,6 +109,11 @@ def dft_step_s(builder, n: int) -> float:
     n_kpoints = np.prod(builder.label['pw']['kpoints'].get_kpoints_mesh()[0])
     scale = (n / SCF_ATOMS) ** SCF_EXPONENT * (cutoff / SCF_CUTOFF_RY) ** 1.5
     return SCF_STEP_S * scale * (1 if n_kpoints == 1 else n_kpoints)
+
+
+def md_steps(p: dict) -> int:
+    """Return all steps of an MD run."""
+    return p['equilibration_steps'] + p['production_steps']
 
 
 def md_hours(runs: int, n: int, steps: int) -> float:

@@ -66,7 +66,7 @@ def submit(follow_pk, output, detach, dry_run, ignore_validation, **options):
       verdi run submit_conductivity.py --structure cell.cif --dataset frames.extxyz --charges Ge=4
     """
     if follow_pk is not None:
-        finish(orm.load_node(follow_pk), output)
+        finish(load_campaign(follow_pk), output)
         return
     try:
         builder = get_builder(**options)
@@ -91,7 +91,7 @@ def get_builder(structure, protocol, temperatures, seeds, mobile, charges, codes
 
     :raises ValueError: for bad input, saying what to do.
     """
-    overrides = yaml.safe_load(pathlib.Path(overrides).read_text()) or {} if overrides else {}
+    overrides = load_overrides(overrides) if overrides else {}
     if temperatures:
         overrides['temperatures_K'] = numbers(temperatures, float, 'temperatures')
     if seeds:
@@ -107,6 +107,20 @@ def get_builder(structure, protocol, temperatures, seeds, mobile, charges, codes
         model=load_data(model, AllegroModelData, 'model') if model else None,
         relaxed=relaxed,
     )
+
+
+def load_overrides(path: str) -> dict:
+    """Read overrides from a YAML file.
+
+    :raises ValueError: if it cannot be read or is no mapping.
+    """
+    try:
+        overrides = yaml.safe_load(pathlib.Path(path).read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as exception:
+        raise ValueError(f'the overrides `{path}` are not readable as YAML: {exception}') from exception
+    if not isinstance(overrides, dict | None):
+        raise ValueError(f'the overrides `{path}` must be a mapping, nested like a protocol.')
+    return overrides or {}
 
 
 def numbers(text: str, kind: type, name: str) -> list:
@@ -159,6 +173,17 @@ def load_data(source: str, kind: type, name: str) -> orm.Data:
     return same.first(flat=True) or node
 
 
+def load_campaign(pk: int) -> orm.ProcessNode:
+    """Return a campaign that was submitted before.
+
+    :raises click.ClickException: if there is none.
+    """
+    node = orm.QueryBuilder().append(ConductivityWorkChain, filters={'id': pk}).first(flat=True)
+    if node is None:
+        raise click.ClickException(f'there is no campaign with PK {pk}: `verdi process list -a` shows what there is.')
+    return node
+
+
 def load_stored(identifier: str, kind: type, name: str) -> orm.Data:
     """Return a stored node of the right type.
 
@@ -183,7 +208,7 @@ def finish(node: orm.ProcessNode, output: str) -> None:
     click.echo(
         f'\nPage: {path}\n\nNext:\n'
         f'  verdi process status {node.pk}                                        # every stage\n'
-        f'  verdi archive create --processes {node.pk} -- campaign-{node.pk}.aiida  # share it\n'
+        f'  verdi archive create --nodes {node.pk} -- campaign-{node.pk}.aiida      # share it\n'
         '  verdi run docs/examples/query.py                                # all conductivities in this profile\n'
         '  verdi run submit_conductivity.py --structure FILE --dry-run     # another material'
     )

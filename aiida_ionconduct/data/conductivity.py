@@ -31,4 +31,3 @@ class ConductivityData(orm.ArrayData):
     def temperature_K(self) -> float:
         """Temperature."""
         return self.base.attributes.get('temperature_K')
-

@@ -56,7 +56,9 @@ def check_charges(atoms: Atoms, charges: dict[str, int] | None = None) -> dict[s
     known = {**OXIDATION_STATES, **(charges or {})}
     unknown = [symbol for symbol in species if symbol not in known]
     if unknown:
-        raise ValueError(f'no charge is known for {", ".join(unknown)}: give it, for instance --charges {unknown[0]}=3.')
+        raise ValueError(
+            f'no charge is known for {", ".join(unknown)}: give it, for instance --charges {unknown[0]}=3.'
+        )
     total = sum(known[symbol] for symbol in atoms.symbols)
     if total != 0:
         stated = ', '.join(f'{symbol} {known[symbol]:+}' for symbol in species)

@@ -1,4 +1,4 @@
-"""Aliovalent substitution, with the charge balanced by interstitial ions at the sites of lowest electrostatic energy."""
+"""Aliovalent substitution, the charge balanced by interstitials at the sites of lowest electrostatic energy."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ GRID_SPACING = 0.4  # Å; fine enough to find every void, the relaxation does th
 MIN_DISTANCE = {True: 1.6, False: 1.7}  # Å from ions of the same sign, and of the opposite sign
 
 
-def substitute(parent: Atoms, replace: str, by: str, n_sites: int = 1, compensate: str = 'Li', strain: float = 0.0):
+def substitute(
+    parent: Atoms, replace: str, by: str, n_sites: int = 1, compensate: str = 'Li', strain: float = 0.0
+) -> Atoms:
     """Return the parent with sites replaced and as many interstitial ions as its neutrality asks for.
 
-    The first ``n_sites`` sites are replaced; interstitials go one by one to the void where their electrostatic energy in
-    the lattice of formal charges (Ewald sum) is lowest. Li3PO4 with P → Si and interstitial Li is the solid solution
+    The first ``n_sites`` sites are replaced; interstitials go one by one to the void where their electrostatic
+    energy in the lattice of formal charges (Ewald sum) is lowest. Li3PO4 with P → Si and interstitial Li is the solid solution
     of Deng et al. 2015, 10.1021/jacs.5b04444.
 
     :param parent: a neutral ordered crystal.
@@ -41,7 +43,8 @@ def substitute(parent: Atoms, replace: str, by: str, n_sites: int = 1, compensat
         candidates = void_positions(atoms, compensate)
         energies = [ewald_energy(atoms + Atoms(compensate, positions=[position])) for position in candidates]
         atoms += Atoms(compensate, positions=[candidates[int(np.argmin(energies))]])
-    return atoms[np.argsort([list(dict.fromkeys(atoms.symbols)).index(symbol) for symbol in atoms.symbols], kind='stable')]
+    order = list(dict.fromkeys(atoms.symbols))
+    return atoms[np.argsort([order.index(symbol) for symbol in atoms.symbols], kind='stable')]
 
 
 def void_positions(atoms: Atoms, symbol: str, n_best: int = 12) -> np.ndarray:

@@ -15,6 +15,7 @@ from aiida_ionconduct.workchains.aimd import temperature_label
 from aiida_ionconduct.workchains.protocols import protocol_inputs
 
 RYDBERG_TIME_FS = units._hbar / (units.Rydberg * units._e) * 1e15  # pw.x takes its time step in this unit
+STEPS = ('equilibration_steps', 'production_steps')
 ACCELERATORS = {'cpu': 'cpu', 'cuda': 'gpu'}
 
 CODES = {
@@ -43,8 +44,8 @@ def load_codes(labels: dict[str, str] | None = None, computer: str = 'localhost'
             codes[name] = orm.load_code(label)
         except NotExistent as exception:
             raise ValueError(
-                f'the code `{label}` does not exist: run `aiida-ionconduct setup`, or set it up with `verdi code create '
-                f'core.code.installed --default-calc-job-plugin {plugin}` and name it with --codes {name}=LABEL.'
+                f'the code `{label}` does not exist: run `aiida-ionconduct setup`, or set it up with `verdi code '
+                f'create core.code.installed --default-calc-job-plugin {plugin}` and name it with --codes {name}=LABEL.'
             ) from exception
         if codes[name].default_calc_job_plugin != plugin:
             raise ValueError(
@@ -125,14 +126,14 @@ def check_numbers(p: dict) -> None:
         'aimd.temperatures_K': p['aimd']['temperatures_K'],
         'relabelling.temperatures_K': p['relabelling']['temperatures_K'],
     }.items():
-        bad = [T for T in temperatures if not (isinstance(T, (int, float)) and T > 0)]
+        bad = [T for T in temperatures if not (isinstance(T, (int, float)) and 0 < T < float('inf'))]
         if bad or not temperatures:
             raise ValueError(f'{name} must be temperatures above 0 K, got {temperatures}: give kelvin.')
         if len(set(temperatures)) < len(temperatures):
             raise ValueError(f'{name} names a temperature twice: {temperatures}.')
     seeds = p['seeds']
-    if not seeds or len(set(seeds)) < len(seeds) or any(not isinstance(s, int) or s < 1 for s in seeds):
-        raise ValueError(f'seeds must be different integers of 1 or more, got {seeds}.')
+    if not seeds or len(set(seeds)) < len(seeds) or any(not isinstance(s, int) or not 0 < s < 2**31 for s in seeds):
+        raise ValueError(f'seeds must be different integers from 1 to 2147483647, got {seeds}.')
     for section, training in {'training': p['training'], 'relabelling.training': p['relabelling']['training']}.items():
         unknown = sorted(set(training) - set(DEFAULTS))
         if unknown:
@@ -181,6 +182,7 @@ def pw_inputs(code, structure, p, calculation, resources, control=None, ions=Non
     parameters = {
         'CONTROL': {'calculation': calculation, 'tstress': calculation == 'vc-relax', **(control or {})},
         'SYSTEM': {'nosym': calculation == 'md'},
+        'ELECTRONS': {'mixing_beta': 0.7},  # insulators need no caution
     }
     if dft['ecutwfc']:
         parameters['SYSTEM'] |= {'ecutwfc': dft['ecutwfc'], 'ecutrho': 4 * dft['ecutwfc']}
@@ -276,7 +278,7 @@ def label_inputs(code, structure, p) -> dict:
     return {
         'pw': {**base['pw'], 'kpoints': base['kpoints']},
         'parameters': orm.Dict({key: p['dataset'][key] for key in ('max_force_eV_per_A', 'min_fraction')}),
-        'max_concurrent': orm.Int(p['resources']['max_concurrent']),
+        'max_concurrent': orm.Int(p['resources']['max_concurrent_scf']),
     }
 
 
@@ -308,8 +310,8 @@ def compile_inputs(codes, p) -> dict:
 def relabelling_parameters(p) -> orm.Dict:
     """Parameters of the rounds of relabelling."""
     relabelling = dict(p['relabelling'])
-    steps = relabelling.pop('production_steps')
-    return orm.Dict({**relabelling, 'md': {**p['md'], 'production_steps': steps, 'equilibration_steps': 0}})
+    steps = {key: relabelling.pop(key) for key in STEPS}
+    return orm.Dict({**relabelling, 'md': {**p['md'], **steps}})
 
 
 def md_inputs(codes, p) -> dict:
@@ -328,5 +330,5 @@ def md_inputs(codes, p) -> dict:
 def validation_parameters(p) -> orm.Dict:
     """Thresholds of the gate and the length of its runs."""
     validation = dict(p['validation'])
-    steps = {key: validation.pop(key) for key in ('equilibration_steps', 'production_steps')}
+    steps = {key: validation.pop(key) for key in STEPS}
     return orm.Dict({**validation, 'md': {**p['md'], **steps}})

@@ -44,7 +44,10 @@ class ConductivityWorkChain(WorkChain):
         spec.expose_inputs(AimdWorkChain, namespace='aimd', exclude=('structure',), namespace_options=OPTIONAL)
         spec.expose_inputs(LabelWorkChain, namespace='label', exclude=('frames',), namespace_options=OPTIONAL)
         spec.expose_inputs(
-            AllegroWorkChain, namespace='allegro', exclude=('dataset', 'train.initial_model'), namespace_options=OPTIONAL
+            AllegroWorkChain,
+            namespace='allegro',
+            exclude=('dataset', 'train.initial_model'),
+            namespace_options=OPTIONAL,
         )
         spec.expose_inputs(AllegroCompileCalculation, namespace='compile', exclude=('model',))
         spec.expose_inputs(SeedsWorkChain, namespace='md', exclude=('base.md.structure', 'base.md.model'))
@@ -207,19 +210,15 @@ class ConductivityWorkChain(WorkChain):
         return self.child(f'explore_{self.ctx.round}', SeedsWorkChain, inputs, name='exploration')
 
     def inspect_exploration(self):
-        """Runs that exploded have left their frames, too; without any there is nothing to label."""
-        if not self.ctx.exploration.is_finished:
-            return self.failure('EXPLORATION', self.ctx.exploration)
-        self.ctx.explored = {
-            label.replace('.', '_'): node
-            for label, node in self.ctx.exploration.outputs.get('trajectories', {}).items()
-        }
-        if not self.ctx.explored:
+        """Some runs may explode with a young potential; without any other there is nothing to label."""
+        if 'trajectories' not in self.ctx.exploration.outputs:
             return self.failure('EXPLORATION', self.ctx.exploration)
 
     def run_labelling(self):
         """Label frames of the exploration."""
-        frames = pick_frames(orm.Dict({'n_frames': self.inputs.relabelling['n_frames']}), **self.ctx.explored)
+        frames = pick_frames(
+            orm.Dict({'n_frames': self.inputs.relabelling['n_frames']}), **self.ctx.exploration.outputs.trajectories
+        )
         inputs = self.label_inputs(frames, f'relabelled_{self.ctx.round}')
         return self.child(f'label_{self.ctx.round}', LabelWorkChain, inputs, name='labelling')
 
@@ -285,8 +284,9 @@ class ConductivityWorkChain(WorkChain):
 
     def inspect_seeds(self):
         """Attach the trajectories; a temperature needs at least one."""
-        trajectories = self.ctx.production.outputs.get('trajectories', {})
-        self.out('trajectories', dict(trajectories))
+        outputs = self.ctx.production.outputs
+        trajectories = dict(outputs.trajectories) if 'trajectories' in outputs else {}
+        self.out('trajectories', trajectories)
         labels = [temperature_label(T) for T in self.inputs.md.temperatures_K]
         self.ctx.by_temperature = {
             label: {key: node for key, node in trajectories.items() if key.split('_seed')[0] == label}

@@ -4,7 +4,7 @@ from aiida import orm
 from aiida_quantumespresso.calculations.pw import PwCalculation
 
 from aiida_ionconduct.calculations.functions.datasets import dataset_from_labels
-from aiida_ionconduct.calculations.functions.structures import get_frame
+from aiida_ionconduct.calculations.functions.structures import split_frames
 from aiida_ionconduct.data import DatasetData
 from aiida_ionconduct.workchains.batches import BatchWorkChain, run_all
 
@@ -31,13 +31,14 @@ class LabelWorkChain(BatchWorkChain):
         )
 
     def setup(self):
-        """List the frames."""
-        self.ctx.pending = [f'frame_{index:03d}' for index in range(self.inputs.frames.numsteps)]
+        """Take the frames apart."""
+        self.ctx.structures = split_frames(self.inputs.frames)
+        self.ctx.pending = sorted(self.ctx.structures)
 
     def child_inputs(self, label):
-        """Take one frame out of the trajectory and return the inputs of its calculation."""
+        """Return the inputs of one calculation."""
         inputs = self.exposed_inputs(PwCalculation, 'pw')
-        inputs['structure'] = get_frame(self.inputs.frames, orm.Int(int(label.removeprefix('frame_'))))
+        inputs['structure'] = self.ctx.structures[label]
         return inputs
 
     def results(self):

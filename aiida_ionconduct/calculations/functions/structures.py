@@ -9,7 +9,9 @@ from ase.neighborlist import neighbor_list
 from aiida_ionconduct.structures import minimum_distances, substitute, supercell_repeats
 
 RYDBERG_VELOCITY = units.Bohr * units.Rydberg / (units._hbar * units.J * units.s)  # what pw.x takes velocities in
-SOFT_CONTACT = 0.8  # of the shortest distances in the crystal: what a thermal collision reaches, and little more
+# Of the shortest distances in the crystal: what a thermal collision reaches, and little more. Mobile ions meet what
+# they never touch in the crystal, so their contacts may be closer.
+SOFT_CONTACT, SOFT_CONTACT_MOBILE = 0.8, 0.7
 
 
 def frames_to_trajectory(frames: list[Atoms]) -> orm.TrajectoryData:
@@ -33,9 +35,9 @@ def make_supercell(structure: orm.StructureData, n_atoms_min: orm.Int) -> orm.St
 
 
 @calcfunction
-def get_frame(trajectory: orm.TrajectoryData, index: orm.Int) -> orm.StructureData:
-    """Return one frame of a trajectory."""
-    return trajectory.get_step_structure(index.value)
+def split_frames(trajectory: orm.TrajectoryData):
+    """Return every frame of a trajectory as a structure, labelled ``frame_000`` and so on."""
+    return {f'frame_{index:03d}': trajectory.get_step_structure(index) for index in range(trajectory.numsteps)}
 
 
 @calcfunction
@@ -83,7 +85,10 @@ def rattle(structure: orm.StructureData, parameters: orm.Dict) -> orm.Trajectory
     symbols = list(atoms.symbols)
     factors = np.where(np.array(symbols) == p['mobile'], p['mobile_factor'], 1.0)[:, None]
     shortest = minimum_distances(atoms.positions[None], symbols, atoms.cell.array)
-    cutoffs = {tuple(pair.split('-')): SOFT_CONTACT * distance for pair, distance in shortest.items()}
+    cutoffs = {
+        tuple(pair.split('-')): distance * (SOFT_CONTACT_MOBILE if p['mobile'] in pair.split('-') else SOFT_CONTACT)
+        for pair, distance in shortest.items()
+    }
     frames = []
     for _ in range(1000 * p['n_frames']):
         frame = atoms.copy()

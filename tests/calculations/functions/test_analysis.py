@@ -1,0 +1,75 @@
+"""The transport analysis as calculation functions: the numbers are those of the library."""
+
+import numpy as np
+import pytest
+from aiida import orm
+
+from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories, fit_arrhenius
+from aiida_ionconduct.data import IonTrajectoryData
+from aiida_ionconduct.transport import analyse, arrhenius
+
+SYMBOLS = ['Li'] * 6 + ['Cl'] * 6
+PARAMETERS = {'charges': {'Li': 1, 'Cl': -1}, 'mobile': 'Li'}
+
+
+def md_run(seed, temperature_K=900.0):
+    """Return a run in which lithium walks at random."""
+    rng = np.random.default_rng(seed)
+    walk = np.cumsum(rng.normal(scale=temperature_K / 3000, size=(300, 6, 3)), axis=0)
+    return IonTrajectoryData(
+        positions=np.concatenate((walk, rng.normal(scale=0.05, size=(300, 6, 3))), axis=1),
+        centres_of_mass=np.zeros((1, 2, 3)),
+        thermo=np.zeros((1, 1)),
+        symbols=SYMBOLS,
+        species=['Li', 'Cl'],
+        cell=12 * np.eye(3),
+        temperature_K=temperature_K,
+        frame_interval_ps=0.1,
+        seed=seed,
+        thermo_columns=['step'],
+    )
+
+
+@pytest.fixture
+def runs():
+    return {f'T900_seed{seed}': md_run(seed) for seed in (3, 1, 2)}
+
+
+def test_analysis_is_that_of_the_library(runs):
+    node = analyse_trajectories(orm.Dict(PARAMETERS), **runs)
+    positions = [runs[label].positions for label in ('T900_seed1', 'T900_seed2', 'T900_seed3')]
+    result = analyse(positions, SYMBOLS, cell=12 * np.eye(3), temperature_K=900.0, dt_ps=0.1, **PARAMETERS)
+    for name, value in result.attributes().items():
+        stored = node.base.attributes.get(name)
+        assert stored == (pytest.approx(value, rel=1e-12) if isinstance(value, float) else stored), name
+    assert node.base.attributes.get('sigma_full_S_per_cm') == pytest.approx(result.sigma_full.value, rel=1e-12)
+    np.testing.assert_array_equal(node.get_array('msd_A2'), result.curves['msd_A2'])
+
+
+def test_what_it_belongs_to(runs):
+    """The node says which material and seeds it is of, and the graph which runs."""
+    node = analyse_trajectories(orm.Dict(PARAMETERS), **runs)
+    attributes = node.base.attributes.all
+    assert attributes['seeds'] == [1, 2, 3]
+    assert attributes['reduced_composition'] == 'LiCl'
+    assert attributes['composition'] == 'Li6Cl6'
+    linked = {link.link_label: link.node for link in node.creator.base.links.get_incoming()}
+    assert {label: node.uuid for label, node in linked.items() if label != 'parameters'} == {
+        label: run.uuid for label, run in runs.items()
+    }
+
+
+def test_arrhenius_is_that_of_the_library():
+    """Temperatures come in the order of their values, whatever their labels."""
+    nodes = {
+        f'T{T}': analyse_trajectories(orm.Dict(PARAMETERS), a=md_run(1, T), b=md_run(2, T)) for T in (1200, 600, 900)
+    }
+    fit = fit_arrhenius(**nodes).get_dict()
+    columns = ('temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
+    ordered = [nodes[label].base.attributes for label in ('T600', 'T900', 'T1200')]
+    expected = arrhenius(*([attributes.get(column) for attributes in ordered] for column in columns))
+    assert fit.keys() == expected.keys()
+    for name, value in expected.items():
+        if isinstance(value, float):
+            assert fit[name] == pytest.approx(value, rel=1e-12)
+    assert fit['activation_energy_eV'] == pytest.approx(expected['activation_energy_eV'])

@@ -1,0 +1,108 @@
+"""An installation as a user has it: commands in a configuration of its own, with a daemon of its own."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+SCRIPTS = pathlib.Path(sys.executable).parent
+PROBE = pathlib.Path(__file__).with_name('probe.py')
+TIMEOUT_S = 3600  # on a busy machine; a command that hangs must not hang the tests
+
+
+class Installation:
+    """A folder with an AiiDA configuration, and the commands of this Python environment run in it."""
+
+    def __init__(self, path: pathlib.Path):
+        self.path = path
+        self.home = path / 'home'
+        self.home.mkdir()
+        clean = {
+            name: value for name, value in os.environ.items() if not name.startswith(('AIIDA_', 'PYTEST_', 'OMP_'))
+        }
+        self.environment = clean | {
+            'AIIDA_PATH': str(path),
+            'AIIDA_IONCONDUCT_CACHE': os.environ.get('AIIDA_IONCONDUCT_CACHE', str(path / 'cache')),
+            'HOME': str(self.home),
+            'PATH': f'{SCRIPTS}{os.pathsep}{os.environ["PATH"]}',
+        }
+
+    def start(self, *command) -> subprocess.Popen:
+        """Start a command in the folder."""
+        pipes = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT, 'text': True}
+        executable = shutil.which(command[0], path=self.environment['PATH'])
+        return subprocess.Popen([executable, *map(str, command[1:])], cwd=self.path, env=self.environment, **pipes)
+
+    def run(self, *command, status: int | None = 0) -> str:
+        """Return what a command prints; its exit code must be `status`, if that is not None."""
+        process = self.start(*command)
+        try:
+            output, _ = process.communicate(timeout=TIMEOUT_S)
+        except BaseException:
+            process.kill()
+            raise
+        assert status in (None, process.returncode), f'{command} ended with {process.returncode}:\n{output}'
+        return output
+
+    def ask(self, question: str, *arguments):
+        """Return the answer of a function of probe.py."""
+        return json.loads(self.run('verdi', 'run', PROBE, question, *arguments).splitlines()[-1])
+
+    def count_nodes(self) -> int:
+        """Return the number of nodes in the profile, read without AiiDA."""
+        (database,) = (self.path / '.aiida' / 'repository').rglob('database.sqlite')
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            return connection.execute('SELECT count(*) FROM db_dbnode').fetchone()[0]
+
+    def processes(self) -> list[psutil.Process]:
+        """Return what runs in this installation: the environment, which children inherit, tells."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get('AIIDA_PATH') == str(self.path):
+                    found.append(process)
+            except (psutil.AccessDenied, psutil.NoSuchProcess):
+                continue
+        return found
+
+    def stop(self) -> None:
+        """Stop the daemon, and whatever else is left when a test has failed."""
+        self.run('verdi', 'daemon', 'stop', status=None)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            left = self.processes()
+            for process in left:
+                process.send_signal(number)
+            psutil.wait_procs(left, timeout=10)
+
+
+@pytest.fixture(scope='module')
+def installation(tmp_path_factory):
+    """A profile with all codes, pseudopotentials and a running daemon, made by the command that users run."""
+    installation = Installation(tmp_path_factory.mktemp('campaign'))
+    try:
+        installation.run('aiida-ionconduct', 'setup')
+        yield installation
+    finally:
+        installation.stop()
+    assert not installation.processes()
+
+
+@pytest.fixture(scope='module')
+def second_installation(tmp_path_factory):
+    """An empty profile as somebody else has it: no code, no computer, no daemon, no caching."""
+    installation = Installation(tmp_path_factory.mktemp('elsewhere'))
+    who = ('--email', 'a@b.org', '--first-name', 'A', '--last-name', 'B', '--institution', 'C')
+    installation.run(
+        *('verdi', 'profile', 'setup', 'core.sqlite_dos', '-n', '--profile-name', 'other', '--broker', 'none'),
+        *('--set-as-default', *who),
+    )
+    return installation

@@ -1,0 +1,149 @@
+"""Work chains without engines: inputs from the protocols, children that are nodes, submissions that are recorded."""
+
+import numpy as np
+import pytest
+from aiida import orm
+from aiida.common.links import LinkType
+from aiida.engine import Process
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
+from ase.calculators.singlepoint import SinglePointCalculator
+from plumpy import ProcessState
+
+from aiida_ionconduct.data import AllegroModelData, DatasetData, IonTrajectoryData
+from aiida_ionconduct.workchains.builder import CODES
+from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
+
+
+@pytest.fixture
+def codes(pseudo_family, fixture_code):
+    """The codes of a campaign by name; with them come the pseudopotentials."""
+    return {name: fixture_code(plugin) for name, plugin in CODES.items()}
+
+
+@pytest.fixture
+def campaign_builder(codes, generate_structure):
+    """Return a function that gives the builder of a campaign on Li3PO4, from a protocol and further arguments."""
+
+    def build(protocol='quickstart', structure=None, **kwargs):
+        structure = structure or generate_structure()
+        return ConductivityWorkChain.get_builder_from_protocol(codes, structure, protocol=protocol, **kwargs)
+
+    return build
+
+
+@pytest.fixture
+def campaign_inputs(campaign_builder):
+    """Return a function that gives the inputs of a campaign as nested dictionaries."""
+    return lambda *args, **kwargs: campaign_builder(*args, **kwargs)._inputs(prune=True)
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Return a function that makes a model; nothing reads the file."""
+
+    def make(filename='model.nequip.zip', type_names=('Li', 'O', 'P')):
+        (tmp_path / filename).write_bytes(filename.encode())
+        return AllegroModelData(tmp_path / filename, type_names=list(type_names), r_max=4.5).store()
+
+    return make
+
+
+@pytest.fixture
+def dataset(crystals):
+    """Return a function that makes labelled frames of a crystal, told apart by their energies."""
+
+    def make(formula='Li3PO4', n_frames=20, first=0, **info):
+        frames = []
+        for index in range(n_frames):
+            frame = crystals[formula].copy()
+            frame.calc = SinglePointCalculator(frame, energy=float(first + index), forces=np.zeros((len(frame), 3)))
+            frame.info.update(info)
+            frames.append(frame)
+        return DatasetData.from_frames(frames).store()
+
+    return make
+
+
+@pytest.fixture
+def ion_trajectory(crystals):
+    """Return a function that makes a run in which the atoms walk at random."""
+
+    def make(temperature_K=1200.0, seed=1, n_frames=60):
+        atoms = crystals['Li3PO4']
+        rng = np.random.default_rng(seed)
+        mobile = np.array(atoms.symbols) == 'Li'
+        steps = rng.normal(size=(n_frames, len(atoms), 3)) * np.where(mobile, temperature_K / 4000, 0.0)[:, None]
+        return IonTrajectoryData(
+            positions=atoms.positions + np.cumsum(steps, axis=0),
+            centres_of_mass=np.zeros((n_frames, 3, 3)),
+            thermo=np.zeros((n_frames, 1)),
+            symbols=list(atoms.symbols),
+            species=['Li', 'P', 'O'],
+            cell=atoms.cell.array,
+            temperature_K=float(temperature_K),
+            timestep_fs=1.0,
+            frame_interval_ps=0.1,
+            com_interval_ps=0.1,
+            seed=seed,
+            thermo_columns=['step'],
+        ).store()
+
+    return make
+
+
+@pytest.fixture
+def pw_trajectory(crystals):
+    """Return a function that makes the trajectory of a pw.x run, labelled."""
+
+    def make(n_frames=3, first=0.0, force=0.1):
+        atoms = crystals['Li3PO4']
+        trajectory = orm.TrajectoryData()
+        trajectory.set_trajectory(
+            symbols=list(atoms.symbols),
+            positions=np.repeat(atoms.positions[None], n_frames, axis=0),
+            cells=np.repeat(atoms.cell.array[None], n_frames, axis=0),
+            stepids=np.arange(n_frames),
+        )
+        trajectory.set_array('forces', np.full((n_frames, len(atoms), 3), force))
+        trajectory.set_array('energy', first + np.arange(float(n_frames)))
+        return trajectory
+
+    return make
+
+
+@pytest.fixture
+def child(aiida_profile):
+    """Return a function that stores a child that has ended, with outputs by link label."""
+
+    def make(exit_status=0, exit_message=None, node_class=orm.WorkChainNode, **outputs):
+        node = node_class()
+        node.set_process_label('Child')
+        node.set_process_state(ProcessState.FINISHED)
+        node.set_exit_status(exit_status)
+        node.set_exit_message(exit_message)
+        node.store()
+        link = LinkType.RETURN if node_class is orm.WorkChainNode else LinkType.CREATE
+        for label, output in outputs.items():
+            if link is LinkType.RETURN:
+                output.store()
+            output.base.links.add_incoming(node, link, label)
+            output.store()
+        return node
+
+    return make
+
+
+@pytest.fixture
+def submitted(monkeypatch):
+    """Record what a work chain submits, after validating it as the engine would, instead of running it."""
+    record = []
+
+    def submit(self, process_class, inputs=None, **kwargs):
+        inputs = {**(inputs or {}), **kwargs}
+        process = instantiate_process(get_manager().get_runner(), process_class, **inputs)
+        record.append((process_class, process.inputs))
+        return process.node
+
+    monkeypatch.setattr(Process, 'submit', submit)
+    return record

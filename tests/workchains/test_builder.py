@@ -1,0 +1,251 @@
+"""From protocols to inputs: what every protocol asks for, and what is refused before anything is submitted."""
+
+import numpy as np
+import pytest
+from aiida import orm
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
+from ase import Atoms
+from ase.build import bulk
+from scipy import constants
+
+from aiida_ionconduct.workchains.builder import CODES, load_codes
+from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
+
+PRODUCTS = ('relax', 'aimd', 'rattle', 'frames', 'label', 'allegro', 'relabelling', 'dataset', 'model')
+
+
+def submittable(builder):
+    """Validate all inputs as the engine does on submission."""
+    return instantiate_process(get_manager().get_runner(), builder)
+
+
+def count_nodes():
+    return orm.QueryBuilder().append(orm.Node).count()
+
+
+@pytest.mark.parametrize('protocol', ['quickstart', 'fast', 'balanced', 'stringent'])
+def test_protocols(protocol, campaign_builder, serialize_builder, data_regression):
+    builder = campaign_builder(protocol)
+    data_regression.check(serialize_builder(builder), round_digits=9)
+    submittable(builder)
+
+
+def test_default_protocol(campaign_builder, serialize_builder):
+    assert serialize_builder(campaign_builder(None)) == serialize_builder(campaign_builder('balanced'))
+
+
+def test_time_step(campaign_builder):
+    """pw.x counts time in ħ/Ry, twice the atomic unit of time."""
+    builder = campaign_builder(overrides={'aimd': {'timestep_fs': 2.0, 'n_steps': 7}})
+    control = builder.aimd.base['pw']['parameters']['CONTROL']
+    assert control['dt'] * 2 * constants.value('atomic unit of time') == pytest.approx(2e-15, rel=1e-6)
+    assert control['nstep'] == 7
+
+
+def test_molecular_dynamics_has_no_symmetry(campaign_builder):
+    """Neither in AIMD nor in the single calculations of frames; the relaxation may keep it."""
+    builder = campaign_builder()
+    found = {
+        name: inputs['parameters']['SYSTEM']['nosym']
+        for name, inputs in (
+            ('aimd', builder.aimd.base['pw']),
+            ('label', builder.label['pw']),
+            ('relax', builder.relax.base_relax['pw']),
+        )
+    }
+    assert found == {'aimd': True, 'label': True, 'relax': False}
+
+
+@pytest.mark.parametrize(('distance', 'mesh'), [(None, [1, 1, 1]), (0.3, [4, 4, 5]), (5.0, [1, 1, 1])])
+def test_kpoints(distance, mesh, campaign_builder):
+    """2π over the 6.12 Å of the cell and 0.3 gives 3.4 points, and so on; without a distance, the zone centre alone."""
+    builder = campaign_builder(overrides={'dft': {'kpoints_distance': distance}})
+    assert builder.label['pw']['kpoints'].get_kpoints_mesh()[0] == mesh
+    assert builder.aimd.base['kpoints'].get_kpoints_mesh()[0] == mesh
+    settings = builder.label['pw'].get('settings')
+    assert (settings is not None and settings.get_dict().get('gamma_only') is True) == (distance is None)
+    assert builder.aimd.settings.get_dict().get('gamma_only', False) == (distance is None)
+
+
+def test_cutoffs(campaign_builder):
+    """Of the family where the protocol states none; else the density of norm-conserving potentials takes four times it."""
+    system = campaign_builder('balanced').label['pw']['parameters']['SYSTEM']
+    assert (system['ecutwfc'], system['ecutrho']) == (40.0, 320.0)
+    system = campaign_builder('quickstart').label['pw']['parameters']['SYSTEM']
+    assert system['ecutrho'] == 4 * system['ecutwfc']
+
+
+def test_overrides(campaign_builder):
+    overrides = {
+        'temperatures_K': [500.0, 700.0],
+        'seeds': [7, 8],
+        'n_atoms_min': 100,
+        'training': {'l_max': 1},
+        'md': {'production_steps': 12},
+        'resources': {'device': 'cuda', 'md': {'threads': 3}},
+    }
+    builder = campaign_builder(overrides=overrides)
+    assert builder.md.temperatures_K.get_list() == [500.0, 700.0]
+    assert builder.md.seeds.get_list() == [7, 8]
+    assert builder.n_atoms_min.value == 100
+    assert builder.allegro.train['parameters']['l_max'] == 1
+    assert builder.allegro.train['parameters']['accelerator'] == 'gpu'
+    assert builder.allegro.compile['parameters']['device'] == 'cuda'
+    assert builder.md.parameters['production_steps'] == 12
+    assert builder.md.base['md']['metadata']['options']['environment_variables'] == {'OMP_NUM_THREADS': '3'}
+
+
+# Stages that are skipped --------------------------------------------------------------------------------------------
+
+
+def given(builder):
+    """Return which stages have inputs."""
+    inputs = builder._inputs(prune=True)
+    return {name for name in PRODUCTS if inputs.get(name)}
+
+
+def test_relaxed(campaign_builder):
+    assert given(campaign_builder(relaxed=True)) == set(PRODUCTS) - {'relax', 'dataset', 'model'}
+
+
+def test_with_a_dataset(campaign_builder, dataset):
+    builder = campaign_builder(dataset=dataset())
+    assert given(builder) == {'relax', 'label', 'allegro', 'relabelling', 'dataset'}
+    submittable(builder)
+
+
+def test_with_a_model(campaign_builder, model):
+    """Nothing is left for DFT: the structure is taken as it is."""
+    builder = campaign_builder(model=model())
+    assert given(builder) == {'model'}
+    submittable(builder)
+
+
+def test_without_dft_no_pseudopotentials_are_needed(
+    aiida_profile_clean, fixture_code, generate_structure, dataset, model
+):
+    """A model, or a training set without relabelling, needs no code of Quantum ESPRESSO's inputs."""
+    codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
+    build = ConductivityWorkChain.get_builder_from_protocol
+    submittable(build(codes, generate_structure(), 'quickstart', model=model()))
+    overrides = {'relabelling': {'n_rounds': 0}}
+    builder = build(codes, generate_structure(), 'quickstart', overrides, dataset=dataset(), relaxed=True)
+    assert given(builder) == {'allegro', 'relabelling', 'dataset'}
+    submittable(builder)
+
+
+# Bad input ----------------------------------------------------------------------------------------------------------
+
+
+def overlapping(crystals):
+    atoms = crystals['Li3PO4'].copy()
+    atoms.positions[1] = atoms.positions[0] + [0.2, 0, 0]
+    return atoms
+
+
+@pytest.mark.parametrize(
+    ('make', 'kwargs', 'message'),
+    [
+        (overlapping, {}, r'atoms 0 \(Li\) and 1 \(Li\) are 0\.20 Å apart and overlap'),
+        (
+            lambda _: bulk('MgO', 'rocksalt', a=4.2),
+            {},
+            'has no Li: name its mobile species with --mobile, one of Mg, O',
+        ),
+        (lambda _: bulk('LiO', 'rocksalt', a=4.2), {}, r'the charges sum to -1 instead of zero'),
+        (lambda c: c['Li3PO4'], {'charges': {'P': 3}}, r'the charges sum to -4 instead of zero'),
+        (lambda c: c['Li3PO4'], {'charges': {'S': 3}}, r'charges are given for S'),
+        (lambda _: bulk('LiBr', 'rocksalt', a=5.5), {}, 'has no pseudopotential for Br: name another'),
+        (lambda _: bulk('LiHe', 'rocksalt', a=5.5), {}, 'no charge is known for He: give it'),
+        (lambda _: Atoms('Li2O', positions=np.eye(3) * 3), {}, 'periodic in three dimensions'),
+    ],
+    ids=['overlap', 'immobile', 'charges', 'own charges', 'absent', 'pseudo', 'unknown charge', 'molecule'],
+)
+def test_bad_structure(make, kwargs, message, crystals, campaign_builder):
+    structure = orm.StructureData(ase=make(crystals))
+    before = count_nodes()
+    with pytest.raises(ValueError, match=message):
+        campaign_builder(structure=structure, **kwargs)
+    assert count_nodes() == before
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'message'),
+    [
+        ({'temperatures_K': [0, 300]}, r'temperatures_K must be temperatures above 0 K, got \[0, 300\]'),
+        ({'temperatures_K': [-5.0]}, 'must be temperatures above 0 K'),
+        ({'temperatures_K': []}, 'must be temperatures above 0 K'),
+        ({'temperatures_K': ['hot']}, 'must be temperatures above 0 K'),
+        ({'temperatures_K': [float('nan')]}, 'must be temperatures above 0 K'),
+        ({'temperatures_K': [300, 300.0]}, 'names a temperature twice'),
+        ({'aimd': {'temperatures_K': [-1]}}, r'aimd\.temperatures_K must be temperatures above 0 K'),
+        ({'relabelling': {'temperatures_K': [0]}}, r'relabelling\.temperatures_K must be temperatures above 0 K'),
+        ({'seeds': [1, 1]}, 'seeds must be different integers'),
+        ({'seeds': [0]}, 'seeds must be different integers'),
+        ({'seeds': [1.5]}, 'seeds must be different integers'),
+        ({'seeds': []}, 'seeds must be different integers'),
+        ({'training': {'lmax': 2}}, 'unknown training keys lmax: choose from'),
+        ({'relabelling': {'training': {'lmax': 2}}}, r'unknown relabelling\.training keys lmax'),
+        ({'md': {'time_step_fs': 2}}, r'unknown override `md\.time_step_fs`: did you mean `md\.timestep_fs`'),
+        ({'dft': {'pseudo_family': 'mine'}}, 'family `mine` is not installed: run `aiida-ionconduct setup`'),
+    ],
+)
+def test_bad_overrides(overrides, message, campaign_builder):
+    with pytest.raises(ValueError, match=message):
+        campaign_builder(overrides=overrides)
+
+
+def test_unknown_protocol(campaign_builder):
+    with pytest.raises(ValueError, match='unknown protocol `slow`: choose one of quickstart'):
+        campaign_builder('slow')
+
+
+def test_bad_products(campaign_builder, model, dataset, generate_structure):
+    """A model or a data set of other elements, and a model that is compiled."""
+    with pytest.raises(ValueError, match=r'the model knows Li, S, but the structure contains O, P: train one'):
+        campaign_builder(model=model(type_names=('Li', 'S')))
+    with pytest.raises(ValueError, match=r'is compiled for one machine: give the packaged model'):
+        campaign_builder(model=model('model.nequip.pt2'))
+    with pytest.raises(ValueError, match='the dataset has no frame with Si: add frames of this material'):
+        campaign_builder(structure=generate_structure('Li7PSiO8'), dataset=dataset('Li3PO4'))
+
+
+# Codes --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def installed(aiida_profile_clean, aiida_localhost):
+    """All codes under the names that ``aiida-ionconduct setup`` gives them."""
+    for name, plugin in CODES.items():
+        orm.InstalledCode(
+            label=name, computer=aiida_localhost, filepath_executable='/bin/true', default_calc_job_plugin=plugin
+        ).store()
+
+
+def test_codes(installed):
+    codes = load_codes()
+    assert {name: code.default_calc_job_plugin for name, code in codes.items()} == CODES
+    assert load_codes({'pw': str(codes['pw'].pk)})['pw'].uuid == codes['pw'].uuid
+
+
+@pytest.mark.parametrize(
+    ('labels', 'message'),
+    [
+        (
+            {'pw': 'espresso@cluster'},
+            r'the code `espresso@cluster` does not exist: run `aiida-ionconduct setup`.*--codes pw=LABEL',
+        ),
+        ({'pw': 'lammps@localhost'}, 'is of the plugin ionconduct.lammps.md, pw needs quantumespresso.pw'),
+        ({'lammps': 'pw@localhost'}, 'is of the plugin quantumespresso.pw, lammps needs ionconduct.lammps.md'),
+        ({'pwx': 'pw@localhost'}, 'unknown code names pwx: choose from pw, nequip-train'),
+    ],
+)
+def test_bad_codes(labels, message, installed):
+    with pytest.raises(ValueError, match=message):
+        load_codes(labels)
+
+
+def test_no_codes(aiida_profile_clean, aiida_localhost):
+    with pytest.raises(ValueError, match='the code `pw@localhost` does not exist: run `aiida-ionconduct setup`'):
+        load_codes()
