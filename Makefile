@@ -22,7 +22,7 @@ run: install  ## set up the profile, then crystal -> conductivity with the quick
 	@$(ENV) verdi run submit_conductivity.py --protocol quickstart
 
 test: packages := test
-test: install $(STAMPS)/tests  ## every test, real engines included
+test: docs $(STAMPS)/tests  ## the documentation and every test, real engines included
 	@$(ENV) python -m pytest
 
 test-fast: install $(STAMPS)/tests  ## the unit tests alone

@@ -160,9 +160,13 @@ def generate_upf():
 
 
 @pytest.fixture
-def pseudo_family(aiida_profile_clean, generate_upf):
+def pseudo_family(aiida_profile, generate_upf):
     """A family with the label of PseudoDojo's and with cutoffs, for the elements of the crystals here alone."""
-    family = CutoffsPseudoPotentialFamily(label='PseudoDojo/0.4/PBE/SR/standard/upf').store()
+    label = 'PseudoDojo/0.4/PBE/SR/standard/upf'
+    found = orm.QueryBuilder().append(CutoffsPseudoPotentialFamily, filters={'label': label}).first(flat=True)
+    if found:
+        return found
+    family = CutoffsPseudoPotentialFamily(label=label).store()
     family.add_nodes([generate_upf(element).store() for element in VALENCE])
     cutoffs = {element: {'cutoff_wfc': 40.0, 'cutoff_rho': 320.0} for element in VALENCE}
     family.set_cutoffs(cutoffs, 'normal', unit='Ry')

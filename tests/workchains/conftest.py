@@ -69,7 +69,7 @@ def dataset(crystals):
 def ion_trajectory(crystals):
     """Return a function that makes a run in which the atoms walk at random."""
 
-    def make(temperature_K=1200.0, seed=1, n_frames=60):
+    def make(temperature_K=1200.0, seed=1, n_frames=200):
         atoms = crystals['Li3PO4']
         rng = np.random.default_rng(seed)
         mobile = np.array(atoms.symbols) == 'Li'

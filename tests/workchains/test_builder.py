@@ -69,7 +69,7 @@ def test_kpoints(distance, mesh, campaign_builder):
 
 
 def test_cutoffs(campaign_builder):
-    """Of the family where the protocol states none; else the density of norm-conserving potentials takes four times it."""
+    """Of the family where the protocol states none; else four times as much for the density as for the waves."""
     system = campaign_builder('balanced').label['pw']['parameters']['SYSTEM']
     assert (system['ecutwfc'], system['ecutrho']) == (40.0, 320.0)
     system = campaign_builder('quickstart').label['pw']['parameters']['SYSTEM']

@@ -1,0 +1,122 @@
+"""The user's script without a submission: words into inputs, the plan, the live view's rows."""
+
+import ase.io
+import click
+import pytest
+from aiida import orm
+from aiida.common.links import LinkType
+
+from aiida_ionconduct.cli.follow import stage_rows, table
+from aiida_ionconduct.cli.plan import plan, plan_table
+from aiida_ionconduct.cli.submit import Pairs, load_data, load_structure, numbers
+from aiida_ionconduct.data import DatasetData
+from aiida_ionconduct.structures import crystal
+from aiida_ionconduct.workchains.builder import CODES
+from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
+
+FRAMES = """2
+Lattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:3:forces:R:3 energy=-1.0 pbc="T T T"
+Li 0 0 0 0.1 0 0
+O 2 0 0 -0.1 0 0
+"""
+
+
+@pytest.fixture
+def builder(pseudo_family, fixture_code, generate_structure):
+    """The quickstart for 17 atoms."""
+    codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
+    return ConductivityWorkChain.get_builder_from_protocol(codes, generate_structure('Li7PSiO8'), protocol='quickstart')
+
+
+def test_pairs():
+    assert Pairs().convert('Ge=4', None, None) == ('Ge', '4')
+    for word in ('Ge', '=4', 'Ge='):
+        with pytest.raises(click.BadParameter, match='NAME=VALUE'):
+            Pairs().convert(word, None, None)
+
+
+def test_numbers():
+    assert numbers('600,800.5', float, 'temperatures') == [600.0, 800.5]
+    with pytest.raises(ValueError, match='seeds `1,two` must be numbers'):
+        numbers('1,two', int, 'seeds')
+
+
+def test_quickstart_structure(aiida_profile_clean):
+    """The quickstart material is neutral Li7PSiO8, and looking at it stores nothing."""
+    structure = load_structure(None)
+    assert structure.get_ase().symbols.formula.count() == {'Li': 7, 'P': 1, 'Si': 1, 'O': 8}
+    assert orm.QueryBuilder().append(orm.Node).count() == 0
+
+
+def test_load_structure(aiida_profile_clean, tmp_path):
+    path = tmp_path / 'cell.cif'
+    ase.io.write(path, crystal('beta-Li3PO4'))
+    structure = load_structure(str(path))
+    assert structure.get_formula() == 'Li6O8P2'
+    assert load_structure(str(structure.store().pk)).uuid == structure.uuid
+    with pytest.raises(ValueError, match='cannot be read'):
+        load_structure(str(tmp_path / 'absent.cif'))
+    with pytest.raises(ValueError, match='no structure with PK 999999'):
+        load_structure('999999')
+
+
+def test_same_file_same_node(aiida_profile_clean, tmp_path):
+    """The cache finds the work of a second campaign on the same file, because its node is the first one's."""
+    path = tmp_path / 'frames.extxyz'
+    path.write_text(FRAMES)
+    first = load_data(str(path), DatasetData, 'dataset').store()
+    assert load_data(str(path), DatasetData, 'dataset').uuid == first.uuid
+    with pytest.raises(ValueError, match='does not exist'):
+        load_data(str(tmp_path / 'absent.extxyz'), DatasetData, 'dataset')
+    path.write_text(FRAMES.replace(':forces:R:3', '').replace(' 0.1 0 0\n', '\n').replace(' -0.1 0 0\n', '\n'))
+    with pytest.raises(ValueError, match='no forces: label it'):
+        load_data(str(path), DatasetData, 'dataset')
+
+
+def test_plan(builder):
+    """Every number of the plan is one of the inputs'."""
+    stages = {stage.stage: stage for stage in plan(builder)}
+    assert list(stages)[:3] == ['relaxation', 'AIMD', 'rattled cells']
+    assert stages['AIMD'].steps == builder.aimd.base['pw']['parameters']['CONTROL']['nstep']
+    assert stages['rattled cells'].jobs == builder.rattle['n_frames']
+    assert stages['relabelling 2'].jobs == builder.relabelling['n_frames']
+    assert stages['production'].atoms == 68
+    assert stages['production'].jobs == len(builder.md.seeds.get_list()) * 2
+    parameters = builder.md.parameters
+    assert stages['production'].steps == parameters['equilibration_steps'] + parameters['production_steps']
+    assert 'relabelling 2' in plan_table(builder, 'quickstart')
+
+
+def test_plan_grows(builder):
+    """Longer runs cost in proportion."""
+    before = next(stage for stage in plan(builder) if stage.stage == 'production')
+    parameters = builder.md.parameters.get_dict()
+    parameters['production_steps'] += before.steps
+    builder.md.parameters = orm.Dict(parameters)
+    after = next(stage for stage in plan(builder) if stage.stage == 'production')
+    assert after.core_hours == pytest.approx(2 * before.core_hours)
+
+
+def test_stage_rows(aiida_profile_clean):
+    """A stage that has ended is asked for once; one that runs, every time."""
+    top = orm.WorkChainNode().store()
+    child = orm.WorkChainNode()
+    child.set_process_label('SeedsWorkChain')
+    inputs = {
+        'seeds': orm.List([1, 2]),
+        'temperatures_K': orm.List([500.0, 600.0]),
+        'parameters': orm.Dict({'production_steps': 1000, 'timestep_fs': 2.0}),
+    }
+    child.base.links.add_incoming(top, LinkType.CALL_WORK, 'md')
+    for label, node in inputs.items():
+        child.base.links.add_incoming(node.store(), LinkType.INPUT_WORK, label)
+    child.store()
+    ended = {}
+    rows = stage_rows(top, ended)
+    assert [(row[0], row[2], row[3], row[4]) for row in rows] == [('md', 'running', '0/4', '0 of 8 ps')]
+    assert ended == {}
+    child.set_process_state('finished')
+    child.set_exit_status(0)
+    assert stage_rows(top, ended)[0][2] == 'finished'
+    assert list(ended) == [child.pk]
+    assert 'SeedsWorkChain' in table(rows)

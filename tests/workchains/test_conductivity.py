@@ -1,0 +1,356 @@
+"""`ConductivityWorkChain`, step by step: what each stage hands to the next, and what is kept when one fails."""
+
+import pytest
+from aiida import orm
+from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
+
+from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
+from aiida_ionconduct.workchains.aimd import AimdWorkChain
+from aiida_ionconduct.workchains.allegro import AllegroWorkChain
+from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
+from aiida_ionconduct.workchains.label import LabelWorkChain
+from aiida_ionconduct.workchains.seeds import SeedsWorkChain
+
+RUN = {
+    'nve_drift_eV_per_atom_per_ps': 1e-5,
+    'mean_temperature_K': 1205.0,
+    'mean_potential_energy_eV_per_atom': 1.05,  # frames of 15 to 19 eV, 16 atoms
+    'minimum_distances': {'Li-O': 1.85},
+}
+TRAINING = {'test_forces_mae_eV_per_A': 0.02, 'test_energy_mae_eV_per_atom': 0.001}
+OVERRIDES = {
+    'temperatures_K': [1200],
+    'seeds': [1, 2],
+    'aimd': {'temperatures_K': [1200]},
+    'rattle': {'n_frames': 4, 'amplitudes_A': [0.01, 0.05]},
+    'relabelling': {'n_rounds': 1, 'n_frames': 4, 'temperatures_K': [1500]},
+}
+
+
+@pytest.fixture
+def campaign(campaign_inputs, generate_workchain):
+    """Return a function that makes the work chain, set up, with further arguments of the builder."""
+
+    def make(overrides=None, ignore_validation=False, **kwargs):
+        inputs = campaign_inputs(overrides={**OVERRIDES, **(overrides or {})}, **kwargs)
+        inputs['ignore_validation'] = orm.Bool(ignore_validation)
+        process = generate_workchain('ionconduct.conductivity', inputs)
+        process.setup()
+        return process
+
+    return make
+
+
+@pytest.fixture
+def trained(child, model):
+    """Return a function that makes a training that has ended well."""
+
+    def make():
+        models = {'model': model(), 'compiled_model': model('model.nequip.pt2')}
+        return child(**models, output_parameters=orm.Dict(TRAINING), parity=orm.ArrayData())
+
+    return make
+
+
+@pytest.fixture
+def validated(campaign, trained, dataset, child):
+    """Return a function that makes a campaign whose validation runs have ended, with some of their numbers changed."""
+
+    def make(exit_status=0, overrides=None, ignore_validation=False, **changes):
+        process = campaign(overrides, ignore_validation)
+        process.ctx.dataset = dataset(n_frames=20, temperature_K=1200.0, source='aimd')
+        process.ctx.training = [trained()]
+        process.inspect_training()
+        process.ctx.supercell = process.ctx.structure
+        outputs = {} if exit_status else {'run_parameters__T1200_seed1001': orm.Dict({**RUN, **changes})}
+        process.ctx.validation_md = child(exit_status=exit_status, **outputs)
+        return process
+
+    return make
+
+
+def names(submitted):
+    """Return the classes and link labels of what was submitted."""
+    return [(process_class, inputs.metadata.call_link_label) for process_class, inputs in submitted]
+
+
+# Structure and training set -----------------------------------------------------------------------------------------
+
+
+def test_relax(campaign, submitted, child, generate_structure):
+    process = campaign()
+    assert process.should_relax()
+    assert set(process.run_relax()) == {'relax'}
+    assert names(submitted) == [(PwRelaxWorkChain, 'relax')]
+    assert submitted[0][1].structure.uuid == process.inputs.structure.uuid
+    relaxed = generate_structure()
+    process.ctx.relax = child(output_structure=relaxed)
+    assert process.inspect_relax() is None
+    assert process.ctx.structure.uuid == relaxed.uuid
+
+
+def test_relaxed(campaign):
+    process = campaign(relaxed=True)
+    assert not process.should_relax()
+    assert process.ctx.structure.uuid == process.inputs.structure.uuid
+
+
+def test_sampling(campaign, submitted):
+    """AIMD and the labelling of rattled cells start together."""
+    process = campaign()
+    assert process.should_sample()
+    assert set(process.run_sampling()) == {'aimd', 'label_rattled'}
+    assert names(submitted) == [(AimdWorkChain, 'aimd'), (LabelWorkChain, 'label_rattled')]
+    labelling = submitted[1][1]
+    assert labelling.frames.numsteps == 4
+    assert labelling.parameters['source'] == 'rattled'
+
+
+def test_training_set(campaign, child, pw_trajectory, dataset):
+    process = campaign()
+    process.ctx.aimd = child(trajectories__T1200=pw_trajectory(5))
+    process.ctx.label_rattled = child(dataset=dataset(n_frames=3, source='rattled'))
+    assert process.inspect_sampling() is None
+    assert process.ctx.dataset.base.attributes.get('sources') == {'aimd': 5, 'rattled': 3}
+    assert process.ctx.dataset.base.attributes.get('temperatures_K') == [1200.0]
+
+
+def test_given_dataset(campaign, dataset, submitted):
+    given = dataset()
+    process = campaign(dataset=given)
+    assert not process.should_sample()
+    assert process.should_train()
+    process.run_training()
+    assert submitted[0][1].dataset.uuid == given.uuid
+
+
+# Potential ----------------------------------------------------------------------------------------------------------
+
+
+def test_first_training(campaign, dataset, submitted):
+    process = campaign()
+    process.ctx.dataset = dataset()
+    assert set(process.run_training()) == {'training'}
+    assert names(submitted) == [(AllegroWorkChain, 'train_0')]
+    assert 'initial_model' not in submitted[0][1].train
+
+
+def test_relabelling(campaign, dataset, submitted, child, trained, ion_trajectory):
+    """Explore, label, and train on from the last weights with what has been added; then no round is left."""
+    process = campaign()
+    process.ctx.dataset, process.ctx.training = dataset(n_frames=10), [trained()]
+    assert process.inspect_training() is None
+    assert process.should_relabel()
+
+    process.run_exploration()
+    assert names(submitted) == [(SeedsWorkChain, 'explore_1')]
+    explore = submitted.pop()[1]
+    assert explore.temperatures_K.get_list() == [1500]
+    assert explore.base.md.structure.uuid == process.ctx.structure.uuid
+    assert explore.base.md.model.uuid == process.ctx.training[0].outputs.compiled_model.uuid
+    assert explore.parameters.get_dict() == process.inputs.relabelling['md']
+
+    trajectories = {f'trajectories__T1500_seed{seed}': ion_trajectory(1500, seed) for seed in (1, 2)}
+    process.ctx.exploration = child(exit_status=401, **trajectories)  # a third one has exploded
+    assert process.inspect_exploration() is None
+    process.run_labelling()
+    assert names(submitted) == [(LabelWorkChain, 'label_1')]
+    label = submitted.pop()[1]
+    assert label.frames.numsteps == 4
+    assert label.parameters['source'] == 'relabelled_1'
+
+    process.ctx.labelling = child(dataset=dataset(n_frames=4, first=100, source='relabelled_1'))
+    assert process.inspect_labelling() is None
+    assert process.ctx.dataset.n_frames == 14
+    process.run_training()
+    assert names(submitted) == [(AllegroWorkChain, 'train_1')]
+    train = submitted.pop()[1]
+    assert train.train.initial_model.uuid == process.ctx.training[0].outputs.model.uuid
+    expected = process.inputs.allegro.train.parameters.get_dict() | process.inputs.relabelling['training']
+    assert train.train.parameters.get_dict() == expected
+    assert train.dataset.uuid == process.ctx.dataset.uuid
+    assert not process.should_relabel()
+
+
+def test_rounds_draw_other_velocities(campaign, submitted, trained):
+    process = campaign({'relabelling': {'n_rounds': 2}})
+    process.ctx.training = [trained()]
+    process.inspect_training()
+    process.run_exploration()
+    process.run_exploration()
+    first, second = (set(inputs.seeds.get_list()) for _, inputs in submitted)
+    assert not first & second
+
+
+def test_no_rounds(campaign):
+    assert not campaign({'relabelling': {'n_rounds': 0}}).should_relabel()
+
+
+def test_given_model(campaign, model, submitted, child):
+    """Nothing but the compilation is left."""
+    given = model()
+    process = campaign(model=given)
+    assert (process.should_relax(), process.should_sample(), process.should_train()) == (False, False, False)
+    process.run_compile()
+    assert names(submitted) == [(AllegroCompileCalculation, 'compile')]
+    assert submitted[0][1].model.uuid == given.uuid
+    process.ctx.compilation = child(model=model('model.nequip.pt2'))
+    assert process.inspect_compile() is None
+    assert process.ctx.compiled_model.model_format == 'aotinductor'
+
+
+# Validation ---------------------------------------------------------------------------------------------------------
+
+
+def test_validation_runs(validated, submitted):
+    process = validated()
+    process.run_validation()
+    assert names(submitted) == [(SeedsWorkChain, 'validate')]
+    inputs = submitted[0][1]
+    assert len(process.ctx.supercell.sites) == 64
+    assert inputs.base.md.structure.uuid == process.ctx.supercell.uuid
+    assert inputs.seeds.get_list() == [process.inputs.validation['seed']]
+    assert inputs.parameters.get_dict() == process.inputs.validation['md']
+    assert inputs.temperatures_K.get_list() == [1200]
+
+
+def test_good_potential(validated):
+    process = validated()
+    assert process.inspect_validation() is None
+    assert process.outputs['validation']['passed']
+    kept = {'structure', 'supercell', 'model', 'compiled_model', 'training', 'parity', 'dataset', 'validation'}
+    assert set(process.outputs) == kept
+
+
+def test_bad_potential(validated):
+    """The energy has fallen out of the band of AIMD: the work chain ends, and keeps all it has."""
+    process = validated(mean_potential_energy_eV_per_atom=-1.0)
+    exit_code = process.inspect_validation()
+    assert exit_code.status == 420
+    assert 'failed its validation (potential_energy_1200K): add frames' in exit_code.message
+    assert process.outputs['validation']['passed'] is False
+    assert {'model', 'dataset', 'training'} <= set(process.outputs)
+
+
+def test_bad_potential_at_own_risk(validated):
+    process = validated(ignore_validation=True, mean_potential_energy_eV_per_atom=-1.0)
+    assert process.inspect_validation() is None
+    assert process.outputs['validation']['passed'] is False
+
+
+def test_validation_runs_failed(validated):
+    process = validated(exit_status=401)
+    assert (
+        process.inspect_validation().status
+        == ConductivityWorkChain.exit_codes.ERROR_SUB_PROCESS_FAILED_VALIDATION_MD.status
+    )
+    assert {'model', 'compiled_model', 'structure', 'supercell'} <= set(process.outputs)
+
+
+# Production ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def produced(campaign, child, ion_trajectory):
+    """Return a function that makes a campaign whose production has ended with the runs of some seeds."""
+
+    def make(runs, exit_status=0, temperatures=(1200, 1600)):
+        process = campaign({'temperatures_K': list(temperatures)})
+        outputs = {
+            f'trajectories__T{T}_seed{seed}': ion_trajectory(T, seed) for T, seeds in runs.items() for seed in seeds
+        }
+        process.ctx.production = child(exit_status=exit_status, **outputs)
+        return process
+
+    return make
+
+
+def test_production(validated, submitted):
+    process = validated(overrides={'temperatures_K': [1200, 1600]})
+    process.run_seeds()
+    assert names(submitted) == [(SeedsWorkChain, 'md')]
+    inputs = submitted[0][1]
+    assert inputs.temperatures_K.get_list() == [1200, 1600]
+    assert inputs.seeds.get_list() == [1, 2]
+    assert inputs.parameters.get_dict() == process.inputs.md.parameters.get_dict()
+    assert inputs.base.md.structure.uuid == process.ctx.supercell.uuid
+
+
+def test_results(produced):
+    """Each temperature from its own runs, whatever comes back first."""
+    process = produced({1600: [2, 1], 1200: [1, 2]})
+    assert process.inspect_seeds() is None
+    assert process.results() is None
+    assert set(process.outputs['trajectories']) == {f'T{T}_seed{seed}' for T in (1200, 1600) for seed in (1, 2)}
+    conductivities = process.outputs['conductivities']
+    assert {label: node.temperature_K for label, node in conductivities.items()} == {'T1200': 1200, 'T1600': 1600}
+    for node in conductivities.values():
+        assert node.base.attributes.get('seeds') == [1, 2]
+        assert node.base.attributes.get('n_mobile') == 6
+    assert process.outputs['arrhenius']['activation_energy_eV'] is not None
+
+
+def test_one_seed_failed(produced):
+    """The conductivities are those of the seeds that are left, and the failure is not hidden."""
+    process = produced({1200: [1, 2], 1600: [2]}, exit_status=401)
+    assert process.inspect_seeds() is None
+    exit_code = process.results()
+    assert exit_code == ConductivityWorkChain.exit_codes.ERROR_SUB_PROCESS_FAILED_MD
+    assert process.outputs['conductivities']['T1600'].base.attributes.get('seeds') == [2]
+    assert 'arrhenius' in process.outputs
+
+
+@pytest.mark.parametrize('runs', [{1200: [1]}, {}])
+def test_a_temperature_without_runs(runs, produced):
+    process = produced(runs, exit_status=401)
+    assert process.inspect_seeds() == ConductivityWorkChain.exit_codes.ERROR_SUB_PROCESS_FAILED_MD
+    assert set(process.outputs.get('trajectories', {})) == {f'T{T}_seed1' for T in runs}
+
+
+def test_one_temperature(produced):
+    """A conductivity, and no activation energy."""
+    process = produced({1200: [1, 2]}, temperatures=(1200,))
+    assert process.inspect_seeds() is None
+    assert process.results() is None
+    assert set(process.outputs['conductivities']) == {'T1200'}
+    assert process.outputs['arrhenius'].get_dict().get('activation_energy_eV') is None
+
+
+# Failures -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('stage', 'name', 'context'),
+    [
+        ('inspect_relax', 'RELAX', 'relax'),
+        ('inspect_sampling', 'AIMD', 'aimd'),
+        ('inspect_exploration', 'EXPLORATION', 'exploration'),
+        ('inspect_labelling', 'LABELLING', 'labelling'),
+        ('inspect_compile', 'COMPILE', 'compilation'),
+    ],
+)
+def test_failed_stage(stage, name, context, campaign, child):
+    """Every stage has an exit code of its own, above 400."""
+    process = campaign()
+    process.ctx[context] = child(exit_status=400)
+    exit_code = getattr(process, stage)()
+    assert exit_code == ConductivityWorkChain.exit_codes[f'ERROR_SUB_PROCESS_FAILED_{name}']
+    assert exit_code.status >= 400
+
+
+def test_failed_training(campaign, child):
+    process = campaign()
+    process.ctx.training = [child(exit_status=401)]
+    assert process.inspect_training() == ConductivityWorkChain.exit_codes.ERROR_SUB_PROCESS_FAILED_TRAINING
+
+
+def test_failed_labelling_of_rattled_cells(campaign, child, pw_trajectory):
+    process = campaign()
+    process.ctx.aimd = child(trajectories__T1200=pw_trajectory(5))
+    process.ctx.label_rattled = child(exit_status=401)
+    assert process.inspect_sampling() == ConductivityWorkChain.exit_codes.ERROR_SUB_PROCESS_FAILED_LABELLING
+
+
+def test_exit_codes_are_distinct():
+    codes = [code for code in ConductivityWorkChain.spec().exit_codes.values() if code.status >= 400]
+    assert len({code.status for code in codes}) == len(codes) == 9
