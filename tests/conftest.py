@@ -125,10 +125,11 @@ def generate_parser():
 
 @pytest.fixture
 def generate_workchain():
-    """Return a function that makes a work chain, whose steps a test then calls itself."""
+    """Return a function that makes a work chain, whose steps a test then calls itself; its inputs are not stored."""
 
     def generate(entry_point, inputs):
         process_class = WorkflowFactory(entry_point) if isinstance(entry_point, str) else entry_point
+        inputs = {**inputs, 'metadata': {'store_provenance': False}}
         return instantiate_process(get_manager().get_runner(), process_class, **inputs)
 
     return generate

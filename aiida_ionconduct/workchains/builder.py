@@ -104,7 +104,7 @@ def get_builder_from_protocol(
             builder.frames = frames_parameters(p)
         else:
             builder.dataset = dataset
-        if needs_dft or p['relabelling']['n_rounds']:
+        if needs_dft or p['relabelling']['max_rounds']:
             builder.label = label_inputs(codes['pw'], structure, p)
         builder.allegro = allegro_inputs(codes, p)
         builder.relabelling = relabelling_parameters(p)

@@ -16,7 +16,7 @@ from aiida_ionconduct.workchains.builder import get_builder_from_protocol
 from aiida_ionconduct.workchains.label import LabelWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 
-OPTIONAL = {'required': False, 'populate_defaults': False}
+OPTIONAL = {'required': False, 'populate_defaults': False}  # copied each time: `expose_inputs` empties what it is given
 
 
 class ConductivityWorkChain(WorkChain):
@@ -39,15 +39,15 @@ class ConductivityWorkChain(WorkChain):
         spec.input('mobile', valid_type=orm.Str, help='Chemical symbol of the mobile ion.')
         spec.input('n_atoms_min', valid_type=orm.Int, help='Atoms of the supercell, at least.')
         spec.expose_inputs(
-            PwRelaxWorkChain, namespace='relax', exclude=('structure', 'clean_workdir'), namespace_options=OPTIONAL
+            PwRelaxWorkChain, namespace='relax', exclude=('structure', 'clean_workdir'), namespace_options=dict(OPTIONAL)
         )
-        spec.expose_inputs(AimdWorkChain, namespace='aimd', exclude=('structure',), namespace_options=OPTIONAL)
-        spec.expose_inputs(LabelWorkChain, namespace='label', exclude=('frames',), namespace_options=OPTIONAL)
+        spec.expose_inputs(AimdWorkChain, namespace='aimd', exclude=('structure',), namespace_options=dict(OPTIONAL))
+        spec.expose_inputs(LabelWorkChain, namespace='label', exclude=('frames',), namespace_options=dict(OPTIONAL))
         spec.expose_inputs(
             AllegroWorkChain,
             namespace='allegro',
             exclude=('dataset', 'train.initial_model'),
-            namespace_options=OPTIONAL,
+            namespace_options=dict(OPTIONAL),
         )
         spec.expose_inputs(AllegroCompileCalculation, namespace='compile', exclude=('model',))
         spec.expose_inputs(SeedsWorkChain, namespace='md', exclude=('base.md.structure', 'base.md.model'))
@@ -58,7 +58,8 @@ class ConductivityWorkChain(WorkChain):
             valid_type=orm.Dict,
             required=False,
             help='Rounds of MD with the potential, labelling of its frames and training from its weights: `n_rounds`, '
-            '`n_frames`, `training`; and `temperatures_K`, `seeds`, `md` of the runs.',
+            'up to `max_rounds` while it fails its validation; `n_frames`, `training`; and `temperatures_K`, `seeds`, '
+            '`md` of the runs.',
         )
         spec.input('validation', valid_type=orm.Dict, help='Of `validate_model`; and `seed`, `md` of its runs.')
         spec.input(
@@ -71,9 +72,8 @@ class ConductivityWorkChain(WorkChain):
             cls.setup,
             if_(cls.should_relax)(cls.run_relax, cls.inspect_relax),
             if_(cls.should_sample)(cls.run_sampling, cls.inspect_sampling),
-            if_(cls.should_train)(
-                cls.run_training,
-                cls.inspect_training,
+            if_(cls.should_train)(cls.run_training, cls.inspect_training).else_(cls.run_compile, cls.inspect_compile),
+            while_(cls.is_on_trial)(
                 while_(cls.should_relabel)(
                     cls.run_exploration,
                     cls.inspect_exploration,
@@ -82,9 +82,10 @@ class ConductivityWorkChain(WorkChain):
                     cls.run_training,
                     cls.inspect_training,
                 ),
-            ).else_(cls.run_compile, cls.inspect_compile),
-            cls.run_validation,
-            cls.inspect_validation,
+                cls.run_validation,
+                cls.inspect_validation,
+            ),
+            cls.accept_model,
             cls.run_seeds,
             cls.inspect_seeds,
             cls.results,
@@ -118,7 +119,11 @@ class ConductivityWorkChain(WorkChain):
     def setup(self):
         """Start from the inputs."""
         self.ctx.structure = self.inputs.structure
-        self.ctx.round = 0
+        self.ctx.round, self.ctx.n_rounds, self.ctx.max_rounds = 0, 0, 0
+        if 'relabelling' in self.inputs:
+            self.ctx.n_rounds = self.inputs.relabelling['n_rounds']
+            self.ctx.max_rounds = self.inputs.relabelling['max_rounds']
+        self.ctx.on_trial = True
         if 'dataset' in self.inputs:
             self.ctx.dataset = self.inputs.dataset
 
@@ -199,7 +204,7 @@ class ConductivityWorkChain(WorkChain):
 
     def should_relabel(self):
         """Whether rounds are left."""
-        return 'relabelling' in self.inputs and self.ctx.round < self.inputs.relabelling['n_rounds']
+        return self.ctx.round < self.ctx.n_rounds
 
     def run_exploration(self):
         """Let the potential run where it is not yet known to hold, in the cell that DFT can label."""
@@ -242,37 +247,47 @@ class ConductivityWorkChain(WorkChain):
 
     # Validation ----------------------------------------------------------------------------------------------------
 
+    def is_on_trial(self):
+        """Whether the potential has yet to be judged."""
+        return self.ctx.on_trial
+
     def run_validation(self):
         """Run briefly at every temperature of the production, in its supercell."""
         self.ctx.supercell = make_supercell(self.ctx.structure, self.inputs.n_atoms_min)
         p = self.inputs.validation.get_dict()
         inputs = self.md_inputs(self.ctx.supercell, self.inputs.md.temperatures_K.get_list(), [p['seed']], p['md'])
-        return self.child('validate', SeedsWorkChain, inputs, name='validation_md')
+        return self.child(f'validate_{self.ctx.round}', SeedsWorkChain, inputs, name='validation_md')
 
     def inspect_validation(self):
-        """Judge the potential, and stop at one that is not good enough."""
-        self.out('structure', self.ctx.structure)
-        self.out('supercell', self.ctx.supercell)
-        self.out('model', self.ctx.model)
-        self.out('compiled_model', self.ctx.compiled_model)
-        evidence = {}
+        """Judge the potential; one that fails gets another round, as long as there are any."""
+        self.ctx.validation = None
+        if self.ctx.validation_md.is_finished_ok:
+            evidence = {'dataset': self.ctx.dataset} if 'dataset' in self.ctx else {}
+            if 'training' in self.ctx:
+                evidence['training'] = self.ctx.training[-1].outputs.output_parameters
+            runs = self.ctx.validation_md.outputs.run_parameters
+            evidence |= {label.split('_seed')[0]: node for label, node in runs.items()}
+            self.ctx.validation = validate_model(self.inputs.validation, **evidence)
+        passed = self.ctx.validation is not None and self.ctx.validation['passed']
+        self.ctx.on_trial = not passed and self.ctx.n_rounds < self.ctx.max_rounds
+        if self.ctx.on_trial:
+            self.report('the potential failed its validation: another round of relabelling')
+            self.ctx.n_rounds += 1
+
+    def accept_model(self):
+        """Attach the potential and what is known of it; stop at one that is not good enough."""
+        for name in ('structure', 'supercell', 'dataset', 'model', 'compiled_model'):
+            if name in self.ctx:
+                self.out(name, self.ctx[name])
         if 'training' in self.ctx:
             self.out('training', self.ctx.training[-1].outputs.output_parameters)
             self.out('parity', self.ctx.training[-1].outputs.parity)
-            evidence['training'] = self.ctx.training[-1].outputs.output_parameters
-        if 'dataset' in self.ctx:
-            self.out('dataset', self.ctx.dataset)
-            evidence['dataset'] = self.ctx.dataset
-        if not self.ctx.validation_md.is_finished_ok:
+        if self.ctx.validation is None:
             return self.failure('VALIDATION_MD', self.ctx.validation_md)
-        runs = self.ctx.validation_md.outputs.run_parameters
-        evidence |= {label.split('_seed')[0]: node for label, node in runs.items()}
-        validation = validate_model(self.inputs.validation, **evidence)
-        self.out('validation', validation)
-        if not validation['passed']:
-            self.report(f'the potential failed {", ".join(validation["failed"])}')
-            if not self.inputs.ignore_validation.value:
-                return self.exit_codes.ERROR_VALIDATION_FAILED.format(failed=', '.join(validation['failed']))
+        self.out('validation', self.ctx.validation)
+        failed = ', '.join(self.ctx.validation['failed'])
+        if failed and not self.inputs.ignore_validation.value:
+            return self.exit_codes.ERROR_VALIDATION_FAILED.format(failed=failed)
 
     # Production and analysis ---------------------------------------------------------------------------------------
 

@@ -19,35 +19,42 @@ pytestmark = pytest.mark.integration
 REPOSITORY = pathlib.Path(__file__).parents[2]
 SUBMIT = ('verdi', 'run', str(REPOSITORY / 'submit_conductivity.py'))
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
-TEMPERATURES = {'T300': 300, 'T500': 500}
+TEMPERATURES = {'T150': 150, 'T250': 250}
 SEEDS = [1, 2, 3, 4]
-# 16 atoms; cutoff, frames and potential are far from good, and the crystal is cold, so that a poor potential survives.
+# 16 atoms, few frames, a potential of some thousand weights, and a crystal so cold that it survives such a potential.
+# The cutoff cannot be lower: the forces of oxygen would be noise, and the potential would explode at any temperature.
 TINY = {
     'temperatures_K': [*TEMPERATURES.values()],
     'seeds': SEEDS,
-    'dft': {'ecutwfc': 20.0, 'conv_thr_per_atom': 1e-6},
-    'relax': {'forc_conv_thr': 0.05, 'etot_conv_thr_per_atom': 1e-3},
-    'aimd': {'temperatures_K': [*TEMPERATURES.values()], 'n_steps': 20, 'timestep_fs': 2.0},
-    'rattle': {'n_frames': 6, 'amplitudes_A': [0.03, 0.1]},
+    'relax': {'forc_conv_thr': 0.02, 'etot_conv_thr_per_atom': 1e-3},
+    'aimd': {'temperatures_K': [300, 600], 'n_steps': 10, 'timestep_fs': 2.5},
+    'rattle': {'n_frames': 12, 'amplitudes_A': [0.03, 0.12]},
     'training': {
         'r_max': 4.0,
         'l_max': 1,
-        'num_scalar_features': 16,
-        'num_tensor_features': 4,
-        'mlp_width': 16,
-        'max_epochs': 30,
+        'num_scalar_features': 32,
+        'num_tensor_features': 8,
+        'mlp_width': 32,
+        'max_epochs': 60,
     },
     'relabelling': {
         'n_frames': 4,
         'temperatures_K': [*TEMPERATURES.values()],
         'seeds': [101],
         'production_steps': 100,
-        'training': {'max_epochs': 10},
+        'training': {'max_epochs': 20},
     },
-    'md': {'equilibration_steps': 100, 'production_steps': 400, 'frame_stride': 10, 'thermo_stride': 10},
+    'md': {
+        'timestep_fs': 1.0,
+        'equilibration_steps': 50,
+        'production_steps': 400,
+        'frame_stride': 10,
+        'thermo_stride': 10,
+    },
     'validation': {'equilibration_steps': 50, 'production_steps': 100},
+    'resources': {'training': {'threads': 1}},
 }
-JOBS = {'PwCalculation': 13, 'AllegroTrainCalculation': 2, 'AllegroCompileCalculation': 2, 'LammpsMdCalculation': 12}
+JOBS = {'PwCalculation': 19, 'AllegroTrainCalculation': 2, 'AllegroCompileCalculation': 2, 'LammpsMdCalculation': 12}
 STAGES = ('PwRelaxWorkChain', 'AimdWorkChain', 'LabelWorkChain', 'AllegroWorkChain', 'SeedsWorkChain')
 OUTPUTS = {'structure', 'supercell', 'dataset', 'model', 'compiled_model', 'training', 'parity', 'validation'}
 
@@ -105,7 +112,7 @@ def scratch_folders(installation):
 
 
 def conductivities(described):
-    """Return the conductivities among the outputs by their label, ``T300``."""
+    """Return the conductivities among the outputs by their label, ``T150``."""
     prefix = 'conductivities__'
     return {key.removeprefix(prefix): one for key, one in described['outputs'].items() if key.startswith(prefix)}
 
@@ -120,7 +127,7 @@ def test_every_stage_ran(campaign, installation, command):
     assert campaign['exit_status'] == 0
     ran = [job['process'] for job in campaign['jobs'] if not job['cached']]
     assert all(job['exit_status'] == 0 for job in campaign['jobs'])
-    assert {name: ran.count(name) for name in JOBS} | {'PwCalculation': 13} == JOBS
+    assert {name: ran.count(name) for name in JOBS} | {'PwCalculation': JOBS['PwCalculation']} == JOBS
     assert ran.count('PwCalculation') >= JOBS['PwCalculation']  # the relaxation may need a second one
     assert len(scratch_folders(installation)) == len(ran)
 
@@ -130,7 +137,7 @@ def test_outputs(campaign):
     results = {f'conductivities__{label}' for label in TEMPERATURES}
     assert set(campaign['outputs']) == OUTPUTS | runs | results | {'arrhenius'}
     attributes = {label: one['attributes'] for label, one in campaign['outputs'].items()}
-    assert attributes['dataset']['sources'] == {'aimd': 40, 'rattled': 6, 'relabelled_1': 4}
+    assert attributes['dataset']['sources'] == {'aimd': 20, 'rattled': 12, 'relabelled_1': 4}
     assert attributes['model']['type_names'] == ['Li', 'O', 'P']
     assert [attributes[name]['model_format'] for name in ('model', 'compiled_model')] == ['package', 'aotinductor']
     assert len(attributes['supercell']['sites']) == 64
@@ -176,7 +183,7 @@ def test_query_of_all_conductivities(campaign, installation, command):
     verdi, run, script = command('query.py')
     table = installation.run(verdi, run, REPOSITORY / script)
     rows = {re.search(r'Li3PO4 +64 +(\d+)', line).group(1): line for line in table.splitlines() if 'Li3PO4' in line}
-    assert set(rows) >= {'300', '500'}
+    assert set(rows) >= {'150', '250'}
 
 
 def test_seeds_are_inputs(campaign, installation):
@@ -254,14 +261,14 @@ def test_second_time_from_the_cache(campaign, installation, tiny):
     for label, output in again['outputs'].items():
         first = campaign['outputs'][label]
         assert (output['attributes'], output['parts']) == (first['attributes'], first['parts'])
-    tables = [re.search(r'^300 K +value.*(?=^Page: )', one, re.M | re.S).group(0) for one in (campaign['text'], text)]
+    tables = [re.search(r'^150 K +value.*(?=^Page: )', one, re.M | re.S).group(0) for one in (campaign['text'], text)]
     assert tables[0] == tables[1]
 
 
 @pytest.mark.parametrize('whole', [True, False], ids=['campaign', 'conductivity'])
 def test_archive_round_trip(campaign, installation, second_installation, command, tmp_path, whole):
     """What the archive holds suffices to analyse again, without any code, with the same bits."""
-    stored = conductivities(campaign)['T300' if whole else 'T500']
+    stored = conductivities(campaign)['T150' if whole else 'T250']
     archive = tmp_path / 'campaign.aiida'
     words = command('archive create')[:-1] if whole else ['verdi', 'archive', 'create', '--nodes', stored['uuid'], '--']
     installation.run(*words, archive)

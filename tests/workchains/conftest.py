@@ -5,8 +5,6 @@ import pytest
 from aiida import orm
 from aiida.common.links import LinkType
 from aiida.engine import Process
-from aiida.engine.utils import instantiate_process
-from aiida.manage import get_manager
 from ase.calculators.singlepoint import SinglePointCalculator
 from plumpy import ProcessState
 
@@ -69,7 +67,7 @@ def dataset(crystals):
 def ion_trajectory(crystals):
     """Return a function that makes a run in which the atoms walk at random."""
 
-    def make(temperature_K=1200.0, seed=1, n_frames=200):
+    def make(temperature_K=1200.0, seed=1, n_frames=400):
         atoms = crystals['Li3PO4']
         rng = np.random.default_rng(seed)
         mobile = np.array(atoms.symbols) == 'Li'
@@ -136,14 +134,16 @@ def child(aiida_profile):
 
 @pytest.fixture
 def submitted(monkeypatch):
-    """Record what a work chain submits, after validating it as the engine would, instead of running it."""
+    """Record what a work chain submits, after filling in and validating it as the engine does, and run nothing."""
     record = []
 
     def submit(self, process_class, inputs=None, **kwargs):
-        inputs = {**(inputs or {}), **kwargs}
-        process = instantiate_process(get_manager().get_runner(), process_class, **inputs)
-        record.append((process_class, process.inputs))
-        return process.node
+        ports = process_class.spec().inputs
+        parsed = ports.pre_process({**(inputs or {}), **kwargs})
+        error = ports.validate(parsed)
+        assert error is None, error
+        record.append((process_class, parsed))
+        return orm.WorkChainNode().store()
 
     monkeypatch.setattr(Process, 'submit', submit)
     return record

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 from aiida import orm
-from aiida.engine.utils import instantiate_process
-from aiida.manage import get_manager
 from ase import Atoms
 from ase.build import bulk
 from scipy import constants
@@ -17,7 +15,9 @@ PRODUCTS = ('relax', 'aimd', 'rattle', 'frames', 'label', 'allegro', 'relabellin
 
 def submittable(builder):
     """Validate all inputs as the engine does on submission."""
-    return instantiate_process(get_manager().get_runner(), builder)
+    ports = builder.process_class.spec().inputs
+    error = ports.validate(ports.pre_process(builder._inputs(prune=True)))
+    assert error is None, error
 
 
 def count_nodes():
@@ -129,7 +129,7 @@ def test_without_dft_no_pseudopotentials_are_needed(
     codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
     build = ConductivityWorkChain.get_builder_from_protocol
     submittable(build(codes, generate_structure(), 'quickstart', model=model()))
-    overrides = {'relabelling': {'n_rounds': 0}}
+    overrides = {'relabelling': {'n_rounds': 0, 'max_rounds': 0}}
     builder = build(codes, generate_structure(), 'quickstart', overrides, dataset=dataset(), relaxed=True)
     assert given(builder) == {'allegro', 'relabelling', 'dataset'}
     submittable(builder)

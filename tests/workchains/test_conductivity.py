@@ -23,7 +23,7 @@ OVERRIDES = {
     'seeds': [1, 2],
     'aimd': {'temperatures_K': [1200]},
     'rattle': {'n_frames': 4, 'amplitudes_A': [0.01, 0.05]},
-    'relabelling': {'n_rounds': 1, 'n_frames': 4, 'temperatures_K': [1500]},
+    'relabelling': {'n_rounds': 1, 'max_rounds': 1, 'n_frames': 4, 'temperatures_K': [1500]},
 }
 
 
@@ -205,7 +205,7 @@ def test_given_model(campaign, model, submitted, child):
 def test_validation_runs(validated, submitted):
     process = validated()
     process.run_validation()
-    assert names(submitted) == [(SeedsWorkChain, 'validate')]
+    assert names(submitted) == [(SeedsWorkChain, 'validate_0')]
     inputs = submitted[0][1]
     assert len(process.ctx.supercell.sites) == 64
     assert inputs.base.md.structure.uuid == process.ctx.supercell.uuid
@@ -214,9 +214,14 @@ def test_validation_runs(validated, submitted):
     assert inputs.temperatures_K.get_list() == [1200]
 
 
+def judge(process):
+    """Return the exit code, if any, of the two steps that follow the runs."""
+    return process.inspect_validation() or process.accept_model()
+
+
 def test_good_potential(validated):
     process = validated()
-    assert process.inspect_validation() is None
+    assert judge(process) is None
     assert process.outputs['validation']['passed']
     kept = {'structure', 'supercell', 'model', 'compiled_model', 'training', 'parity', 'dataset', 'validation'}
     assert set(process.outputs) == kept
@@ -225,7 +230,7 @@ def test_good_potential(validated):
 def test_bad_potential(validated):
     """The energy has fallen out of the band of AIMD: the work chain ends, and keeps all it has."""
     process = validated(mean_potential_energy_eV_per_atom=-1.0)
-    exit_code = process.inspect_validation()
+    exit_code = judge(process)
     assert exit_code.status == 420
     assert 'failed its validation (potential_energy_1200K): add frames' in exit_code.message
     assert process.outputs['validation']['passed'] is False
@@ -234,17 +239,38 @@ def test_bad_potential(validated):
 
 def test_bad_potential_at_own_risk(validated):
     process = validated(ignore_validation=True, mean_potential_energy_eV_per_atom=-1.0)
-    assert process.inspect_validation() is None
+    assert judge(process) is None
     assert process.outputs['validation']['passed'] is False
 
 
 def test_validation_runs_failed(validated):
     process = validated(exit_status=401)
-    assert (
-        process.inspect_validation().status
-        == ConductivityWorkChain.exit_codes.ERROR_SUB_PROCESS_FAILED_VALIDATION_MD.status
-    )
+    assert judge(process).status == ConductivityWorkChain.exit_codes.ERROR_SUB_PROCESS_FAILED_VALIDATION_MD.status
     assert {'model', 'compiled_model', 'structure', 'supercell'} <= set(process.outputs)
+
+
+@pytest.mark.parametrize('changes', [{'mean_potential_energy_eV_per_atom': -1.0}, {'exit_status': 401}])
+def test_another_round(validated, changes):
+    """A potential that fails, or explodes, is sent back for a round as long as there are any."""
+    process = validated(overrides={'relabelling': {'n_rounds': 1, 'max_rounds': 2}}, **changes)
+    process.ctx.round = 1
+    assert process.is_on_trial()
+    assert not process.should_relabel()
+    process.inspect_validation()
+    assert process.is_on_trial()
+    assert process.should_relabel()
+    process.ctx.round = 2
+    process.inspect_validation()
+    assert not process.is_on_trial()
+    assert process.accept_model().status in (407, 420)
+
+
+def test_no_round_for_a_good_one(validated):
+    process = validated(overrides={'relabelling': {'n_rounds': 1, 'max_rounds': 2}})
+    process.ctx.round = 1
+    process.inspect_validation()
+    assert not process.is_on_trial()
+    assert not process.should_relabel()
 
 
 # Production ---------------------------------------------------------------------------------------------------------
