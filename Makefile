@@ -26,7 +26,7 @@ test: docs $(STAMPS)/tests  ## the documentation and every test, real engines in
 	@$(ENV) python -m pytest
 
 test-fast: install $(STAMPS)/tests  ## the unit tests alone
-	@$(ENV) python -m pytest -m 'not integration'
+	@$(ENV) python -m pytest -m 'not integration' --numprocesses 2
 
 docs: install $(STAMPS)/docs  ## the documentation, in docs/_build/html
 	@$(ENV) python -m sphinx -W --keep-going -q -b html docs docs/_build/html
