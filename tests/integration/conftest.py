@@ -39,8 +39,14 @@ class Installation:
     def start(self, *command) -> subprocess.Popen:
         """Start a command in the folder."""
         pipes = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT, 'text': True}
-        executable = shutil.which(command[0], path=self.environment['PATH'])
-        return subprocess.Popen([executable, *map(str, command[1:])], cwd=self.path, env=self.environment, **pipes)
+        return subprocess.Popen(
+            [shutil.which(command[0], path=self.environment['PATH']), *map(str, command[1:])],
+            cwd=self.path,
+            env=self.environment,
+            # Ctrl-C is ignored by what a shell starts in the background, and so by its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            **pipes,
+        )
 
     def run(self, *command, status: int | None = 0) -> str:
         """Return what a command prints; its exit code must be `status`, if that is not None."""

@@ -38,9 +38,12 @@ TINY = {
         'max_epochs': 60,
     },
     'relabelling': {
+        'n_rounds': 1,
+        'max_rounds': 1,
         'n_frames': 4,
         'temperatures_K': [*TEMPERATURES.values()],
         'seeds': [101],
+        'equilibration_steps': 0,
         'production_steps': 100,
         'training': {'max_epochs': 20},
     },
@@ -287,7 +290,7 @@ def test_archive_round_trip(campaign, installation, second_installation, command
     [
         ({'validation': {'forces_mae_eV_per_A': 1e-6}}, (), 420, r'forces_mae.*ignore_validation', {'validation'}),
         (
-            {'relabelling': {'n_rounds': 0}, 'md': {'timestep_fs': 60.0}},
+            {'relabelling': {'n_rounds': 0, 'max_rounds': 0}, 'md': {'timestep_fs': 60.0}},
             ('--ignore-validation',),
             407,
             'the validation md failed',
