@@ -124,8 +124,12 @@ def generate_parser():
 
 
 @pytest.fixture
-def generate_workchain():
-    """Return a function that makes a work chain, whose steps a test then calls itself; its inputs are not stored."""
+def generate_workchain(monkeypatch):
+    """Return a function that makes a work chain, whose steps a test then calls itself.
+
+    Its inputs are not linked to its node, nor stored: with fifty of them that takes longer than the steps.
+    """
+    monkeypatch.setattr(Process, '_setup_inputs', lambda self: None)
 
     def generate(entry_point, inputs):
         process_class = WorkflowFactory(entry_point) if isinstance(entry_point, str) else entry_point
