@@ -92,7 +92,7 @@ def get_builder_from_protocol(
     builder.structure = structure
     builder.charges, builder.mobile = orm.Dict(charges), orm.Str(mobile)
     builder.n_atoms_min = orm.Int(p['n_atoms_min'])
-    needs_dft = model is None and (dataset is None or not relaxed)
+    needs_dft = model is None and (dataset is None or not relaxed or p['relabelling']['max_rounds'] > 0)
     if needs_dft:
         check_pseudos(structure, p['dft']['pseudo_family'])
     if needs_dft and not relaxed:
@@ -104,7 +104,7 @@ def get_builder_from_protocol(
             builder.frames = frames_parameters(p)
         else:
             builder.dataset = dataset
-        if needs_dft or p['relabelling']['max_rounds']:
+        if needs_dft:
             builder.label = label_inputs(codes['pw'], structure, p)
         builder.allegro = allegro_inputs(codes, p)
         builder.relabelling = relabelling_parameters(p)
