@@ -18,8 +18,8 @@ def substitute(
     """Return the parent with sites replaced and as many interstitial ions as its neutrality asks for.
 
     The first ``n_sites`` sites are replaced; interstitials go one by one to the void where their electrostatic
-    energy in the lattice of formal charges (Ewald sum) is lowest. Li3PO4 with P → Si and interstitial Li is the solid solution
-    of Deng et al. 2015, 10.1021/jacs.5b04444.
+    energy in the lattice of formal charges (Ewald sum) is lowest. Li3PO4 with P → Si and interstitial Li is the solid
+    solution of Deng et al. 2015, 10.1021/jacs.5b04444.
 
     :param parent: a neutral ordered crystal.
     :param replace: chemical symbol to replace.

@@ -16,7 +16,8 @@ from aiida_ionconduct.workchains.builder import get_builder_from_protocol
 from aiida_ionconduct.workchains.label import LabelWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 
-OPTIONAL = {'required': False, 'populate_defaults': False}  # copied each time: `expose_inputs` empties what it is given
+# Copied each time: `expose_inputs` empties what it is given.
+OPTIONAL = {'required': False, 'populate_defaults': False}
 
 
 class ConductivityWorkChain(WorkChain):
@@ -39,7 +40,10 @@ class ConductivityWorkChain(WorkChain):
         spec.input('mobile', valid_type=orm.Str, help='Chemical symbol of the mobile ion.')
         spec.input('n_atoms_min', valid_type=orm.Int, help='Atoms of the supercell, at least.')
         spec.expose_inputs(
-            PwRelaxWorkChain, namespace='relax', exclude=('structure', 'clean_workdir'), namespace_options=dict(OPTIONAL)
+            PwRelaxWorkChain,
+            namespace='relax',
+            exclude=('structure', 'clean_workdir'),
+            namespace_options=dict(OPTIONAL),
         )
         spec.expose_inputs(AimdWorkChain, namespace='aimd', exclude=('structure',), namespace_options=dict(OPTIONAL))
         spec.expose_inputs(LabelWorkChain, namespace='label', exclude=('frames',), namespace_options=dict(OPTIONAL))

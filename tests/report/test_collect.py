@@ -26,7 +26,9 @@ def process(cls, label, caller=None, inputs=None, **kwargs):
     work = isinstance(node, orm.WorkflowNode)
     if caller is not None:
         call_type = LinkType.CALL_WORK if work else LinkType.CALL_CALC
-        node.base.links.add_incoming(caller, call_type, CALL_LABELS.get(label, f'CALL_{label}_{str(node.uuid).replace("-", "_")}'))
+        node.base.links.add_incoming(
+            caller, call_type, CALL_LABELS.get(label, f'CALL_{label}_{str(node.uuid).replace("-", "_")}')
+        )
     for name, value in (inputs or {}).items():
         node.base.links.add_incoming(value.store(), LinkType.INPUT_WORK if work else LinkType.INPUT_CALC, name)
     node.store()
