@@ -83,13 +83,14 @@ def seen_checks(temperature: str, run: dict, frames: list, limits: dict) -> list
     checks = []
     if aimd:
         energies = [frame.get_potential_energy() / len(frame) for frame in aimd]
+        mean = sum(energies) / len(energies)
         margin = limits['energy_band_eV_per_atom']
         checks.append(
             check(
                 f'potential_energy_{temperature}K',
-                f'Mean potential energy against AIMD, {temperature} K',
-                run['mean_potential_energy_eV_per_atom'],
-                [min(energies) - margin, max(energies) + margin],
+                f'Potential energy, mean above that of AIMD, {temperature} K',
+                run['mean_potential_energy_eV_per_atom'] - mean,
+                [min(energies) - mean - margin, max(energies) - mean + margin],
                 'eV/atom',
             )
         )
