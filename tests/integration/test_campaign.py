@@ -28,7 +28,7 @@ TINY = {
     'seeds': SEEDS,
     'relax': {'forc_conv_thr': 0.02, 'etot_conv_thr_per_atom': 1e-3},
     'aimd': {'temperatures_K': [300, 600], 'n_steps': 10, 'timestep_fs': 2.5},
-    'rattle': {'n_frames': 12, 'amplitudes_A': [0.03, 0.12]},
+    'rattle': {'n_frames': 12, 'amplitudes_A': [0.02, 0.08]},
     'training': {
         'r_max': 4.0,
         'l_max': 1,
@@ -154,7 +154,7 @@ def test_conductivities_are_consistent(campaign):
         a = one['attributes']
         assert a['temperature_K'] == TEMPERATURES[label]
         assert (a['n_seeds'], a['n_atoms'], a['n_mobile'], a['seeds']) == (4, 64, 24, SEEDS)
-        assert a['reduced_composition'] == 'Li3PO4'
+        assert a['reduced_composition'] == 'Li3O4P'
         assert not a['converged']
         if a['sigma_full_S_per_cm'] is None:
             assert not a['diffusive']
@@ -185,8 +185,13 @@ def test_query_of_all_conductivities(campaign, installation, command):
     """The example that is named at the end of a campaign, run from the repository as it is written there."""
     verdi, run, script = command('query.py')
     table = installation.run(verdi, run, REPOSITORY / script)
-    rows = {re.search(r'Li3PO4 +64 +(\d+)', line).group(1): line for line in table.splitlines() if 'Li3PO4' in line}
-    assert set(rows) >= {'150', '250'}
+    rows = {float(row.split()[2]): row.split() for row in table.splitlines() if ' Li3O4P ' in row}
+    assert sorted(rows) == sorted(TEMPERATURES.values())
+    for one in conductivities(campaign).values():
+        a = one['attributes']
+        numbers = [a['haven_ratio'], a['sigma_full_S_per_cm'], *(a['sigma_full_ci95'] or (None, None))]
+        shown = [None if word == '–' else float(word) for word in rows[a['temperature_K']][-4:]]
+        assert shown == [None if number is None else pytest.approx(number, rel=0.01) for number in numbers]
 
 
 def test_seeds_are_inputs(campaign, installation):
@@ -225,8 +230,8 @@ def test_energies_equal_those_of_the_ase_calculator(campaign, installation, tmp_
 @pytest.mark.parametrize(
     ('added', 'silent'), [('', True), ('<script>missing()</script>', False)], ids=['page', 'control']
 )
-def test_page_opens_without_a_console_message(campaign, tmp_path, added, silent):
-    written = pathlib.Path(re.search(r'^Page: (.*)$', campaign['text'], flags=re.MULTILINE).group(1))
+def test_page_opens_without_a_console_message(campaign, installation, tmp_path, added, silent):
+    written = installation.path / re.search(r'^Page: (.*)$', campaign['text'], flags=re.MULTILINE).group(1)
     page = tmp_path / 'page.html'
     page.write_text(written.read_text(encoding='utf-8').replace('</body>', f'{added}</body>'), encoding='utf-8')
     flags = ('--headless', '--no-sandbox', '--disable-gpu', '--enable-logging=stderr', '--v=0', '--dump-dom')
@@ -429,12 +434,25 @@ def test_model_for_other_elements_is_refused(refused, campaign, installation, tm
     refused(arguments, 'the model knows Li, O, P, but the structure contains V: train one')
 
 
-@pytest.mark.parametrize('own', [True, False], ids=['own structure', 'quickstart'])
-def test_dry_run_submits_nothing(installation, crystal_file, own):
+def test_dry_run_submits_nothing(installation, tiny):
+    """The whole plan of the quickstart, and of a material and settings of one's own."""
     before = installation.count_nodes()
-    text = installation.run(*SUBMIT, '--dry-run', *(('--structure', crystal_file) if own else ()))
-    assert text.rstrip().endswith('Nothing was submitted.')
-    assert ('Li6O8P2, 16 atoms' if own else 'Li7O8PSi, 17 atoms') in text
-    assert re.search(r'^AIMD +pw\.x +2 +1[67] +60 ', text, flags=re.MULTILINE)
-    assert re.search(r'^production +LAMMPS +8 +6[48] +6000 ', text, flags=re.MULTILINE)
+    quickstart = installation.run(*SUBMIT, '--dry-run')
+    own = installation.run(*SUBMIT, '--dry-run', *tiny)
     assert installation.count_nodes() == before
+    assert 'Li7O8PSi, 17 atoms, protocol quickstart, Li mobile' in quickstart
+    assert re.search(r'^production +LAMMPS +\d+ +68 +\d+ ', quickstart, flags=re.MULTILINE)
+    assert 'Li6O8P2, 16 atoms' in own
+    for stage, *numbers in (
+        ('AIMD', 'pw.x', 2, 16, 10),
+        ('rattled cells', 'pw.x', 12, 16, 1),
+        ('training', 'nequip', 1, 16, 60),
+        ('exploration 1', 'LAMMPS', 2, 16, 100),
+        ('relabelling 1', 'pw.x', 4, 16, 1),
+        ('training 1', 'nequip', 1, 16, 20),
+        ('validation', 'LAMMPS', 2, 64, 150),
+        ('production', 'LAMMPS', 8, 64, 450),
+    ):
+        row = ' +'.join(re.escape(str(word)) for word in (stage, *numbers))
+        assert re.search(f'^{row} +.*(s|min|h)$', own, flags=re.MULTILINE)
+    assert all(text.rstrip().endswith('Nothing was submitted.') for text in (quickstart, own))
