@@ -28,7 +28,7 @@ TINY = {
     'seeds': SEEDS,
     'relax': {'forc_conv_thr': 0.02, 'etot_conv_thr_per_atom': 1e-3},
     'aimd': {'temperatures_K': [300, 600], 'n_steps': 10, 'timestep_fs': 2.5},
-    'rattle': {'n_frames': 12, 'amplitudes_A': [0.02, 0.08]},
+    'rattle': {'n_frames': 12, 'amplitudes_A': [0.03, 0.12]},
     'training': {
         'r_max': 4.0,
         'l_max': 1,
@@ -140,7 +140,10 @@ def test_outputs(campaign):
     results = {f'conductivities__{label}' for label in TEMPERATURES}
     assert set(campaign['outputs']) == OUTPUTS | runs | results | {'arrhenius'}
     attributes = {label: one['attributes'] for label, one in campaign['outputs'].items()}
-    assert attributes['dataset']['sources'] == {'aimd': 20, 'rattled': 12, 'relabelled_1': 4}
+    sources = attributes['dataset']['sources']
+    assert sources['aimd'] == 20
+    assert 0.8 * 12 <= sources['rattled'] <= 12  # frames with forces no run should meet are left out
+    assert 1 <= sources['relabelled_1'] <= 4
     assert attributes['model']['type_names'] == ['Li', 'O', 'P']
     assert [attributes[name]['model_format'] for name in ('model', 'compiled_model')] == ['package', 'aotinductor']
     assert len(attributes['supercell']['sites']) == 64
