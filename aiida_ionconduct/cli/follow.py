@@ -8,10 +8,10 @@ import time
 import click
 from aiida import orm
 from aiida.common import timezone
-from aiida.common.links import LinkType
 from tabulate import tabulate
 
-from aiida_ionconduct.report.stages import calculation_jobs, process_state
+from aiida_ionconduct.report.stages import process_state
+from aiida_ionconduct.report.tree import CallTree
 
 INTERVAL_S = 4.0
 
@@ -55,20 +55,19 @@ def stage_rows(node: orm.ProcessNode, ended: dict[int, tuple]) -> list[tuple]:
 
     :param ended: rows of stages that have ended, by PK; filled here, so that they are asked for once.
     """
-    links = node.base.links.get_outgoing(link_type=(LinkType.CALL_WORK, LinkType.CALL_CALC)).all()
-    rows = []
-    for link in sorted(links, key=lambda link: link.node.pk):
-        child = link.node
+    tree, rows = CallTree(node), []
+    for call in tree.calls.get(node.pk, []):
+        child = call.node
         if isinstance(child, orm.CalcFunctionNode):
             continue
         if child.pk in ended:
             rows.append(ended[child.pk])
             continue
         terminated = child.is_terminated
-        jobs = calculation_jobs(child)
+        jobs = tree.jobs(child)
         done, total = sum(job.is_finished for job in jobs), n_jobs(child, jobs)
         process = f'{child.process_label}<{child.pk}>'
-        rows.append((link.link_label, process, state(child), f'{done}/{total}', md(child, done, total)))
+        rows.append((call.label, process, state(child), f'{done}/{total}', md(child, done, total)))
         if terminated:
             ended[child.pk] = rows[-1]
     return rows

@@ -11,7 +11,8 @@ from aiida import orm
 from aiida.common.links import LinkType
 from ase.data import chemical_symbols
 
-from .stages import Flow, Stage, calculation_jobs, collect_stages, process_state, wall_time_s
+from .stages import Flow, Stage, collect_stages, process_state, wall_time_s
+from .tree import CallTree, linked
 
 
 @dataclass
@@ -63,10 +64,11 @@ def collect(node: orm.WorkChainNode) -> Campaign:
     trajectories = [one for label, one in outputs.items() if label.startswith('trajectories__')]
     structure = outputs.get('structure', inputs.get('structure'))
     dataset = outputs.get('dataset', inputs.get('dataset'))
-    stages, flows = collect_stages(node)
-    jobs = calculation_jobs(node)
+    tree = CallTree(node)
+    stages, flows = collect_stages(node, tree)
+    jobs = tree.jobs(node)
     return Campaign(
-        process=_process(node),
+        process=_process(node, tree),
         composition=_composition(structure, trajectories),
         dataset=dict(dataset.base.attributes.all) if dataset else {},
         conductivities=sorted(conductivities, key=lambda one: one.temperature_K),
@@ -78,7 +80,7 @@ def collect(node: orm.WorkChainNode) -> Campaign:
     )
 
 
-def _process(node: orm.WorkChainNode) -> dict[str, Any]:
+def _process(node: orm.WorkChainNode, tree: CallTree) -> dict[str, Any]:
     if not node.is_terminated:
         state = 'running'
     else:
@@ -92,7 +94,7 @@ def _process(node: orm.WorkChainNode) -> dict[str, Any]:
         'message': node.exit_message or (node.exception or '').strip().rpartition('\n')[2],
         'protocol': node.base.extras.get('protocol', None),
         'started': node.ctime.isoformat(sep=' ', timespec='seconds'),
-        'wall_time_s': wall_time_s([node, *node.called_descendants]),
+        'wall_time_s': wall_time_s(tree.whole(node)),
     }
 
 
@@ -145,12 +147,10 @@ OUTPUT_READERS: Mapping[str, Callable[[orm.Data], dict]] = {
 def _codes(jobs: list[orm.CalcJobNode]) -> list[dict[str, str]]:
     """Return each code that ran, once; no paths, which belong to a machine and not to a result."""
     codes = {}
-    for job in jobs:
-        code = job.base.links.get_incoming(link_label_filter='code').first()
-        if code:
-            computer = code.node.computer.label if code.node.computer else ''
-            plugin = code.node.default_calc_job_plugin or ''
-            codes[code.node.uuid] = {'label': code.node.label, 'computer': computer, 'plugin': plugin}
+    for row in linked(jobs, 'incoming', LinkType.INPUT_CALC, kind=orm.AbstractCode, label='code'):
+        computer = row.node.computer.label if row.node.computer else ''
+        plugin = row.node.default_calc_job_plugin or ''
+        codes[row.node.uuid] = {'label': row.node.label, 'computer': computer, 'plugin': plugin}
     return sorted(codes.values(), key=lambda code: code['label'])
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from aiida import orm
 from aiida.common.links import LinkType
+
+from .tree import CallTree, linked
 
 STAGE_TITLES = {
     'relax': 'Relaxation',
@@ -63,16 +66,17 @@ class Flow:
     targets: list[int]
 
 
-def collect_stages(node: orm.WorkChainNode) -> tuple[list[Stage], list[Flow]]:
+def collect_stages(node: orm.WorkChainNode, tree: CallTree) -> tuple[list[Stage], list[Flow]]:
     """Group what a work chain called into stages, and follow the data between them.
 
+    :param tree: what it called.
     :returns: the stages in order of their start, and the flows, whose ``source`` and ``targets`` index the stages.
     """
     groups: dict[str, list[orm.ProcessNode]] = {}
-    calls = node.base.links.get_outgoing(link_type=(LinkType.CALL_WORK, LinkType.CALL_CALC)).all()
-    for call in sorted(calls, key=lambda call: (call.node.ctime, call.node.pk)):
-        groups.setdefault(stage_title(call.link_label, call.node), []).append(call.node)
-    stages = [_stage(node, title, processes) for title, processes in groups.items()]
+    for call in sorted(tree.calls.get(node.pk, []), key=lambda call: (call.node.ctime, call.node.pk)):
+        groups.setdefault(stage_title(call.label, call.node), []).append(call.node)
+    titles = job_titles(tree.jobs(node))
+    stages = [_stage(node, title, processes, tree, titles) for title, processes in groups.items()]
     return stages, _flows(node, list(groups.values()))
 
 
@@ -99,38 +103,35 @@ def process_state(process: orm.ProcessNode) -> str:
     return process.process_state.value if process.process_state else 'unknown'
 
 
-def calculation_jobs(process: orm.ProcessNode) -> list[orm.CalcJobNode]:
-    """Return the process itself if it is a job, and all jobs below it."""
-    return [one for one in [process, *process.called_descendants] if isinstance(one, orm.CalcJobNode)]
-
-
-def _stage(node: orm.WorkChainNode, title: str, processes: list[orm.ProcessNode]) -> Stage:
-    jobs = [job for process in processes for job in calculation_jobs(process)]
-    counts: dict[str, int] = {}
+def job_titles(jobs: list[orm.CalcJobNode]) -> dict[int, str]:
+    """Return, by primary key, the program of a job, and the temperature where it has one."""
+    parameters = {
+        row.process_pk: row.node.get_dict()
+        for row in linked(jobs, 'incoming', LinkType.INPUT_CALC, kind=orm.Dict, label='parameters')
+    }
+    titles = {}
     for job in jobs:
-        counts[_job_title(job)] = counts.get(_job_title(job), 0) + 1
+        name, values = JOB_TITLES.get(job.process_label, job.process_label or 'job'), parameters.get(job.pk, {})
+        temperature = values.get('temperature_K', values.get('IONS', {}).get('tempw'))
+        titles[job.pk] = f'{name} {temperature:g} K' if temperature else name
+    return titles
+
+
+def _stage(
+    node: orm.WorkChainNode, title: str, processes: list[orm.ProcessNode], tree: CallTree, titles: dict[int, str]
+) -> Stage:
+    jobs = [job for process in processes for job in tree.jobs(process)]
     states = [process_state(process) for process in processes]
-    everything = [one for process in processes for one in [process, *process.called_descendants]]
     return Stage(
         title=title,
         process=processes[0].process_label or '',
         state=next((state for state in states if state != 'finished'), 'finished'),
-        jobs=list(counts.items()),
+        jobs=list(Counter(titles[job.pk] for job in jobs).items()),
         from_cache=sum(job.base.caching.is_created_from_cache for job in jobs),
         pks=[process.pk for process in processes],
         start_s=(processes[0].ctime - node.ctime).total_seconds(),
-        wall_time_s=wall_time_s(everything),
+        wall_time_s=wall_time_s(one for process in processes for one in tree.whole(process)),
     )
-
-
-def _job_title(job: orm.CalcJobNode) -> str:
-    """Return the program, and the temperature where the job has one."""
-    name = JOB_TITLES.get(job.process_label, job.process_label or 'job')
-    inputs = {link.link_label: link.node for link in job.base.links.get_incoming(link_type=LinkType.INPUT_CALC)}
-    parameters = inputs.get('parameters')
-    values = parameters.get_dict() if isinstance(parameters, orm.Dict) else {}
-    temperature = values.get('temperature_K', values.get('IONS', {}).get('tempw'))
-    return f'{name} {temperature:g} K' if temperature else name
 
 
 def _flows(node: orm.WorkChainNode, groups: list[list[orm.ProcessNode]]) -> list[Flow]:
@@ -163,8 +164,4 @@ def data_title(data: orm.Data) -> str | None:
 
 def _linked(processes: Iterable[orm.ProcessNode], direction: str, *link_types: LinkType) -> dict[int, orm.Data]:
     """Return the data that processes made (``outgoing``) or used (``incoming``), by primary key."""
-    return {
-        link.node.pk: link.node
-        for process in processes
-        for link in getattr(process.base.links, f'get_{direction}')(link_type=link_types)
-    }
+    return {row.node.pk: row.node for row in linked(processes, direction, *link_types)}
