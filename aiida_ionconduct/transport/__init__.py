@@ -6,7 +6,8 @@ Units: Å, ps, e, K, eV, S/cm and cm²/s.
 from .analysis import TransportResult, analyse, from_centres_of_mass
 from .arrhenius import arrhenius
 from .displacement import mean_squared_displacement
-from .estimators import Estimate, diffusivity
+from .estimators import diffusivity
+from .estimators.estimate import Estimate
 
 __all__ = (
     'Estimate',

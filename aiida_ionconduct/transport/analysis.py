@@ -11,14 +11,17 @@ from ase.data import atomic_masses, atomic_numbers
 
 from . import _kernels
 from .constants import CM2_PER_S, SIEMENS_PER_CM
-from .curves import displacement_curves, plateau_curves
+from .curves import displacement_curves, displacements, plateau_curves
 from .displacement import Track, as_positions, as_track, refuse_wrapped
-from .estimators import SHORTEST_LAG_PS, Estimate, check_runs, estimate, mean_and_error, merge_blocks
+from .estimators import check_runs, estimate
+from .estimators.estimate import Estimate, Mixture, mean_and_error, merge_blocks
 
 # A result is called converged when the headline's relative error is below this and every slope is on its plateau.
 CONVERGED_ERROR = 0.2
 # Below this a periodic cell may be too small for the conductivity (Grasselli 2022, 10.1063/5.0087382).
 FEW_ATOMS = 200
+# Models that put the full conductivity below this share of its value are left out of the Haven ratio.
+LEAST_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,10 @@ class TransportResult:
 
     @property
     def converged(self) -> bool:
-        """Whether the full conductivity is known to 20 % and both slopes, at lags not too short, are on a plateau."""
+        """Whether the full conductivity is known to 20 % and both slopes are on a plateau."""
         if self.sigma_full.value is None or self.sigma_full.stderr > CONVERGED_ERROR * self.sigma_full.value:
             return False
-        slopes = [sigma.diagnostics for sigma in (self.sigma_full, self.sigma_tracer)]
-        return all(slope['plateau'] and slope['lag_ps'] >= SHORTEST_LAG_PS for slope in slopes)
+        return all(sigma.diagnostics['plateau'] for sigma in (self.sigma_full, self.sigma_tracer))
 
     @property
     def warnings(self) -> list[str]:
@@ -135,13 +137,15 @@ def analyse(
     framework = np.where(is_mobile, 0.0, [_mass(symbol, masses) for symbol in symbols])
     charge, tracer = charge_and_tracer(trajectories, charge_of, framework / framework.sum(), is_mobile)
 
-    full, particle = estimate(charge, dt_ps, estimator), estimate(tracer, dt_ps, estimator)
+    charge_msd, tracer_msd = displacements(charge), displacements(tracer)
+    full = estimate(charge, dt_ps, estimator, charge_msd)
+    particle = estimate(tracer, dt_ps, estimator, tracer_msd)
     if particle.value is None:
         full = replace(full, value=None, stderr=None)
     per_charge = SIEMENS_PER_CM / (volume * temperature_K)
     per_particle = per_charge * int(is_mobile.sum()) * charges[mobile] ** 2
     sigma_full, sigma_tracer = full.scaled(per_charge), particle.scaled(per_particle)
-    curves = displacement_curves(tracer, charge, dt_ps)
+    curves = displacement_curves(tracer_msd, charge_msd, dt_ps, 3)
     frames = sum(map(len, trajectories))
     others = ', '.join(sorted(set(symbols) - {mobile}))
     return TransportResult(
@@ -276,10 +280,19 @@ def haven_ratio(tracer: Estimate, full: Estimate) -> Estimate | None:
     shared = min(block.shape[1] for block in blocks)
     tracer_blocks, full_blocks = (merge_blocks(block, shared) for block in blocks)
     samples = tracer_blocks / tracer_blocks.mean() - full_blocks / full_blocks.mean()
-    bias = math.hypot(tracer.diagnostics['bias'] / tracer.value, full.diagnostics['bias'] / full.value)
     _, relative, dof = mean_and_error(samples)
-    ratio = tracer.value / full.value
-    return Estimate(ratio, ratio * math.hypot(relative, bias), 'paired blocks', dof)
+    ratio, relative = tracer.value / full.value, math.hypot(relative, tracer.diagnostics['bias'] / tracer.value)
+    mixture = full.diagnostics['mixture']
+    if mixture is None:
+        stderr = ratio * math.hypot(relative, full.diagnostics['bias'] / full.value)
+    else:
+        # The models of the full conductivity differ, each with the same scatter against the tracer.
+        possible = mixture.values > LEAST_SHARE * full.value
+        values = tracer.value / mixture.values[possible]
+        weights = mixture.weights[possible] / mixture.weights[possible].sum()
+        mixture = Mixture(weights, values, relative * values, dof)
+        stderr = mixture.stderr
+    return Estimate(ratio, stderr, 'paired blocks', dof, {'mixture': mixture})
 
 
 def _mass(symbol: str, masses: dict[str, float] | None) -> float:

@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from .displacement import Track, simple_displacement
-from .estimators import Estimate, at_least_two, log_slope
+from .estimators import at_least_two, log_slope
+from .estimators.estimate import Estimate
 
 MAX_POINTS = 300
 
@@ -23,27 +24,28 @@ def seed_error(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return samples.mean(axis=0), samples.std(axis=0, ddof=1) / math.sqrt(len(samples))
 
 
-def displacement_curves(tracer: list[Track], charge: list[Track], dt_ps: float) -> dict[str, np.ndarray]:
+def displacements(tracks: list[Track]) -> np.ndarray:
+    """Return the mean-squared displacement of each seed (seeds, frames); a single one is taken in two halves."""
+    return np.array([simple_displacement(track) for track in at_least_two(tracks)])
+
+
+def displacement_curves(tracer: np.ndarray, charge: np.ndarray, dt_ps: float, dimension: int) -> dict[str, np.ndarray]:
     """Return lag_ps, both mean-squared displacements, their running D in Å²/ps (e²Å²/ps) and beta, with errors.
 
     The running D at a lag is the slope of the MSD from half that lag; beta is d ln M/d ln t of the tracer over the same
     stretch.
 
-    :param tracer: one track per seed; a single one is taken in two halves.
-    :param charge: one track per seed.
+    :param tracer: :func:`displacements` of the mobile species.
+    :param charge: those of the charge.
     """
-    tracer, charge = at_least_two(tracer), at_least_two(charge)
-    dimension = tracer[0].dimension
-    lags = curve_lags(tracer[0].n_frames)
+    lags = curve_lags(tracer.shape[1])
     halves = lags // 2
     curves = {'lag_ps': lags * dt_ps}
-    for name, tracks in (('msd', tracer), ('charge_msd', charge)):
-        displacement = np.array([simple_displacement(track) for track in tracks])
+    for name, displacement in (('msd', tracer), ('charge_msd', charge)):
         slopes = (displacement[:, lags] - displacement[:, halves]) / (2 * dimension * (lags - halves) * dt_ps)
         curves[name], curves[f'{name}_stderr'] = seed_error(displacement[:, lags])
         curves[f'{name}_running'], curves[f'{name}_running_stderr'] = seed_error(slopes)
-        if name == 'msd':
-            curves['beta'], curves['beta_stderr'] = _exponents(displacement, lags)
+    curves['beta'], curves['beta_stderr'] = _exponents(tracer, lags)
     return curves
 
 

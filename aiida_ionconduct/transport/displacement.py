@@ -10,7 +10,7 @@ from scipy import fft
 
 from . import _kernels
 
-CHUNK_BYTES = 2**24  # memory for one chunk of particles: coordinates and their transform
+CHUNK_BYTES = 2**25  # memory for one chunk of particles: coordinates and their transform
 
 
 class Track(NamedTuple):

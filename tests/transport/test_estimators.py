@@ -8,7 +8,8 @@ from scipy import stats
 
 from aiida_ionconduct.transport import diffusivity, mean_squared_displacement
 from aiida_ionconduct.transport.displacement import as_track
-from aiida_ionconduct.transport.estimators import ESTIMATORS, scan_slopes
+from aiida_ionconduct.transport.estimators import ESTIMATORS
+from aiida_ionconduct.transport.estimators.covariance import scan_slopes
 
 NAMES = ['auto', *ESTIMATORS]
 
@@ -36,8 +37,10 @@ def test_units_scale(walks, name):
     larger = diffusivity([2 * walk for walk in walks], 4.0, name)
     slower = diffusivity(walks, 8.0, name)
     assert larger.value == pytest.approx(4 * reference.value, rel=1e-9)
-    assert slower.value == pytest.approx(reference.value / 2, rel=1e-9)
-    assert slower.stderr == pytest.approx(reference.stderr / 2, rel=1e-9)
+    # What is known of the times of vibrations and back-hops, in ps, is part of the spectral estimate.
+    rel = 0.05 if name in ('auto', 'spectral') else 1e-9
+    assert slower.value == pytest.approx(reference.value / 2, rel=rel)
+    assert slower.stderr == pytest.approx(reference.stderr / 2, rel=4 * rel)
 
 
 def test_slope_equals_covariance_formula():
@@ -62,7 +65,7 @@ def test_einstein_is_the_line_through_the_displacement(walks):
 
 
 def test_interval_is_students_t_of_the_logarithm(walks):
-    estimate = diffusivity(walks, 0.1)
+    estimate = diffusivity(walks, 0.1, 'cve')
     half = stats.t.ppf(0.84, estimate.dof) * estimate.stderr / estimate.value
     np.testing.assert_allclose(np.log(estimate.interval(0.68)), np.log(estimate.value) + np.array([-half, half]))
     with pytest.raises(ValueError, match='probability'):
@@ -91,7 +94,7 @@ def test_one_seed_is_less_certain(walks):
     assert any('one seed' in warning for warning in one.diagnostics['warnings'])
     assert np.ptp(np.log(four.interval(0.95))) < 1.5
     low, high = one.interval(0.95)
-    assert low == 0 or np.log(high / low) > 1.5
+    assert low == 0 or np.log(high / low) > 1.2 * np.ptp(np.log(four.interval(0.95)))
 
 
 def test_minimum_length(walks):
@@ -117,7 +120,7 @@ def test_a_picosecond_of_one_seed_is_no_number(walks):
         ([np.zeros((30, 1, 3)), np.zeros((31, 1, 3))], 0.1, 'auto', 'different shapes'),
         ([np.zeros((30, 1, 3))], 0.0, 'auto', '`dt_ps` is 0.0'),
         ([np.zeros((30, 1, 3))], float('nan'), 'auto', '`dt_ps` is nan'),
-        ([np.zeros((30, 1, 3))], 0.1, 'magic', 'choose one of auto, cve'),
+        ([np.zeros((30, 1, 3))], 0.1, 'magic', 'choose one of auto, spectral, cve'),
         ([np.zeros((30, 1, 3)), np.full((30, 1, 3), np.nan)], 0.1, 'auto', r'`tracks\[1\]`.*frame 0'),
     ],
 )

@@ -1,0 +1,125 @@
+"""What an estimator returns: a number, its interval, and what they rest on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from scipy import optimize, stats
+
+
+class Mixture(NamedTuple):
+    """A distribution of the true value: Student's t about several values, each with a weight, a width and ``dof``."""
+
+    weights: np.ndarray
+    values: np.ndarray
+    widths: np.ndarray
+    dof: float
+
+    def below(self, x: float) -> float:
+        """Return the probability of a value below x."""
+        return float(self.weights @ stats.t.cdf((x - self.values) / self.widths, self.dof))
+
+    def quantile(self, probability: float) -> float:
+        """Return the value below which lies a probability."""
+        reach = stats.t.ppf(max(probability, 1 - probability), self.dof) * self.widths
+        low, high = float((self.values - reach).min()), float((self.values + reach).max())
+        if not high > low:
+            return low
+        return optimize.brentq(lambda x: self.below(x) - probability, low, high, xtol=1e-6 * (high - low))
+
+    @property
+    def stderr(self) -> float:
+        """Half the width of the central 68.27 %."""
+        return (self.quantile(0.84135) - self.quantile(0.15865)) / 2
+
+    def scaled(self, factor: float) -> Mixture:
+        """Return the distribution of the value times a factor."""
+        return self._replace(values=self.values * factor, widths=self.widths * factor)
+
+
+class Slope(NamedTuple):
+    """What an estimator finds, in Å²/ps.
+
+    ``blocks`` (seeds, blocks): the value of equal stretches of each run, whose scatter is that of ``value``; ``bias``
+    the part of ``stderr`` that is not scatter; ``lag_ps`` the time from which on motion counts as diffusion;
+    ``plateau`` whether the value no longer changes with it; ``scan`` how it does (lag_ps, value, stderr).
+    """
+
+    value: float
+    stderr: float
+    dof: float
+    blocks: np.ndarray
+    bias: float
+    lag_ps: float
+    plateau: bool
+    scan: dict[str, np.ndarray]
+    mixture: Mixture | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A positive number and its uncertainty; ``value`` and ``stderr`` are None when it is not resolved from zero.
+
+    ``stderr`` is one standard error and ``dof`` its degrees of freedom. ``diagnostics`` holds ``lag_ps``, ``slope`` and
+    ``slope_stderr`` (raw, whatever they are), ``blocks`` (seeds, blocks: their scatter is the error), ``bias`` (the
+    part of the error that is not scatter), ``mixture`` (a :class:`Mixture` that gives the interval, or None),
+    ``plateau``, ``beta``, ``beta_stderr``, ``scan`` and ``warnings``.
+    """
+
+    value: float | None
+    stderr: float | None
+    estimator: str
+    dof: float
+    diagnostics: dict = field(default_factory=dict, repr=False)
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Return the two-sided confidence interval.
+
+        It comes from the estimator's own distribution where it has one, and is Student's t of the logarithm otherwise.
+        Without a value it reaches from zero to the upper bound that the data allow.
+
+        :param level: between 0 and 1.
+        :raises ValueError: if the level is not between 0 and 1.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f'`level` is {level}: give a probability between 0 and 1.')
+        mixture, above = self.diagnostics.get('mixture'), 0.5 + level / 2
+        if mixture is not None:
+            high = max(mixture.quantile(above), 0.0)
+            return (0.0 if self.value is None else max(mixture.quantile(1 - above), 0.0)), high
+        t = stats.t.ppf(above, self.dof)
+        if self.value is None:
+            slope, error = self.diagnostics['slope'], self.diagnostics['slope_stderr']
+            return 0.0, float(max(slope, 0.0) + t * error)
+        return log_interval(self.value, self.stderr, t)
+
+    def scaled(self, factor: float) -> Estimate:
+        """Return the estimate in another unit: value, errors, blocks and scan times a positive factor."""
+        scaled = {key: self.diagnostics[key] * factor for key in ('slope', 'slope_stderr', 'blocks', 'bias')}
+        scaled['scan'] = {
+            key: array if key == 'lag_ps' else array * factor for key, array in self.diagnostics['scan'].items()
+        }
+        mixture = self.diagnostics['mixture']
+        scaled['mixture'] = None if mixture is None else mixture.scaled(factor)
+        value, stderr = (None, None) if self.value is None else (self.value * factor, self.stderr * factor)
+        return Estimate(value, stderr, self.estimator, self.dof, {**self.diagnostics, **scaled})
+
+
+def log_interval(value: float, stderr: float, t: float) -> tuple[float, float]:
+    """Return value * exp(± t stderr/value); the exponent is capped so that the bounds stay finite."""
+    factor = math.exp(min(t * stderr / value, 300.0))
+    return float(value / factor), float(value * factor)
+
+
+def merge_blocks(values: np.ndarray, blocks: int) -> np.ndarray:
+    """Average neighbouring columns of (seeds, n) into (seeds, blocks)."""
+    return values.reshape(len(values), blocks, -1).mean(axis=2)
+
+
+def mean_and_error(samples: np.ndarray) -> tuple[float, float, int]:
+    """Return the mean of samples, its standard error and degrees of freedom."""
+    return float(samples.mean()), float(samples.std(ddof=1) / math.sqrt(samples.size)), samples.size - 1

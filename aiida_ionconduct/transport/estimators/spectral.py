@@ -1,0 +1,255 @@
+"""The diffusivity as the power spectrum of the current at frequency zero, averaged over models of the spectrum.
+
+From zero up to a cutoff, the spectrum is described as white (diffusion), as white and one relaxation (vibrations and
+back-hops, which raise it beyond their frequency; inertia, which lowers it), or as that of inertia alone. Every model at
+every relaxation time and cutoff is fitted by maximum likelihood, the periodogram being gamma-distributed about the
+spectrum, and all are averaged with their probabilities (Hoeting et al. 1999, 10.1214/ss/1009212519). So neither the
+caging time nor a cutoff has to be known, and not knowing them is part of the interval. The use of spectra follows
+Toraman, Verstraelen et al. 2025 (STACIE, 10.1021/acs.jcim.5c01475), the gamma likelihood Whittle's.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from aiida_ionconduct.transport.displacement import Track
+from aiida_ionconduct.transport.spectrum import USUAL_TIME_PS, Grid, spectra, spectral_grid
+
+from .estimate import Mixture, Slope
+
+SEGMENTS = (1, 2, 4, 8)
+MIN_BINS = 6  # in a fit
+# Ions always vibrate and hop back within picoseconds, so the spectrum is taken as white below this frequency only: a
+# small rise beyond it would not be seen and would be averaged in.
+WHITE_THZ = 0.1
+INERTIA_PRIOR = 1.5  # logarithm of its prior probability over that of the other models: it has one parameter less
+# Logarithm of the probability gained by each octave that a model describes. A fit that is wrong by an error of the
+# octave loses about as much.
+OCTAVE_GAIN = 1.0
+AMPLITUDE = 2.0  # scale of the prior of a relaxation's amplitude, in units of the spectrum
+# No model is true to better than this, however much data there are.
+TOLERANCE = 0.03
+# Where the spectrum has risen or fallen by so much, what it does tells nothing of its value at zero.
+RANGE = 100.0
+# Least sum of frequencies in a segment, weighted as in the value, for its value to be independent and normal.
+INDEPENDENT = 6
+# The scatter of few segments is known badly: theory counts as so many of them.
+THEORY_DOF = 15
+# Fitted spectra do not tell all of the error of a fit; from the coverage of the intervals (benchmarks/coverage.py).
+VARIANCE_FACTOR = 1.12
+PLATEAU = 0.25  # largest rise of the spectrum from zero to the lowest frequency of the run
+
+
+class Models(NamedTuple):
+    """All models at all relaxation times and cutoffs, with what their fits gave.
+
+    ``score`` the logarithm of the probability, not normalised; ``value`` D; ``variance`` of it; ``weights`` (models,
+    bins): value = weights @ spectrum; ``cut`` the number of bins used; ``lowest`` the fit at the lowest frequency above
+    zero.
+    """
+
+    score: np.ndarray
+    value: np.ndarray
+    variance: np.ndarray
+    weights: np.ndarray
+    cut: np.ndarray
+    lowest: np.ndarray
+
+
+def spectral(tracks: list[Track], dt_ps: float) -> Slope:
+    """Estimate D from the averaged models; the error from the scatter of segments and the spread of the models."""
+    grid = spectral_grid(tracks[0].n_frames, dt_ps)
+    runs = [spectra(track, grid, SEGMENTS) for track in tracks]
+    matrices = np.array([run[1][0, : len(grid.frequency)] for run in runs])  # (seeds, frequencies, d, d)
+    power = np.trace(matrices, axis1=2, axis2=3) / tracks[0].dimension
+    mean = grid.binned(power).mean(axis=0)
+    if not mean.max() > 0:
+        return at_rest(len(tracks), dt_ps)
+    independent = independent_components(power, mean, grid, len(tracks[0].particles) * tracks[0].dimension)
+    dof = 1 / (1 / (independent * len(tracks) * grid.count) + TOLERANCE**2)
+    models = fit_models(mean, dof, grid)
+    probability = np.exp(models.score - models.score.max())
+    probability /= probability.sum()
+    weights = probability @ models.weights
+    value = float(probability @ models.value)
+
+    blocks = segment_values([{n: trace(run[n]) for n in SEGMENTS} for run in runs], weights, grid)
+    lag_ps = float(1 / (2 * bandwidth(weights, grid)))
+    theory = float((weights**2 * mean**2 / dof).sum())
+    scatter = float(blocks.var(ddof=1)) / blocks.size
+    scatter_dof = blocks.size - 1
+    ratio = (scatter_dof * scatter + THEORY_DOF * theory) / ((scatter_dof + THEORY_DOF) * theory)
+    if tracks[0].n_frames * dt_ps < USUAL_TIME_PS:
+        # All of it may be vibration.
+        return Slope(value, abs(value), 1, blocks, abs(value), lag_ps, False, cutoff_scan(models, grid))
+    keep = probability > 1e-6
+    mixture = Mixture(
+        probability[keep] / probability[keep].sum(),
+        models.value[keep],
+        np.sqrt(VARIANCE_FACTOR * ratio * models.variance[keep]),
+        scatter_dof + THEORY_DOF,
+    )
+    stderr = mixture.stderr
+    return Slope(
+        value=value,
+        stderr=stderr,
+        dof=mixture.dof,
+        blocks=blocks + value - blocks.mean(),
+        bias=math.sqrt(max(stderr**2 - ratio * theory, 0.0)),
+        lag_ps=lag_ps,
+        plateau=bool(probability @ models.lowest < (1 + PLATEAU) * value),
+        scan=cutoff_scan(models, grid),
+        mixture=mixture,
+    )
+
+
+def at_rest(n_seeds: int, dt_ps: float) -> Slope:
+    """Return the result for particles that do not move at all."""
+    scan = {'lag_ps': np.array([dt_ps]), 'value': np.zeros(1), 'stderr': np.zeros(1)}
+    return Slope(0.0, 0.0, math.inf, np.zeros((n_seeds, 2)), 0.0, dt_ps, True, scan)
+
+
+def trace(matrices: np.ndarray) -> np.ndarray:
+    """Return the mean over components of (…, d, d)."""
+    return np.trace(matrices, axis1=-2, axis2=-1) / matrices.shape[-1]
+
+
+def independent_components(power: np.ndarray, mean: np.ndarray, grid: Grid, most: int) -> float:
+    """Return how many independent components the power of one run is the average of.
+
+    The relative variance of a periodogram that averages so many is the inverse of their number. Particles that move
+    together, and components that hardly move, count for less than one.
+
+    :param power: (seeds, frequencies).
+    :param most: particles times components.
+    """
+    total = degrees = 0.0
+    for low, high, level in zip(grid.edges[1:-1], grid.edges[2:], mean[1:], strict=True):
+        samples = power[:, low:high] / level
+        if samples.size > 1:
+            weight = min(samples.size - 1, 40)
+            total += weight * samples.var(ddof=1)
+            degrees += weight
+    return float(np.clip(degrees / total if total else 1.0, 1.0, most))
+
+
+def fit_models(mean: np.ndarray, dof: np.ndarray, grid: Grid) -> Models:
+    """Fit all models up to all cutoffs, about two for each octave."""
+    parts, inertia = [], grid.white - grid.relaxation
+    # A relaxation longer than usual is less probable, in proportion.
+    prior = -np.log(np.maximum(grid.times / USUAL_TIME_PS, 1.0))
+    prior -= np.log(np.exp(prior).sum())
+    cuts = cutoffs(mean, grid)
+    for cut in cuts:
+        phase = 2 * np.pi * grid.times * grid.top[cut - 1]
+        families = []
+        if grid.top[cut - 1] <= WHITE_THZ or cut == cuts[0]:
+            families.append((grid.white[None, :, None], np.zeros(1)))
+        visible, halved = phase > 0.35, phase > 1.0
+        relaxing = np.stack(np.broadcast_arrays(grid.white, grid.relaxation[visible]), axis=2)
+        families.append((relaxing, prior[visible]))
+        families.append((inertia[halved][:, :, None], prior[halved] + INERTIA_PRIOR))
+        parts += [fit(mean, dof, design, cut, grid, log_prior) for design, log_prior in families if len(design)]
+    return Models(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def cutoffs(mean: np.ndarray, grid: Grid) -> list[int]:
+    """Return numbers of bins, from the fewest that can be fitted to the last before the spectrum leaves its range."""
+    smooth = np.convolve(np.pad(mean, 1, mode='edge'), np.full(3, 1 / 3), mode='valid')
+    spread = np.maximum.accumulate(smooth) / np.maximum(np.minimum.accumulate(smooth), 1e-300)
+    last = max(int(np.searchsorted(spread > RANGE, True)), min(MIN_BINS + 2, len(mean)))
+    cuts = []
+    for cut in range(min(MIN_BINS, last), last + 1):
+        if not cuts or grid.top[cut - 1] >= 1.37 * grid.top[cuts[-1] - 1] or cut == last:
+            cuts.append(cut)
+    return cuts
+
+
+def fit(mean: np.ndarray, dof: np.ndarray, design: np.ndarray, cut: int, grid: Grid, log_prior: np.ndarray) -> Models:
+    """Fit models that are linear in their parameters, D the first, to the lowest bins by Fisher scoring.
+
+    :param mean: (bins,) spectrum.
+    :param dof: (bins,) shape of its gamma distribution.
+    :param design: (models, bins, parameters).
+    """
+    power, shape = mean[:cut], dof[:cut]
+    design = design[:, :cut] / np.abs(design[:, :cut]).max(axis=1, keepdims=True)
+    floor = np.maximum(0.02 * power, 1e-300)
+    fitted = np.broadcast_to(np.maximum(power, 1e-6 * power.max()), design.shape[:2])
+    for _ in range(8):
+        weighted = design * (shape / fitted**2)[..., None]
+        information = np.einsum('mbp,mbq->mpq', weighted, design)
+        size = np.trace(information, axis1=1, axis2=2)[:, None, None]
+        covariance = np.linalg.inv(information + 1e-12 * size * np.eye(design.shape[2]))
+        parameters = np.einsum('mpq,mbq,b->mp', covariance, weighted, power)
+        raw = np.einsum('mbp,mp->mb', design, parameters)
+        fitted = np.maximum(raw, floor)
+    ratio = np.maximum(power, floor) / fitted
+    deviance = 2 * (shape * (ratio - 1 - np.log(ratio))).sum(axis=1)
+    # A fit that is not positive is no spectrum.
+    deviance += np.where((raw <= floor).any(axis=1), 50.0, 0.0)
+    occam = np.log(
+        np.minimum(1.0, np.sqrt(2 * np.pi * covariance[:, [1], [1]]) / (AMPLITUDE * np.median(power)))
+        if design.shape[2] > 1
+        else np.ones((len(design), 1))
+    ).sum(axis=1)
+    octaves = math.log2(grid.top[cut - 1] / grid.top[1])
+    weights = np.zeros((len(design), len(mean)))
+    # `white` is scaled to a maximum of one like the others: undo that for D.
+    white = np.abs(grid.white[:cut]).max()
+    weights[:, :cut] = np.einsum('mp,mbp->mb', covariance[:, 0], weighted) / white
+    return Models(
+        -0.5 * (deviance - cut) + OCTAVE_GAIN * octaves + log_prior + occam,
+        parameters[:, 0] / white,
+        covariance[:, 0, 0] / white**2,
+        weights,
+        np.full(len(design), cut),
+        fitted[:, 1],
+    )
+
+
+def bandwidth(weights: np.ndarray, grid: Grid) -> float:
+    """Return the width in THz of the band that the value rests on."""
+    size = np.diff(grid.edges)
+    density = weights / size
+    return float((density * size).sum() ** 2 / (density**2 * size).sum() * grid.frequency[1])
+
+
+def segment_values(runs: list[dict[int, np.ndarray]], weights: np.ndarray, grid: Grid) -> np.ndarray:
+    """Return the value of each segment (seeds, segments), in as many segments as are independent.
+
+    :param runs: per seed, by number of segments, the periodograms (segments, frequencies).
+    :param weights: (bins,) of the spectrum in the value.
+    """
+    width = bandwidth(weights, grid) / grid.frequency[1]
+    least = 1 if len(runs) > 1 else 2
+    count = max([n for n in SEGMENTS if width / n >= INDEPENDENT], default=1)
+    count = max(count, least)
+    size = np.diff(grid.edges)
+    density = np.repeat(weights / size, size)
+    density[0] = density[min(1, len(density) - 1)]
+    values = []
+    for run in runs:
+        power = run[count]
+        frequency = np.arange(power.shape[1]) / ((grid.frames // count - 1) * grid.step_ps)
+        share = np.interp(frequency, grid.frequency, density, right=0.0)
+        share[0] *= 0.5
+        values.append(power @ share * (frequency[1] / grid.frequency[1]))
+    return np.array(values)
+
+
+def cutoff_scan(models: Models, grid: Grid) -> dict[str, np.ndarray]:
+    """Return the value that each cutoff alone gives, against the time that it resolves."""
+    rows = []
+    for cut in np.unique(models.cut)[::-1]:
+        here = models.cut == cut
+        probability = np.exp(models.score[here] - models.score[here].max())
+        probability /= probability.sum()
+        value = probability @ models.value[here]
+        variance = probability @ (models.variance[here] + (models.value[here] - value) ** 2)
+        rows.append((1 / (2 * grid.top[cut - 1]), value, math.sqrt(variance)))
+    lag, value, stderr = np.array(rows).T
+    return {'lag_ps': lag, 'value': value, 'stderr': stderr}

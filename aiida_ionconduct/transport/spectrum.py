@@ -1,0 +1,168 @@
+"""Power spectra of block-averaged currents, and what to expect of them for motion with a known displacement.
+
+The current is the displacement over a step, divided by the step: it does not alias as subsampled velocities do. Spectra
+are two-sided and in units of a diffusivity, Å²/ps (e²Å²/ps for charge): white noise of diffusivity D has the value D at
+every frequency, so the diffusivity is the value at frequency zero.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from scipy import fft
+from scipy.signal.windows import tukey
+
+from . import _kernels
+from .displacement import Track
+
+# Frames are averaged in blocks until fewer than twice this many are left: what is faster than that tells nothing of
+# diffusion. A boxcar average damps the fast vibrations that its sampling would alias.
+MAX_FRAMES = 8192
+# Share of the run over which the taper rises and falls: the ends are averages over some picoseconds, not two frames in
+# the middle of a vibration.
+TAPER = 0.05
+BINS_PER_OCTAVE = 4
+TIMES_PER_OCTAVE = 3
+# The longest relaxation time considered is this fraction of the run, but that of usual vibrations and back-hops always
+# is, up to half the run.
+LONGEST_TIME = 1 / 8
+USUAL_TIME_PS = 4.0
+
+
+class Grid(NamedTuple):
+    """Frequencies of a run of a certain length, and the spectra expected on them.
+
+    ``block`` frames are averaged into one, which leaves ``frames``; ``frequency`` (F,) in THz; ``edges`` (bins + 1,)
+    of nearly logarithmic bins of frequencies; ``top`` (bins,) highest frequency of each; ``count`` (bins,) independent
+    real pairs in each; ``white`` (bins,) the spectrum of Brownian motion with D = 1; ``times`` (n,) relaxation times in
+    ps; ``relaxation`` (n, bins) the spectrum of motion with the mean-squared displacement 2 times (1 - exp(-t/times)),
+    which rises from 0 to 1 at the frequency 1/(2 pi times).
+    """
+
+    block: int
+    frames: int
+    step_ps: float
+    frequency: np.ndarray
+    edges: np.ndarray
+    top: np.ndarray
+    count: np.ndarray
+    white: np.ndarray
+    times: np.ndarray
+    relaxation: np.ndarray
+
+    def binned(self, spectrum: np.ndarray) -> np.ndarray:
+        """Average a spectrum over bins, along its last axis."""
+        sums = np.add.reduceat(spectrum[..., : len(self.frequency)], self.edges[:-1], axis=-1)
+        return sums / np.diff(self.edges)
+
+
+@lru_cache(maxsize=8)
+def spectral_grid(n_frames: int, dt_ps: float) -> Grid:
+    """Return the frequencies and the expected spectra of a run.
+
+    The expectations are exact for a run of this length with its taper and its block average, so that neither leakage
+    from the ends nor aliasing biases a fit (Sykulski et al. 2019, 10.1093/biomet/asy071).
+
+    :param n_frames: frames in the run.
+    :param dt_ps: time between two frames.
+    """
+    block = max(1, n_frames // MAX_FRAMES)
+    steps = n_frames // block - 1
+    # The upper half of the frequencies is where the block average damps, so it is left out.
+    n_frequencies = (steps // 2 if block == 1 else steps // 4) + 1
+    frequency = np.arange(n_frequencies) / (steps * block * dt_ps)
+    edges, ratio = [0, 1], 2 ** (1 / BINS_PER_OCTAVE)
+    while edges[-1] < n_frequencies:
+        edges.append(min(n_frequencies, max(edges[-1] + 1, round(edges[-1] * ratio))))
+    edges = np.array(edges)
+    count = np.diff(edges).astype(float)
+    count[0] = 0.5  # the zero frequency is real
+    taper = tapering(steps)
+    loss = (taper**4).sum() * steps / (taper**2).sum() ** 2
+    length, shortest = steps * block * dt_ps, block * dt_ps / 8
+    longest = max(length * LONGEST_TIME, min(USUAL_TIME_PS, length / 2))
+    times = np.geomspace(shortest, longest, max(2, round(np.log2(longest / shortest) * TIMES_PER_OCTAVE) + 1))
+    grid = Grid(
+        block,
+        steps + 1,
+        block * dt_ps,
+        frequency,
+        edges,
+        frequency[edges[1:] - 1],
+        count / loss,
+        np.ones(1),
+        times,
+        np.ones(1),
+    )
+    white = grid.binned(expected_spectrum(brownian_steps(block, steps, dt_ps), taper, block * dt_ps))
+    relaxation = [
+        grid.binned(2 * time * expected_spectrum(relaxing_steps(dt_ps / time, block, steps), taper, block * dt_ps))
+        for time in times
+    ]
+    return grid._replace(white=white, relaxation=np.array(relaxation))
+
+
+def tapering(steps: int) -> np.ndarray:
+    """Return the taper (steps,): flat, with cosine ends, none of it zero."""
+    return tukey(steps + 2, TAPER)[1:-1]
+
+
+def brownian_steps(block: int, n: int, dt_ps: float) -> np.ndarray:
+    """Return the covariance (n,) at all lags of the steps of block-averaged Brownian motion with D = 1."""
+    triangle = np.convolve(np.ones(block), np.ones(block)) / block
+    covariance = np.zeros(n)
+    covariance[0] = 2 * dt_ps * (triangle**2).sum()
+    if n > 1:
+        covariance[1] = 2 * dt_ps * (triangle[block:] * triangle[: block - 1]).sum()
+    return covariance
+
+
+def relaxing_steps(rate: float, block: int, n: int) -> np.ndarray:
+    """Return the covariance (n,) of the steps of block-averaged motion with M(t) = 1 - exp(-t).
+
+    :param rate: time between two frames over the relaxation time.
+    """
+    decay = np.exp(-rate * np.arange(block))
+    lags = np.arange(1, n + 1)
+    positions = np.empty(n + 1)
+    positions[0] = (block + 2 * ((block - np.arange(1, block)) * decay[1:]).sum()) / (2 * block**2)
+    positions[1:] = np.exp(-rate * (lags * block - (block - 1))) * (decay.sum() / block) ** 2 / 2
+    steps = np.empty(n)
+    steps[0] = 2 * (positions[0] - positions[1])
+    steps[1:] = 2 * positions[1:-1] - positions[:-2] - positions[2:]
+    return steps
+
+
+def expected_spectrum(covariance: np.ndarray, taper: np.ndarray, step_ps: float) -> np.ndarray:
+    """Return the expectation of :func:`spectra` for steps of a known covariance (n,)."""
+    n = len(taper)
+    padded = np.abs(fft.rfft(taper, 2 * n)) ** 2
+    weighted = covariance * fft.irfft(padded, 2 * n)[:n] / (taper**2).sum()
+    weighted[1:] += weighted[1:][::-1]  # lags beyond n fold back at the frequencies of a run of n steps
+    return fft.rfft(weighted).real / (2 * step_ps)
+
+
+def spectra(track: Track, grid: Grid, segments: tuple[int, ...]) -> dict[int, np.ndarray]:
+    """Return the periodograms of a run cut into equal segments, one entry for each number of segments.
+
+    :param segments: numbers of segments.
+    :return: by number of segments, (segments, frequencies, d, d): the real parts of the products of the current's
+        components, averaged over particles.
+    """
+    n, d = track.n_frames // grid.block, track.dimension
+    lengths = {count: n // count for count in segments}
+    out = {count: np.zeros((count, (length - 1) // 2 + 1, d, d)) for count, length in lengths.items()}
+    for rows in track.rows():
+        coarse = rows[:, : n * grid.block].reshape(len(rows), n, grid.block).mean(axis=2)
+        for count, length in lengths.items():
+            taper = tapering(length - 1)
+            scale = 1 / (2 * grid.step_ps * (taper**2).sum() * len(track.particles))
+            for segment in range(count):
+                steps = np.diff(coarse[:, segment * length : (segment + 1) * length], axis=1) * taper
+                current = fft.rfft(steps, axis=1, workers=_kernels.max_threads()).reshape(-1, d, (length - 1) // 2 + 1)
+                products = np.einsum('iaf,ibf->fab', current.real, current.real)
+                products += np.einsum('iaf,ibf->fab', current.imag, current.imag)
+                out[count][segment] += scale * products
+    return out
