@@ -3,7 +3,7 @@
 Units: Å, ps, e, K, eV, S/cm and cm²/s.
 """
 
-from .analysis import TransportResult, analyse, from_centres_of_mass
+from .analysis import TransportResult, analyse, from_centres_of_mass, from_currents
 from .arrhenius import arrhenius
 from .displacement import mean_squared_displacement
 from .estimators import diffusivity
@@ -16,5 +16,6 @@ __all__ = (
     'arrhenius',
     'diffusivity',
     'from_centres_of_mass',
+    'from_currents',
     'mean_squared_displacement',
 )

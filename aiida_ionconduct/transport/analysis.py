@@ -15,6 +15,7 @@ from .curves import displacement_curves, displacements, plateau_curves
 from .displacement import Track, as_positions, as_track, refuse_wrapped
 from .estimators import check_runs, estimate
 from .estimators.estimate import Estimate, Mixture, mean_and_error, merge_blocks
+from .estimators.spectral import matrix
 
 # A result is called converged when the headline's relative error is below this and every slope is on its plateau.
 CONVERGED_ERROR = 0.2
@@ -29,7 +30,10 @@ class TransportResult:
     """The result of :func:`analyse`: estimates in S/cm and cm²/s, the curves, and what was analysed.
 
     ``haven_ratio`` is sigma_tracer/sigma_full, None where either is; ``facts`` are the flat attributes that describe
-    the input.
+    the input. ``matrices``, of the spectral estimator only, all in S/cm and each with its ``…_stderr``:
+    ``sigma_full_tensor`` and ``sigma_tracer_tensor`` (3, 3), the conductivity a third of the trace, and ``onsager``
+    (species, species), the part of each pair of species in sigma_full, in the barycentric frame; the species are
+    ``facts['species']``.
     """
 
     sigma_full: Estimate
@@ -37,6 +41,7 @@ class TransportResult:
     diffusivity: Estimate
     haven_ratio: Estimate | None
     curves: dict[str, np.ndarray]
+    matrices: dict[str, np.ndarray]
     facts: dict
 
     @property
@@ -86,6 +91,10 @@ class TransportResult:
             'diffusive': self.diffusive,
             'converged': self.converged,
             'warnings': self.warnings,
+            **{
+                name if name.endswith('stderr') else f'{name}_S_per_cm': values.tolist()
+                for name, values in self.matrices.items()
+            },
         }
 
 
@@ -106,6 +115,7 @@ def analyse(
     mobile: str = 'Li',
     masses: dict[str, float] | None = None,
     estimator: str = 'auto',
+    **settings,
 ) -> TransportResult:
     """Compute full and tracer conductivity, Haven ratio and diffusivity from trajectories at one temperature.
 
@@ -121,7 +131,7 @@ def analyse(
     :param dt_ps: time between two frames.
     :param mobile: symbol of the mobile species.
     :param masses: mass per symbol; standard atomic weights by default.
-    :param estimator: see :func:`~aiida_ionconduct.transport.diffusivity`.
+    :param estimator: see :func:`~aiida_ionconduct.transport.diffusivity`, and so are ``settings``.
     :raises ValueError: for input that cannot be analysed, saying what to do.
     """
     symbols = [str(symbol) for symbol in symbols]
@@ -134,12 +144,15 @@ def analyse(
     if is_mobile.all() or charges[mobile] == 0:
         raise ValueError(f'{mobile!r} must carry a charge and move through a framework of other atoms.')
     trajectories = check_seeds(seeds, len(symbols), cell, dt_ps)
-    framework = np.where(is_mobile, 0.0, [_mass(symbol, masses) for symbol in symbols])
-    charge, tracer = charge_and_tracer(trajectories, charge_of, framework / framework.sum(), is_mobile)
+    mass_of = np.array([_mass(symbol, masses) for symbol in symbols])
+    framework = np.where(is_mobile, 0.0, mass_of)
+    species = list(dict.fromkeys(symbols))
+    partial = partial_charges(symbols, species, charge_of, mass_of)
+    charge, tracer, parts = collective_tracks(trajectories, charge_of, framework / framework.sum(), partial, is_mobile)
 
     charge_msd, tracer_msd = displacements(charge), displacements(tracer)
-    full = estimate(charge, dt_ps, estimator, charge_msd)
-    particle = estimate(tracer, dt_ps, estimator, tracer_msd)
+    full = estimate(charge, dt_ps, estimator, charge_msd, **settings)
+    particle = estimate(tracer, dt_ps, estimator, tracer_msd, **settings)
     if particle.value is None:
         full = replace(full, value=None, stderr=None)
     per_charge = SIEMENS_PER_CM / (volume * temperature_K)
@@ -154,7 +167,9 @@ def analyse(
         diffusivity=particle.scaled(CM2_PER_S),
         haven_ratio=haven_ratio(sigma_tracer, sigma_full),
         curves=_named(curves, per_charge, per_particle) | plateau_curves(sigma_full, sigma_tracer),
+        matrices=conductivity_matrices(parts, sigma_full, sigma_tracer, dt_ps, per_charge),
         facts={
+            'species': species,
             'temperature_K': float(temperature_K),
             'frame': f'full: all species, frame-independent; tracer: relative to the centre of mass of {others}',
             'n_seeds': len(trajectories),
@@ -203,6 +218,30 @@ def from_centres_of_mass(
     return estimate(tracks, dt_ps, estimator).scaled(SIEMENS_PER_CM / (volume * temperature_K))
 
 
+def from_currents(
+    currents: Sequence[np.ndarray], cell: np.ndarray, temperature_K: float, dt_ps: float, estimator: str = 'auto'
+) -> Estimate:
+    """Return the full conductivity in S/cm from charge currents.
+
+    :param currents: e Å/ps, one array (steps, 3) per seed: averages over the time between two rows. Instantaneous
+        currents will do only if that time is far below a period of vibration, or they alias.
+    :param cell: (3, 3), cell vectors as rows, Å.
+    :param temperature_K: temperature.
+    :param dt_ps: time between two rows.
+    :param estimator: see :func:`~aiida_ionconduct.transport.diffusivity`.
+    :raises ValueError: as :func:`analyse`.
+    """
+    volume = check_conditions(np.asarray(cell, dtype=float), temperature_K)
+    tracks = []
+    for seed, current in enumerate(currents):
+        current = np.asarray(current, dtype=float)
+        if current.ndim != 2 or current.shape[1] != 3:
+            raise ValueError(f'`currents[{seed}]` has shape {current.shape}, expected (steps, 3).')
+        displacement = np.concatenate((np.zeros((1, 3)), np.cumsum(current, axis=0) * dt_ps))
+        tracks.append(as_track(displacement[:, None], f'currents[{seed}]'))
+    return estimate(tracks, dt_ps, estimator).scaled(SIEMENS_PER_CM / (volume * temperature_K))
+
+
 def atom_charges(symbols: list[str], charges: dict[str, int]) -> np.ndarray:
     """Return the charge of every atom, checked: known for every symbol and zero in total."""
     missing = sorted(set(symbols) - set(charges))
@@ -245,21 +284,58 @@ def check_seeds(
     return trajectories
 
 
-def charge_and_tracer(
-    trajectories: list[np.ndarray], charges: np.ndarray, framework: np.ndarray, is_mobile: np.ndarray
-) -> tuple[list[Track], list[Track]]:
-    """Return, per seed, the track of the charge displacement mu(t) in e Å, and the tracks of the mobile species.
+def partial_charges(symbols: list[str], species: list[str], charges: np.ndarray, masses: np.ndarray) -> np.ndarray:
+    """Return the weights (species, atoms) with which positions make up each species' barycentric charge displacement.
+
+    :param charges: (atoms,), e, and so is ``masses``, in any unit.
+    """
+    here = np.array([[symbol == one for symbol in symbols] for one in species]) * charges
+    return here - here.sum(axis=1, keepdims=True) * masses / masses.sum()
+
+
+def collective_tracks(
+    trajectories: list[np.ndarray],
+    charges: np.ndarray,
+    framework: np.ndarray,
+    partial: np.ndarray,
+    is_mobile: np.ndarray,
+) -> tuple[list[Track], list[Track], list[Track]]:
+    """Return, per seed, the charge displacement mu(t) in e Å, the mobile species, and each species' part of mu(t).
 
     :param charges: (atoms,), e.
     :param framework: (atoms,), weights of the framework's centre of mass, which sum to one.
+    :param partial: (species, atoms), of :func:`partial_charges`.
     """
-    weights, particles = np.array([charges, framework]), np.flatnonzero(is_mobile)
-    charge, tracer = [], []
+    weights, particles = np.vstack((charges, framework, partial)), np.flatnonzero(is_mobile)
+    charge, tracer, parts = [], [], []
     for positions in trajectories:
-        displacement, centre = weighted(positions, weights)
+        displacement, centre, *species = weighted(positions, weights)
         charge.append(as_track(displacement[:, None]))
         tracer.append(Track(positions, particles, centre))
-    return charge, tracer
+        # Species and components side by side, as the coordinates of one particle.
+        parts.append(as_track(np.concatenate(species, axis=1)[:, None]))
+    return charge, tracer, parts
+
+
+def conductivity_matrices(
+    parts: list[Track], sigma_full: Estimate, sigma_tracer: Estimate, dt_ps: float, per_charge: float
+) -> dict[str, np.ndarray]:
+    """Return the matrices of :class:`TransportResult`; none without a spectral estimate of a value."""
+    spectral = sigma_full.diagnostics['spectral']
+    if sigma_full.value is None or sigma_tracer.value is None or spectral is None:
+        return {}
+    n_species = parts[0].dimension // 3
+    # Isotropic averages: the same component of both species, a third of their sum.
+    onsager = [
+        per_charge * np.einsum('axbx->ab', elements.reshape(n_species, 3, n_species, 3)) / 3
+        for elements in matrix(parts, dt_ps, spectral)
+    ]
+    found = {
+        'sigma_full_tensor': sigma_full.diagnostics['tensor'],
+        'sigma_tracer_tensor': sigma_tracer.diagnostics['tensor'],
+        'onsager': onsager,
+    }
+    return {f'{name}{end}': one for name, pair in found.items() for end, one in zip(('', '_stderr'), pair, strict=True)}
 
 
 def weighted(positions: np.ndarray, weights: np.ndarray) -> np.ndarray:

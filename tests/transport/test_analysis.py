@@ -7,7 +7,7 @@ import pytest
 from ase.data import atomic_masses, atomic_numbers
 
 from aiida_ionconduct.transport import TransportResult, analyse, diffusivity, from_centres_of_mass
-from aiida_ionconduct.transport.analysis import atom_charges, charge_and_tracer
+from aiida_ionconduct.transport.analysis import atom_charges, collective_tracks
 from aiida_ionconduct.transport.displacement import simple_displacement
 
 LAGS = [1, 2, 3, 10, 50, 100]
@@ -31,7 +31,9 @@ def test_argyrodite_references(argyrodite):
     is_lithium = species == 'Li'
     masses = np.where(is_lithium, 0, [atomic_masses[atomic_numbers[symbol]] for symbol in species])
     charges = atom_charges(list(species), {'Li': 1, 'P': 5, 'S': -2, 'Cl': -1})
-    (charge,), (tracer,) = charge_and_tracer([argyrodite['pos']], charges, masses / masses.sum(), is_lithium)
+    (charge,), (tracer,), _ = collective_tracks(
+        [argyrodite['pos']], charges, masses / masses.sum(), np.zeros((1, len(species))), is_lithium
+    )
     np.testing.assert_allclose(simple_displacement(tracer)[LAGS], FRAMEWORK, rtol=1e-9)
     np.testing.assert_allclose(simple_displacement(charge)[LAGS] / is_lithium.sum(), CHARGE, rtol=1e-9)
 

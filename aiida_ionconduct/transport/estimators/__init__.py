@@ -95,6 +95,8 @@ def estimate(
         'blocks': slope.blocks,
         'bias': slope.bias,
         'mixture': slope.mixture,
+        'spectral': slope.spectral,
+        'tensor': slope.tensor,
         'plateau': slope.plateau,
         'beta': beta,
         'beta_stderr': beta_stderr,

@@ -40,6 +40,13 @@ class Mixture(NamedTuple):
         return self._replace(values=self.values * factor, widths=self.widths * factor)
 
 
+class SpectralWeights(NamedTuple):
+    """How a spectral estimate is an average over the spectrum: ``weights`` (bins,), and its independent segments."""
+
+    weights: np.ndarray
+    segments: int
+
+
 class Slope(NamedTuple):
     """What an estimator finds, in Å²/ps.
 
@@ -57,6 +64,8 @@ class Slope(NamedTuple):
     plateau: bool
     scan: dict[str, np.ndarray]
     mixture: Mixture | None = None
+    spectral: SpectralWeights | None = None
+    tensor: tuple[np.ndarray, np.ndarray] | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -66,8 +75,9 @@ class Estimate:
 
     ``stderr`` is one standard error and ``dof`` its degrees of freedom. ``diagnostics`` holds ``lag_ps``, ``slope`` and
     ``slope_stderr`` (raw, whatever they are), ``blocks`` (seeds, blocks: their scatter is the error), ``bias`` (the
-    part of the error that is not scatter), ``mixture`` (a :class:`Mixture` that gives the interval, or None),
-    ``plateau``, ``beta``, ``beta_stderr``, ``scan`` and ``warnings``.
+    part of the error that is not scatter), ``plateau``, ``beta``, ``beta_stderr``, ``scan`` and ``warnings``; and, of a
+    spectral estimate, else None, ``mixture`` (a :class:`Mixture`, which gives the interval), ``spectral``
+    (:class:`SpectralWeights`) and ``tensor`` ((d, d), and its standard error).
     """
 
     value: float | None
@@ -105,6 +115,8 @@ class Estimate:
         }
         mixture = self.diagnostics['mixture']
         scaled['mixture'] = None if mixture is None else mixture.scaled(factor)
+        tensor = self.diagnostics['tensor']
+        scaled['tensor'] = None if tensor is None else tuple(one * factor for one in tensor)
         value, stderr = (None, None) if self.value is None else (self.value * factor, self.stderr * factor)
         return Estimate(value, stderr, self.estimator, self.dof, {**self.diagnostics, **scaled})
 

@@ -18,7 +18,7 @@ import numpy as np
 from aiida_ionconduct.transport.displacement import Track
 from aiida_ionconduct.transport.spectrum import USUAL_TIME_PS, Grid, spectra, spectral_grid
 
-from .estimate import Mixture, Slope
+from .estimate import Mixture, Slope, SpectralWeights
 
 SEGMENTS = (1, 2, 4, 8)
 MIN_BINS = 6  # in a fit
@@ -76,7 +76,9 @@ def spectral(tracks: list[Track], dt_ps: float) -> Slope:
     weights = probability @ models.weights
     value = float(probability @ models.value)
 
-    blocks = segment_values([{n: trace(run[n]) for n in SEGMENTS} for run in runs], weights, grid)
+    count = independent_segments(len(tracks), weights, grid)
+    tensor, samples = averaged_matrices(runs, weights, count, grid)
+    blocks = trace(samples)
     lag_ps = float(1 / (2 * bandwidth(weights, grid)))
     theory = float((weights**2 * mean**2 / dof).sum())
     scatter = float(blocks.var(ddof=1)) / blocks.size
@@ -103,7 +105,38 @@ def spectral(tracks: list[Track], dt_ps: float) -> Slope:
         plateau=bool(probability @ models.lowest < (1 + PLATEAU) * value),
         scan=cutoff_scan(models, grid),
         mixture=mixture,
+        spectral=SpectralWeights(weights, count),
+        tensor=(tensor, matrix_error(samples)),
     )
+
+
+def matrix(tracks: list[Track], dt_ps: float, spectral: SpectralWeights) -> tuple[np.ndarray, np.ndarray]:
+    """Return the matrix (d, d) of the components' coefficients in Å²/ps, and its standard error.
+
+    It is the same average over the spectrum as the value of another estimate, so that sums of its elements are that
+    value where the sum of the coordinates is that estimate's coordinate; the error is the scatter of segments.
+
+    :param tracks: one per seed, of as many frames as that estimate's.
+    """
+    grid = spectral_grid(tracks[0].n_frames, dt_ps)
+    runs = [spectra(track, grid, tuple({1, spectral.segments})) for track in tracks]
+    value, samples = averaged_matrices(runs, spectral.weights, spectral.segments, grid)
+    return value, matrix_error(samples)
+
+
+def averaged_matrices(
+    runs: list[dict[int, np.ndarray]], weights: np.ndarray, segments: int, grid: Grid
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weighted spectrum of all runs (d, d), and that of each segment of each run (seeds, segments, d, d)."""
+    mean = np.mean([run[1][0, : len(grid.frequency)] for run in runs], axis=0)
+    value = np.einsum('ijb,b->ij', grid.binned(np.moveaxis(mean, 0, 2)), weights)
+    return value, segment_values([run[segments] for run in runs], weights, grid)
+
+
+def matrix_error(samples: np.ndarray) -> np.ndarray:
+    """Return the standard error (d, d) of the mean of (seeds, segments, d, d)."""
+    count = samples.shape[0] * samples.shape[1]
+    return samples.std(axis=(0, 1), ddof=1) / math.sqrt(count) if count > 1 else np.abs(samples[0, 0])
 
 
 def at_rest(n_seeds: int, dt_ps: float) -> Slope:
@@ -218,27 +251,29 @@ def bandwidth(weights: np.ndarray, grid: Grid) -> float:
     return float((density * size).sum() ** 2 / (density**2 * size).sum() * grid.frequency[1])
 
 
-def segment_values(runs: list[dict[int, np.ndarray]], weights: np.ndarray, grid: Grid) -> np.ndarray:
-    """Return the value of each segment (seeds, segments), in as many segments as are independent.
+def independent_segments(n_seeds: int, weights: np.ndarray, grid: Grid) -> int:
+    """Return into how many segments a run can be cut for their values to be independent; two at least of a single run.
 
-    :param runs: per seed, by number of segments, the periodograms (segments, frequencies).
     :param weights: (bins,) of the spectrum in the value.
     """
-    width = bandwidth(weights, grid) / grid.frequency[1]
-    least = 1 if len(runs) > 1 else 2
-    count = max([n for n in SEGMENTS if width / n >= INDEPENDENT], default=1)
-    count = max(count, least)
+    frequencies = bandwidth(weights, grid) / grid.frequency[1]
+    return max([n for n in SEGMENTS if frequencies / n >= INDEPENDENT], default=1 if n_seeds > 1 else 2)
+
+
+def segment_values(runs: list[np.ndarray], weights: np.ndarray, grid: Grid) -> np.ndarray:
+    """Return the value of each segment of each run, (seeds, segments, d, d).
+
+    :param runs: per seed the spectra (segments, frequencies, d, d).
+    :param weights: (bins,) of the spectrum in the value.
+    """
     size = np.diff(grid.edges)
     density = np.repeat(weights / size, size)
     density[0] = density[min(1, len(density) - 1)]
-    values = []
-    for run in runs:
-        power = run[count]
-        frequency = np.arange(power.shape[1]) / ((grid.frames // count - 1) * grid.step_ps)
-        share = np.interp(frequency, grid.frequency, density, right=0.0)
-        share[0] *= 0.5
-        values.append(power @ share * (frequency[1] / grid.frequency[1]))
-    return np.array(values)
+    segments, n_frequencies = runs[0].shape[:2]
+    frequency = np.arange(n_frequencies) / ((grid.frames // segments - 1) * grid.step_ps)
+    share = np.interp(frequency, grid.frequency, density, right=0.0)
+    share[0] *= 0.5
+    return np.array([np.einsum('sfij,f->sij', run, share) for run in runs]) * (frequency[1] / grid.frequency[1])
 
 
 def cutoff_scan(models: Models, grid: Grid) -> dict[str, np.ndarray]:
