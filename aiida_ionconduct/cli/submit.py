@@ -40,7 +40,7 @@ class Pairs(click.ParamType):
 
 @click.command(context_settings={'help_option_names': ['-h', '--help'], 'show_default': True})
 @click.option('--structure', metavar='FILE|PK', help='Anything ASE reads, or a node. [default: Li7SiPO8, 17 atoms]')
-@click.option('--protocol', default='quickstart', help='quickstart, fast, balanced or stringent.')
+@click.option('--protocol', default='quickstart', help='quickstart, fast, balanced, stringent or talk.')
 @click.option('--temperatures', metavar='K,K,…', help='Temperatures of the production runs.')
 @click.option('--seeds', metavar='N,N,…', help='Velocity seeds of the production runs.')
 @click.option('--mobile', default='Li', help='The mobile ion.')
