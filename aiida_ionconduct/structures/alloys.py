@@ -200,7 +200,7 @@ def alloy_volume(structure, substitute, fraction, compensate, oxidation, end_mem
         amounts[new] = amounts.get(new, 0) + amounts.pop(old)
     charge = sum(amount * oxidation[symbol] for symbol, amount in amounts.items())
     amounts[compensate] = amounts.get(compensate, 0) - charge / oxidation[compensate]
-    if not substitute:
+    if not substitute or amounts[compensate] < 0:  # no alloy, or one without the far end
         return None
     n_units = structure.composition.get_reduced_formula_and_factor()[1]
     volume = end_member_volume_A3 or VOLUMES_A3.get(Composition(amounts).reduced_formula)

@@ -74,9 +74,9 @@ def fill(species_of_site: list[dict[str, float]], oxidation: dict[str, int], com
         counts[source] -= 1
         counts[target] = counts.get(target, 0) + 1
         missing -= sign
-    if missing < 0:  # from the sites that are full
-        for one in sublattices:
-            taken = min(-missing, one.counts.get(compensate, 0)) if set(one.counts) == {compensate} else 0
+    if missing < 0:  # from the sites that are full, those without another ion first
+        for one in sorted(sublattices, key=lambda one: len(one.counts)):
+            taken = min(-missing, one.counts.get(compensate, 0))
             if taken:
                 one.counts.update({compensate: one.counts[compensate] - taken, VACANCY: taken})
                 missing += taken

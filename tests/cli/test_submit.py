@@ -77,7 +77,7 @@ def test_plan(builder):
     """Every number of the plan is one of the inputs'."""
     stages = {stage.stage: stage for stage in plan(builder)}
     assert list(stages)[:3] == ['relaxation', 'AIMD', 'rattled cells']
-    assert stages['AIMD'].steps == builder.aimd.base['pw']['parameters']['CONTROL']['nstep']
+    assert stages['AIMD'].steps == builder.aimd.dynamics['n_equilibration'] + builder.aimd.dynamics['n_sampling']
     assert stages['rattled cells'].jobs == builder.rattle['n_frames']
     assert stages['relabelling 2'].jobs == builder.relabelling['n_frames']
     assert stages['production'].atoms == 68

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import warnings
 from typing import TYPE_CHECKING
 
 import ase.io
@@ -51,7 +52,9 @@ def read_disordered(source: str | pathlib.Path | Atoms | Structure) -> Structure
     if not path.exists():
         raise ValueError(f'`{source}` is neither a file nor one of {", ".join(CRYSTALS)}.')
     try:
-        structure = Structure.from_file(path)
+        with warnings.catch_warnings():  # of a formula that the file does not state, and of rounded coordinates
+            warnings.simplefilter('ignore')
+            structure = Structure.from_file(path)
     except Exception as exception:
         raise ValueError(f'the structure file `{source}` cannot be read: {exception}') from exception
     structure.remove_oxidation_states()
