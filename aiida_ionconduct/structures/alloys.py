@@ -32,7 +32,7 @@ class Candidate(NamedTuple):
     """An ordered cell, its electrostatic energy in eV for formal charges, and how it was made."""
 
     atoms: Atoms
-    electrostatic_energy_eV: float
+    electrostatic_energy_eV: float  # noqa: N815
     description: str
 
 

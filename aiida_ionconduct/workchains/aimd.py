@@ -3,6 +3,7 @@
 from aiida import orm
 from aiida.engine import ProcessHandlerReport, ToContext, WorkChain, process_handler, while_
 from aiida_quantumespresso.calculations.pw import PwCalculation
+from aiida_quantumespresso.workflows.protocols.utils import recursive_merge
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 from ase import units
 
@@ -12,9 +13,9 @@ from aiida_ionconduct.workchains.batches import BatchWorkChain, run_all
 
 RYDBERG_TIME_FS = units._hbar / (units.Rydberg * units._e) * 1e15  # pw.x takes its time step in this unit
 THERMOSTATS = {'none': 'not_controlled', 'rescale': 'rescale-v', 'andersen': 'andersen'}
-"""Those that pw.x 6.7 can start from given velocities; its others then divide by a temperature it does not know yet."""
+"""Those that pw.x 6.7 can start from given velocities; its others divide by a temperature that is not known yet."""
 REMEDIES = ({}, {}, {'diagonalization': 'cg'})
-"""What is changed after so many segments without a step: nothing at first, a node may have failed; then the slow way."""
+"""What is changed after so many segments without a step: first nothing, a node may have failed; then the slow way."""
 
 
 def temperature_label(temperature_K: float) -> str:
@@ -53,8 +54,8 @@ class AimdRunWorkChain(WorkChain):
         spec.input(
             'dynamics',
             valid_type=orm.Dict,
-            help='`timestep_fs`; `n_equilibration` and `n_sampling`, steps; `equilibration_thermostat` and `thermostat`, '
-            f'each one of {", ".join(THERMOSTATS)}; `thermostat_steps`, over which it acts.',
+            help='`timestep_fs`; `n_equilibration` and `n_sampling`, steps; `equilibration_thermostat` and '
+            f'`thermostat`, each one of {", ".join(THERMOSTATS)}; `thermostat_steps`, over which it acts.',
         )
         spec.input('temperature_K', valid_type=orm.Float, help='Temperature in K.')
         spec.input('seed', valid_type=orm.Int, help='Seed of the velocities.')
@@ -101,16 +102,15 @@ class AimdRunWorkChain(WorkChain):
         end, thermostat = self.phase()
         inputs = self.exposed_inputs(PwBaseWorkChain, 'base')
         inputs.pw.structure, inputs.pw.settings = self.ctx.structure, self.ctx.settings
-        parameters = inputs.pw.parameters.get_dict()
-        parameters.setdefault('CONTROL', {}).update(
-            dt=d['timestep_fs'] / RYDBERG_TIME_FS,
-            nstep=end - max(self.ctx.n_steps - 1, 0),  # the last step of the segment before is done again
-        )
-        parameters.setdefault('IONS', {}).update(ion_temperature=THERMOSTATS[thermostat], ion_velocities='from_input')
+        ions = {'ion_temperature': THERMOSTATS[thermostat], 'ion_velocities': 'from_input'}
         if thermostat != 'none':
-            parameters['IONS'].update(tempw=self.inputs.temperature_K.value, nraise=d['thermostat_steps'])
-        parameters.setdefault('ELECTRONS', {}).update(REMEDIES[self.ctx.n_idle])
-        inputs.pw.parameters = orm.Dict(parameters)
+            ions |= {'tempw': self.inputs.temperature_K.value, 'nraise': d['thermostat_steps']}
+        control = {
+            'dt': d['timestep_fs'] / RYDBERG_TIME_FS,
+            'nstep': end - max(self.ctx.n_steps - 1, 0),  # the last step of the segment before is done again
+        }
+        changes = {'CONTROL': control, 'IONS': ions, 'ELECTRONS': REMEDIES[self.ctx.n_idle]}
+        inputs.pw.parameters = orm.Dict(recursive_merge(inputs.pw.parameters.get_dict(), changes))
         inputs.metadata = {**inputs.get('metadata', {}), 'call_link_label': f'segment_{self.ctx.n_run:03d}'}
         self.ctx.n_run += 1
         return ToContext(segment=self.submit(PwSegmentWorkChain, **inputs))

@@ -1,12 +1,13 @@
 """Molecular dynamics of pw.x in segments: reading what a segment has done, and joining segments to one run.
 
 pw.x integrates by Störmer and Verlet. Started from the positions and velocities of a whole step, it takes the step that
-it would have taken: x(n+1) = x(n) + v(n) dt + a(n) dt²/2, with v(n) = (x(n+1) - x(n))/dt - a(n) dt/2. A seam is therefore
-invisible, but for the self-consistency that is done again.
+it would have taken: x(n+1) = x(n) + v(n) dt + a(n) dt²/2, with v(n) = (x(n+1) - x(n))/dt - a(n) dt/2. A seam is
+therefore invisible, but for the self-consistency that is done again.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
@@ -48,7 +49,7 @@ def read_md(text: str, positions: np.ndarray) -> dict[str, np.ndarray]:
     n_atoms = len(positions)
     blocks = STEP.split(text)
     steps = []
-    for before, after in zip(blocks, blocks[1:], strict=False):
+    for before, after in itertools.pairwise(blocks):
         if not WHOLE_STEP.search(after):
             break
         scf = before[before.rfind('Self-consistent Calculation') :]
@@ -112,7 +113,7 @@ def join_segments(structure: orm.StructureData, parameters: orm.Dict, **segments
         if pieces:
             seams.append(float(md['conserved_energy'][0] - pieces[-1]['conserved_energy'][-1]))
             md = {name: array[1:] for name, array in md.items()}
-        pieces.append(md)
+        pieces.append({**md, 'jumps': np.full(len(md['energy']), sum(seams))})
     md = {name: np.concatenate([piece[name] for piece in pieces])[p['n_equilibration'] :] for name in pieces[0]}
     n_frames = len(md['energy'])
     steps = p['n_equilibration'] + np.arange(n_frames)
@@ -134,7 +135,7 @@ def join_segments(structure: orm.StructureData, parameters: orm.Dict, **segments
 def md_summary(md: dict[str, np.ndarray], p: dict, n_atoms: int, seams: list[float]) -> dict:
     """Return what is to be known of a run: temperature, drift, scatter and jumps of the conserved energy."""
     times = np.arange(len(md['energy'])) * p['timestep_fs'] * 1e-3
-    conserved = md['conserved_energy']
+    conserved = md['conserved_energy'] - md['jumps']  # the scatter of the run itself, by which the jumps are judged
     slope, scatter = None, None
     if p['thermostat'] == 'none' and len(times) > 2:
         fit = np.polyfit(times, conserved, 1)

@@ -1,4 +1,4 @@
-"""Segments of pw.x: what is read, and that a seam is invisible. The files are two segments of one run, cut by walltime."""
+"""Segments of pw.x: what is read, and that a seam is invisible. The files are two segments of one run that was cut."""
 
 import io
 import pathlib
@@ -169,7 +169,7 @@ def test_equilibration_is_left_out():
 def test_drift():
     """0.016 eV in a picosecond over 16 atoms, and nothing of it under a thermostat."""
     n = 101
-    md = {'energy': np.zeros(n), 'temperature': np.full(n, 900.0), 'scf_converged': np.ones(n)}
+    md = {'energy': np.zeros(n), 'temperature': np.full(n, 900.0), 'scf_converged': np.ones(n), 'jumps': np.zeros(n)}
     md['conserved_energy'] = 5 + 0.016 * np.arange(n) * 1e-2
     summary = md_summary(md, {**DYNAMICS, 'timestep_fs': 10.0}, 16, [])
     assert summary['energy_drift_eV_per_atom_per_ps'] == pytest.approx(1e-3)
@@ -180,7 +180,7 @@ def test_drift():
 def test_a_jump_is_seen():
     """Another electronic state after the seam: 0.3 eV."""
     n = 11
-    md = {'energy': np.zeros(n), 'temperature': np.full(n, 900.0), 'scf_converged': np.ones(n)}
+    md = {'energy': np.zeros(n), 'temperature': np.full(n, 900.0), 'scf_converged': np.ones(n), 'jumps': np.zeros(n)}
     md['conserved_energy'] = 0.01 * np.sin(np.arange(n))
     assert md_summary(md, DYNAMICS, 16, [0.001, -1e-5])['seams_conserve_energy']
     assert not md_summary(md, DYNAMICS, 16, [0.001, 0.3])['seams_conserve_energy']
