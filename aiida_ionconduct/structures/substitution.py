@@ -31,6 +31,7 @@ def substitute(
         raise ValueError(f'the parent has {len(sites)} {replace} sites, {n_sites} are to be replaced.')
     atoms = parent.copy()
     atoms.symbols[sites[:n_sites]] = by
+    atoms.arrays.pop('masses', None)  # those of the parent: the guest has its own
     atoms.set_cell(atoms.cell * (1 + strain), scale_atoms=True)
     deficit = -sum(OXIDATION_STATES[symbol] for symbol in atoms.symbols)
     n_interstitials, rest = divmod(deficit, OXIDATION_STATES[compensate])
