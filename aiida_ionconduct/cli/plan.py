@@ -53,7 +53,8 @@ def plan(builder) -> list[Stage]:
     stages, n_frames = [], 0
     scf = dft_step_s(builder, n)
     if 'base_relax' in builder.relax:
-        stages.append(Stage('relaxation', 'pw.x', 1, n, 15, 15 * scf / 3600))
+        cells = max(len(builder.candidates), 1)
+        stages.append(Stage('relaxation', 'pw.x', cells, n, 15, cells * 15 * scf / 3600))
     if 'temperatures_K' in builder.aimd:
         runs, dynamics = len(builder.aimd.temperatures_K), builder.aimd.dynamics
         steps = dynamics['n_equilibration'] + dynamics['n_sampling']

@@ -64,6 +64,7 @@ def get_builder_from_protocol(
     dataset=None,
     model=None,
     relaxed=False,
+    candidates=None,
     **_,
 ):
     """Return a builder with the inputs of a protocol, everything checked that can be checked before submission.
@@ -77,6 +78,8 @@ def get_builder_from_protocol(
     :param dataset: :class:`DatasetData`, instead of AIMD.
     :param model: packaged :class:`AllegroModelData`, instead of a training.
     :param relaxed: take the structure as it is.
+    :param candidates: ``StructureData`` of ordered cells of the structure's composition, best first; the first
+        ``n_candidates`` of them are relaxed and the lowest is taken on.
     :raises ValueError: for anything wrong with the structure, charges, temperatures, pseudopotentials, codes, dataset
         or model, saying what to do.
     """
@@ -86,6 +89,7 @@ def get_builder_from_protocol(
     charges = check_charges(atoms, charges)
     check_numbers(p)
     check_products(structure, dataset, model)
+    check_candidates(structure, candidates, p['n_candidates'])
 
     builder = cls.get_builder()
     builder.structure = structure
@@ -96,6 +100,9 @@ def get_builder_from_protocol(
         check_pseudos(structure, p['dft']['pseudo_family'])
     if needs_dft and not relaxed:
         builder.relax = relax_inputs(codes['pw'], structure, p)
+        chosen = (candidates or [])[: p['n_candidates']]
+        if len(chosen) > 1:
+            builder.candidates = {f'candidate_{index:02d}': cell for index, cell in enumerate(chosen)}
     if model is None:
         if dataset is None:
             builder.aimd = aimd_inputs(codes['pw'], structure, p)
@@ -164,6 +171,18 @@ def check_products(structure: orm.StructureData, dataset, model) -> None:
                 f'the model knows {", ".join(model.type_names)}, but the structure contains {", ".join(missing)}: '
                 'train one on frames of this material.'
             )
+
+
+def check_candidates(structure: orm.StructureData, candidates, n_candidates) -> None:
+    """Refuse candidates whose energies cannot be compared.
+
+    :raises ValueError: naming what is wrong.
+    """
+    if not isinstance(n_candidates, int) or n_candidates < 1:
+        raise ValueError(f'n_candidates must be an integer of at least 1, got {n_candidates}.')
+    formulas = {cell.get_formula() for cell in (structure, *(candidates or ()))}
+    if len(formulas) > 1:
+        raise ValueError(f'the candidates must have one composition, got {", ".join(sorted(formulas))}.')
 
 
 def check_pseudos(structure: orm.StructureData, label: str) -> None:

@@ -55,6 +55,13 @@ def test_bad_aimd(aimd, message, campaign_builder):
         campaign_builder(overrides={'aimd': aimd})
 
 
+def test_bad_candidates(campaign_builder, generate_structure):
+    with pytest.raises(ValueError, match='candidates must have one composition, got Li6O8P2, Li7O8PSi'):
+        campaign_builder(candidates=[generate_structure('Li7PSiO8')])
+    with pytest.raises(ValueError, match='n_candidates must be an integer of at least 1, got 0'):
+        campaign_builder(overrides={'n_candidates': 0})
+
+
 def test_no_rattled_cells(campaign_builder):
     builder = campaign_builder('talk')
     assert not builder.rattle
