@@ -16,8 +16,8 @@ from aiida_ionconduct.workchains.aimd import AimdWorkChain
 from aiida_ionconduct.workchains.builder import aimd_inputs, load_codes
 from aiida_ionconduct.workchains.protocols import protocol_inputs
 
-N_STEPS = 12
-KILLED_AFTER = 4  # whole steps
+N_STEPS = 9
+KILLED_AFTER = 3  # whole steps
 AIMD = {'temperatures_K': [900], 'timestep_fs': 1.0, 'sampling_ps': N_STEPS * 1e-3}
 EQUILIBRATED = {
     'equilibration_ps': 4e-3,

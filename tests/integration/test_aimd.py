@@ -79,11 +79,11 @@ def test_killed(killed):
     assert len(killed['times_ps']) == N_STEPS
 
 
-def test_equilibration(run):
-    """Rescaled to 900 K on the way, then at constant energy; the trajectory is the sampling alone."""
+def test_equilibration(run, uncut):
+    """Rescaled on the way, then at constant energy; the trajectory is the sampling alone."""
     equilibrated = run('equilibrated')
     np.testing.assert_allclose(equilibrated['times_ps'], [4e-3, 5e-3, 6e-3, 7e-3])
     assert equilibrated['jobs'] == [[0, 4], [0, 5]]
     assert equilibrated['parameters']['seams_conserve_energy']
-    # From twice the temperature, which a run without a thermostat has not lost after four steps.
-    assert 600 < np.mean(equilibrated['temperature']) < 1300
+    # Twice 900 K at the start, from which the same run without a thermostat is still far after four steps.
+    assert equilibrated['temperature'][0] < 0.8 * uncut['temperature'][4]
