@@ -233,7 +233,7 @@ def pw_inputs(code, structure, p, calculation, resources, control=None, ions=Non
     inputs.pop('kpoints_distance')
     inputs.pop('clean_workdir')
     inputs['kpoints'] = kpoints_mesh(structure, dft['kpoints_distance'])
-    if not dft['kpoints_distance']:  # real wave functions at half the cost
+    if inputs['kpoints'].get_kpoints_mesh()[0] == [1, 1, 1]:  # real wave functions at half the cost
         inputs['pw']['settings'] = orm.Dict({'gamma_only': True})
     return inputs
 

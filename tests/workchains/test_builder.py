@@ -89,8 +89,8 @@ def test_kpoints(distance, mesh, campaign_builder):
     assert builder.label['pw']['kpoints'].get_kpoints_mesh()[0] == mesh
     assert builder.aimd.base['kpoints'].get_kpoints_mesh()[0] == mesh
     settings = builder.label['pw'].get('settings')
-    assert (settings is not None and settings.get_dict().get('gamma_only') is True) == (distance is None)
-    assert builder.aimd.settings.get_dict().get('gamma_only', False) == (distance is None)
+    assert (settings is not None and settings.get_dict().get('gamma_only') is True) == (mesh == [1, 1, 1])
+    assert builder.aimd.settings.get_dict().get('gamma_only', False) == (mesh == [1, 1, 1])
 
 
 def test_cutoffs(campaign_builder):
