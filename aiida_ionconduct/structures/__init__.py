@@ -1,4 +1,4 @@
-"""Crystals, charge-balanced substitution and supercells: plain ASE, no AiiDA engine."""
+"""Crystals, charge-balanced alloys and supercells: ASE, pymatgen and spglib, no AiiDA engine."""
 
 from .alloys import Candidate, alloy, scores_table
 from .checks import OXIDATION_STATES, check_charges, check_structure

@@ -97,11 +97,8 @@ def alloy(
     few = math.prod(one.n_distributions for one in sublattices) <= N_ENUMERATE
     found = search.enumerate() if few else search.sample(np.random.default_rng(seed), N_STARTS)
     how = f'of {len(found)} distributions' if few else f'of the minima from {N_STARTS} random starts, seed {seed}'
-    host = [index for one in sublattices[: len(sublattices) - bool(n_added)] for index in one.sites]
-    names = np.empty(len(host), dtype=int)
-    for number, one in enumerate(sublattices[: len(sublattices) - bool(n_added)]):
-        names[one.sites] = number
-    operations = symmetry(supercell.cell.array, supercell.positions, names.tolist())
+    names = [labels(unit_species)[index] for index in supercell.arrays['site']]
+    operations = symmetry(supercell.cell.array, supercell.positions, names)
     images = permutations(supercell.cell.array, positions, *operations)
 
     candidates = []
