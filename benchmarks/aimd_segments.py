@@ -21,9 +21,14 @@ from tabulate import tabulate
 TARGET = 0.10  # of the time by hand
 
 
+def started(output: pathlib.Path, since: float) -> bool:
+    """Whether a job was submitted after a time and has begun, all its files in place."""
+    return output.with_name('_aiidasubmit.sh').stat().st_mtime > since and 'Program PWSCF' in output.read_text()
+
+
 def by_hand(workdir: pathlib.Path, since: float, executable: str, result: dict) -> None:
     """Run the input of the first segment, without its time limit, in a folder of its own."""
-    while not (found := [path for path in workdir.rglob('aiida.in') if path.stat().st_mtime > since]):
+    while not (found := [path for path in workdir.rglob('aiida.out') if started(path, since)]):
         time.sleep(0.1)
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(found[0].parent, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns('aiida.out', 'out'))
