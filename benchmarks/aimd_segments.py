@@ -41,8 +41,8 @@ def by_hand(workdir: pathlib.Path, since: float, executable: str, result: dict) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--steps', type=int, default=240)
-    parser.add_argument('--segment-seconds', type=float, default=75.0)
+    parser.add_argument('--steps', type=int, default=400)
+    parser.add_argument('--segment-seconds', type=float, default=150.0)
     options = parser.parse_args()
     load_profile()
     from aiida_ionconduct.structures import crystal
