@@ -43,6 +43,43 @@ def setup_command(profile, workers, cache):
         raise click.ClickException(str(exception)) from exception
 
 
+@cli.command('alloy')
+@click.argument('parent')
+@click.option('--substitute', multiple=True, metavar='OLD=NEW', help='Which species takes the place of which: P=Si.')
+@click.option('--fraction', type=float, default=0.0, help='Of the sites that are substituted.')
+@click.option('--formula-units', type=int, help="In the supercell; as in the crystal's cell if not given.")
+@click.option('--compensate', default='Li', show_default=True, help='The ion that balances the charge.')
+@click.option('--seed', default=0, show_default=True, help='Of the search.')
+@click.option('--n-best', default=10, show_default=True, help='At most so many cells.')
+@click.option('--strain', default=0.0, show_default=True, help='Linear strain of the cell.')
+@click.option(
+    '-o', '--output', type=click.Path(dir_okay=False, path_type=Path), help='Write the cells, as ASE does by the name.'
+)
+def alloy_command(parent, substitute, output, **options):
+    """Make ordered cells of an alloy, or of a crystal with partial occupancies, and rank them by electrostatics.
+
+    PARENT is a CIF file or the name of a shipped crystal, such as gamma-Li3PO4. The talk's cell:
+
+    \b
+      aiida-ionconduct alloy gamma-Li3PO4 --substitute P=Si --fraction 0.25 --formula-units 16 -o cells.extxyz
+    """
+    import ase.io
+
+    from aiida_ionconduct.structures import alloy, scores_table
+
+    pairs = [word.partition('=') for word in substitute]
+    if not all(all(pair) for pair in pairs):
+        raise click.BadParameter('must be OLD=NEW, such as P=Si.', param_hint='--substitute')
+    try:
+        candidates = alloy(parent, {old: new for old, _, new in pairs}, **options)
+    except ValueError as exception:
+        raise click.ClickException(str(exception)) from exception
+    click.echo(f'{candidates[0].description}\n\n{scores_table(candidates)}')
+    if output:
+        ase.io.write(output, [one.atoms for one in candidates])
+        click.echo(f'\nWritten: {output}')
+
+
 @cli.command('report')
 @click.argument('pk', metavar='PK')
 @click.option(

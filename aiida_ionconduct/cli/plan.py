@@ -53,13 +53,16 @@ def plan(builder) -> list[Stage]:
     stages, n_frames = [], 0
     scf = dft_step_s(builder, n)
     if 'base_relax' in builder.relax:
-        stages.append(Stage('relaxation', 'pw.x', 1, n, 15, 15 * scf / 3600))
+        cells = max(len(builder.candidates), 1)
+        stages.append(Stage('relaxation', 'pw.x', cells, n, 15, cells * 15 * scf / 3600))
     if 'temperatures_K' in builder.aimd:
-        runs, steps = len(builder.aimd.temperatures_K), builder.aimd.base['pw']['parameters']['CONTROL']['nstep']
+        runs, dynamics = len(builder.aimd.temperatures_K), builder.aimd.dynamics
+        steps = dynamics['n_equilibration'] + dynamics['n_sampling']
         stages.append(Stage('AIMD', 'pw.x', runs, n, steps, runs * steps * scf / 3600))
-        rattled = builder.rattle['n_frames']
-        stages.append(Stage('rattled cells', 'pw.x', rattled, n, 1, rattled * SCF_FROM_SCRATCH * scf / 3600))
-        n_frames = rattled + runs * (steps - builder.frames['n_discard']) // builder.frames['stride']
+        rattled = builder.rattle['n_frames'] if builder.rattle else 0
+        if rattled:
+            stages.append(Stage('rattled cells', 'pw.x', rattled, n, 1, rattled * SCF_FROM_SCRATCH * scf / 3600))
+        n_frames = rattled + runs * dynamics['n_sampling'] // builder.frames['stride']
     elif builder.dataset is not None:
         n_frames = builder.dataset.n_frames
     if 'train' in builder.allegro:

@@ -10,14 +10,14 @@ import yaml
 from aiida import orm
 from aiida.engine import submit as submit_process
 
-from aiida_ionconduct.calculations.functions.structures import substitute_structure
+from aiida_ionconduct.calculations.functions.structures import alloy_structures, substitute_structure
 from aiida_ionconduct.cli.follow import follow
 from aiida_ionconduct.cli.plan import plan_table
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.report.collect import collect
 from aiida_ionconduct.report.page import write_page
 from aiida_ionconduct.report.text import summary_tables
-from aiida_ionconduct.structures import crystal
+from aiida_ionconduct.structures import CRYSTALS, crystal, is_disordered, read_disordered
 from aiida_ionconduct.workchains.builder import load_codes
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 
@@ -39,8 +39,16 @@ class Pairs(click.ParamType):
 
 
 @click.command(context_settings={'help_option_names': ['-h', '--help'], 'show_default': True})
-@click.option('--structure', metavar='FILE|PK', help='Anything ASE reads, or a node. [default: Li7SiPO8, 17 atoms]')
-@click.option('--protocol', default='quickstart', help='quickstart, fast, balanced or stringent.')
+@click.option(
+    '--structure',
+    metavar='FILE|PK|NAME',
+    help=f'Anything ASE reads, a node, or one of {", ".join(CRYSTALS)}. [default: Li7SiPO8, 17 atoms]',
+)
+@click.option('--substitute', type=Pairs(), multiple=True, metavar='OLD=NEW', help='Make an alloy: P=Si.')
+@click.option('--fraction', type=float, default=0.0, help='Of the sites that are substituted.')
+@click.option('--formula-units', type=int, help="In the alloy's supercell. [default: as in the crystal's cell]")
+@click.option('--compensate', default='Li', help='The ion that balances the charge of an alloy.')
+@click.option('--protocol', default='quickstart', help='quickstart, fast, balanced, stringent or talk.')
 @click.option('--temperatures', metavar='K,K,…', help='Temperatures of the production runs.')
 @click.option('--seeds', metavar='N,N,…', help='Velocity seeds of the production runs.')
 @click.option('--mobile', default='Li', help='The mobile ion.')
@@ -64,6 +72,8 @@ def submit(follow_pk, output, detach, dry_run, ignore_validation, **options):
       verdi run submit_conductivity.py --dry-run
       verdi run submit_conductivity.py --structure LGPS.cif --protocol balanced --temperatures 600,800,1000
       verdi run submit_conductivity.py --structure cell.cif --dataset frames.extxyz --charges Ge=4
+      verdi run submit_conductivity.py --structure gamma-Li3PO4 --substitute P=Si --fraction 0.25 \\
+          --formula-units 16 --protocol talk --dry-run
     """
     if follow_pk is not None:
         finish(load_campaign(follow_pk), output)
@@ -72,13 +82,12 @@ def submit(follow_pk, output, detach, dry_run, ignore_validation, **options):
         builder = get_builder(**options)
     except ValueError as exception:
         raise click.ClickException(str(exception)) from exception
-    builder.ignore_validation = orm.Bool(ignore_validation)
     click.echo(plan_table(builder, options['protocol']))
     if dry_run:
         click.echo('Nothing was submitted.')
         return
-    if options['structure'] is None:
-        builder.structure = quickstart_structure(store=True)
+    builder = get_builder(store=True, **options)  # nothing is stored before all has been checked
+    builder.ignore_validation = orm.Bool(ignore_validation)
     node = submit_process(builder)
     node.base.extras.set('protocol', options['protocol'])
     click.echo(f'Submitted {node.process_label}<{node.pk}>.\n')
@@ -86,9 +95,13 @@ def submit(follow_pk, output, detach, dry_run, ignore_validation, **options):
         finish(node, output)
 
 
-def get_builder(structure, protocol, temperatures, seeds, mobile, charges, codes, dataset, model, relaxed, overrides):
+def get_builder(
+    protocol, temperatures, seeds, mobile, charges, codes, dataset, model, relaxed, overrides, store=False, **cell
+):
     """Turn the command's words into a builder.
 
+    :param store: whether a cell that is made here is stored, with its provenance.
+    :param cell: of :func:`load_cells`.
     :raises ValueError: for bad input, saying what to do.
     """
     overrides = load_overrides(overrides) if overrides else {}
@@ -96,16 +109,19 @@ def get_builder(structure, protocol, temperatures, seeds, mobile, charges, codes
         overrides['temperatures_K'] = numbers(temperatures, float, 'temperatures')
     if seeds:
         overrides['seeds'] = numbers(seeds, int, 'seeds')
+    charges = {symbol: numbers(charge, int, f'charge of {symbol}')[0] for symbol, charge in charges}
+    codes, cells = load_codes(dict(codes)), load_cells(**cell, charges=charges, store=store)
     return ConductivityWorkChain.get_builder_from_protocol(
-        load_codes(dict(codes)),
-        load_structure(structure),
+        codes,
+        cells[0],
         protocol=protocol,
         overrides=overrides,
-        charges={symbol: numbers(charge, int, f'charge of {symbol}')[0] for symbol, charge in charges},
+        charges=charges,
         mobile=mobile,
         dataset=load_data(dataset, DatasetData, 'dataset') if dataset else None,
         model=load_data(model, AllegroModelData, 'model') if model else None,
         relaxed=relaxed,
+        candidates=cells,
     )
 
 
@@ -134,22 +150,37 @@ def numbers(text: str, kind: type, name: str) -> list:
         raise ValueError(f'the {name} `{text}` must be numbers separated by commas.') from exception
 
 
-def load_structure(source: str | None) -> orm.StructureData:
-    """Return a structure from a file, a node, or the quickstart material.
+def load_cells(structure, substitute, fraction, formula_units, compensate, charges, store) -> list[orm.StructureData]:
+    """Return the cell, or the ordered cells of an alloy or of a crystal with partial occupancies, best first.
+
+    :raises ValueError: as :func:`load_structure` and :func:`aiida_ionconduct.structures.alloy`.
+    """
+    if structure is None and not substitute:
+        return [quickstart_structure(store)]
+    parent = load_structure(structure or 'gamma-Li3PO4')
+    if not (substitute or parent.is_alloy or parent.has_vacancies):
+        return [parent]
+    parameters = {'substitute': dict(substitute), 'fraction': fraction, 'compensate': compensate, 'charges': charges}
+    parameters |= {'formula_units': formula_units} if formula_units else {}
+    made = alloy_structures(parent, orm.Dict(parameters), metadata={'store_provenance': store})
+    return [node for label, node in sorted(made.items()) if label != 'scores']
+
+
+def load_structure(source: str) -> orm.StructureData:
+    """Return a structure from a file, a node, or a shipped crystal; with partial occupancies where it has them.
 
     :raises ValueError: if the file cannot be read or the node is no structure.
     """
-    if source is None:
-        return quickstart_structure(store=False)
+    if source in CRYSTALS:
+        source = str(CRYSTALS[source])
     if source.isdigit() and not pathlib.Path(source).exists():
         return load_stored(source, orm.StructureData, 'structure')
     try:
         atoms = ase.io.read(source)
     except Exception as exception:
         raise ValueError(f'the structure file `{source}` cannot be read: {exception}') from exception
-    partial = atoms.info.get('occupancy')
-    if partial and any(sum(site.values()) < 0.999 or len(site) > 1 for site in partial.values()):
-        raise ValueError(f'`{source}` has partial occupancies: make an ordered cell of it first.')
+    if is_disordered(atoms):
+        return orm.StructureData(pymatgen=read_disordered(source))
     return orm.StructureData(ase=ase.Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=atoms.pbc))
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from ase import Atoms
-from ase.geometry import get_distances
 
 from .checks import OXIDATION_STATES
-
-GRID_SPACING = 0.4  # Å; fine enough to find every void, the relaxation does the rest
-MIN_DISTANCE = {True: 1.6, False: 1.7}  # Å from ions of the same sign, and of the opposite sign
+from .voids import void_positions
 
 
 def substitute(
@@ -34,6 +31,7 @@ def substitute(
         raise ValueError(f'the parent has {len(sites)} {replace} sites, {n_sites} are to be replaced.')
     atoms = parent.copy()
     atoms.symbols[sites[:n_sites]] = by
+    atoms.arrays.pop('masses', None)  # those of the parent: the guest has its own
     atoms.set_cell(atoms.cell * (1 + strain), scale_atoms=True)
     deficit = -sum(OXIDATION_STATES[symbol] for symbol in atoms.symbols)
     n_interstitials, rest = divmod(deficit, OXIDATION_STATES[compensate])
@@ -45,30 +43,6 @@ def substitute(
         atoms += Atoms(compensate, positions=[candidates[int(np.argmin(energies))]])
     order = list(dict.fromkeys(atoms.symbols))
     return atoms[np.argsort([order.index(symbol) for symbol in atoms.symbols], kind='stable')]
-
-
-def void_positions(atoms: Atoms, symbol: str, n_best: int = 12) -> np.ndarray:
-    """Return grid points where an ion finds room, the roomiest first and no two within 1 Å, (n, 3) in Å.
-
-    :raises ValueError: if there is none.
-    """
-    counts = np.maximum(np.round(atoms.cell.lengths() / GRID_SPACING).astype(int), 1)
-    fractional = np.stack(np.meshgrid(*(np.arange(count) / count for count in counts), indexing='ij'), axis=-1)
-    points = fractional.reshape(-1, 3) @ atoms.cell.array
-    _, distances = get_distances(points, atoms.positions, cell=atoms.cell, pbc=True)
-    sign = np.sign(OXIDATION_STATES[symbol])
-    room = distances / np.array([MIN_DISTANCE[np.sign(OXIDATION_STATES[other]) == sign] for other in atoms.symbols])
-    room = room.min(axis=1)
-    chosen: list[int] = []
-    for index in np.argsort(-room, kind='stable'):
-        if room[index] < 1 or len(chosen) == n_best:
-            break
-        if chosen and get_distances(points[[index]], points[chosen], cell=atoms.cell, pbc=True)[1].min() < 1:
-            continue
-        chosen.append(int(index))
-    if not chosen:
-        raise ValueError(f'{atoms.symbols} has no void for another {symbol}: strain the cell.')
-    return points[chosen]
 
 
 def ewald_energy(atoms: Atoms) -> float:

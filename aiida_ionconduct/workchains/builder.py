@@ -7,14 +7,13 @@ from aiida.common.exceptions import NotExistent
 from aiida_pseudo.groups.family import PseudoPotentialFamily
 from aiida_quantumespresso.common.types import ElectronicType, RelaxType
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
-from ase import units
 
 from aiida_ionconduct.calculations.allegro_config import DEFAULTS
 from aiida_ionconduct.structures import check_charges, check_structure
-from aiida_ionconduct.workchains.aimd import temperature_label
+from aiida_ionconduct.workchains.aimd import THERMOSTATS, temperature_label
 from aiida_ionconduct.workchains.protocols import protocol_inputs
 
-RYDBERG_TIME_FS = units._hbar / (units.Rydberg * units._e) * 1e15  # pw.x takes its time step in this unit
+DYNAMICS = ('equilibration_thermostat', 'thermostat', 'thermostat_steps')
 STEPS = ('equilibration_steps', 'production_steps')
 ACCELERATORS = {'cpu': 'cpu', 'cuda': 'gpu'}
 
@@ -65,19 +64,22 @@ def get_builder_from_protocol(
     dataset=None,
     model=None,
     relaxed=False,
+    candidates=None,
     **_,
 ):
     """Return a builder with the inputs of a protocol, everything checked that can be checked before submission.
 
     :param codes: by the names of :data:`CODES`, see :func:`load_codes`.
     :param structure: ``StructureData``, the cell that DFT is to see.
-    :param protocol: ``quickstart``, ``fast``, ``balanced`` or ``stringent``.
+    :param protocol: ``quickstart``, ``fast``, ``balanced``, ``stringent`` or ``talk``.
     :param overrides: nested like the protocol; unknown keys are refused.
     :param charges: integer charges by chemical symbol where the usual oxidation states do not hold.
     :param mobile: chemical symbol of the mobile ion.
     :param dataset: :class:`DatasetData`, instead of AIMD.
     :param model: packaged :class:`AllegroModelData`, instead of a training.
     :param relaxed: take the structure as it is.
+    :param candidates: ``StructureData`` of ordered cells of the structure's composition, best first; the first
+        ``n_candidates`` of them are relaxed and the lowest is taken on.
     :raises ValueError: for anything wrong with the structure, charges, temperatures, pseudopotentials, codes, dataset
         or model, saying what to do.
     """
@@ -87,6 +89,7 @@ def get_builder_from_protocol(
     charges = check_charges(atoms, charges)
     check_numbers(p)
     check_products(structure, dataset, model)
+    check_candidates(structure, candidates, p['n_candidates'])
 
     builder = cls.get_builder()
     builder.structure = structure
@@ -97,10 +100,14 @@ def get_builder_from_protocol(
         check_pseudos(structure, p['dft']['pseudo_family'])
     if needs_dft and not relaxed:
         builder.relax = relax_inputs(codes['pw'], structure, p)
+        chosen = (candidates or [])[: p['n_candidates']]
+        if len(chosen) > 1:
+            builder.candidates = {f'candidate_{index:02d}': cell for index, cell in enumerate(chosen)}
     if model is None:
         if dataset is None:
             builder.aimd = aimd_inputs(codes['pw'], structure, p)
-            builder.rattle = orm.Dict({**p['rattle'], 'mobile': mobile})
+            if p['rattle']['n_frames']:
+                builder.rattle = orm.Dict({**p['rattle'], 'mobile': mobile})
             builder.frames = frames_parameters(p)
         else:
             builder.dataset = dataset
@@ -131,6 +138,12 @@ def check_numbers(p: dict) -> None:
             raise ValueError(f'{name} must be temperatures above 0 K, got {temperatures}: give kelvin.')
         if len(set(temperatures)) < len(temperatures):
             raise ValueError(f'{name} names a temperature twice: {temperatures}.')
+    aimd = p['aimd']
+    for name in ('equilibration_thermostat', 'thermostat'):
+        if aimd[name] not in THERMOSTATS:
+            raise ValueError(f'aimd.{name} must be one of {", ".join(THERMOSTATS)}, got {aimd[name]}.')
+    if not (aimd['timestep_fs'] > 0 and aimd['equilibration_ps'] >= 0 and aimd['sampling_ps'] > 0):
+        raise ValueError('aimd.timestep_fs and aimd.sampling_ps must be above 0, and aimd.equilibration_ps not below.')
     seeds = p['seeds']
     if not seeds or len(set(seeds)) < len(seeds) or any(not isinstance(s, int) or not 0 < s < 2**31 for s in seeds):
         raise ValueError(f'seeds must be different integers from 1 to 2147483647, got {seeds}.')
@@ -158,6 +171,18 @@ def check_products(structure: orm.StructureData, dataset, model) -> None:
                 f'the model knows {", ".join(model.type_names)}, but the structure contains {", ".join(missing)}: '
                 'train one on frames of this material.'
             )
+
+
+def check_candidates(structure: orm.StructureData, candidates, n_candidates) -> None:
+    """Refuse candidates whose energies cannot be compared.
+
+    :raises ValueError: naming what is wrong.
+    """
+    if not isinstance(n_candidates, int) or n_candidates < 1:
+        raise ValueError(f'n_candidates must be an integer of at least 1, got {n_candidates}.')
+    formulas = {cell.get_formula() for cell in (structure, *(candidates or ()))}
+    if len(formulas) > 1:
+        raise ValueError(f'the candidates must have one composition, got {", ".join(sorted(formulas))}.')
 
 
 def check_pseudos(structure: orm.StructureData, label: str) -> None:
@@ -208,7 +233,7 @@ def pw_inputs(code, structure, p, calculation, resources, control=None, ions=Non
     inputs.pop('kpoints_distance')
     inputs.pop('clean_workdir')
     inputs['kpoints'] = kpoints_mesh(structure, dft['kpoints_distance'])
-    if not dft['kpoints_distance']:  # real wave functions at half the cost
+    if inputs['kpoints'].get_kpoints_mesh()[0] == [1, 1, 1]:  # real wave functions at half the cost
         inputs['pw']['settings'] = orm.Dict({'gamma_only': True})
     return inputs
 
@@ -246,17 +271,16 @@ def relax_inputs(code, structure, p) -> dict:
 def aimd_inputs(code, structure, p) -> dict:
     """Inputs of the AIMD."""
     aimd = p['aimd']
-    control = {'nstep': aimd['n_steps'], 'dt': aimd['timestep_fs'] / RYDBERG_TIME_FS}
-    ions = {
-        'ion_temperature': 'not_controlled',
-        'ion_velocities': 'from_input',
-        'pot_extrapolation': 'second-order',
-        'wfc_extrapolation': 'second-order',
-    }
-    base = pw_inputs(code, structure, p, 'md', 'pw', control, ions)
+    ions = {'pot_extrapolation': 'second-order', 'wfc_extrapolation': 'second-order'}
+    base = pw_inputs(code, structure, p, 'md', 'pw', {'verbosity': 'low'}, ions)
+    base['pw']['parameters']['ELECTRONS']['scf_must_converge'] = False  # a frame that does not converge is flagged
+    dynamics = {key: aimd[key] for key in ('timestep_fs', *DYNAMICS)}
+    for name in ('equilibration', 'sampling'):
+        dynamics[f'n_{name}'] = round(aimd[f'{name}_ps'] * 1e3 / aimd['timestep_fs'])
     return {
         'settings': base['pw'].pop('settings', None) or orm.Dict({}),
         'base': base,
+        'dynamics': orm.Dict(dynamics),
         'temperatures_K': orm.List(aimd['temperatures_K']),
         'seed': orm.Int(aimd['seed']),
         'max_concurrent': orm.Int(p['resources']['max_concurrent']),
@@ -266,9 +290,7 @@ def aimd_inputs(code, structure, p) -> dict:
 def frames_parameters(p) -> orm.Dict:
     """Which AIMD frames to take."""
     temperatures = {temperature_label(T): T for T in p['aimd']['temperatures_K']}
-    return orm.Dict(
-        {'n_discard': p['dataset']['n_discard'], 'stride': p['dataset']['stride'], 'temperatures_K': temperatures}
-    )
+    return orm.Dict({'stride': p['dataset']['stride'], 'temperatures_K': temperatures})
 
 
 def label_inputs(code, structure, p) -> dict:

@@ -7,7 +7,7 @@ from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories, fit_arrhenius
 from aiida_ionconduct.calculations.functions.datasets import dataset_from_aimd, merge_datasets, pick_frames
-from aiida_ionconduct.calculations.functions.structures import make_supercell, rattle
+from aiida_ionconduct.calculations.functions.structures import make_supercell, rank_energies, rattle
 from aiida_ionconduct.calculations.functions.validation import validate_model
 from aiida_ionconduct.data import AllegroModelData, ConductivityData, DatasetData, IonTrajectoryData
 from aiida_ionconduct.workchains.aimd import AimdWorkChain, temperature_label
@@ -34,6 +34,12 @@ class ConductivityWorkChain(WorkChain):
         """Define the process specification."""
         super().define(spec)
         spec.input('structure', valid_type=orm.StructureData, help='The cell that DFT sees.')
+        spec.input_namespace(
+            'candidates',
+            valid_type=orm.StructureData,
+            required=False,
+            help='Ordered cells of one composition: all are relaxed, the lowest is taken on instead of `structure`.',
+        )
         spec.input('dataset', valid_type=DatasetData, required=False, help='Labelled frames, instead of making them.')
         spec.input('model', valid_type=AllegroModelData, required=False, help='A package, instead of training one.')
         spec.input('charges', valid_type=orm.Dict, help='Integer charges by chemical symbol, neutral in total.')
@@ -95,6 +101,7 @@ class ConductivityWorkChain(WorkChain):
             cls.results,
         )
         spec.output('structure', valid_type=orm.StructureData, help='The relaxed cell.')
+        spec.output('candidates', valid_type=orm.Dict, required=False, help='Energies of the candidates, by DFT.')
         spec.output('supercell', valid_type=orm.StructureData, help='The cell of the molecular dynamics.')
         spec.output('dataset', valid_type=DatasetData, required=False, help='All labelled frames.')
         spec.output('model', valid_type=AllegroModelData, help='The packaged potential.')
@@ -136,13 +143,27 @@ class ConductivityWorkChain(WorkChain):
         return 'relax' in self.inputs
 
     def run_relax(self):
-        """Relax with DFT."""
-        inputs = self.exposed_inputs(PwRelaxWorkChain, 'relax')
-        inputs.structure = self.ctx.structure
-        return self.child('relax', PwRelaxWorkChain, inputs)
+        """Relax with DFT, all candidates side by side."""
+        if 'candidates' in self.inputs:
+            cells = {f'relax_{label}': cell for label, cell in sorted(self.inputs.candidates.items())}
+        else:
+            cells = {'relax': self.ctx.structure}
+        self.ctx.relaxations, children = list(cells), {}
+        for label, cell in cells.items():
+            inputs = self.exposed_inputs(PwRelaxWorkChain, 'relax')
+            inputs.structure = cell
+            children |= self.child(label, PwRelaxWorkChain, inputs)
+        return ToContext(**children)
 
     def inspect_relax(self):
-        """Go on with the relaxed structure."""
+        """Go on with the relaxed structure, of candidates the lowest."""
+        if 'candidates' in self.inputs:
+            ended = {label: self.ctx[label] for label in self.ctx.relaxations if self.ctx[label].is_finished_ok}
+            if not ended:
+                return self.failure('RELAX', self.ctx[self.ctx.relaxations[0]])
+            ranking = rank_energies(**{label: node.outputs.output_parameters for label, node in ended.items()})
+            self.out('candidates', ranking)
+            self.ctx.relax = ended[ranking['lowest']]
         if not self.ctx.relax.is_finished_ok:
             return self.failure('RELAX', self.ctx.relax)
         if 'output_structure' in self.ctx.relax.outputs:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import ase.io
 from aiida import orm
 from click.testing import CliRunner
 
@@ -14,7 +15,7 @@ def test_commands():
     """The commands are listed with their purpose, and the version is the package's."""
     result = CliRunner().invoke(cli, ['--help'])
     assert result.exit_code == 0
-    assert {'report', 'setup'} <= set(result.output.split())
+    assert {'alloy', 'report', 'setup'} <= set(result.output.split())
     assert __version__ in CliRunner().invoke(cli, ['--version']).output
 
 
@@ -22,6 +23,20 @@ def test_help_without_aiida():
     """``--help`` answers without importing AiiDA, which takes a second."""
     code = 'import sys, aiida_ionconduct.cli; sys.exit("aiida" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
+
+
+def test_alloy(tmp_path):
+    """The table, and the cells in a file; what does not fit is said in a sentence."""
+    command = ['alloy', 'beta-Li3PO4', '--substitute', 'P=Si', '--fraction', '0.5', '--n-best', '3']
+    path = tmp_path / 'cells.extxyz'
+    result = CliRunner().invoke(cli, [*command, '-o', str(path)])
+    assert result.exit_code == 0
+    assert 'Li7PSiO8' in result.output
+    assert [len(atoms) for atoms in ase.io.read(path, ':')] == [17, 17, 17]
+    result = CliRunner().invoke(cli, ['alloy', 'beta-Li3PO4', '--substitute', 'P=Si'])
+    assert result.exit_code == 1
+    assert 'the fraction must be above 0' in result.output
+    assert CliRunner().invoke(cli, ['alloy', 'beta-Li3PO4', '--substitute', 'Si']).exit_code == 2
 
 
 def test_report_of_another_node(aiida_profile_clean):

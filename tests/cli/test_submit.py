@@ -8,7 +8,7 @@ from aiida.common.links import LinkType
 
 from aiida_ionconduct.cli.follow import stage_rows, table
 from aiida_ionconduct.cli.plan import plan, plan_table
-from aiida_ionconduct.cli.submit import Pairs, load_data, load_structure, numbers
+from aiida_ionconduct.cli.submit import Pairs, load_cells, load_data, load_structure, numbers
 from aiida_ionconduct.data import DatasetData
 from aiida_ionconduct.structures import crystal
 from aiida_ionconduct.workchains.builder import CODES
@@ -19,6 +19,11 @@ Lattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:3:forces:R:3 energy=-1.
 Li 0 0 0 0.1 0 0
 O 2 0 0 -0.1 0 0
 """
+
+
+def cells(structure=None, substitute=(), fraction=0.0, store=False):
+    """Return the cells that these options make."""
+    return load_cells(structure, substitute, fraction, None, 'Li', {}, store)
 
 
 @pytest.fixture
@@ -43,9 +48,37 @@ def test_numbers():
 
 def test_quickstart_structure(aiida_profile_clean):
     """The quickstart material is neutral Li7PSiO8, and looking at it stores nothing."""
-    structure = load_structure(None)
+    (structure,) = cells()
     assert structure.get_ase().symbols.formula.count() == {'Li': 7, 'P': 1, 'Si': 1, 'O': 8}
     assert orm.QueryBuilder().append(orm.Node).count() == 0
+
+
+def test_same_quickstart_structure(aiida_profile_clean):
+    """The cache of a second run hangs on it: the positions of the interstitial and of an oxygen."""
+    atoms = cells()[0].get_ase()
+    assert atoms.cell.lengths() == pytest.approx([6.17615, 5.291794, 4.903954])
+    assert atoms.positions[6] == pytest.approx([0.0, 2.442366, 2.043314], abs=1e-5)
+    assert atoms.get_masses()[list(atoms.symbols).index('Si')] == pytest.approx(28.085)
+
+
+def test_alloy(aiida_profile_clean):
+    """A shipped crystal by name, substituted: candidates, the best first, and nothing stored unless it is asked for."""
+    made = cells('beta-Li3PO4', [('P', 'Si')], 0.5)
+    assert [one.get_formula() for one in made] == ['Li7O8PSi'] * len(made)
+    assert len(made) > 1
+    assert orm.QueryBuilder().append(orm.Node).count() == 0
+    cells('beta-Li3PO4', [('P', 'Si')], 0.5, store=True)
+    process = orm.QueryBuilder().append(orm.CalcFunctionNode).one()[0]
+    scores = process.outputs.scores['electrostatic_energies_eV']
+    assert scores == sorted(scores)
+    assert len(scores) == len(made)
+
+
+def test_partial_occupancies(aiida_profile_clean):
+    """LGPS by name: 50 atoms, ordered."""
+    first = cells('Li10GeP2S12')[0]
+    assert first.get_ase().symbols.formula.count() == {'Li': 20, 'Ge': 2, 'P': 4, 'S': 24}
+    assert not first.is_alloy
 
 
 def test_load_structure(aiida_profile_clean, tmp_path):
@@ -77,7 +110,7 @@ def test_plan(builder):
     """Every number of the plan is one of the inputs'."""
     stages = {stage.stage: stage for stage in plan(builder)}
     assert list(stages)[:3] == ['relaxation', 'AIMD', 'rattled cells']
-    assert stages['AIMD'].steps == builder.aimd.base['pw']['parameters']['CONTROL']['nstep']
+    assert stages['AIMD'].steps == builder.aimd.dynamics['n_equilibration'] + builder.aimd.dynamics['n_sampling']
     assert stages['rattled cells'].jobs == builder.rattle['n_frames']
     assert stages['relabelling 2'].jobs == builder.relabelling['n_frames']
     assert stages['production'].atoms == 68

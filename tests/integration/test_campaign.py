@@ -27,7 +27,7 @@ TINY = {
     'temperatures_K': [*TEMPERATURES.values()],
     'seeds': SEEDS,
     'relax': {'forc_conv_thr': 0.02, 'etot_conv_thr_per_atom': 1e-3},
-    'aimd': {'temperatures_K': [300, 600], 'n_steps': 10, 'timestep_fs': 2.5},
+    'aimd': {'temperatures_K': [300, 600], 'sampling_ps': 0.025, 'timestep_fs': 2.5},
     'rattle': {'n_frames': 12, 'amplitudes_A': [0.03, 0.12]},
     'training': {
         'r_max': 4.0,
@@ -390,8 +390,8 @@ BAD_INPUTS = {
     ),
     'protocol': (('--protocol', 'quick'), 'unknown protocol `quick`: choose one of quickstart'),
     'override': (
-        text_file('bad.yaml', 'aimd: {n_step: 5}', '--overrides'),
-        r'unknown override `aimd.n_step`: did you mean `aimd.n_steps`\?',
+        text_file('bad.yaml', 'aimd: {timestep: 5}', '--overrides'),
+        r'unknown override `aimd.timestep`: did you mean `aimd.timestep_fs`\?',
     ),
     'overrides that are no mapping': (text_file('bad.yaml', '- 1', '--overrides'), 'must be a mapping'),
     'overrides that are no YAML': (text_file('bad.yaml', 'a: [', '--overrides'), 'bad.yaml` .*YAML'),

@@ -5,7 +5,8 @@ import spglib
 from ase import units
 from ase.geometry import get_distances
 
-from aiida_ionconduct.structures import CRYSTALS, check_charges, check_structure, crystal
+from aiida_ionconduct.structures import CRYSTALS, alloy, check_charges, check_structure, crystal, read_disordered
+from aiida_ionconduct.structures.alloys import VOLUMES_A3, density
 
 
 def lengths(atoms, first, second):
@@ -30,10 +31,45 @@ def test_lithium_phosphate():
         assert all(1.8 < length < 2.2 for length in lithium[:4])
 
 
+def test_gamma_lithium_phosphate():
+    """Pnma with four formula units, the density that the database lists with the cell, and PO₄ tetrahedra."""
+    atoms = crystal('gamma-Li3PO4')
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    assert spglib.get_symmetry_dataset(cell, symprec=1e-3).number == 62
+    assert atoms.symbols.formula.count() == {'Li': 12, 'P': 4, 'O': 16}
+    assert density(atoms) == pytest.approx(2.445, abs=0.001)
+    assert atoms.get_volume() / 4 == pytest.approx(VOLUMES_A3['Li3PO4'], abs=0.01)
+    for phosphorus in lengths(atoms, 'P', 'O'):
+        assert all(1.53 < length < 1.56 for length in phosphorus[:4])
+        assert phosphorus[4] > 2.5
+    for lithium in lengths(atoms, 'Li', 'O'):
+        assert all(1.88 < length < 2.2 for length in lithium[:4])
+
+
+def test_volume_of_lithium_silicate():
+    """119.84 g/mol at 2.41 g/cm³, in Å³ a formula unit."""
+    assert VOLUMES_A3['Li4SiO4'] == pytest.approx(119.84 / 2.41 / 0.602214, rel=2e-3)
+
+
+def test_lgps():
+    """P4₂/nmc, the published occupancies, PS₄ and (Ge,P)S₄ tetrahedra; an ordered cell of it is Li₁₀GeP₂S₁₂."""
+    structure = read_disordered('Li10GeP2S12')
+    assert structure.get_space_group_info(symprec=1e-3)[1] == 137
+    amounts = structure.composition.get_el_amt_dict()
+    assert amounts == pytest.approx({'Li': 20, 'Ge': 2, 'P': 4, 'S': 24}, abs=0.25)
+    assert structure.density == pytest.approx(2.04, abs=0.03)
+    for site in structure:
+        if 'P' in site.species.get_el_amt_dict():
+            nearest = sorted(one.nn_distance for one in structure.get_neighbors(site, 3) if 'S' in one.species_string)
+            assert all(1.95 < length < 2.2 for length in nearest[:4])
+    with pytest.raises(ValueError, match='has partial occupancies: make ordered cells of it with `alloy`'):
+        crystal('Li10GeP2S12')
+
+
 @pytest.mark.parametrize('name', CRYSTALS)
 def test_every_crystal_can_be_computed(name):
     """No overlaps, fully periodic, neutral, and its file names its source."""
-    atoms = crystal(name)
+    atoms = alloy(name, n_best=1)[0].atoms
     check_structure(atoms)
     check_charges(atoms)
     assert 'doi:10.' in CRYSTALS[name].read_text()

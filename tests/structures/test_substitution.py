@@ -7,7 +7,8 @@ from ase.build import bulk
 from ase.geometry import get_distances
 
 from aiida_ionconduct.structures import check_charges, check_structure, crystal, substitute
-from aiida_ionconduct.structures.substitution import MIN_DISTANCE, ewald_energy, void_positions
+from aiida_ionconduct.structures.substitution import ewald_energy
+from aiida_ionconduct.structures.voids import MIN_DISTANCE, void_positions
 
 COULOMB = 14.399645478425668  # e²/4πε₀ in eV Å
 

@@ -1,16 +1,26 @@
-"""`AimdWorkChain`: one run per temperature, each with velocities of its own."""
+"""`AimdWorkChain`: a run per temperature, each in segments that are kept however they end."""
+
+import io
+import pathlib
 
 import numpy as np
 import pytest
 from aiida import orm
-from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
+from aiida.common.links import LinkType
+from aiida.engine import Process
+from aiida_quantumespresso.calculations.pw import PwCalculation
+from plumpy import ProcessState
+from scipy import constants
 
-from aiida_ionconduct.workchains.aimd import temperature_label
+from aiida_ionconduct.workchains.aimd import AimdRunWorkChain, PwSegmentWorkChain, temperature_label
+
+TEXT = (pathlib.Path(__file__).parents[1] / 'calculations/functions/test_aimd/segment_000.out').read_text()
+STEP = TEXT.index('     Entering Dynamics:    iteration =     2')
 
 
 @pytest.fixture
 def aimd(campaign_inputs, generate_structure, generate_workchain):
-    """Return a function that makes the work chain, set up."""
+    """Return a function that makes the work chain over temperatures, set up."""
 
     def make(temperatures=(600, 1200.5)):
         overrides = {'aimd': {'temperatures_K': list(temperatures)}}
@@ -20,6 +30,61 @@ def aimd(campaign_inputs, generate_structure, generate_workchain):
         return process
 
     return make
+
+
+@pytest.fixture
+def run(campaign_inputs, generate_structure, generate_workchain):
+    """Return a function that makes one run, set up, of some steps."""
+
+    def make(n_sampling=5, n_equilibration=0, equilibration_thermostat='none', **changes):
+        inputs = campaign_inputs()['aimd']
+        dynamics = {**inputs['dynamics'].get_dict(), 'n_sampling': n_sampling, 'n_equilibration': n_equilibration}
+        dynamics |= {'equilibration_thermostat': equilibration_thermostat, 'timestep_fs': 1.0, **changes}
+        for name in ('temperatures_K', 'max_concurrent'):
+            inputs.pop(name)
+        inputs |= {'dynamics': orm.Dict(dynamics), 'temperature_K': orm.Float(600.0)}
+        process = generate_workchain(AimdRunWorkChain, {**inputs, 'structure': generate_structure()})
+        process.setup()
+        return process
+
+    return make
+
+
+@pytest.fixture
+def segment(aiida_localhost):
+    """Return a function that stores a segment that has ended, with the output of its job, or without a job."""
+
+    def make(text=None, exit_status=0):
+        node = orm.WorkChainNode()
+        node.set_process_state(ProcessState.FINISHED)
+        node.set_exit_status(exit_status)
+        node.store()
+        if text is not None:
+            job = orm.CalcJobNode(computer=aiida_localhost)
+            job.base.links.add_incoming(node, LinkType.CALL_CALC, 'iteration_01')
+            job.store()
+            retrieved = orm.FolderData()
+            retrieved.base.repository.put_object_from_filelike(io.BytesIO(text.encode()), 'aiida.out')
+            retrieved.base.links.add_incoming(job, LinkType.CREATE, 'retrieved')
+            retrieved.store()
+        return node
+
+    return make
+
+
+def parameters(submitted):
+    """Return the input parameters of pw.x of what was submitted last."""
+    return submitted[-1][1].pw.parameters.get_dict()
+
+
+def go(process, node):
+    """Run a segment that ends as a node."""
+    process.run_segment()
+    process.ctx.segment = node
+    return process.inspect_segment()
+
+
+# Temperatures ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -38,29 +103,25 @@ def test_setup(aimd):
 
 
 def test_runs(aimd, submitted):
-    """Both are submitted as the engine takes them, from the same crystal, from velocities that differ."""
+    """Both are submitted as the engine takes them, from the same crystal, with seeds of their own."""
     process = aimd()
     assert process.has_pending()
     process.run_batch()
     assert not process.has_pending()
-    assert [process_class for process_class, _ in submitted] == [PwBaseWorkChain, PwBaseWorkChain]
+    assert [process_class for process_class, _ in submitted] == [AimdRunWorkChain, AimdRunWorkChain]
     inputs = [inputs for _, inputs in submitted]
     assert [one.metadata.call_link_label for one in inputs] == ['T600', 'T1200_5']
-    velocities = [np.array(one.pw.settings['ATOMIC_VELOCITIES']) for one in inputs]
-    assert velocities[0].shape == (16, 3)
-    assert not np.allclose(velocities[1], velocities[0] * np.sqrt(1200.5 / 600))
-    masses = inputs[0].pw.structure.get_ase().get_masses()
-    kinetic = [(masses[:, None] * one**2).sum() for one in velocities]
-    assert kinetic[1] / kinetic[0] == pytest.approx(1200.5 / 600)
-    assert all(one.pw.settings['gamma_only'] for one in inputs)
+    assert [one.temperature_K.value for one in inputs] == [600.0, 1200.5]
+    assert inputs[0].seed.value != inputs[1].seed.value
+    assert all(one.structure.uuid == process.inputs.structure.uuid for one in inputs)
 
 
 def test_results(aimd, child, pw_trajectory):
     process = aimd()
-    process.ctx.finished = {label: child(output_trajectory=pw_trajectory()) for label in process.ctx.pending}
-    process.ctx.failed = []
+    ended = {label: child(trajectory=pw_trajectory(), parameters=orm.Dict({'a': 1})) for label in process.ctx.pending}
+    process.ctx.finished, process.ctx.failed = ended, []
     assert process.results() is None
-    assert set(process.outputs['trajectories']) == {'T600', 'T1200_5'}
+    assert set(process.outputs['trajectories']) == set(process.outputs['run_parameters']) == {'T600', 'T1200_5'}
 
 
 def test_one_run_failed(aimd, child, pw_trajectory):
@@ -69,7 +130,8 @@ def test_one_run_failed(aimd, child, pw_trajectory):
     process.ctx.batch = process.ctx.pending
     process.has_pending()
     trajectory = pw_trajectory()
-    process.ctx.child_T600, process.ctx.child_T1200_5 = child(output_trajectory=trajectory), child(exit_status=400)
+    process.ctx.child_T600 = child(trajectory=trajectory, parameters=orm.Dict({}))
+    process.ctx.child_T1200_5 = child(exit_status=401)
     process.inspect_batch()
     exit_code = process.results()
     assert exit_code.status == 401
@@ -77,20 +139,131 @@ def test_one_run_failed(aimd, child, pw_trajectory):
     assert process.outputs['trajectories'] == {'T600': trajectory}
 
 
-def test_all_runs_failed(aimd, child):
-    process = aimd((600,))
-    process.ctx.batch = process.ctx.pending
-    process.has_pending()
-    process.ctx.child_T600 = child(exit_status=400)
-    process.inspect_batch()
-    assert process.results().status == 401
+# Segments -------------------------------------------------------------------------------------------------------------
 
 
-def test_seeds_differ_by_temperature(aimd):
+def test_first_segment(run, submitted):
+    """The whole run in one, from seeded velocities; pw.x counts time in ħ/Ry, twice the atomic unit of time."""
+    process = run(n_sampling=5)
+    assert process.is_unfinished()
+    process.run_segment()
+    process_class, inputs = submitted[0]
+    assert process_class is PwSegmentWorkChain
+    assert inputs.metadata.call_link_label == 'segment_000'
+    assert np.array(inputs.pw.settings['ATOMIC_VELOCITIES']).shape == (16, 3)
+    assert inputs.pw.settings['gamma_only']
+    control = parameters(submitted)['CONTROL']
+    assert control['nstep'] == 5
+    assert control['dt'] * 2 * constants.value('atomic unit of time') == pytest.approx(1e-15, rel=1e-6)
+    assert parameters(submitted)['IONS']['ion_temperature'] == 'not_controlled'
+    assert parameters(submitted)['ELECTRONS']['scf_must_converge'] is False
+    assert 'startingwfc' not in parameters(submitted)['ELECTRONS']
+
+
+def test_cut_and_continued(run, segment, submitted):
+    """Three steps of five; the second segment takes the third again and two more; then there are five, each once."""
+    process = run(n_sampling=5)
+    assert go(process, segment(TEXT)) is None
+    assert process.ctx.n_steps == 3
+    first = process.ctx.structure
+    assert go(process, segment(TEXT, exit_status=402)) is None
+    assert parameters(submitted)['CONTROL']['nstep'] == 3
+    assert submitted[-1][1].pw.structure.uuid == first.uuid
+    assert process.ctx.n_steps == 5
+    assert not process.is_unfinished()
+    assert process.ctx.n_idle == 0
+    assert sorted(process.ctx.segments) == ['segment_000', 'segment_001']
+
+
+def test_killed(run, segment, submitted):
+    """One whole step of a job whose output breaks off counts; a job that did none leaves all as it was."""
+    process = run(n_sampling=5)
+    assert go(process, segment(TEXT[:STEP], exit_status=402)) is None
+    assert process.ctx.n_steps == 1
+    before = process.ctx.structure, process.ctx.settings
+    assert go(process, segment(TEXT[:100], exit_status=402)) is None
+    assert (process.ctx.structure, process.ctx.settings) == before
+    assert process.ctx.n_idle == 1
+    assert go(process, segment(TEXT)) is None
+    assert (process.ctx.n_idle, process.ctx.n_steps) == (0, 3)
+
+
+@pytest.mark.parametrize('text', ['', None])
+def test_no_progress(text, run, segment, submitted):
+    """Three segments without a step end the run, the last of them with the safest diagonalization."""
+    process = run()
+    for index in range(3):
+        exit_code = go(process, segment(text, exit_status=402))
+        assert parameters(submitted)['ELECTRONS'].get('diagonalization') == ('cg' if index == 2 else None)
+    assert exit_code.status == 401
+    assert '3 segments in a row have not gained a step after step 0' in exit_code.message
+
+
+def test_nothing_is_gained_by_the_step_that_is_done_again(run, segment, submitted):
+    process = run(n_sampling=5)
+    go(process, segment(TEXT))
+    go(process, segment(TEXT[:STEP], exit_status=402))
+    assert (process.ctx.n_steps, process.ctx.n_idle) == (3, 1)
+    assert list(process.ctx.segments) == ['segment_000']
+
+
+def test_equilibration(run, segment, submitted):
+    """With the thermostat first, then without: the first segment ends with the equilibration."""
+    process = run(n_sampling=4, n_equilibration=3, equilibration_thermostat='rescale', thermostat_steps=7)
+    go(process, segment(TEXT))
+    ions = parameters(submitted)['IONS']
+    assert (ions['ion_temperature'], ions['tempw'], ions['nraise']) == ('rescale-v', 600.0, 7)
+    assert parameters(submitted)['CONTROL']['nstep'] == 3
+    process.run_segment()
+    assert parameters(submitted)['IONS']['ion_temperature'] == 'not_controlled'
+    assert 'tempw' not in parameters(submitted)['IONS']
+    assert parameters(submitted)['CONTROL']['nstep'] == 5
+
+
+def test_joined(run, segment, submitted):
+    process = run(n_sampling=3)
+    go(process, segment(TEXT))
+    assert process.results() is None
+    assert process.outputs['trajectory'].numsteps == 3
+    assert process.outputs['parameters']['n_segments'] == 1
+
+
+def test_energy_jump(run, segment, submitted):
+    """A second segment whose energies are off by a hundredth of a Rydberg: the run is kept, and fails."""
+    shifted = TEXT.replace('-363.4', '-363.3')
+    process = run(n_sampling=5)
+    go(process, segment(TEXT))
+    process.ctx.segments['segment_001'] = segment(shifted.replace('-363.1', '-363.0')).called[0].outputs.retrieved
+    exit_code = process.results()
+    assert exit_code.status == 402
+    assert process.outputs['trajectory'].numsteps == 5
+
+
+def test_walltime_is_no_failure(child, run, submitted, generate_workchain):
+    """`PwBaseWorkChain` would start anew from its last structure; a segment has done its work."""
+    process = run()
+    process.run_segment()
+    inputs = {name: value for name, value in submitted[0][1].items() if name != 'metadata'}
+    base = generate_workchain(PwSegmentWorkChain, inputs)
+    base.setup()
+    job = child(exit_status=PwCalculation.exit_codes.ERROR_OUT_OF_WALLTIME.status, node_class=orm.CalcJobNode)
+    base.ctx.iteration, base.ctx.children = 1, [job]
+    report = base.handle_out_of_walltime(job)
+    assert report.do_break
+    assert base.ctx.is_finished
+    handlers = {handler.__name__ for handler in PwSegmentWorkChain.get_process_handlers()}
+    assert 'handle_out_of_walltime' in handlers
+    assert 'handle_diagonalization_errors' not in handlers
+
+
+def test_seeds_differ_by_temperature(aimd, generate_workchain):
     """The same seed for all temperatures would give the same directions of motion."""
     process = aimd((600, 900, 1200))
-    starts = [process.child_inputs(label).pw for label in process.ctx.pending]
-    directions = [np.array(start.settings['ATOMIC_VELOCITIES']).ravel() for start in starts]
+    directions = []
+    for label in process.ctx.pending:
+        run = generate_workchain(AimdRunWorkChain, process.child_inputs(label))
+        run.setup()
+        directions.append(np.array(run.ctx.settings['ATOMIC_VELOCITIES']).ravel())
     correlations = np.corrcoef(directions) - np.eye(3)
     assert np.abs(correlations).max() < 0.5
-    assert all(isinstance(start.structure, orm.StructureData) for start in starts)
+    assert issubclass(AimdRunWorkChain, Process)

@@ -5,7 +5,6 @@ import pytest
 from aiida import orm
 from ase import Atoms
 from ase.build import bulk
-from scipy import constants
 
 from aiida_ionconduct.workchains.builder import CODES, load_codes
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
@@ -24,7 +23,7 @@ def count_nodes():
     return orm.QueryBuilder().append(orm.Node).count()
 
 
-@pytest.mark.parametrize('protocol', ['quickstart', 'fast', 'balanced', 'stringent'])
+@pytest.mark.parametrize('protocol', ['quickstart', 'fast', 'balanced', 'stringent', 'talk'])
 def test_protocols(protocol, campaign_builder, serialize_builder, data_regression):
     builder = campaign_builder(protocol)
     data_regression.check(serialize_builder(builder), round_digits=9)
@@ -35,12 +34,38 @@ def test_default_protocol(campaign_builder, serialize_builder):
     assert serialize_builder(campaign_builder(None)) == serialize_builder(campaign_builder('balanced'))
 
 
-def test_time_step(campaign_builder):
-    """pw.x counts time in ħ/Ry, twice the atomic unit of time."""
-    builder = campaign_builder(overrides={'aimd': {'timestep_fs': 2.0, 'n_steps': 7}})
-    control = builder.aimd.base['pw']['parameters']['CONTROL']
-    assert control['dt'] * 2 * constants.value('atomic unit of time') == pytest.approx(2e-15, rel=1e-6)
-    assert control['nstep'] == 7
+def test_length_of_aimd(campaign_builder):
+    """Picoseconds become whole steps."""
+    aimd = {'timestep_fs': 2.0, 'equilibration_ps': 0.1, 'sampling_ps': 0.4999}
+    dynamics = campaign_builder(overrides={'aimd': aimd}).aimd.dynamics
+    assert (dynamics['n_equilibration'], dynamics['n_sampling']) == (50, 250)
+    assert dynamics['timestep_fs'] == 2.0
+
+
+@pytest.mark.parametrize(
+    ('aimd', 'message'),
+    [
+        ({'thermostat': 'berendsen'}, r'aimd\.thermostat must be one of none, rescale, andersen, got berendsen'),
+        ({'sampling_ps': 0}, 'must be above 0'),
+        ({'equilibration_ps': -1}, 'equilibration_ps not below'),
+    ],
+)
+def test_bad_aimd(aimd, message, campaign_builder):
+    with pytest.raises(ValueError, match=message):
+        campaign_builder(overrides={'aimd': aimd})
+
+
+def test_bad_candidates(campaign_builder, generate_structure):
+    with pytest.raises(ValueError, match='candidates must have one composition, got Li6O8P2, Li7O8PSi'):
+        campaign_builder(candidates=[generate_structure('Li7PSiO8')])
+    with pytest.raises(ValueError, match='n_candidates must be an integer of at least 1, got 0'):
+        campaign_builder(overrides={'n_candidates': 0})
+
+
+def test_no_rattled_cells(campaign_builder):
+    builder = campaign_builder('talk')
+    assert not builder.rattle
+    submittable(builder)
 
 
 def test_molecular_dynamics_has_no_symmetry(campaign_builder):
@@ -64,8 +89,8 @@ def test_kpoints(distance, mesh, campaign_builder):
     assert builder.label['pw']['kpoints'].get_kpoints_mesh()[0] == mesh
     assert builder.aimd.base['kpoints'].get_kpoints_mesh()[0] == mesh
     settings = builder.label['pw'].get('settings')
-    assert (settings is not None and settings.get_dict().get('gamma_only') is True) == (distance is None)
-    assert builder.aimd.settings.get_dict().get('gamma_only', False) == (distance is None)
+    assert (settings is not None and settings.get_dict().get('gamma_only') is True) == (mesh == [1, 1, 1])
+    assert builder.aimd.settings.get_dict().get('gamma_only', False) == (mesh == [1, 1, 1])
 
 
 def test_cutoffs(campaign_builder):

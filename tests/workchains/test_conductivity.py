@@ -89,6 +89,37 @@ def test_relax(campaign, submitted, child, generate_structure):
     assert process.ctx.structure.uuid == relaxed.uuid
 
 
+def test_candidates(campaign, submitted, child, generate_structure):
+    """As many as the protocol says are relaxed; the lowest is taken on, one that failed left out."""
+    cells = [generate_structure() for _ in range(4)]
+    process = campaign({'n_candidates': 3}, candidates=cells)
+    assert set(process.run_relax()) == {f'relax_candidate_0{index}' for index in range(3)}
+    assert [inputs.structure.uuid for _, inputs in submitted] == [cell.uuid for cell in cells[:3]]
+    relaxed = [generate_structure() for _ in range(2)]
+    for index, (energy, cell) in enumerate(zip((-10.0, -11.0), relaxed, strict=True)):
+        outputs = {'output_structure': cell, 'output_parameters': orm.Dict({'energy': energy})}
+        process.ctx[f'relax_candidate_0{index}'] = child(**outputs)
+    process.ctx.relax_candidate_02 = child(exit_status=401)
+    assert process.inspect_relax() is None
+    assert process.ctx.structure.uuid == relaxed[1].uuid
+    ranking = process.outputs['candidates'].get_dict()
+    assert ranking['lowest'] == 'relax_candidate_01'
+    assert ranking['energies_eV'] == {'relax_candidate_00': -10.0, 'relax_candidate_01': -11.0}
+
+
+def test_all_candidates_failed(campaign, submitted, child, generate_structure):
+    process = campaign({'n_candidates': 2}, candidates=[generate_structure(), generate_structure()])
+    process.run_relax()
+    process.ctx.relax_candidate_00 = process.ctx.relax_candidate_01 = child(exit_status=401)
+    assert process.inspect_relax() == ConductivityWorkChain.exit_codes.ERROR_SUB_PROCESS_FAILED_RELAX
+
+
+def test_one_candidate(campaign, submitted, generate_structure):
+    """The best is relaxed as any structure."""
+    process = campaign(candidates=[generate_structure(), generate_structure()])
+    assert set(process.run_relax()) == {'relax'}
+
+
 def test_relaxed(campaign):
     process = campaign(relaxed=True)
     assert not process.should_relax()

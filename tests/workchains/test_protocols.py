@@ -10,7 +10,7 @@ from aiida_ionconduct.lammps.script import check_parameters
 from aiida_ionconduct.workchains import protocols
 from aiida_ionconduct.workchains.protocols import load, protocol_inputs
 
-NAMES = ('quickstart', 'fast', 'balanced', 'stringent')
+NAMES = ('quickstart', 'fast', 'balanced', 'stringent', 'talk')
 
 
 def keys(section, path=''):
@@ -58,7 +58,7 @@ def test_values_are_those_the_jobs_take(name):
     check_parameters({**p['md'], 'temperature_K': p['temperatures_K'][0], 'seed': p['seeds'][0]})
     assert len(p['seeds']) >= 4
     assert len(p['temperatures_K']) >= 2
-    assert p['dataset']['n_discard'] < p['aimd']['n_steps']
+    assert p['dataset']['stride'] < p['aimd']['sampling_ps'] * 1e3 / p['aimd']['timestep_fs']
 
 
 def test_default():

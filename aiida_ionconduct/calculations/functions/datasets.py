@@ -32,16 +32,16 @@ def labelled_frames(trajectory: orm.TrajectoryData, **info) -> list[Atoms]:
 
 @calcfunction
 def dataset_from_aimd(parameters: orm.Dict, **trajectories: orm.TrajectoryData) -> DatasetData:
-    """Collect AIMD frames, the same share of each run.
+    """Collect AIMD frames, the same share of each run; frames without self-consistency are left out.
 
-    :param parameters: ``n_discard`` frames at the start of each run, ``stride``, ``temperatures_K`` by the label of
-        the trajectory.
+    :param parameters: ``stride``, ``temperatures_K`` by the label of the trajectory.
     """
     p = parameters.get_dict()
     frames = []
     for label, trajectory in sorted(trajectories.items()):
         run = labelled_frames(trajectory, source='aimd', run=label, temperature_K=float(p['temperatures_K'][label]))
-        frames += run[p['n_discard'] :: p['stride']]
+        flagged = trajectory.get_array('scf_converged') if 'scf_converged' in trajectory.get_arraynames() else None
+        frames += [run[i] for i in range(0, len(run), p['stride']) if flagged is None or flagged[i]]
     return DatasetData.from_frames(frames)
 
 

@@ -6,7 +6,7 @@ from aiida.engine import calcfunction
 from ase import Atoms, units
 from ase.neighborlist import neighbor_list
 
-from aiida_ionconduct.structures import minimum_distances, substitute, supercell_repeats
+from aiida_ionconduct.structures import alloy, minimum_distances, substitute, supercell_repeats
 
 RYDBERG_VELOCITY = units.Bohr * units.Rydberg / (units._hbar * units.J * units.s)  # what pw.x takes velocities in
 # Of the shortest distances in the crystal: what a thermal collision reaches, and little more. Mobile ions meet what
@@ -107,3 +107,30 @@ def substitute_structure(parent: orm.StructureData, parameters: orm.Dict) -> orm
     :param parameters: the arguments of :func:`aiida_ionconduct.structures.substitute`.
     """
     return orm.StructureData(ase=substitute(parent.get_ase(), **parameters.get_dict()))
+
+
+@calcfunction
+def alloy_structures(parent: orm.StructureData, parameters: orm.Dict):
+    """Return ordered cells of an alloy, those of lowest electrostatic energy first, and their energies.
+
+    :param parent: may have partial occupancies.
+    :param parameters: the arguments of :func:`aiida_ionconduct.structures.alloy`.
+    :return: ``candidate_00`` and so on, and ``scores`` with ``electrostatic_energies_eV`` and ``descriptions``.
+    """
+    candidates = alloy(parent.get_pymatgen(), **parameters.get_dict())
+    scores = {
+        'electrostatic_energies_eV': [one.electrostatic_energy_eV for one in candidates],
+        'descriptions': [one.description for one in candidates],
+    }
+    cells = {f'candidate_{index:02d}': orm.StructureData(ase=one.atoms) for index, one in enumerate(candidates)}
+    return {**cells, 'scores': orm.Dict(scores)}
+
+
+@calcfunction
+def rank_energies(**calculations: orm.Dict) -> orm.Dict:
+    """Return the total energies of relaxed cells of one composition, and the label of the lowest.
+
+    :param calculations: the output parameters of pw.x, by label.
+    """
+    energies = {label: float(one['energy']) for label, one in calculations.items()}
+    return orm.Dict({'energies_eV': energies, 'lowest': min(energies, key=energies.get)})

@@ -52,14 +52,14 @@ def test_labels_of_another_number_of_frames():
 
 
 def test_dataset_from_aimd():
-    parameters = {'n_discard': 2, 'stride': 3, 'temperatures_K': {'T600': 600, 'T1200': 1200}}
+    parameters = {'stride': 3, 'temperatures_K': {'T600': 600, 'T1200': 1200}}
     runs = {'T600': pw_trajectory(10), 'T1200': pw_trajectory(6, first_energy=100)}
     dataset = dataset_from_aimd(orm.Dict(parameters), **runs)
-    assert energies(dataset) == [102, 105, 2, 5, 8]
+    assert energies(dataset) == [100, 103, 0, 3, 6, 9]
     stated = [(frame.info['run'], frame.info['temperature_K']) for frame in dataset.get_frames()]
-    assert stated == [('T1200', 1200.0)] * 2 + [('T600', 600.0)] * 3
+    assert stated == [('T1200', 1200.0)] * 2 + [('T600', 600.0)] * 4
     assert dataset.base.attributes.get('temperatures_K') == [600.0, 1200.0]
-    assert dataset.base.attributes.get('sources') == {'aimd': 5}
+    assert dataset.base.attributes.get('sources') == {'aimd': 6}
 
 
 def test_dataset_from_labels():

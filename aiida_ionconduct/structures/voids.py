@@ -1,0 +1,76 @@
+"""Voids of a crystal: places where an interstitial ion finds room."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase import Atoms
+from ase.geometry import get_distances
+from scipy.optimize import minimize
+
+from .checks import OXIDATION_STATES
+
+GRID_SPACING = 0.4  # Å; fine enough to find every void, the relaxation does the rest
+MIN_DISTANCE = {True: 1.6, False: 1.7}  # Å from ions of the same sign, and of the opposite sign
+SEPARATION = 0.8  # Å; voids nearer to each other are one
+
+
+def void_room(points: np.ndarray, atoms: Atoms, symbol: str) -> np.ndarray:
+    """Return how much room an ion has at some points: the least of its distances, each over the smallest allowed."""
+    _, distances = get_distances(points, atoms.positions, cell=atoms.cell, pbc=True)
+    sign = np.sign(OXIDATION_STATES[symbol])
+    limits = np.array([MIN_DISTANCE[np.sign(OXIDATION_STATES[other]) == sign] for other in atoms.symbols])
+    return (distances / limits).min(axis=1)
+
+
+def void_positions(atoms: Atoms, symbol: str, n_best: int = 12) -> np.ndarray:
+    """Return grid points where an ion finds room, the roomiest first and no two within 1 Å, (n, 3) in Å.
+
+    :raises ValueError: if there is none.
+    """
+    counts = np.maximum(np.round(atoms.cell.lengths() / GRID_SPACING).astype(int), 1)
+    fractional = np.stack(np.meshgrid(*(np.arange(count) / count for count in counts), indexing='ij'), axis=-1)
+    points = fractional.reshape(-1, 3) @ atoms.cell.array
+    room = void_room(points, atoms, symbol)
+    chosen: list[int] = []
+    for index in np.argsort(-room, kind='stable'):
+        if room[index] < 1 or len(chosen) == n_best:
+            break
+        if chosen and get_distances(points[[index]], points[chosen], cell=atoms.cell, pbc=True)[1].min() < 1:
+            continue
+        chosen.append(int(index))
+    if not chosen:
+        raise ValueError(f'{atoms.symbols} has no void for another {symbol}: strain the cell.')
+    return points[chosen]
+
+
+def void_orbits(atoms: Atoms, symbol: str, rotations: np.ndarray, translations: np.ndarray) -> np.ndarray:
+    """Return the centres of all voids for an ion, closed under the symmetry of the crystal, (n, 3) in Å.
+
+    :param rotations: (operations, 3, 3) and translations (operations, 3), of fractional coordinates.
+    :raises ValueError: if there is none.
+    """
+    cell, inverse = atoms.cell.array, np.linalg.inv(atoms.cell.array)
+    centres = []
+    for point in void_positions(atoms, symbol, n_best=len(atoms)):
+        best = minimize(lambda x: -void_room(x[None], atoms, symbol)[0], point, method='Nelder-Mead')
+        centres.append((-best.fun, *best.x))
+    found = np.empty((0, 3))
+    for _, *point in sorted(centres, reverse=True):
+        images = (rotations @ (np.array(point) @ inverse) + translations) % 1 @ cell
+        orbit = merge(images, cell)
+        if len(found) and get_distances(orbit[:1], found, cell=cell, pbc=True)[1].min() < SEPARATION:
+            continue
+        if void_room(orbit[:1], atoms, symbol)[0] >= 1:
+            found = np.vstack([found, orbit])
+    return found
+
+
+def merge(points: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Replace points nearer to each other than :data:`SEPARATION` by their centre: near a special position, that is."""
+    left, merged = list(range(len(points))), []
+    while left:
+        vectors, distances = get_distances(points[left[:1]], points[left], cell=cell, pbc=True)
+        near = distances[0] < SEPARATION
+        merged.append(points[left[0]] + vectors[0, near].mean(axis=0))
+        left = [index for index, close in zip(left, near, strict=True) if not close]
+    return np.array(merged)

@@ -1,0 +1,89 @@
+"""AIMD on the real pw.x: cut by its walltime and killed, a run is what it would have been (about two minutes)."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from .aimd_runs import KILLED_AFTER, N_STEPS
+
+pytestmark = pytest.mark.integration
+
+RUNS = pathlib.Path(__file__).with_name('aimd_runs.py')
+
+
+@pytest.fixture(scope='module')
+def run(installation):
+    """Return a function that runs one of the scripts' runs and returns what it prints."""
+    return lambda *arguments: json.loads(installation.run('verdi', 'run', RUNS, *arguments).splitlines()[-1])
+
+
+@pytest.fixture(scope='module')
+def uncut(run):
+    """One job."""
+    return run('uncut')
+
+
+@pytest.fixture(scope='module')
+def cut(run, uncut):
+    """The same with time for about three steps a job, whatever this machine's speed."""
+    return run('cut', round(3.5 * uncut['seconds'][0] / N_STEPS, 2) + 1)
+
+
+@pytest.fixture(scope='module')
+def killed(run):
+    """The same, its first pw.x killed without warning."""
+    return run('killed')
+
+
+def test_uncut(uncut):
+    assert uncut['exit_status'] == 0
+    assert uncut['jobs'] == [[0, N_STEPS]]
+    np.testing.assert_allclose(uncut['times_ps'], 1e-3 * np.arange(N_STEPS))
+    assert uncut['parameters']['n_segments'] == 1
+    assert uncut['parameters']['seam_jumps_eV'] == []
+
+
+def test_cut_by_walltime(uncut, cut):
+    """Cut twice at least: frames at regular times, none twice, and the conserved energy does not jump."""
+    assert cut['exit_status'] == 0
+    assert cut['parameters']['n_segments'] >= 3
+    assert {status for status, _ in cut['jobs'][:-1]} == {400}  # out of walltime, which is no failure
+    np.testing.assert_allclose(cut['times_ps'], uncut['times_ps'])
+    noise = uncut['parameters']['conserved_energy_scatter_eV']
+    assert np.abs(cut['parameters']['seam_jumps_eV']).max() < 0.1 * noise
+    assert np.abs(np.diff(cut['conserved_eV'])).max() < 1.05 * np.abs(np.diff(uncut['conserved_eV'])).max()
+    moved = np.abs(np.diff(cut['positions'], axis=0)).max(axis=(1, 2))
+    assert moved.min() > 1e-3  # no frame twice
+
+
+@pytest.mark.parametrize('other', ['cut', 'killed'])
+def test_the_same_run(other, uncut, request):
+    """Positions, velocities and energies of every frame are those of the run that was not disturbed."""
+    run = request.getfixturevalue(other)
+    np.testing.assert_allclose(run['positions'], uncut['positions'], atol=1e-4)
+    np.testing.assert_allclose(run['velocities'], uncut['velocities'], atol=0.05)  # of about 10 Å/ps
+    np.testing.assert_allclose(run['conserved_eV'], uncut['conserved_eV'], atol=2e-4)
+
+
+def test_killed(killed):
+    """Every step that pw.x had done when it was killed is kept: the next job begins with the last of them."""
+    assert killed['exit_status'] == 0
+    assert killed['killed']['n_steps'] >= KILLED_AFTER
+    (status, n_kept), (last_status, n_last) = killed['jobs']
+    assert status != 0
+    assert last_status == 0
+    assert killed['killed']['n_steps'] <= n_kept < N_STEPS
+    assert n_last == N_STEPS - n_kept + 1  # that one again, and the others once
+    assert len(killed['times_ps']) == N_STEPS
+
+
+def test_equilibration(run, uncut):
+    """Rescaled on the way, then at constant energy; the trajectory is the sampling alone."""
+    equilibrated = run('equilibrated')
+    np.testing.assert_allclose(equilibrated['times_ps'], [4e-3, 5e-3, 6e-3, 7e-3])
+    assert equilibrated['jobs'] == [[0, 4], [0, 5]]
+    assert equilibrated['parameters']['seams_conserve_energy']
+    # Twice 900 K at the start, from which the same run without a thermostat is still far after four steps.
+    assert equilibrated['temperature'][0] < 0.8 * uncut['temperature'][4]

@@ -1,0 +1,238 @@
+"""Alloys: composition, neutrality, contacts, density, reproducibility; the energies against other Ewald sums."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.geometry import get_distances
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.io.ase import AseAtomsAdaptor
+from scipy.special import erfc
+
+from aiida_ionconduct.structures import OXIDATION_STATES, alloy, check_charges, check_structure, crystal, scores_table
+from aiida_ionconduct.structures.alloys import density, shortest_contact
+from aiida_ionconduct.structures.ordering import (
+    Search,
+    Sublattice,
+    distinct,
+    ewald_matrix,
+    fill,
+    permutations,
+    symmetry,
+)
+
+COULOMB = 14.399645478425668  # e²/4πε₀ in eV Å
+
+
+@pytest.fixture(scope='module')
+def talk_cell():
+    """The 132 atoms of the source talk: ten candidates."""
+    return alloy('gamma-Li3PO4', substitute={'P': 'Si'}, fraction=0.25, formula_units=16, seed=0, n_best=10)
+
+
+def ewald(atoms, eta):
+    """Return the Ewald energy in eV by the textbook's sums (Frenkel and Smit, 12.1), at a splitting of one's choice."""
+    charges = np.array([OXIDATION_STATES[symbol] for symbol in atoms.symbols], dtype=float)
+    cell, positions, volume = atoms.cell.array, atoms.positions, atoms.get_volume()
+    radius, maximum = 6 / math.sqrt(eta), 12 * math.sqrt(eta)
+    spacing = 1 / np.linalg.norm(np.linalg.inv(cell), axis=0)
+    real = 0.0
+    difference = positions[:, None] - positions
+    for n in itertools.product(*(range(-k, k + 1) for k in np.ceil(radius / spacing).astype(int) + 1)):
+        distance = np.linalg.norm(difference + np.array(n) @ cell, axis=-1)
+        near = (distance > 1e-6) & (distance < radius)
+        pairs = np.where(near, erfc(math.sqrt(eta) * distance) / np.where(near, distance, 1), 0)
+        real += 0.5 * charges @ pairs @ charges
+    reciprocal_cell = 2 * np.pi * np.linalg.inv(cell).T
+    counts = np.ceil(maximum * np.linalg.norm(cell, axis=1) / (2 * np.pi)).astype(int)
+    grid = np.stack(np.meshgrid(*(np.arange(-k, k + 1) for k in counts), indexing='ij'), -1).reshape(-1, 3)
+    k = grid @ reciprocal_cell
+    squared = (k**2).sum(axis=1)
+    keep = (squared > 1e-9) & (squared < maximum**2)
+    k, squared = k[keep], squared[keep]
+    reciprocal = 0.0
+    for part in np.array_split(np.arange(len(k)), len(k) // 20000 + 1):
+        amplitude = np.exp(1j * k[part] @ positions.T) @ charges
+        reciprocal += (np.exp(-squared[part] / (4 * eta)) / squared[part] * np.abs(amplitude) ** 2).sum()
+    own = math.sqrt(eta / math.pi) * (charges**2).sum()
+    return COULOMB * (real + 2 * np.pi / volume * reciprocal - own)
+
+
+# The source talk's cell -----------------------------------------------------------------------------------------------
+
+
+def test_composition_and_charge(talk_cell):
+    assert len(talk_cell) == 10
+    for one in talk_cell:
+        assert one.atoms.symbols.formula.count() == {'Li': 52, 'P': 12, 'Si': 4, 'O': 64}
+        assert check_charges(one.atoms) == {'Li': 1, 'O': -2, 'Si': 4, 'P': 5}
+        check_structure(one.atoms)
+        assert 'Li52P12Si4O64' in one.description
+
+
+def test_contacts(talk_cell):
+    """By ASE, between different atoms."""
+    for one in talk_cell:
+        distances = get_distances(one.atoms.positions, cell=one.atoms.cell, pbc=True)[1]
+        shortest = distances[np.triu_indices(132, k=1)].min()
+        assert shortest >= 1.5
+        assert shortest == pytest.approx(shortest_contact(one.atoms), abs=1e-6)
+
+
+def test_density(talk_cell):
+    """Against Li3PO4 (2.445 g/cm³, 115.79 g/mol) and Li4SiO4 (2.41, 119.84) by volume."""
+    masses, volumes = np.array([115.79, 119.84]), np.array([115.79 / 2.445, 119.84 / 2.41])
+    expected = masses @ [0.75, 0.25] / (volumes @ [0.75, 0.25])
+    assert density(talk_cell[0].atoms) == pytest.approx(expected, rel=0.05)
+
+
+def test_energy_against_another_ewald_sum(talk_cell):
+    """The splitting does not matter, and the sum is that of the alloy."""
+    energies = [ewald(talk_cell[0].atoms, eta) for eta in (0.08, 0.15)]
+    assert energies[0] == pytest.approx(energies[1], abs=1e-4)
+    assert talk_cell[0].electrostatic_energy_eV == pytest.approx(energies[0], rel=1e-6)
+
+
+def test_ranked_and_different(talk_cell):
+    energies = [one.electrostatic_energy_eV for one in talk_cell]
+    assert energies == sorted(energies)
+    assert energies[-1] - energies[0] > 0.1
+    structures = [AseAtomsAdaptor.get_structure(one.atoms) for one in talk_cell[:4]]
+    matcher = StructureMatcher(ltol=0.01, stol=0.02, angle_tol=1, scale=False, primitive_cell=False)
+    assert not any(matcher.fit(*pair) for pair in itertools.combinations(structures, 2))
+
+
+def test_same_seed_same_cell(talk_cell):
+    again = alloy('gamma-Li3PO4', {'P': 'Si'}, 0.25, formula_units=16, seed=0, n_best=1)[0]
+    np.testing.assert_array_equal(again.atoms.positions, talk_cell[0].atoms.positions)
+    assert list(again.atoms.symbols) == list(talk_cell[0].atoms.symbols)
+
+
+def test_other_seeds_find_nothing_lower(talk_cell):
+    """The descent from random starts has converged: the ground state does not hang on the seed."""
+    for seed in (1, 2):
+        other = alloy('gamma-Li3PO4', {'P': 'Si'}, 0.25, formula_units=16, seed=seed, n_best=1)[0]
+        assert other.electrostatic_energy_eV == pytest.approx(talk_cell[0].electrostatic_energy_eV, abs=1e-6)
+
+
+def test_supercell_is_the_most_compact(talk_cell):
+    """Four cells of 6.1 × 10.5 × 4.9 Å: doubled along the short vectors."""
+    np.testing.assert_allclose(sorted(talk_cell[0].atoms.cell.lengths()), [2 * 4.9208, 10.4612, 2 * 6.1113], rtol=1e-6)
+
+
+def test_table(talk_cell):
+    lines = scores_table(talk_cell).splitlines()
+    assert len(lines) == 12
+    assert [line.split()[0] for line in lines[2:]] == [str(rank) for rank in range(1, 11)]
+    assert f'{talk_cell[3].electrostatic_energy_eV:.4f}' in lines[5]
+
+
+# Other materials ------------------------------------------------------------------------------------------------------
+
+
+def test_partial_occupancies(tmp_path):
+    """LGPS from its CIF: ordered, neutral, both sublattices filled as published."""
+    best = alloy('Li10GeP2S12', n_best=2)
+    assert best[0].atoms.symbols.formula.count() == {'Li': 20, 'Ge': 2, 'P': 4, 'S': 24}
+    check_structure(best[0].atoms)
+    assert best[0].electrostatic_energy_eV < best[1].electrostatic_energy_eV
+    assert best[0].electrostatic_energy_eV == pytest.approx(ewald(best[0].atoms, 0.1), rel=1e-6)
+
+
+def test_vacancies():
+    """The other way round: P → S⁶⁺ takes lithium away. All twelve ways are tried, and brute force finds the same."""
+    found = alloy('beta-Li3PO4', {'P': 'S'}, 0.5, charges={'S': 6})
+    assert found[0].atoms.symbols.formula.count() == {'Li': 5, 'P': 1, 'S': 1, 'O': 8}
+    parent, energies = crystal('beta-Li3PO4'), []
+    states = {**OXIDATION_STATES, 'S': 6}
+    lithium = [i for i, symbol in enumerate(parent.symbols) if symbol == 'Li']
+    for removed in lithium:
+        for replaced in (i for i, symbol in enumerate(parent.symbols) if symbol == 'P'):
+            atoms = parent.copy()
+            atoms.symbols[replaced] = 'S'
+            del atoms[removed]
+            charges = np.array([states[symbol] for symbol in atoms.symbols], dtype=float)
+            energies.append(charges @ ewald_matrix(atoms.cell.array, atoms.positions) @ charges)
+    different = np.unique(np.round(energies, 6))
+    assert [round(one.electrostatic_energy_eV, 6) for one in found] == pytest.approx(different.tolist(), abs=2e-6)
+
+
+def test_sodium():
+    """No lithium, no oxygen: sodium chloride with Ca on a quarter of the sodium sites, Na vacancies for the charge."""
+    from ase.build import bulk
+
+    best = alloy(bulk('NaCl', 'rocksalt', a=5.64, cubic=True), {'Na': 'Ca'}, 0.25, compensate='Na')[0]
+    assert best.atoms.symbols.formula.count() == {'Na': 2, 'Ca': 1, 'Cl': 4}
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('alpha-Li3PO4',), 'is neither a file nor one of Li10GeP2S12, beta-Li3PO4'),
+        (('gamma-Li3PO4', {'Ge': 'Si'}, 0.5), 'the parent Li3PO4 has no Ge to replace'),
+        (('gamma-Li3PO4', {'P': 'Si'}, 0.0), 'fraction must be above 0 and at most 1, got 0.0'),
+        (('gamma-Li3PO4', {'P': 'Si'}, 0.5, 6), 'holds 4 formula units: ask for a multiple of it'),
+        (('gamma-Li3PO4', {'P': 'W'}, 0.5), 'no oxidation state is known for W'),
+        (('gamma-Li3PO4', {'P': 'Si'}, 0.25, 4, 'Mg'), r'the charge -1 cannot be balanced by Mg'),
+        (('gamma-Li3PO4', {'P': 'Si'}, 0.25, 4, 'Li', 0, 1, 0.05), 'is more than 5 % off .*: set `strain` to'),
+    ],
+)
+def test_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        alloy(*arguments)
+
+
+def test_no_room():
+    """Interstitial Li in a crystal that is squeezed: each void is too small."""
+    with pytest.raises(ValueError, match='has no void for another Li'):
+        alloy('gamma-Li3PO4', {'P': 'Si'}, 0.25, strain=-0.15)
+
+
+# Parts ----------------------------------------------------------------------------------------------------------------
+
+
+def test_fill():
+    """Numbers by the largest remainder; what charge is left goes to the ion that is short of its occupancy."""
+    sites = [{'Li': 0.691}] * 16 + [{'Li': 0.643}] * 8 + [{'Ge': 0.515, 'P': 0.485}] * 4 + [{'S': 1.0}] * 24
+    sites += [{'P': 1.0}] * 2 + [{'Li': 1.0}] * 4
+    sublattices, missing = fill(sites, OXIDATION_STATES, 'Li')
+    assert missing == 0
+    counts = [one.counts for one in sublattices]
+    assert counts[:3] == [{'Li': 11, '': 5}, {'Li': 5, '': 3}, {'Ge': 2, 'P': 2}]
+    lost, _ = fill([{'Li': 0.75}] * 4 + [{'Cl': 1.0}] * 4, OXIDATION_STATES, 'Li')
+    assert lost[0].counts == {'Li': 4, '': 0}
+
+
+def test_descent_finds_the_best_of_all():
+    """In a case that is small enough to try everything."""
+    rng = np.random.default_rng(2)
+    cell, positions = np.eye(3) * 9, rng.uniform(size=(3, 3, 3, 3)).reshape(-1, 3)[:10] * 9
+    positions = np.stack(np.meshgrid(*[[0, 3, 6]] * 3, indexing='ij'), -1).reshape(-1, 3)[:10] + 0.3 * positions / 9
+    sublattices = [Sublattice(np.arange(6), {'Li': 3, '': 3}), Sublattice(np.arange(6, 10), {'Cl': 3, '': 1})]
+    search = Search(cell, positions, sublattices, OXIDATION_STATES)
+    everything = search.enumerate()
+    assert len(everything) == 20 * 4 == sublattices[0].n_distributions * sublattices[1].n_distributions
+    assert search.sample(np.random.default_rng(0), 40)[0][0] == pytest.approx(everything[0][0], abs=1e-9)
+
+
+def test_symmetry_duplicates():
+    """One lithium removed from a row of eight equal ones: one way, not eight; two removed: four distances."""
+    cell = np.diag([24.0, 4.0, 5.0])
+    positions = np.array([[3.0 * i, 0, 0] for i in range(8)])
+    images = permutations(cell, positions, *symmetry(cell, positions, [0] * 8))
+    for removed, n_ways in ((1, 1), (2, 4), (4, 8)):
+        sublattices = [Sublattice(np.arange(8), {'Li': 8 - removed, '': removed})]
+        found = Search(cell, positions, sublattices, {'Li': 0}).enumerate()
+        assert len(found) == math.comb(8, removed)
+        assert len(distinct(found, images, 100)) == n_ways  # necklaces under rotation and reflection
+
+
+def test_clashing_sites_are_never_both_taken():
+    """Two halves of a split site, 0.5 Å apart."""
+    positions = np.array([[0, 0, 0], [0.5, 0, 0], [4, 4, 4], [4.5, 4, 4]], dtype=float)
+    search = Search(np.eye(3) * 8, positions, [Sublattice(np.arange(4), {'Li': 2, '': 2})], OXIDATION_STATES)
+    best = search.atoms(search.enumerate()[0][1])
+    assert isinstance(best, Atoms)
+    assert best.get_distance(0, 1, mic=True) > 5
