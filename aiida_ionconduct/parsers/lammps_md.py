@@ -42,7 +42,8 @@ class LammpsMdParser(Parser):
         self.values = check_parameters(self.node.inputs.parameters.get_dict())
         structure = self.node.inputs.structure
         self.symbols = [structure.get_kind(site.kind_name).symbol for site in structure.sites]
-        self.start = get_start(self.node.inputs.get('restart'), self.values['timestep_fs'])
+        restart = self.node.inputs.restart if 'restart' in self.node.inputs else None
+        self.start = get_start(restart, self.values['timestep_fs'])
         explosion = find_explosion(log, self.values, len(self.symbols))
         unreadable, trajectories = None, {}
         restart = None if explosion else next(iter(restart_files(folder)), None)
@@ -159,14 +160,14 @@ class LammpsMdParser(Parser):
 
     def store_parameters(self, log: Log, trajectories: dict[str, IonTrajectoryData], explosion: str | None):
         """Attach what the log says of the run, and of every replica what its trajectory says."""
-        run = describe_log(log)
+        run = describe_log(log, self.start)
         if explosion:
             run['explosion'] = explosion
         parameters = {}
         for seed in self.values['seeds']:
             label = seed_label(seed)
             described = describe_trajectory(trajectories[label]) if label in trajectories else {}
-            parameters[label] = orm.Dict({**run, 'minimum_distances': {}, **described})
+            parameters[label] = orm.Dict({'minimum_distances': {}, **described, **run})
         self.out('output_parameters', parameters)
 
     def get_exit_code(self, log: Log, explosion: str | None, unreadable: str | None):
@@ -216,8 +217,8 @@ def rotated(positions: np.ndarray, matrix: np.ndarray, block: int = 1000) -> np.
     return result
 
 
-def describe_log(log: Log) -> dict:
-    """Return what the log says of a run."""
+def describe_log(log: Log, start: Start | None) -> dict:
+    """Return what the log says of a run; ``n_steps`` counts from the start of the production."""
     result = {
         'lammps_version': log.version,
         'completed': log.complete and not log.out_of_walltime,
@@ -227,4 +228,6 @@ def describe_log(log: Log) -> dict:
     production = log.production
     if production and production.loop_time_s:
         result['steps_per_second'] = production.n_steps / production.loop_time_s
+        done = start.step if start and start.stage == PRODUCTION else 0
+        result['n_steps'] = done + production.n_steps
     return result

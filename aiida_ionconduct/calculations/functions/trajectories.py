@@ -56,4 +56,5 @@ def join_segments(**nodes):
     joined = IonTrajectoryData.join(segments)
     totals = {name: sum(run.get(name, 0.0) for run in runs) for name in RUN_SUMS}
     description = {**runs[-1], **describe_trajectory(joined), **totals, 'n_segments': len(joined.segments)}
+    description['n_steps'] = max(description['n_steps'], runs[-1].get('n_steps', 0))
     return {'trajectory': joined, 'output_parameters': orm.Dict(description)}
