@@ -2,7 +2,7 @@
 
 import tempfile
 
-from aiida.engine import CalcJobMonitorResult
+from aiida.engine.processes.calcjobs.monitors import CalcJobMonitorResult
 from aiida.orm import CalcJobNode
 from aiida.transports import Transport
 
