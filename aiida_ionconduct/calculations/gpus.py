@@ -36,7 +36,9 @@ def request_gpus(script: str, scheduler: str, gpus: int) -> str:
     pattern, replacement = DIRECTIVES[scheduler]
     edited, count = re.subn(pattern, replacement.format(gpus=gpus), script, count=1, flags=re.MULTILINE)
     if not count:
-        raise ValueError(f'the job script for {scheduler} has no line to ask for GPUs in: use custom_scheduler_commands.')
+        raise ValueError(
+            f'the job script for {scheduler} has no line to ask for GPUs in: use custom_scheduler_commands.'
+        )
     return edited
 
 

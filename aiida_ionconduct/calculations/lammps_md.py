@@ -1,4 +1,4 @@
-"""Molecular dynamics with an Allegro potential in LAMMPS: one structure, one temperature, one velocity seed or several."""
+"""Molecular dynamics with an Allegro potential in LAMMPS: one structure and temperature, one seed or several."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def get_start(restart: orm.SinglefileData | None, timestep_fs: float) -> script.
     step = attributes['step'] * attributes['timestep_fs'] / timestep_fs
     if abs(step - round(step)) > 1e-6:
         raise ValueError(
-            f'the restart file stands at step {attributes["step"]} of {attributes["timestep_fs"]} fs, which is no whole '
-            f'number of steps of {timestep_fs} fs: keep the time step, or take an integer fraction of it.'
+            f'the restart file stands at step {attributes["step"]} of {attributes["timestep_fs"]} fs, which is no '
+            f'whole number of steps of {timestep_fs} fs: keep the time step, or take an integer fraction of it.'
         )
     return script.Start(attributes['stage'], round(step))
 
@@ -147,8 +147,8 @@ class LammpsMdCalculation(GpuCalcJob):
             valid_type=orm.Dict,
             required=False,
             validator=validate_settings,
-            help='How LAMMPS is called: `kokkos_gpus`, the GPUs of a machine for a LAMMPS built with Kokkos; `cmdline`, '
-            'further words of the command line.',
+            help='How LAMMPS is called: `kokkos_gpus`, the GPUs of a machine for a LAMMPS built with Kokkos; '
+            '`cmdline`, further words of the command line.',
         )
         spec.inputs.validator = validate_inputs
         options = spec.inputs['metadata']['options']

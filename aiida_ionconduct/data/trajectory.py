@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import pathlib
 import tempfile
@@ -82,13 +83,15 @@ class IonTrajectoryData(orm.Data):
         """
         first = segments[0].base.attributes.all
         same = ('symbols', 'species', 'cell', 'temperature_K', 'seed', 'frame_interval_ps', 'com_interval_ps')
-        for before, after in zip(segments, segments[1:], strict=False):
+        for before, after in itertools.pairwise(segments):
             for name in (*same, 'thermo_columns'):
                 if after.base.attributes.get(name) != first[name]:
                     raise ValueError(f'the segments differ in {name}: they are not of one run.')
             gap = after.start_ps - before.start_ps - before.base.attributes.get('n_frames') * before.frame_interval_ps
             if abs(gap) > 1e-6 * before.frame_interval_ps + 1e-9:
-                raise ValueError(f'there is {"a gap" if gap > 0 else "an overlap"} of {abs(gap):g} ps between segments.')
+                raise ValueError(
+                    f'there is {"a gap" if gap > 0 else "an overlap"} of {abs(gap):g} ps between segments.'
+                )
         joined = cls()
         joined._segments = segments
         joined.base.attributes.set_many(
@@ -205,10 +208,11 @@ class IonTrajectoryData(orm.Data):
 
         :param stride: every how manieth frame.
         """
-        n_frames = 0
         with open(path, 'w') as handle:
-            for n_frames, frame in enumerate(self.iter_ase(stride), start=1):
+            n_frames = 0
+            for frame in self.iter_ase(stride):
                 write(handle, frame, format='extxyz')
+                n_frames += 1
         return n_frames
 
     def get_trajectory(self, stride: int = 1) -> orm.TrajectoryData:

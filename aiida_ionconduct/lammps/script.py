@@ -1,8 +1,8 @@
 """The LAMMPS input script of one MD run: equilibration at a temperature, then production.
 
 It names no plugin and no accelerator, so it runs unchanged with our own pair style and with any LAMMPS that has
-``pair_style allegro``. Several velocity seeds may share the run: replicas of the crystal in one box that do not see each
-other.
+``pair_style allegro``. Several velocity seeds may share the run: replicas of the crystal in one box that do not see
+each other.
 """
 
 from __future__ import annotations
@@ -295,17 +295,21 @@ def thermostat_lines(values: dict, groups: dict[str, int], steps_done: int) -> l
     """
     if values['thermostat'] == 'nose-hoover':
         return [f'fix thermostat_{group} {group} nvt {nose_hoover(values)}' for group in groups]
-    temperature = f'{values["temperature_K"]:.10g} ' * 2 + f'{values["thermostat_damping_fs"] / 1000:.10g}'
     # The generator of fix langevin takes seeds up to 900000000 only.
     return ['fix integrate all nve'] + [
-        f'fix thermostat_{group} {group} langevin {temperature} {(seed + steps_done) % 899999000 + 1} zero yes'
+        f'fix thermostat_{group} {group} langevin {from_to(values)} {(seed + steps_done) % 899999000 + 1} zero yes'
         for group, seed in groups.items()
     ]
 
 
 def nose_hoover(values: dict) -> str:
     """Return the arguments of a Nosé–Hoover thermostat."""
-    return f'temp {values["temperature_K"]:.10g} {values["temperature_K"]:.10g} {values["thermostat_damping_fs"] / 1000:.10g}'
+    return f'temp {from_to(values)}'
+
+
+def from_to(values: dict) -> str:
+    """Return the temperature at the start and the end of a run, and the damping time."""
+    return f'{values["temperature_K"]:.10g} ' * 2 + f'{values["thermostat_damping_fs"] / 1000:.10g}'
 
 
 def trajectory_lines(values: dict, species: list[str], n_atoms: int) -> list[str]:

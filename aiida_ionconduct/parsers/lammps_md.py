@@ -9,11 +9,19 @@ import numpy as np
 from aiida import orm
 from aiida.parsers import Parser
 
-from aiida_ionconduct.calculations.lammps_md import get_start, seed_label
 from aiida_ionconduct.calculations.functions.trajectories import describe_trajectory
+from aiida_ionconduct.calculations.lammps_md import get_start, seed_label
 from aiida_ionconduct.data import IonTrajectoryData
+from aiida_ionconduct.data.trajectory import ARRAYS
 from aiida_ionconduct.lammps.dump import read_dump
-from aiida_ionconduct.lammps.log import OUT_OF_MEMORY, Log, find_explosion, read_centres_of_mass, read_log, replica_thermo
+from aiida_ionconduct.lammps.log import (
+    OUT_OF_MEMORY,
+    Log,
+    find_explosion,
+    read_centres_of_mass,
+    read_log,
+    replica_thermo,
+)
 from aiida_ionconduct.lammps.restart import restart_files
 from aiida_ionconduct.lammps.script import (
     CENTRES_FILE,
@@ -96,7 +104,8 @@ class LammpsMdParser(Parser):
     def choose_restart(self, folder: pathlib.Path, arrays: dict) -> tuple[Start, pathlib.Path] | None:
         """Return the latest restart file that leaves no gap after the frames that reached the disk."""
         strides = {'positions': 'frame_stride', 'centres_of_mass': 'com_stride'}
-        reach = min(arrays[name][0][-1] + self.values[stride] for name, stride in strides.items() if len(arrays[name][0]))
+        steps = {stride: arrays[name][0] for name, stride in strides.items()}
+        reach = min(done[-1] + self.values[stride] for stride, done in steps.items() if len(done))
         files = restart_files(folder)
         return next(((at, path) for at, path in files if at.stage == PRODUCTION and at.step < reach), None)
 
@@ -106,7 +115,7 @@ class LammpsMdParser(Parser):
         species = species_order(self.symbols)
         back = lammps_rotation(structure.cell).T
         to_ps = values['timestep_fs'] / 1000
-        (steps, positions), (com_steps, centres), (_, thermo) = (arrays[n] for n in ('positions', 'centres_of_mass', 'thermo'))
+        (steps, positions), (com_steps, centres), (_, thermo) = (arrays[name] for name in ARRAYS)
         trajectories = {}
         for index, seed in enumerate(values['seeds']):
             atoms = slice(index * n_atoms, (index + 1) * n_atoms)

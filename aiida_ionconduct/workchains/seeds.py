@@ -35,9 +35,7 @@ class SeedsWorkChain(BatchWorkChain):
     def define(cls, spec):
         """Define the process specification."""
         super().define(spec)
-        spec.expose_inputs(
-            LammpsMdBaseWorkChain, namespace='base', exclude=('md.parameters', 'md.restart', 'previous')
-        )
+        spec.expose_inputs(LammpsMdBaseWorkChain, namespace='base', exclude=('md.parameters', 'md.restart', 'previous'))
         spec.input('parameters', valid_type=orm.Dict, help='Of the runs, without temperature and seeds.')
         spec.input('temperatures_K', valid_type=orm.List, help='Temperatures in K.')
         spec.input('seeds', valid_type=orm.List, help='Velocity seeds, the same at every temperature.')
@@ -87,9 +85,9 @@ class SeedsWorkChain(BatchWorkChain):
         plans = []
         for T in self.inputs.temperatures_K:
             continued, fresh = self.sort_seeds(T)
-            runs = [
-                {'temperature_K': float(T), 'seeds': seeds, 'continued': True} for seeds in continued
-            ] + [{'temperature_K': float(T), 'seeds': seeds} for seeds in seed_groups(fresh, n_replicas)]
+            runs = [{'temperature_K': float(T), 'seeds': seeds, 'continued': True} for seeds in continued] + [
+                {'temperature_K': float(T), 'seeds': seeds} for seeds in seed_groups(fresh, n_replicas)
+            ]
             plans.append({run_label(run): run for run in runs})
         rows = (list(plan.items())[index : index + 1] for index in range(max(map(len, plans))) for plan in plans)
         self.ctx.runs = dict(run for row in rows for run in row)

@@ -75,8 +75,9 @@ def test_script_that_cannot_be_edited():
         request_gpus('#!/bin/bash\n', 'core.pbspro', 1)
 
 
-@pytest.mark.parametrize('entry_point', ['ionconduct.lammps.md', 'ionconduct.allegro.train', 'ionconduct.allegro.compile'])
-def test_option(entry_point):
+@pytest.mark.parametrize('name', ['lammps.md', 'allegro.train', 'allegro.compile'])
+def test_option(name):
+    entry_point = f'ionconduct.{name}'
     options = CalculationFactory(entry_point).spec().inputs['metadata']['options']
     valid = {'resources': {'num_machines': 1}, 'parser_name': entry_point}
     assert 'gpus' in options
@@ -97,7 +98,8 @@ def test_in_the_job_script(aiida_profile, tmp_path, aiida_computer, fixture_sand
         'model': AllegroModelData(tmp_path / 'model.nequip.zip', type_names=['Li'], r_max=4.0),
         'metadata': {'options': {'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1}, 'gpus': 3}},
     }
-    process = instantiate_process(get_manager().get_runner(), CalculationFactory('ionconduct.allegro.compile'), **inputs)
+    process_class = CalculationFactory('ionconduct.allegro.compile')
+    process = instantiate_process(get_manager().get_runner(), process_class, **inputs)
     process.presubmit(fixture_sandbox)
     with fixture_sandbox.open('_aiidasubmit.sh') as handle:
         assert handle.read().startswith('#!/bin/bash\n#SBATCH --gres=gpu:3\n')

@@ -189,7 +189,7 @@ def test_settings(fixture_sandbox, generate_calc_job, md_inputs):
 
 @pytest.mark.parametrize(
     ('settings', 'message'),
-    [({'kokos': 1}, 'unknown settings kokos'), ({'kokkos_gpus': 0}, 'kokkos_gpus is 0, but must be the number of GPUs')],
+    [({'kokos': 1}, 'unknown settings kokos'), ({'kokkos_gpus': 0}, 'kokkos_gpus is 0, but must be the number')],
 )
 def test_bad_settings(settings, message, fixture_sandbox, generate_calc_job, md_inputs):
     refused(generate_calc_job, md_inputs(settings=orm.Dict(settings)), fixture_sandbox, message)

@@ -12,7 +12,13 @@ from aiida_ionconduct.calculations.monitors import explosion
 from aiida_ionconduct.workchains.lammps_base import MONITOR
 
 FIXTURES = pathlib.Path(__file__).parents[1] / 'parsers' / 'fixtures' / 'lammps_md'
-PARAMETERS = {'temperature_K': 900.0, 'timestep_fs': 1.0, 'equilibration_steps': 40, 'production_steps': 100, 'seeds': [7]}
+PARAMETERS = {
+    'temperature_K': 900.0,
+    'timestep_fs': 1.0,
+    'equilibration_steps': 40,
+    'production_steps': 100,
+    'seeds': [7],
+}
 
 
 @pytest.fixture

@@ -70,8 +70,8 @@ def job(aiida_profile, tmp_path):
         if restart_step is not None:
             (tmp_path / 'production.restart').write_bytes(b'x')
             outputs['restart'] = orm.SinglefileData(tmp_path / 'production.restart')
-            known = {'stage': 'production', 'step': restart_step, 'timestep_fs': 2.5, 'seeds': list(seeds), 'n_atoms': 16}
-            outputs['restart'].base.attributes.set_many(known)
+            known = {'stage': 'production', 'step': restart_step, 'timestep_fs': 2.5}
+            outputs['restart'].base.attributes.set_many({**known, 'seeds': list(seeds), 'n_atoms': 16})
         for label, output in outputs.items():
             output.base.links.add_incoming(node, LinkType.CREATE, label)
             output.store()

