@@ -1,7 +1,7 @@
 """Storing and reading a trajectory: IonTrajectoryData against aiida-lammps' LammpsTrajectory, same frames, same run.
 
-LAMMPS itself writes the frames, as binary for one and as text for the other. aiida-lammps keeps the text in the retrieved
-folder beside the node, as its calculation does; of ours the dump is retrieved for the time of parsing only.
+LAMMPS itself writes the frames, as binary for one and as text for the other. aiida-lammps keeps the text in the
+retrieved folder beside the node, as its calculation does; of ours the dump is retrieved for the time of parsing only.
 """
 
 import os

@@ -5,6 +5,7 @@ import click
 import pytest
 from aiida import orm
 from aiida.common.links import LinkType
+from ase.build import bulk
 
 from aiida_ionconduct.cli.follow import stage_rows, table
 from aiida_ionconduct.cli.plan import plan, plan_table
