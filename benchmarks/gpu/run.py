@@ -135,19 +135,15 @@ def report(device: str, models: list[dict], rows: list[dict]) -> str:
     """Return the results as Markdown."""
     from tabulate import tabulate
 
-    speed = [
-        (row['model'], row['precision'], row['replicas'], f'{row["ms_per_step"]:.2f}', f'{row["ns_per_day"]:.2f}')
-        + (f'{1000 * row["ns_per_day"] / TALK_PS_PER_DAY:.1f}', f'{100 * row["outside_model"]:.0f} %')
-        for row in rows
-    ]
-    errors = [
-        (f'{model["model"]}, {model["max_epochs"]} epochs', f'{model["forces_mae_eV_per_A"]:.3f}')
-        + (
-            f'{model["energy_mae_eV_per_atom"]:.4f}',
-            *(f'{model[key]:.1e}' if key in model else '–' for key in TF32_ERRORS),
-        )
-        for model in models
-    ]
+    speed, errors = [], []
+    for row in rows:
+        ratio, outside = 1000 * row['ns_per_day'] / TALK_PS_PER_DAY, 100 * row['outside_model']
+        shown = (f'{row["ms_per_step"]:.2f}', f'{row["ns_per_day"]:.2f}', f'{ratio:.1f}', f'{outside:.0f} %')
+        speed.append((row['model'], row['precision'], row['replicas'], *shown))
+    for model in models:
+        shown = (f'{model["forces_mae_eV_per_A"]:.3f}', f'{model["energy_mae_eV_per_atom"]:.4f}')
+        changes = (f'{model[key]:.1e}' if key in model else '–' for key in TF32_ERRORS)
+        errors.append((f'{model["model"]}, {model["max_epochs"]} epochs', *shown, *changes))
     speed_headers = ('model', 'precision', 'replicas', 'ms/step', 'ns/day', '× talk', 'outside the model')
     error_headers = ('model', 'force MAE, eV/Å', 'energy MAE, eV/atom', 'TF32 force error, mean', 'largest')
     what = f'132 atoms (Li52 P12 Si4 O64), time step {TIMESTEP_FS:g} fs; ns/day over all replicas.'
