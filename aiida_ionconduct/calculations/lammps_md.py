@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiida import orm
 from aiida.common.datastructures import CalcInfo, CodeInfo
 
-from aiida_ionconduct.calculations.gpus import GpuCalcJob
+from aiida_ionconduct.calculations.gpus import GpuCalcJob, check_scheduler
 from aiida_ionconduct.data import AllegroModelData, IonTrajectoryData
 from aiida_ionconduct.lammps import script
 from aiida_ionconduct.lammps.structure import data_file, species_order
@@ -87,7 +87,7 @@ def validate_settings(settings: orm.Dict, _) -> str | None:
 
 
 def validate_inputs(inputs, _) -> str | None:
-    """Refuse a model that does not know all species of the structure, and a restart file of another run."""
+    """Refuse a model without a species of the structure, GPUs that cannot be asked for, a restart of another run."""
     if {'structure', 'model'} <= inputs.keys():  # one of them may come later, from a work chain
         missing = inputs['model'].missing_types(inputs['structure'].get_symbols_set())
         if missing:
@@ -95,6 +95,10 @@ def validate_inputs(inputs, _) -> str | None:
                 f'the model knows {", ".join(inputs["model"].type_names)}, not {", ".join(missing)}: '
                 'train one on the elements of the structure.'
             )
+    if 'code' in inputs and inputs.get('metadata', {}).get('options', {}).get('gpus'):
+        complaint = check_scheduler(inputs['code'].computer.scheduler_type)
+        if complaint:
+            return complaint
     if {'structure', 'restart', 'parameters'} <= inputs.keys():
         return check_restart(inputs['restart'], inputs['structure'], inputs['parameters'].get_dict())
     return None

@@ -181,6 +181,21 @@ def test_refuses_another_lammps(run_lammps, tmp_path):
     assert re.search('built for LAMMPS 20240829 .* not loaded into LAMMPS 20250722', log)
 
 
+def test_refuses_another_torch(run_lammps, tmp_path):
+    """What counts is the torch that is there when LAMMPS starts."""
+    command = [*plugin_build.compile_command(plugin_build.installed_versions()), '-DBUILT_FOR_TORCH_NUMBER=133120']
+    subprocess.run([*command, '-o', str(tmp_path / 'plugin.so')], cwd=plugin_build.SOURCE.parent, check=True)
+    log = run_lammps(ase.io.read(DATASET, 0), 'run 0\n', check=False, plugins=tmp_path)
+    assert re.search(r'not loaded with torch 2\.13\.0\. Build it again', log)
+
+
+def test_says_what_it_is(run_lammps):
+    """The versions it was built for, the device, and the time spent in the model."""
+    log = run_lammps(ase.io.read(DATASET, 0), 'run 5\n')
+    assert re.search(r'device cpu; plugin built for LAMMPS 22 Jul 2025, torch 2\.13\.0', log)
+    assert re.search(r'^Allegro model: 6 calls, \d\S* s$', log, flags=re.MULTILINE)
+
+
 def test_build_is_idempotent(plugin, capsys):
     before = {path: path.stat().st_mtime_ns for path in plugin.glob('*plugin.so')}
     assert plugin_build.main() == 0
