@@ -55,7 +55,7 @@ def install_wheels() -> None:
     command = [sys.executable, '-m', 'pip', f'--python={python}', 'install', '-q', '--no-index', '--no-deps']
     subprocess.run([*command, '--ignore-installed', *map(str, wheels)], check=True)
     os.environ['PYTHONPATH'] = str(HERE.parents[1])
-    os.environ['LAMMPS_PLUGIN_PATH'] = str(HERE.parents[1] / 'aiida_ionconduct' / 'lammps' / 'plugin')
+    os.environ['LAMMPS_PLUGIN_PATH'] = str(folder / 'plugin')
     os.execve(python, [str(python), *sys.argv], os.environ)
 
 
@@ -177,7 +177,7 @@ def main():
     start = time.monotonic()
     from lib.allegro import build_plugin
 
-    print(build_plugin(any_torch=True))
+    print(f'Pair style: {build_plugin()}')
     device = device_name(options.device)
     models, rows = [], []
     options.output.mkdir(parents=True, exist_ok=True)

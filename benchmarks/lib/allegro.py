@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))  # a machine without AiiDA needs the package's pla
 
 from aiida_ionconduct.calculations.allegro_config import FILES, METRICS, nequip_configuration  # noqa: E402
 from aiida_ionconduct.lammps import log, script  # noqa: E402
+from aiida_ionconduct.lammps.plugin import build  # noqa: E402
 from aiida_ionconduct.lammps.structure import data_file, species_order  # noqa: E402
 
 FRAMES = ROOT / 'tests' / 'integration' / 'data' / 'Li7PSiO8_17atoms_dft_23frames.extxyz'
@@ -119,8 +120,8 @@ def lammps(
     }
 
 
-def build_plugin(any_torch: bool = False) -> str:
-    """Build the pair style for the LAMMPS and torch that are here; return what is said about it."""
-    arguments = ['--any-torch'] if any_torch else []
-    command = ['python3', '-m', 'aiida_ionconduct.lammps.plugin.build', *arguments]
-    return run(command, ROOT, PYTHONPATH=os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])).strip()
+def build_plugin() -> pathlib.Path:
+    """Build the pair style for the LAMMPS and torch that are here, whichever torch that is."""
+    given = os.environ.get('LAMMPS_PLUGIN_PATH')
+    folder = pathlib.Path(given) if given else build.SOURCE.parent
+    return build.build(folder, build.PINS | {'torch': ''})[0]
