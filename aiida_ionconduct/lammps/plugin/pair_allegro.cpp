@@ -91,6 +91,9 @@ class PairAllegro : public Pair {
   std::vector<int64_t> model_type;                // LAMMPS type -> type of the model; index 0 is not used
   std::vector<std::vector<double>> edge_cutsq;    // LAMMPS type of the centre, LAMMPS type of the neighbour -> Å²
   std::vector<int64_t> centres, neighbours, types;
+  std::vector<int> ghosts;                        // indices of the ghost atoms that are neighbours
+  std::vector<int64_t> node;                      // LAMMPS index -> index among the model's atoms, -1: not among them
+  std::vector<double> positions_of;
 
   void load(const std::string &file);
   void choose_device(const std::string &kind, bool allow_tf32, const std::string &file);
@@ -223,13 +226,17 @@ void PairAllegro::init_style()
   at::set_num_threads(comm->nthreads);
 }
 
-// All pairs within the cutoff, from the full neighbour list: it holds the skin as well, and no excluded pairs.
+// All pairs within the cutoff, from the full neighbour list: it holds the skin as well, and no excluded pairs. In a small
+// cell most ghost atoms lie in the skin: the model sees the atoms of this process and those ghosts that are neighbours.
 void PairAllegro::find_edges()
 {
   double **x = atom->x;
   const int *type = atom->type;
   centres.clear();
   neighbours.clear();
+  ghosts.clear();
+  node.assign(atom->nlocal + atom->nghost, -1);
+  for (int i = 0; i < atom->nlocal; i++) node[i] = i;
   for (int ii = 0; ii < list->inum; ii++) {
     const int i = list->ilist[ii];
     const auto &cutsq_i = edge_cutsq[type[i]];
@@ -238,8 +245,12 @@ void PairAllegro::find_edges()
       const int j = jlist[jj] & NEIGHMASK;
       const double dx = x[j][0] - x[i][0], dy = x[j][1] - x[i][1], dz = x[j][2] - x[i][2];
       if (dx * dx + dy * dy + dz * dz >= cutsq_i[type[j]]) continue;
+      if (node[j] < 0) {
+        node[j] = atom->nlocal + ghosts.size();
+        ghosts.push_back(j);
+      }
       centres.push_back(i);
-      neighbours.push_back(j);
+      neighbours.push_back(node[j]);
     }
   }
 }
@@ -255,12 +266,17 @@ void PairAllegro::compute(int eflag, int vflag)
   // The compiled model takes two edges or more; fewer means a gas in which nearly all atoms are alone.
   if (n_edges < 2) error->one(FLERR, "pair_style allegro: no two atoms are within the cutoff of {} A", r_max);
 
-  const int64_t n_atoms = atom->nlocal + atom->nghost;
+  const int64_t n_local = atom->nlocal, n_atoms = n_local + ghosts.size();
   types.resize(n_atoms);
-  for (int64_t i = 0; i < n_atoms; i++) types[i] = model_type[atom->type[i]];
+  positions_of.resize(3 * n_atoms);
+  for (int64_t i = 0; i < n_atoms; i++) {
+    const int k = i < n_local ? i : ghosts[i - n_local];
+    types[i] = model_type[atom->type[k]];
+    std::copy(atom->x[k], atom->x[k] + 3, &positions_of[3 * i]);
+  }
   centres.insert(centres.end(), neighbours.begin(), neighbours.end());
 
-  const auto positions = at::from_blob(atom->x[0], {n_atoms, 3}, at::kDouble);
+  const auto positions = at::from_blob(positions_of.data(), {n_atoms, 3}, at::kDouble);
   const auto edges = at::from_blob(centres.data(), {2, n_edges}, at::kLong);
   const auto atom_types = at::from_blob(types.data(), {n_atoms}, at::kLong);
   at::Tensor energies, forces;
@@ -278,8 +294,10 @@ void PairAllegro::compute(int eflag, int vflag)
 
   // Forces on ghost atoms go home with the reverse communication. Energies of ghosts belong to their owners.
   const double *force_of = forces.const_data_ptr<double>();
-  double *f = atom->f[0];
-  for (int64_t k = 0; k < 3 * n_atoms; k++) f[k] += force_of[k];
+  for (int64_t i = 0; i < n_atoms; i++) {
+    double *f = atom->f[i < n_local ? i : ghosts[i - n_local]];
+    for (int axis = 0; axis < 3; axis++) f[axis] += force_of[3 * i + axis];
+  }
   const double *energy_of = energies.const_data_ptr<double>();
   for (int i = 0; i < atom->nlocal; i++) {
     if (eflag_global) eng_vdwl += energy_of[i];
