@@ -266,6 +266,15 @@ def test_mean_structure(parse):
     assert 'trajectories' not in results
 
 
+def test_nvt(parse):
+    """A trajectory at constant temperature says so."""
+    results, calcfunction = parse('nvt', ensemble='nvt', thermostat='nose-hoover', production_steps=40)
+    assert calcfunction.is_finished_ok, calcfunction.exit_message
+    trajectory = results['trajectories']['seed7']
+    assert trajectory.base.attributes.get('ensemble') == 'NVT'
+    assert trajectory.times_ps == pytest.approx([0, 0.02, 0.04])
+
+
 def test_out_of_memory(parse):
     """Of a GPU, as torch says it, and of a node, as the scheduler does."""
     message = 'ERROR on proc 0: pair_style allegro: the model failed: CUDA out of memory. Tried to allocate 2.00 GiB'
