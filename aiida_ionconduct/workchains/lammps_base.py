@@ -41,7 +41,7 @@ class LammpsMdBaseWorkChain(BaseRestartWorkChain):
             cls.results,
         )
         spec.expose_outputs(LammpsMdCalculation, exclude=('remote_folder', 'remote_stash', 'retrieved'))
-        spec.exit_code(410, 'ERROR_EXPLODED', message='The run exploded. {detail}')
+        spec.exit_code(410, 'ERROR_EXPLODED', message='{detail}')
         spec.exit_code(
             411, 'ERROR_OUT_OF_MEMORY', message='The run does not fit into memory: take fewer replicas, or more memory.'
         )

@@ -159,21 +159,40 @@ def test_replicas_equal_single_runs(md):
         assert np.abs(one.positions - several.positions).max() < 1e-4
 
 
+def test_sick_replicas(md):
+    """A time step too long for anything: together, then one by one, each once more with half of it."""
+    inputs = md(timestep_fs=30.0, equilibration_steps=0, production_steps=40, frame_stride=1, thermo_stride=2)
+    _, node = run_get_node(SeedsWorkChain, **farm(inputs, seeds=orm.List([5, 6]), atoms_per_run=orm.Int(34)))
+    assert node.exit_status == 401
+    runs = [
+        [
+            (job.inputs.parameters['seeds'], job.inputs.parameters['timestep_fs'], job.exit_status)
+            for job in jobs_of(run)
+        ]
+        for run in sorted(node.called, key=lambda run: run.pk)
+    ]
+    assert runs == [
+        [([5, 6], 30.0, 410)],
+        *([([seed], 30.0, 410), ([seed], 15.0, 410)] for seed in (5, 6)),
+    ]
+    assert all('exploded' in run.exit_message for run in node.called)
+
+
+def farm(inputs, **others):
+    """Return the inputs of many runs from those of one."""
+    parameters = inputs.pop('parameters').get_dict()
+    seeds, temperature = parameters.pop('seeds'), parameters.pop('temperature_K')
+    return {
+        'base': {'md': inputs},
+        'parameters': orm.Dict(parameters),
+        'seeds': orm.List(seeds),
+        'temperatures_K': orm.List([temperature]),
+        **others,
+    }
+
+
 def test_extended(md):
     """Given its outputs, more steps and one more seed, a farm goes on as if it had been longer at once."""
-
-    def farm(inputs, **others):
-        parameters = inputs['parameters'].get_dict()
-        seeds, temperature = parameters.pop('seeds'), parameters.pop('temperature_K')
-        inputs.pop('parameters')
-        return {
-            'base': {'md': inputs},
-            'parameters': orm.Dict(parameters),
-            'seeds': orm.List(seeds),
-            'temperatures_K': orm.List([temperature]),
-            **others,
-        }
-
     _, first = run_get_node(SeedsWorkChain, **farm(md(production_steps=100), atoms_per_run=orm.Int(1)))
     builder = SeedsWorkChain.get_builder_extending(first, production_steps=200, seeds=[5, 6])
     _, second = run_get_node(builder)
