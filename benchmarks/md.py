@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 
+import numpy as np
 import torch
 from ase import units
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
@@ -31,7 +32,7 @@ def ase_ms_per_step(atoms, model) -> float:
     """Return the milliseconds of a step of ASE's velocity Verlet."""
     atoms = atoms.copy()
     atoms.calc = NequIPCalculator.from_compiled_model(model, device='cpu')
-    MaxwellBoltzmannDistribution(atoms, temperature_K=600, rng=None)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=600, rng=np.random.default_rng(1))
     dynamics = VelocityVerlet(atoms, 1.0 * units.fs)
     dynamics.run(10)
     start = time.perf_counter()
