@@ -2,8 +2,8 @@
 
 from aiida import orm
 from aiida.common.datastructures import CalcInfo, CodeInfo
-from aiida.engine import CalcJob
 
+from aiida_ionconduct.calculations.gpus import GpuCalcJob
 from aiida_ionconduct.data import AllegroModelData
 
 PACKAGE = 'model.nequip.zip'
@@ -23,7 +23,7 @@ def validate_parameters(parameters, _):
         return f'unknown compile parameters {", ".join(unknown)}: choose from device, tf32.'
 
 
-class AllegroCompileCalculation(CalcJob):
+class AllegroCompileCalculation(GpuCalcJob):
     """``nequip-compile`` to an AOTInductor file for LAMMPS' ``pair_style allegro``."""
 
     @classmethod

@@ -3,7 +3,6 @@
 import yaml
 from aiida import orm
 from aiida.common.datastructures import CalcInfo, CodeInfo
-from aiida.engine import CalcJob
 
 from aiida_ionconduct.calculations.allegro_config import (
     CHECKPOINT,
@@ -12,6 +11,7 @@ from aiida_ionconduct.calculations.allegro_config import (
     PREDICTIONS,
     nequip_configuration,
 )
+from aiida_ionconduct.calculations.gpus import GpuCalcJob
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 
 CONFIGURATION = 'training.yaml'
@@ -27,7 +27,7 @@ def validate_parameters(parameters, _):
         return str(exception)
 
 
-class AllegroTrainCalculation(CalcJob):
+class AllegroTrainCalculation(GpuCalcJob):
     """``nequip-train`` on a training, a validation and a test set, then ``nequip-package`` of the best checkpoint."""
 
     @classmethod

@@ -12,6 +12,7 @@ from tabulate import tabulate
 
 from aiida_ionconduct.report.stages import process_state
 from aiida_ionconduct.report.tree import CallTree
+from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
 
 INTERVAL_S = 4.0
 
@@ -82,7 +83,8 @@ def n_jobs(child: orm.ProcessNode, jobs: list) -> int:
     """Return how many jobs a stage will have, where its inputs say so."""
     inputs = child.inputs
     if 'seeds' in inputs:
-        return len(inputs.seeds.get_list()) * len(inputs.temperatures_K.get_list())
+        n_replicas = max_replicas(len(inputs.base.md.structure.sites), inputs.atoms_per_run.value)
+        return len(seed_groups(inputs.seeds.get_list(), n_replicas)) * len(inputs.temperatures_K.get_list())
     if 'frames' in inputs:
         return inputs.frames.numsteps
     if 'temperatures_K' in inputs:
@@ -95,8 +97,9 @@ def md(child: orm.ProcessNode, done: int, total: int) -> str:
     if 'seeds' not in child.inputs:
         return ''
     p = child.inputs.parameters.get_dict()
-    length_ps = p['production_steps'] * p['timestep_fs'] / 1000
-    return f'{done * length_ps:g} of {total * length_ps:g} ps'
+    n_runs = len(child.inputs.seeds.get_list()) * len(child.inputs.temperatures_K.get_list())
+    length_ps = n_runs * p['production_steps'] * p['timestep_fs'] / 1000
+    return f'{min(done / total, 1) * length_ps:g} of {length_ps:g} ps'
 
 
 def footer(node: orm.ProcessNode) -> str:

@@ -11,8 +11,9 @@ from typing import BinaryIO
 import yaml
 from aiida import orm
 
-FORMATS = {'package': '.nequip.zip', 'aotinductor': '.nequip.pt2'}
-"""The portable package made by ``nequip-package``, and the file ``nequip-compile`` makes for one machine from it."""
+FORMATS = {'package': '.nequip.zip', 'aotinductor': '.nequip.pt2', 'mliap': '.nequip.lmp.pt'}
+"""The portable package made by ``nequip-package``, and what is made from it for one machine: by ``nequip-compile`` for
+``pair_style allegro``, by ``nequip-prepare-lmp-mliap`` for ``pair_style mliap``; the latter does not say what it is."""
 
 
 class AllegroModelData(orm.SinglefileData):
@@ -26,7 +27,8 @@ class AllegroModelData(orm.SinglefileData):
         """Store the file with its SHA-256 and its description as attributes.
 
         :param file: path or binary stream.
-        :param filename: name in the repository; it decides the format (``.nequip.zip`` or ``.nequip.pt2``).
+        :param filename: name in the repository; it decides the format (``.nequip.zip``, ``.nequip.pt2`` or
+            ``.nequip.lmp.pt``).
         :param kwargs: ``type_names`` (list of chemical symbols in the model's order), ``r_max`` (Å), and anything worth
             a query, such as ``metrics``, ``device``, ``torch_version``; for a package the first two are read from
             the file when they are not given.

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
+import pathlib
+import tempfile
+from collections.abc import Iterator
 
 import numpy as np
 from aiida import orm
+from aiida.common.links import LinkType
+from ase import Atoms
+from ase.io import write
 
 ARRAYS = ('positions', 'centres_of_mass', 'thermo')
 
@@ -14,11 +21,14 @@ ARRAYS = ('positions', 'centres_of_mass', 'thermo')
 class IonTrajectoryData(orm.Data):
     """The production part of one MD run with one velocity seed.
 
-    Arrays (each a ``.npy`` file in the repository):
+    Arrays (each a ``.npy`` file in the repository, which is mapped, not loaded, where the repository allows it):
 
     - ``positions``: float32, (frames, atoms, 3), unwrapped, Å;
     - ``centres_of_mass``: float64, (fine frames, species, 3), unwrapped, Å, the species in the order of ``species``;
     - ``thermo``: float64, (rows, columns), the columns named by ``thermo_columns``.
+
+    A run that was cut has a trajectory for each segment, and one over all of them (:meth:`join`) that holds no array:
+    its segments are the inputs of the calculation function that made it.
     """
 
     def __init__(
@@ -32,8 +42,9 @@ class IonTrajectoryData(orm.Data):
 
         :param kwargs: must contain ``symbols`` (list, one per atom), ``species`` (list, the order of
             ``centres_of_mass``), ``cell`` (3×3, Å), ``temperature_K``, ``timestep_fs``, ``frame_interval_ps`` and
-            ``com_interval_ps`` (time between frames and between fine frames), ``seed``, ``thermo_columns``;
-            further keys, such as ``ensemble``, are kept as attributes.
+            ``com_interval_ps`` (time between frames and between fine frames), ``seed``, ``thermo_columns``; a segment
+            that does not begin with the production has ``start_ps`` and ``com_start_ps``, the times of its first
+            frame and fine frame; further keys, such as ``ensemble``, are kept as attributes.
         :raises ValueError: if an array does not fit the symbols or holds a value that is not finite.
         """
         own = {key: kwargs.pop(key) for key in ('label', 'description', 'user') if key in kwargs}
@@ -54,19 +65,72 @@ class IonTrajectoryData(orm.Data):
             if not np.isfinite(array).all():
                 frame = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
                 raise ValueError(f'{name} hold a value that is not finite, first in frame {frame}.')
-            stream = io.BytesIO()
-            np.save(stream, np.ascontiguousarray(array))
-            stream.seek(0)
-            self.base.repository.put_object_from_filelike(stream, f'{name}.npy')
+            with tempfile.TemporaryFile() as stream:
+                np.save(stream, np.ascontiguousarray(array))
+                stream.seek(0)
+                self.base.repository.put_object_from_filelike(stream, f'{name}.npy')
         # JSON turns NumPy scalars and tuples into what the database can hold.
         attributes = json.loads(json.dumps(kwargs, default=lambda value: np.asarray(value).tolist()))
         self.base.attributes.set_many({**attributes, 'n_frames': len(positions), 'n_atoms': len(symbols)})
 
+    @classmethod
+    def join(cls, segments: list[IonTrajectoryData]) -> IonTrajectoryData:
+        """Return one trajectory over the segments of a run, without copying any array.
+
+        To be called in a calculation function whose inputs are the segments, labelled in their order.
+
+        :raises ValueError: if they are not of one run, or leave a gap or an overlap in time.
+        """
+        first = segments[0].base.attributes.all
+        same = ('symbols', 'species', 'cell', 'temperature_K', 'seed', 'frame_interval_ps', 'com_interval_ps')
+        for before, after in itertools.pairwise(segments):
+            for name in (*same, 'thermo_columns'):
+                if after.base.attributes.get(name) != first[name]:
+                    raise ValueError(f'the segments differ in {name}: they are not of one run.')
+            gap = after.start_ps - before.start_ps - before.base.attributes.get('n_frames') * before.frame_interval_ps
+            if abs(gap) > 1e-6 * before.frame_interval_ps + 1e-9:
+                raise ValueError(
+                    f'there is {"a gap" if gap > 0 else "an overlap"} of {abs(gap):g} ps between segments.'
+                )
+        joined = cls()
+        joined._segments = segments
+        joined.base.attributes.set_many(
+            {
+                **first,
+                'n_frames': sum(segment.base.attributes.get('n_frames') for segment in segments),
+                # The content counts in the hash by which caching finds equal nodes.
+                'segments': [segment.content_hash() for segment in segments],
+            }
+        )
+        return joined
+
+    @property
+    def segments(self) -> list[IonTrajectoryData]:
+        """The parts in order of time; a trajectory that holds its own arrays is its only one."""
+        if 'segments' not in self.base.attributes:
+            return [self]
+        if not hasattr(self, '_segments'):
+            creator = self.base.links.get_incoming(link_type=LinkType.CREATE).one().node
+            inputs = creator.base.links.get_incoming(link_type=LinkType.INPUT_CALC).all()
+            joined = sorted((link.link_label, link.node) for link in inputs if isinstance(link.node, type(self)))
+            self._segments = [part for _, node in joined for part in node.segments]
+        return self._segments
+
+    def content_hash(self) -> str | list:
+        """Return a checksum of all that the repository holds, of every segment for a joined trajectory."""
+        return self.base.attributes.get('segments', None) or self.base.repository.hash()
+
     def get_array(self, name: str) -> np.ndarray:
-        """Return one of ``positions``, ``centres_of_mass``, ``thermo``."""
+        """Return one of ``positions``, ``centres_of_mass``, ``thermo``, read-only."""
         if name not in ARRAYS:
             raise ValueError(f'`{name}` is not one of {", ".join(ARRAYS)}.')
-        return np.load(io.BytesIO(self.base.repository.get_object_content(f'{name}.npy', mode='rb')))
+        if self.segments != [self]:
+            return np.concatenate([segment.get_array(name) for segment in self.segments])
+        with self.base.repository.open(f'{name}.npy', mode='rb') as handle:
+            path = getattr(handle, 'name', None)  # a packed object or one in an archive is no file
+            if isinstance(path, (str, pathlib.Path)) and pathlib.Path(path).is_file():
+                return np.load(path, mmap_mode='r')
+            return np.load(io.BytesIO(handle.read()))
 
     @property
     def positions(self) -> np.ndarray:
@@ -83,6 +147,22 @@ class IonTrajectoryData(orm.Data):
         """Thermodynamic columns by name: step, temperature (K), energies (eV), pressure (bar)."""
         table = self.get_array('thermo')
         return {name: table[:, index] for index, name in enumerate(self.base.attributes.get('thermo_columns'))}
+
+    @property
+    def times_ps(self) -> np.ndarray:
+        """Times of the frames since the start of the production."""
+        return self.start_ps + self.frame_interval_ps * np.arange(self.base.attributes.get('n_frames'))
+
+    @property
+    def thermo_times_ps(self) -> np.ndarray:
+        """Times of the rows of ``thermo`` since the start of the production."""
+        steps = [part.thermo['step'] * part.base.attributes.get('timestep_fs') / 1000 for part in self.segments]
+        return np.concatenate(steps)
+
+    @property
+    def start_ps(self) -> float:
+        """Time of the first frame since the start of the production."""
+        return self.base.attributes.get('start_ps', 0.0)
 
     @property
     def symbols(self) -> list[str]:
@@ -108,3 +188,46 @@ class IonTrajectoryData(orm.Data):
     def length_ps(self) -> float:
         """Time between the first and the last frame."""
         return (self.base.attributes.get('n_frames') - 1) * self.frame_interval_ps
+
+    def iter_ase(self, stride: int = 1) -> Iterator[Atoms]:
+        """Yield frames as ASE atoms, unwrapped, with ``time_ps`` and ``temperature_K`` as info.
+
+        :param stride: every how manieth frame.
+        """
+        index = 0
+        for segment in self.segments:
+            times = segment.times_ps
+            for time, positions in zip(times, segment.positions, strict=True):
+                if index % stride == 0:
+                    info = {'time_ps': float(time), 'temperature_K': self.temperature_K}
+                    yield Atoms(self.symbols, positions=positions.astype(float), cell=self.cell, pbc=True, info=info)
+                index += 1
+
+    def write_extxyz(self, path: str | pathlib.Path, stride: int = 1) -> int:
+        """Write frames to an extended XYZ file, one at a time, and return their number.
+
+        :param stride: every how manieth frame.
+        """
+        with open(path, 'w') as handle:
+            n_frames = 0
+            for frame in self.iter_ase(stride):
+                write(handle, frame, format='extxyz')
+                n_frames += 1
+        return n_frames
+
+    def get_trajectory(self, stride: int = 1) -> orm.TrajectoryData:
+        """Return frames as AiiDA's own type, not stored; positions are unwrapped, times in ps.
+
+        :param stride: every how manieth frame.
+        """
+        positions = self.positions[::stride].astype(float)
+        trajectory = orm.TrajectoryData()
+        trajectory.set_trajectory(
+            symbols=self.symbols,
+            positions=positions,
+            stepids=np.arange(len(positions)) * stride,
+            cells=np.broadcast_to(self.cell, (len(positions), 3, 3)).copy(),
+            times=self.times_ps[::stride],
+            pbc=(True, True, True),
+        )
+        return trajectory

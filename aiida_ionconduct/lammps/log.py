@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import re
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .script import STAGE_MARK
+from .script import PRODUCTION, STAGE_MARK, check_parameters, explosion_energy, explosion_temperature, thermo_columns
 
 WALLTIME_MARK = 'Wall time limit reached'
+EXPLOSIONS = re.compile('Fix halt condition|Lost atoms|Non-numeric|Bond atoms missing|Atom .* is out of range')
+"""What LAMMPS says when atoms have left it: the temperature limit of our script, or its own checks."""
+OUT_OF_MEMORY = re.compile('out of memory|Failed to allocate|std::bad_alloc|not enough memory', flags=re.IGNORECASE)
+"""What LAMMPS, torch and CUDA say then."""
 
 
 class Stage(NamedTuple):
@@ -20,7 +24,7 @@ class Stage(NamedTuple):
     """``equilibration`` or ``production``."""
 
     thermo: np.ndarray
-    """Shape (rows, columns), the columns those of :data:`~aiida_ionconduct.lammps.script.THERMO`."""
+    """Shape (rows, columns), as printed; see :func:`replica_thermo`."""
 
     loop_time_s: float | None
     """Wall time of the run; ``None`` when it did not come to its end."""
@@ -41,7 +45,7 @@ class Log(NamedTuple):
     @property
     def production(self) -> Stage | None:
         """The production run, if it was started."""
-        return next((stage for stage in self.stages if stage.name == 'production'), None)
+        return next((stage for stage in self.stages if stage.name == PRODUCTION), None)
 
 
 def read_log(text: str) -> Log:
@@ -84,11 +88,61 @@ def read_stage(name: str, text: str) -> Stage:
     )
 
 
+def replica_thermo(table: np.ndarray, n_replicas: int) -> np.ndarray:
+    """Return the thermodynamic table of every replica.
+
+    :param table: shape (rows, columns): the step, then the columns of one replica after the other.
+    :return: shape (replicas, rows, columns), the step first; columns as
+        :func:`~aiida_ionconduct.lammps.script.thermo_columns` names them.
+    """
+    steps = np.broadcast_to(table[None, :, :1], (n_replicas, len(table), 1))
+    own = table[:, 1:].reshape(len(table), n_replicas, (table.shape[1] - 1) // n_replicas).swapaxes(0, 1)
+    return np.concatenate([steps, own], axis=2)
+
+
 def read_centres_of_mass(text: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read the output of ``fix ave/time``, up to its last whole line.
+    """Read the output of ``fix ave/time … mode vector``, up to its last whole block.
 
     :param text: contents of the file.
-    :return: steps, shape (n,), and unwrapped centres of mass in Å, shape (n, species, 3).
+    :return: steps, shape (n,), and unwrapped centres of mass in Å, shape (n, rows of a block, 3).
+    :raises ValueError: if there is no whole block.
     """
-    table = np.loadtxt(io.StringIO(text[: text.rfind('\n') + 1]), comments='#', ndmin=2)
-    return table[:, 0].astype(int), table[:, 1:].reshape(len(table), -1, 3)
+    lines = [line for line in text[: text.rfind('\n') + 1].splitlines() if not line.startswith('#')]
+    if not lines:
+        raise ValueError('the file of the centres of mass ends before its first block.')
+    n_rows = int(lines[0].split()[1])
+    size = 2 + 4 * n_rows
+    numbers = np.array(' '.join(lines).split(), dtype=float)
+    blocks = numbers[: len(numbers) // size * size].reshape(-1, size)
+    if not len(blocks):
+        raise ValueError('the file of the centres of mass ends within its first block.')
+    return blocks[:, 0].astype(int), blocks[:, 2:].reshape(len(blocks), n_rows, 4)[:, :, 1:]
+
+
+def find_explosion(log: Log, parameters: Mapping[str, Any], n_atoms: int) -> str | None:
+    """Return how a run exploded, or ``None``: LAMMPS' own errors, energies that are
+    not finite, a runaway temperature or total energy.
+
+    :param log: of a run that may still be running.
+    :param parameters: see :data:`~aiida_ionconduct.lammps.script.PARAMETERS`.
+    :param n_atoms: atoms of one replica.
+    """
+    for error in log.errors:
+        if EXPLOSIONS.search(error):
+            return error
+    values = check_parameters(parameters)
+    columns = thermo_columns(values)
+    for stage in log.stages:
+        if not len(stage.thermo):
+            continue
+        for seed, table in zip(values['seeds'], replica_thermo(stage.thermo, len(values['seeds'])), strict=True):
+            thermo = dict(zip(columns, table.T, strict=True))
+            total = thermo['total_energy_eV'] / n_atoms
+            checks = {'energies are not finite': ~np.isfinite(table).all(axis=1)}
+            checks['the temperature ran away'] = thermo['temperature_K'] > explosion_temperature(values)
+            if stage.name == PRODUCTION:
+                checks['the total energy ran away'] = abs(total - total[0]) > explosion_energy(values)
+            for detail, bad in checks.items():
+                if bad.any():
+                    return f'{detail} at step {thermo["step"][bad.argmax()]:.0f} of the {stage.name} (seed {seed})'
+    return None

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
-import re
 
 import numpy as np
 from aiida import orm
 from aiida.parsers import Parser
 
+from aiida_ionconduct.calculations.functions.trajectories import describe_trajectory
+from aiida_ionconduct.calculations.lammps_md import get_start, seed_label
 from aiida_ionconduct.data import IonTrajectoryData
+from aiida_ionconduct.data.trajectory import ARRAYS
 from aiida_ionconduct.lammps.dump import read_dump
-from aiida_ionconduct.lammps.log import Log, Stage, read_centres_of_mass, read_log
-from aiida_ionconduct.lammps.script import CENTRES_FILE, THERMO, TRAJECTORY_FILE, check_parameters
+from aiida_ionconduct.lammps.log import (
+    OUT_OF_MEMORY,
+    Log,
+    find_explosion,
+    read_centres_of_mass,
+    read_log,
+    replica_thermo,
+)
+from aiida_ionconduct.lammps.restart import restart_files
+from aiida_ionconduct.lammps.script import (
+    CENTRES_FILE,
+    EQUILIBRATION,
+    PRODUCTION,
+    TRAJECTORY_FILE,
+    Start,
+    check_parameters,
+    thermo_columns,
+)
 from aiida_ionconduct.lammps.structure import lammps_rotation, species_order
-from aiida_ionconduct.structures import minimum_distances
 
-EXPLOSIONS = re.compile('Fix halt condition|Lost atoms|Non-numeric|Bond atoms missing|Atom .* is out of range')
-"""What LAMMPS says when atoms have left it: the temperature limit of our script, or its own checks."""
+SCHEDULER_OUT_OF_MEMORY = 110  # AiiDA's exit status for what a scheduler reports
 
 
 class LammpsMdParser(Parser):
-    """Store the trajectory and describe the run, whole or not."""
+    """Store the trajectories, a restart file and a description of the run, whole or not."""
 
     def parse(self, **kwargs):
         """Parse the log and the temporarily retrieved files, salvaging what a stopped run has left."""
@@ -29,59 +46,149 @@ class LammpsMdParser(Parser):
             log = read_log(self.retrieved.base.repository.get_object_content(self.node.get_option('output_filename')))
         except FileNotFoundError:
             return self.exit_codes.ERROR_OUTPUT_LOG_MISSING
-        parameters = check_parameters(self.node.inputs.parameters.get_dict())
-        distances, unreadable = {}, None
-        if log.production is not None:
+        folder = pathlib.Path(kwargs['retrieved_temporary_folder'])
+        self.values = check_parameters(self.node.inputs.parameters.get_dict())
+        structure = self.node.inputs.structure
+        self.symbols = [structure.get_kind(site.kind_name).symbol for site in structure.sites]
+        restart = self.node.inputs.restart if 'restart' in self.node.inputs else None
+        self.start = get_start(restart, self.values['timestep_fs'])
+        explosion = find_explosion(log, self.values, len(self.symbols))
+        unreadable, trajectories = None, {}
+        restart = None if explosion else next(iter(restart_files(folder)), None)
+        if log.production is not None and self.values['ensemble'] == 'npt':
+            self.store_mean_structure(log)
+        elif log.production is not None:
             try:
-                trajectory = self.get_trajectory(
-                    pathlib.Path(kwargs['retrieved_temporary_folder']), log.production, parameters
-                )
+                arrays = self.read_arrays(folder, log)
             except (OSError, ValueError) as error:
                 unreadable = str(error)
+                # To go on from within a production of which nothing is stored would leave a gap.
+                restart = restart if restart and restart[0].stage == EQUILIBRATION else None
             else:
-                self.out('trajectory', trajectory)
-                distances = minimum_distances(trajectory.positions, trajectory.symbols, trajectory.cell)
-        description = describe(log, len(self.node.inputs.structure.sites), parameters['timestep_fs'])
-        self.out('output_parameters', orm.Dict({**description, 'minimum_distances': distances}))
-        return self.get_exit_code(log, unreadable)
+                restart = None if explosion else self.choose_restart(folder, arrays)
+                if restart and not log.complete:
+                    arrays = cut(arrays, last=restart[0].step)
+                trajectories = self.store_trajectories(arrays)
+        if restart:
+            self.store_restart(*restart)
+        self.store_parameters(log, trajectories, explosion)
+        return self.get_exit_code(log, explosion, unreadable)
 
-    def get_trajectory(self, folder: pathlib.Path, production: Stage, parameters: dict) -> IonTrajectoryData:
-        """Return the production run, in the orientation of the input structure.
+    def read_arrays(self, folder: pathlib.Path, log: Log) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return steps and values of the frames, the centres of mass and the thermodynamics of the production.
+
+        What the earlier run has had is left out, and everything from the first value on that is not finite. The values
+        are those of all replicas, the first index that of the step.
 
         :raises OSError, ValueError: if a file is missing or unreadable, or not even one frame is finite.
         """
-        structure = self.node.inputs.structure
-        symbols = [structure.get_kind(site.kind_name).symbol for site in structure.sites]
-        back = lammps_rotation(structure.cell).T
-        positions = up_to_first_nonfinite(read_dump(folder / TRAJECTORY_FILE).values) @ back
-        _, centres = read_centres_of_mass((folder / CENTRES_FILE).read_text())
-        if not len(positions):
-            raise ValueError('the first frame has positions that are not finite.')
-        return IonTrajectoryData(
-            positions=positions,
-            centres_of_mass=up_to_first_nonfinite(centres) @ back,
-            thermo=up_to_first_nonfinite(production.thermo),
-            symbols=symbols,
-            species=species_order(symbols),
-            cell=structure.cell,
-            temperature_K=parameters['temperature_K'],
-            timestep_fs=parameters['timestep_fs'],
-            frame_interval_ps=parameters['frame_stride'] * parameters['timestep_fs'] / 1000,
-            com_interval_ps=parameters['com_stride'] * parameters['timestep_fs'] / 1000,
-            seed=parameters['seed'],
-            thermo_columns=list(THERMO.values()),
-            ensemble='NVE',
-        )
+        n_replicas = len(self.values['seeds'])
+        dump = read_dump(folder / TRAJECTORY_FILE)
+        steps, centres = read_centres_of_mass((folder / CENTRES_FILE).read_text())
+        table = log.production.thermo
+        if not table.size:
+            table = np.empty((0, 1 + n_replicas * (len(thermo_columns(self.values)) - 1)))
+        arrays = {
+            'positions': (dump.steps, dump.values),
+            'centres_of_mass': (steps, centres),
+            'thermo': (table[:, 0], replica_thermo(table, n_replicas).swapaxes(0, 1)),
+        }
+        first = self.start.step + 1 if self.start and self.start.stage == PRODUCTION else 0
+        arrays = {
+            name: up_to_first_nonfinite(*values) for name, values in cut(arrays, first=first, last=math.inf).items()
+        }
+        if not len(arrays['positions'][0]):
+            raise ValueError('there is no frame that is whole, finite and new.')
+        return arrays
 
-    def get_exit_code(self, log: Log, unreadable: str | None):
+    def choose_restart(self, folder: pathlib.Path, arrays: dict) -> tuple[Start, pathlib.Path] | None:
+        """Return the latest restart file that leaves no gap after the frames that reached the disk."""
+        strides = {'positions': 'frame_stride', 'centres_of_mass': 'com_stride'}
+        steps = {stride: arrays[name][0] for name, stride in strides.items()}
+        reach = min(done[-1] + self.values[stride] for stride, done in steps.items() if len(done))
+        files = restart_files(folder)
+        return next(((at, path) for at, path in files if at.stage == PRODUCTION and at.step < reach), None)
+
+    def store_trajectories(self, arrays: dict) -> dict[str, IonTrajectoryData]:
+        """Attach the production of every replica, in the orientation of the input structure."""
+        structure, values, n_atoms = self.node.inputs.structure, self.values, len(self.symbols)
+        species = species_order(self.symbols)
+        back = lammps_rotation(structure.cell).T
+        to_ps = values['timestep_fs'] / 1000
+        (steps, positions), (com_steps, centres), (_, thermo) = (arrays[name] for name in ARRAYS)
+        trajectories = {}
+        for index, seed in enumerate(values['seeds']):
+            atoms = slice(index * n_atoms, (index + 1) * n_atoms)
+            rows = slice(index * len(species), (index + 1) * len(species))
+            trajectories[seed_label(seed)] = IonTrajectoryData(
+                positions=rotated(positions[:, atoms], back),
+                centres_of_mass=centres[:, rows] @ back,
+                thermo=thermo[:, index],
+                symbols=self.symbols,
+                species=species,
+                cell=structure.cell,
+                temperature_K=values['temperature_K'],
+                timestep_fs=values['timestep_fs'],
+                frame_interval_ps=values['frame_stride'] * to_ps,
+                com_interval_ps=values['com_stride'] * to_ps,
+                start_ps=float(steps[0]) * to_ps,
+                com_start_ps=float(com_steps[0]) * to_ps if len(com_steps) else 0.0,
+                seed=seed,
+                thermo_columns=thermo_columns(values),
+                ensemble=values['ensemble'].upper(),
+            )
+        self.out('trajectories', trajectories)
+        return trajectories
+
+    def store_restart(self, at: Start, path: pathlib.Path):
+        """Attach the restart file from which another run can go on, if this one has made any progress."""
+        if self.start is not None and at == self.start:
+            return
+        node = orm.SinglefileData(path, filename=f'{at.stage}.restart')
+        node.base.attributes.set_many(
+            {
+                **at._asdict(),
+                'timestep_fs': self.values['timestep_fs'],
+                'seeds': self.values['seeds'],
+                'n_atoms': len(self.symbols),
+            }
+        )
+        self.out('restart', node)
+
+    def store_mean_structure(self, log: Log):
+        """Attach the structure in the mean cell of the second half of a run at constant pressure."""
+        table = up_to_first_nonfinite(np.arange(len(log.production.thermo)), log.production.thermo)[1]
+        if len(table) < 4:
+            return
+        lx, ly, lz, xy, xz, yz = table[len(table) // 2 :, -6:].mean(axis=0)
+        structure = self.node.inputs.structure
+        atoms = structure.get_ase()
+        cell = np.array([[lx, 0, 0], [xy, ly, 0], [xz, yz, lz]])
+        atoms.set_cell(cell @ lammps_rotation(structure.cell).T, scale_atoms=True)
+        self.out('mean_structure', orm.StructureData(ase=atoms))
+
+    def store_parameters(self, log: Log, trajectories: dict[str, IonTrajectoryData], explosion: str | None):
+        """Attach what the log says of the run, and of every replica what its trajectory says."""
+        run = describe_log(log, self.start)
+        if explosion:
+            run['explosion'] = explosion
+        parameters = {}
+        for seed in self.values['seeds']:
+            label = seed_label(seed)
+            described = describe_trajectory(trajectories[label]) if label in trajectories else {}
+            parameters[label] = orm.Dict({'minimum_distances': {}, **described, **run})
+        self.out('output_parameters', parameters)
+
+    def get_exit_code(self, log: Log, explosion: str | None, unreadable: str | None):
         """Return the exit code, or ``None`` for a run that came to its end in good order."""
         codes = self.exit_codes
-        exploded = [error for error in log.errors if EXPLOSIONS.search(error)]
-        if exploded or any(not np.isfinite(stage.thermo).all() for stage in log.stages):
-            detail = exploded[0] if exploded else 'energies are not finite'
-            return codes.ERROR_EXPLODED.format(detail=detail)
+        if explosion:
+            return codes.ERROR_EXPLODED.format(detail=explosion)
+        if self.node.exit_status == SCHEDULER_OUT_OF_MEMORY and not log.complete:
+            return codes.ERROR_OUT_OF_MEMORY.format(detail='says the scheduler')
         if log.errors:
-            return codes.ERROR_LAMMPS.format(detail=log.errors[0])
+            code = codes.ERROR_OUT_OF_MEMORY if OUT_OF_MEMORY.search(log.errors[0]) else codes.ERROR_LAMMPS
+            return code.format(detail=log.errors[0])
         if log.out_of_walltime:
             return codes.ERROR_OUT_OF_WALLTIME
         if not log.complete or log.production is None:
@@ -91,25 +198,36 @@ class LammpsMdParser(Parser):
         return None
 
 
-def up_to_first_nonfinite(array: np.ndarray) -> np.ndarray:
-    """Return the leading part of an array in which every value is finite.
+def cut(arrays: dict, first: int = 0, last: float = math.inf) -> dict:
+    """Return the part of some arrays, each with its steps, that lies within these steps, both included."""
+    cuts = {name: slice(*np.searchsorted(steps, (first, last + 0.5))) for name, (steps, _) in arrays.items()}
+    return {name: (steps[cuts[name]], values[cuts[name]]) for name, (steps, values) in arrays.items()}
+
+
+def up_to_first_nonfinite(steps: np.ndarray, array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the leading part of an array in which every value is finite, and its steps.
 
     :param array: shape (n, …).
     """
-    finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
-    return array if finite.all() else array[: int(np.argmin(finite))]
+    finite = np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
+    end = len(array) if finite.all() else int(np.argmin(finite))
+    return steps[:end], array[:end]
 
 
-def describe(log: Log, n_atoms: int, timestep_fs: float) -> dict:
-    """Return the flat description of a run; entries that an interrupted run has no data for are left out.
+def rotated(positions: np.ndarray, matrix: np.ndarray, block: int = 1000) -> np.ndarray:
+    """Return positions times a matrix in single precision, some frames at a time, as they may not fit in memory twice.
 
-    The drift is the slope of the total energy over the production run by least squares, the RMS that of the total
-    energy about this line.
-
-    :param log: the log.
-    :param n_atoms: number of atoms.
-    :param timestep_fs: time step.
+    :param positions: (frames, atoms, 3), best a view of a file.
     """
+    result = np.empty(positions.shape, dtype=np.float32)
+    for begin in range(0, len(positions), block):
+        part = slice(begin, begin + block)
+        result[part] = positions[part] @ matrix
+    return result
+
+
+def describe_log(log: Log, start: Start | None) -> dict:
+    """Return what the log says of a run; ``n_steps`` counts from the start of the production."""
     result = {
         'lammps_version': log.version,
         'completed': log.complete and not log.out_of_walltime,
@@ -117,24 +235,8 @@ def describe(log: Log, n_atoms: int, timestep_fs: float) -> dict:
         'wall_time_s': sum(stage.loop_time_s or 0.0 for stage in log.stages),
     }
     production = log.production
-    table = up_to_first_nonfinite(production.thermo) if production else np.empty((0, 0))
-    if not len(table):
-        return result
-    thermo = dict(zip(THERMO.values(), table.T, strict=True))
-    result['n_steps'] = int(thermo['step'][-1]) if production.n_steps is None else production.n_steps
-    if production.loop_time_s:
+    if production and production.loop_time_s:
         result['steps_per_second'] = production.n_steps / production.loop_time_s
-    potential = thermo['potential_energy_eV'] / n_atoms
-    result |= {
-        'mean_temperature_K': float(thermo['temperature_K'].mean()),
-        'mean_potential_energy_eV_per_atom': float(potential.mean()),
-        'min_potential_energy_eV_per_atom': float(potential.min()),
-        'max_potential_energy_eV_per_atom': float(potential.max()),
-    }
-    if len(table) > 2:
-        time_ps = (thermo['step'] - thermo['step'].mean()) * timestep_fs / 1000
-        total = (thermo['total_energy_eV'] - thermo['total_energy_eV'].mean()) / n_atoms
-        drift = time_ps @ total / (time_ps @ time_ps)
-        result['nve_drift_eV_per_atom_per_ps'] = float(drift)
-        result['nve_energy_rms_eV_per_atom'] = float(np.sqrt(np.mean((total - drift * time_ps) ** 2)))
+        done = start.step if start and start.stage == PRODUCTION else 0
+        result['n_steps'] = done + production.n_steps
     return result

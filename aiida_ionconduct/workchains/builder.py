@@ -9,6 +9,7 @@ from aiida_quantumespresso.common.types import ElectronicType, RelaxType
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
 from aiida_ionconduct.calculations.allegro_config import DEFAULTS
+from aiida_ionconduct.calculations.gpus import check_scheduler
 from aiida_ionconduct.structures import check_charges, check_structure
 from aiida_ionconduct.workchains.aimd import THERMOSTATS, temperature_label
 from aiida_ionconduct.workchains.protocols import protocol_inputs
@@ -16,6 +17,7 @@ from aiida_ionconduct.workchains.protocols import protocol_inputs
 DYNAMICS = ('equilibration_thermostat', 'thermostat', 'thermostat_steps')
 STEPS = ('equilibration_steps', 'production_steps')
 ACCELERATORS = {'cpu': 'cpu', 'cuda': 'gpu'}
+ATOMS_PER_RUN = {'cpu': 1, 'cuda': 2048}  # a small cell leaves a GPU idle, so seeds share it; cores do not gain
 
 CODES = {
     'pw': 'quantumespresso.pw',
@@ -88,6 +90,7 @@ def get_builder_from_protocol(
     check_structure(atoms, mobile)
     charges = check_charges(atoms, charges)
     check_numbers(p)
+    check_gpus(codes, p['resources'])
     check_products(structure, dataset, model)
     check_candidates(structure, candidates, p['n_candidates'])
 
@@ -151,6 +154,17 @@ def check_numbers(p: dict) -> None:
         unknown = sorted(set(training) - set(DEFAULTS))
         if unknown:
             raise ValueError(f'unknown {section} keys {", ".join(unknown)}: choose from {", ".join(sorted(DEFAULTS))}.')
+
+
+def check_gpus(codes: dict, resources: dict) -> None:
+    """Refuse GPUs on a computer whose scheduler cannot be asked for them.
+
+    :raises ValueError: naming the computer's scheduler.
+    """
+    for section, code in (('training', 'nequip-train'), ('md', 'lammps')):
+        complaint = resources[section]['gpus'] and check_scheduler(codes[code].computer.scheduler_type)
+        if complaint:
+            raise ValueError(f'resources.{section}.gpus: {complaint}')
 
 
 def check_products(structure: orm.StructureData, dataset, model) -> None:
@@ -257,6 +271,8 @@ def job_options(resources: dict) -> dict:
     }
     if 'threads' in resources:
         options['environment_variables'] = {'OMP_NUM_THREADS': str(resources['threads'])}
+    if resources.get('gpus'):
+        options['gpus'] = resources['gpus']
     return options
 
 
@@ -338,14 +354,18 @@ def relabelling_parameters(p) -> orm.Dict:
 
 def md_inputs(codes, p) -> dict:
     """Inputs of the production."""
+    resources = p['resources']
+    atoms_per_run = resources['atoms_per_run'] or ATOMS_PER_RUN[resources['device']]
+    md = {'code': codes['lammps'], 'metadata': {'options': job_options(resources['md'])}}
+    if resources['md']['kokkos']:
+        md['settings'] = orm.Dict({'kokkos_gpus': resources['md'].get('gpus') or 1})
     return {
-        'base': {
-            'md': {'code': codes['lammps'], 'metadata': {'options': job_options(p['resources']['md'])}},
-        },
+        'base': {'md': md},
         'parameters': orm.Dict(p['md']),
         'temperatures_K': orm.List(p['temperatures_K']),
         'seeds': orm.List(p['seeds']),
-        'max_concurrent': orm.Int(p['resources']['max_concurrent']),
+        'atoms_per_run': orm.Int(atoms_per_run),
+        'max_concurrent': orm.Int(resources['max_concurrent']),
     }
 
 

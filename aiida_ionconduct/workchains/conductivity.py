@@ -320,6 +320,7 @@ class ConductivityWorkChain(WorkChain):
         """Run every seed at every temperature."""
         p = self.inputs.md
         inputs = self.md_inputs(self.ctx.supercell, p.temperatures_K.get_list(), p.seeds.get_list(), {})
+        inputs.previous = p.get('previous', {})
         return self.child('md', SeedsWorkChain, inputs, name='production')
 
     def inspect_seeds(self):
@@ -352,6 +353,7 @@ class ConductivityWorkChain(WorkChain):
     def md_inputs(self, structure, temperatures_K, seeds, parameters):
         """Return the inputs of a fan-out with the current potential; `parameters` replace those of the production."""
         inputs = self.exposed_inputs(SeedsWorkChain, 'md')
+        inputs.pop('previous', None)  # belongs to the production alone
         inputs.base.md.structure, inputs.base.md.model = structure, self.ctx.compiled_model
         inputs.temperatures_K, inputs.seeds = orm.List(temperatures_K), orm.List(seeds)
         inputs.parameters = orm.Dict({**inputs.parameters.get_dict(), **parameters})

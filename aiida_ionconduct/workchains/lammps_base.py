@@ -1,13 +1,26 @@
-"""One LAMMPS run, restarted where that helps."""
+"""One LAMMPS run, continued where it was cut, repeated where that helps."""
 
+from aiida import orm
 from aiida.common import AttributeDict
 from aiida.engine import BaseRestartWorkChain, ProcessHandlerReport, process_handler, while_
 
+from aiida_ionconduct.calculations.functions.trajectories import join_segments
 from aiida_ionconduct.calculations.lammps_md import LammpsMdCalculation
+from aiida_ionconduct.data import IonTrajectoryData
+from aiida_ionconduct.lammps.script import with_half_timestep
+from aiida_ionconduct.structures import minimum_distances
+
+MONITOR = {'entry_point': 'ionconduct.explosion', 'minimum_poll_interval': 60}
+JOB_EXIT_CODES = LammpsMdCalculation.exit_codes
 
 
 class LammpsMdBaseWorkChain(BaseRestartWorkChain):
-    """:class:`LammpsMdCalculation` with handlers for what can go wrong."""
+    """:class:`LammpsMdCalculation`, in as many segments as it takes, with handlers for what can go wrong.
+
+    A segment that was cut by the wall time or killed is continued from its restart file, and what it has left up to
+    there is kept, so that the segments follow each other without a gap or an overlap. The trajectory in the outputs is
+    one over all of them, by reference.
+    """
 
     _process_class = LammpsMdCalculation
 
@@ -16,23 +29,145 @@ class LammpsMdBaseWorkChain(BaseRestartWorkChain):
         """Define the process specification."""
         super().define(spec)
         spec.expose_inputs(LammpsMdCalculation, namespace='md')
-        spec.expose_outputs(LammpsMdCalculation)
+        spec.input_namespace(
+            'previous',
+            valid_type=IonTrajectoryData,
+            required=False,
+            help='By seed, what led to the `md.restart`: the output `trajectories` of an earlier work chain.',
+        )
         spec.outline(
             cls.setup,
             while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
             cls.results,
         )
+        spec.expose_outputs(LammpsMdCalculation, exclude=('remote_folder', 'remote_stash', 'retrieved'))
+        spec.exit_code(410, 'ERROR_EXPLODED', message='{detail}')
         spec.exit_code(
-            410, 'ERROR_EXPLODED', message='The run exploded: the potential does not know where the atoms went.'
+            411, 'ERROR_OUT_OF_MEMORY', message='The run does not fit into memory: take fewer replicas, or more memory.'
+        )
+        spec.exit_code(
+            412,
+            'ERROR_NO_PROGRESS',
+            message='The wall time ends before LAMMPS has written a frame: raise max_wallclock_seconds.',
         )
 
     def setup(self):
         """Put the inputs where the restart loop expects them."""
         super().setup()
         self.ctx.inputs = AttributeDict(self.exposed_inputs(LammpsMdCalculation, 'md'))
+        self.ctx.inputs.monitors = {'explosion': orm.Dict(MONITOR), **self.ctx.inputs.get('monitors', {})}
+        self.ctx.n_uncounted, self.ctx.kept, self.ctx.halved = 0, [], False
+        self.ctx.segments = {label: [node] for label, node in self.inputs.get('previous', {}).items()}
+        self.ctx.descriptions = {}
 
-    @process_handler(priority=500, exit_codes=LammpsMdCalculation.exit_codes.ERROR_EXPLODED)
+    def run_process(self):
+        """Submit the next segment; all are numbered, those that do not count against the limit as well."""
+        self.ctx.iteration += self.ctx.n_uncounted
+        awaitable = super().run_process()
+        self.ctx.iteration -= self.ctx.n_uncounted
+        return awaitable
+
+    def inspect_process(self):
+        """Let the handlers look at a segment; when nothing helps, keep what there is."""
+        node = self.ctx.children[-1]
+        exit_code = super().inspect_process()
+        if exit_code is not None and exit_code.status:
+            self.attach(node)
+        return exit_code
+
+    def results(self):
+        """Attach the outputs of the run as a whole."""
+        self.report(f'completed after {self.ctx.iteration + self.ctx.n_uncounted} segments')
+        self.attach(self.ctx.children[-1])
+
+    # What can go wrong ---------------------------------------------------------------------------------------------
+
+    @process_handler(priority=600, exit_codes=JOB_EXIT_CODES.ERROR_OUT_OF_WALLTIME)
+    def handle_out_of_walltime(self, node):
+        """Continue; as long as there is progress, this does not count against `max_iterations`."""
+        if not self.continue_from(node):
+            return ProcessHandlerReport(True, self.exit_codes.ERROR_NO_PROGRESS)
+        self.ctx.children.pop()
+        self.ctx.iteration -= 1
+        self.ctx.n_uncounted += 1
+        return ProcessHandlerReport(True)
+
+    @process_handler(priority=590, exit_codes=JOB_EXIT_CODES.ERROR_INCOMPLETE)
+    def handle_killed(self, node):
+        """Continue from the last restart file; without one, from where the segment had begun."""
+        if not self.continue_from(node):
+            self.report(f'{node.process_label}<{node.pk}> was killed before it wrote a restart file: repeating it')
+        return ProcessHandlerReport(True)
+
+    @process_handler(priority=500, exit_codes=JOB_EXIT_CODES.ERROR_EXPLODED)
     def handle_exploded(self, node):
-        """An explosion repeats itself with the same model and seed, so it is reported instead of repeated."""
-        self.report(f'{node.process_label}<{node.pk}> exploded: {node.exit_message}')
-        return ProcessHandlerReport(True, self.exit_codes.ERROR_EXPLODED)
+        """Repeat the segment once with half the time step; of several replicas, one by one finds the sick one."""
+        if self.ctx.halved or len(self.ctx.inputs.parameters['seeds']) > 1:
+            detail = f'{node.exit_message} {last_frame(node)}'
+            return ProcessHandlerReport(True, self.exit_codes.ERROR_EXPLODED.format(detail=detail))
+        self.ctx.halved = True
+        self.ctx.inputs.parameters = orm.Dict(with_half_timestep(self.ctx.inputs.parameters.get_dict()))
+        self.report(f'{node.process_label}<{node.pk}> exploded: repeating it with half the time step')
+        return ProcessHandlerReport(True)
+
+    @process_handler(priority=490, exit_codes=JOB_EXIT_CODES.ERROR_OUT_OF_MEMORY)
+    def handle_out_of_memory(self, node):
+        """Nothing that can be changed here makes a run smaller."""
+        return ProcessHandlerReport(True, self.exit_codes.ERROR_OUT_OF_MEMORY)
+
+    # Segments ------------------------------------------------------------------------------------------------------
+
+    def continue_from(self, node) -> bool:
+        """Keep what a segment has left and go on from its restart file, if it has written one."""
+        if 'restart' not in node.outputs:
+            return False
+        self.keep(node)
+        self.ctx.inputs.restart = node.outputs.restart
+        return True
+
+    def keep(self, node):
+        """Let a segment be part of the result."""
+        self.ctx.kept.append(node.pk)
+        for name, kept in (('trajectories', self.ctx.segments), ('output_parameters', self.ctx.descriptions)):
+            for label, output in by_seed(node, name).items():
+                kept.setdefault(label, []).append(output)
+
+    def attach(self, node):
+        """Attach trajectories and descriptions over all segments, the last of which may have failed."""
+        if node.pk not in self.ctx.kept:
+            self.keep(node)
+        trajectories, descriptions = {}, {}
+        for label, parts in self.ctx.descriptions.items():
+            segments = self.ctx.segments.get(label, [])
+            descriptions[label] = parts[-1]
+            if len(segments) == 1:
+                trajectories[label] = segments[0]
+            elif segments:
+                named = {f'segment_{index:03d}': part for index, part in enumerate(segments)}
+                named |= {f'parameters_{index:03d}': part for index, part in enumerate(parts)}
+                joined = join_segments(**named)
+                trajectories[label], descriptions[label] = joined['trajectory'], joined['output_parameters']
+        self.out('trajectories', trajectories)
+        self.out('output_parameters', descriptions)
+        if 'restart' in node.outputs or 'restart' in self.ctx.inputs:
+            self.out('restart', node.outputs.restart if 'restart' in node.outputs else self.ctx.inputs.restart)
+        if 'mean_structure' in node.outputs:
+            self.out('mean_structure', node.outputs.mean_structure)
+
+
+def by_seed(node, name: str) -> dict[str, orm.Data]:
+    """Return an output namespace of a job, empty where it has none."""
+    return dict(node.outputs[name]) if name in node.outputs else {}
+
+
+def last_frame(node) -> str:
+    """Describe the last whole frame before an explosion."""
+    for trajectory in by_seed(node, 'trajectories').values():
+        n_frames, time = trajectory.base.attributes.get('n_frames'), trajectory.times_ps[-1]
+        distances = minimum_distances(trajectory.positions[-1:], trajectory.symbols, trajectory.cell)
+        pair = min(distances, key=distances.get)
+        return (
+            f'The last whole frame, {n_frames - 1} of IonTrajectoryData<{trajectory.pk}> at {time:.4g} ps, has {pair} '
+            f'{distances[pair]:.2f} Å apart.'
+        )
+    return 'It had written no frame.'

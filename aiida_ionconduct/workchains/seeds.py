@@ -1,15 +1,34 @@
 """Many LAMMPS runs: velocity seeds × temperatures."""
 
-from aiida import orm
+from __future__ import annotations
 
+import numpy as np
+from aiida import orm
+from aiida.engine import while_
+
+from aiida_ionconduct.calculations.lammps_md import seed_label
 from aiida_ionconduct.data import IonTrajectoryData
+from aiida_ionconduct.lammps.script import MAX_REPLICAS, with_half_timestep
 from aiida_ionconduct.workchains.aimd import temperature_label
-from aiida_ionconduct.workchains.batches import BatchWorkChain, run_all
+from aiida_ionconduct.workchains.batches import BatchWorkChain
 from aiida_ionconduct.workchains.lammps_base import LammpsMdBaseWorkChain
+
+OUTPUTS = {
+    'trajectories': (IonTrajectoryData, 'By run: `T1200_seed1`.'),
+    'run_parameters': (orm.Dict, 'What the log of each run says.'),
+    'restarts': (orm.SinglefileData, 'From where each run can go on.'),
+}
+"""Name of each output namespace in the outputs here, by label of the run; type and help."""
+IN_RUN = {'trajectories': 'trajectories', 'run_parameters': 'output_parameters'}
+"""Name of the same in the outputs of one run, by seed; the restart file is of the whole run."""
 
 
 class SeedsWorkChain(BatchWorkChain):
-    """The same molecular dynamics for every velocity seed at every temperature."""
+    """The same molecular dynamics for every velocity seed at every temperature.
+
+    Seeds share a run as replicas as long as it has no more than ``atoms_per_run`` atoms. When such a run dies, its
+    replicas are repeated one by one.
+    """
 
     _child = LammpsMdBaseWorkChain
 
@@ -17,40 +36,149 @@ class SeedsWorkChain(BatchWorkChain):
     def define(cls, spec):
         """Define the process specification."""
         super().define(spec)
-        spec.expose_inputs(LammpsMdBaseWorkChain, namespace='base', exclude=('md.parameters',))
-        spec.input('parameters', valid_type=orm.Dict, help='Of the runs, without temperature and seed.')
+        spec.expose_inputs(LammpsMdBaseWorkChain, namespace='base', exclude=('md.parameters', 'md.restart', 'previous'))
+        spec.input('parameters', valid_type=orm.Dict, help='Of the runs, without temperature and seeds.')
         spec.input('temperatures_K', valid_type=orm.List, help='Temperatures in K.')
         spec.input('seeds', valid_type=orm.List, help='Velocity seeds, the same at every temperature.')
-        spec.outline(cls.setup, run_all, cls.results)
-        spec.output_namespace('trajectories', valid_type=IonTrajectoryData, help='By run: `T1200_seed1`.')
-        spec.output_namespace('run_parameters', valid_type=orm.Dict, help='What the log of each run says.')
+        spec.input(
+            'atoms_per_run',
+            valid_type=orm.Int,
+            default=lambda: orm.Int(1),
+            help='Atoms that fill the device: so many of the seeds share a run, but at least one.',
+        )
+        spec.input_namespace('previous', required=False, help='Outputs of an earlier work chain, to be continued.')
+        for name, (valid_type, help_text) in OUTPUTS.items():
+            spec.input_namespace(f'previous.{name}', valid_type=valid_type, required=False, help=help_text)
+        # Not `run_all`, whose steps are those of the base class: one of them is another one here.
+        spec.outline(cls.setup, while_(cls.has_pending)(cls.run_batch, cls.inspect_batch), cls.results)
+        for name, (valid_type, help_text) in OUTPUTS.items():
+            spec.output_namespace(name, valid_type=valid_type, help=help_text)
         spec.exit_code(
             401,
             'ERROR_SUB_PROCESS_FAILED_MD',
             message='{n_failed} of {n_runs} runs failed; the trajectories of the others are in the outputs.',
         )
 
+    @classmethod
+    def get_builder_extending(cls, node, production_steps=None, seeds=None, temperatures_K=None):
+        """Return the builder of a work chain that goes on where an earlier one has ended.
+
+        Runs that are long enough are taken over, shorter ones continued, seeds and temperatures that are new started.
+
+        :param node: the earlier work chain, successful or not.
+        :param production_steps: of each run in total; as before, if not given.
+        :param seeds: all that there shall be; as before, if not given.
+        :param temperatures_K: likewise.
+        """
+        builder = node.get_builder_restart()
+        if production_steps is not None:
+            builder.parameters = orm.Dict({**node.inputs.parameters.get_dict(), 'production_steps': production_steps})
+        if seeds is not None:
+            builder.seeds = orm.List(seeds)
+        if temperatures_K is not None:
+            builder.temperatures_K = orm.List(temperatures_K)
+        builder.previous = {name: dict(node.outputs[name]) for name in OUTPUTS if name in node.outputs}
+        return builder
+
     def setup(self):
-        """List the runs, seed by seed, so that every temperature has some early."""
-        self.ctx.runs = {
-            f'{temperature_label(T)}_seed{seed}': {'temperature_K': float(T), 'seed': int(seed)}
-            for seed in self.inputs.seeds
-            for T in self.inputs.temperatures_K
-        }
+        """List the runs, seeds before temperatures, so that every temperature has some early."""
+        self.ctx.taken_over = {name: {} for name in OUTPUTS}
+        n_replicas = max_replicas(len(self.inputs.base.md.structure.sites), self.inputs.atoms_per_run.value)
+        plans = []
+        for T in self.inputs.temperatures_K:
+            continued, fresh = self.sort_seeds(T)
+            runs = [{'temperature_K': float(T), 'seeds': seeds, 'continued': True} for seeds in continued] + [
+                {'temperature_K': float(T), 'seeds': seeds} for seeds in seed_groups(fresh, n_replicas)
+            ]
+            plans.append({run_label(run): run for run in runs})
+        rows = (list(plan.items())[index : index + 1] for index in range(max(map(len, plans))) for plan in plans)
+        self.ctx.runs = dict(run for row in rows for run in row)
         self.ctx.pending = list(self.ctx.runs)
+
+    def sort_seeds(self, T):
+        """Take over what is long enough; return the groups of seeds to continue, and the seeds to start."""
+        previous = self.inputs.get('previous', {})
+        parameters = self.inputs.parameters
+        length_fs = parameters['production_steps'] * parameters['timestep_fs']
+        continued, fresh = [], []
+        for seed in self.inputs.seeds:
+            label = label_of(T, seed)
+            if label not in previous.get('restarts', {}) or label not in previous.get('trajectories', {}):
+                fresh.append(seed)
+                continue
+            at = previous['restarts'][label].base.attributes.all
+            if at['step'] * at['timestep_fs'] >= length_fs - 1e-9:
+                for name, nodes in previous.items():
+                    self.ctx.taken_over[name][label] = nodes[label]
+            elif at['seeds'] not in continued:
+                continued.append(at['seeds'])
+        return continued, fresh
 
     def child_inputs(self, label):
         """Return the inputs of one run."""
+        run = self.ctx.runs[label]
         inputs = self.exposed_inputs(LammpsMdBaseWorkChain, 'base')
-        inputs.md.parameters = orm.Dict({**self.inputs.parameters.get_dict(), **self.ctx.runs[label]})
+        parameters = {
+            **self.inputs.parameters.get_dict(),
+            'temperature_K': run['temperature_K'],
+            'seeds': list(run['seeds']),
+        }
+        if run.get('continued'):
+            previous, T = self.inputs.previous, run['temperature_K']
+            inputs.md.restart = previous.restarts[label_of(T, run['seeds'][0])]
+            inputs.previous = {seed_label(seed): previous.trajectories[label_of(T, seed)] for seed in run['seeds']}
+            if inputs.md.restart.base.attributes.get('timestep_fs') < parameters['timestep_fs']:
+                parameters = with_half_timestep(parameters)  # it had exploded with the whole one
+        inputs.md.parameters = orm.Dict(parameters)
         return inputs
+
+    def inspect_batch(self):
+        """Sort the children that ended; replicas of a run that died are repeated one by one."""
+        super().inspect_batch()
+        for label in [label for label in self.ctx.failed if len(self.ctx.runs[label]['seeds']) > 1]:
+            self.report(f'repeating the replicas of {label} one by one')
+            self.ctx.failed.remove(label)
+            run = self.ctx.runs.pop(label)
+            alone = [{'temperature_K': run['temperature_K'], 'seeds': [seed]} for seed in run['seeds']]
+            self.ctx.runs.update({run_label(one): one for one in alone})
+            self.ctx.pending += [run_label(one) for one in alone]
 
     def results(self):
         """Attach what was made, then fail if a run failed."""
-        finished = self.ctx.finished.items()
-        self.out('trajectories', {label: node.outputs.trajectory for label, node in finished})
-        self.out('run_parameters', {label: node.outputs.output_parameters for label, node in finished})
+        outputs = {name: dict(nodes) for name, nodes in self.ctx.taken_over.items()}
+        for label, node in self.ctx.finished.items():
+            run = self.ctx.runs[label]
+            for seed in run['seeds']:
+                own = label_of(run['temperature_K'], seed)
+                for name, name_in_run in IN_RUN.items():
+                    outputs[name][own] = node.outputs[name_in_run][seed_label(seed)]
+                if 'restart' in node.outputs:
+                    outputs['restarts'][own] = node.outputs.restart
+        for name, nodes in outputs.items():
+            self.out(name, nodes)
         if self.ctx.failed:
             return self.exit_codes.ERROR_SUB_PROCESS_FAILED_MD.format(
                 n_failed=len(self.ctx.failed), n_runs=len(self.ctx.runs)
             )
+
+
+def label_of(temperature_K: float, seed: int) -> str:
+    """Return the label of what belongs to a seed at a temperature, such as ``T1200_seed1``."""
+    return f'{temperature_label(temperature_K)}_{seed_label(seed)}'
+
+
+def run_label(run: dict) -> str:
+    """Return the label of a run, that of its first seed and how many more there are."""
+    first = label_of(run['temperature_K'], run['seeds'][0])
+    return first if len(run['seeds']) == 1 else f'{first}_and_{len(run["seeds"]) - 1}_more'
+
+
+def max_replicas(n_atoms: int, atoms_per_run: int) -> int:
+    """Return how many replicas of a structure share a run."""
+    return min(max(atoms_per_run // n_atoms, 1), MAX_REPLICAS)
+
+
+def seed_groups(seeds: list[int], n_replicas: int) -> list[list[int]]:
+    """Deal seeds to as few runs as possible, evenly."""
+    n_runs = -(-len(seeds) // n_replicas)
+    return [part.tolist() for part in np.array_split(np.array(seeds, dtype=int), n_runs)] if n_runs else []

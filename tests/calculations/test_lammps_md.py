@@ -13,7 +13,7 @@ PARAMETERS = {
     'timestep_fs': 1.0,
     'equilibration_steps': 500,
     'production_steps': 2000,
-    'seed': 3,
+    'seeds': [3],
     'frame_stride': 20,
 }
 
@@ -55,7 +55,7 @@ def test_files(fixture_sandbox, generate_calc_job, md_inputs, file_regression):
     assert sorted(fixture_sandbox.get_content_list()) == ['lammps.in', 'structure.data']
     assert calc_info.local_copy_list == [(inputs['model'].uuid, 'model.nequip.pt2', 'model.nequip.pt2')]
     assert calc_info.retrieve_list == ['lammps.log']
-    assert calc_info.retrieve_temporary_list == ['trajectory.bin', 'centres_of_mass.txt']
+    assert calc_info.retrieve_temporary_list == ['trajectory.bin', 'centres_of_mass.txt', '*.restart*']
     expected = ['-in', 'lammps.in', '-log', 'lammps.log', '-screen', 'none']
     assert calc_info.codes_info[0].cmdline_params == expected
     with fixture_sandbox.open('structure.data') as structure, fixture_sandbox.open('lammps.in') as script:
@@ -92,7 +92,7 @@ def refused(generate_calc_job, inputs, folder, message):
     [
         ({**PARAMETERS, 'frame_strides': 10}, 'unknown parameters frame_strides'),
         ({**PARAMETERS, 'temperature_K': -5.0}, 'temperature_K is -5.0, but must be a positive temperature'),
-        ({**PARAMETERS, 'seed': 0}, 'seed is 0, but must be an integer from 1'),
+        ({**PARAMETERS, 'seeds': [0]}, 'seeds is .0., but must be a list'),
         ({'temperature_K': 300.0}, 'timestep_fs is missing'),
     ],
 )
@@ -123,9 +123,90 @@ def test_partly_occupied(fixture_sandbox, generate_calc_job, md_inputs):
     refused(generate_calc_job, md_inputs(structure=structure), fixture_sandbox, 'ordered supercell')
 
 
+@pytest.fixture
+def restart(tmp_path):
+    """Return a function that makes a restart file as a run leaves it; nothing reads it."""
+
+    def make(**changes):
+        (tmp_path / 'production.restart').write_bytes(b'not a restart file')
+        node = orm.SinglefileData(tmp_path / 'production.restart')
+        attributes = {'stage': 'production', 'step': 1000, 'timestep_fs': 1.0, 'seeds': [3], 'n_atoms': 8}
+        node.base.attributes.set_many({**attributes, **changes})
+        return node
+
+    return make
+
+
+def test_restart(fixture_sandbox, generate_calc_job, md_inputs, restart):
+    """The restart file takes the place of the structure."""
+    inputs = md_inputs(restart=restart())
+    calc_info = generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
+    assert fixture_sandbox.get_content_list() == ['lammps.in']
+    assert calc_info.local_copy_list[1] == (inputs['restart'].uuid, 'production.restart', 'start.bin')
+    with fixture_sandbox.open('lammps.in') as script:
+        assert script.read().startswith('read_restart start.bin\nreset_timestep 1000\n')
+
+
+def test_restart_with_half_the_time_step(fixture_sandbox, generate_calc_job, md_inputs, restart):
+    inputs = md_inputs(restart=restart(timestep_fs=2.0, step=600))
+    generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
+    with fixture_sandbox.open('lammps.in') as script:
+        assert 'reset_timestep 1200\n' in script.read()
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'n_atoms': 16}, 'the restart belongs to 16 atoms and the seeds .3., the run has 8 atoms'),
+        ({'seeds': [3, 4]}, r'the seeds \[3, 4\], the run has 8 atoms and the seeds \[3\]'),
+        ({'step': 2000}, 'the restart stands at step 2000: ask for more than that in production_steps'),
+        ({'step': 333, 'timestep_fs': 0.5}, 'no whole number of steps of 1.0 fs'),
+    ],
+)
+def test_restart_of_another_run(changes, message, fixture_sandbox, generate_calc_job, md_inputs, restart):
+    refused(generate_calc_job, md_inputs(restart=restart(**changes)), fixture_sandbox, message)
+
+
+def test_restart_of_unknown_origin(fixture_sandbox, generate_calc_job, md_inputs, tmp_path):
+    (tmp_path / 'file').write_bytes(b'x')
+    inputs = md_inputs(restart=orm.SinglefileData(tmp_path / 'file'))
+    refused(generate_calc_job, inputs, fixture_sandbox, 'not an output of LammpsMdCalculation')
+
+
+def test_replicas(fixture_sandbox, generate_calc_job, md_inputs):
+    inputs = md_inputs(parameters=orm.Dict({**PARAMETERS, 'seeds': [3, 4, 5]}))
+    generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
+    with fixture_sandbox.open('structure.data') as structure, fixture_sandbox.open('lammps.in') as script:
+        assert '24 atoms' in structure.read()
+        assert 'set atom 17*24 mol 3' in script.read()
+
+
+def test_settings(fixture_sandbox, generate_calc_job, md_inputs):
+    inputs = md_inputs(settings=orm.Dict({'kokkos_gpus': 2, 'cmdline': ['-nocite']}))
+    words = generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox).codes_info[0].cmdline_params
+    assert ' '.join(words[6:]) == '-k on g 2 -sf kk -pk kokkos newton on neigh half -nocite'
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [({'kokos': 1}, 'unknown settings kokos'), ({'kokkos_gpus': 0}, 'kokkos_gpus is 0, but must be the number')],
+)
+def test_bad_settings(settings, message, fixture_sandbox, generate_calc_job, md_inputs):
+    refused(generate_calc_job, md_inputs(settings=orm.Dict(settings)), fixture_sandbox, message)
+
+
+def test_mliap(fixture_sandbox, generate_calc_job, md_inputs, md_model):
+    """The format of the model decides on the pair style."""
+    inputs = md_inputs(model=md_model('allegro.nequip.lmp.pt'))
+    calc_info = generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
+    assert calc_info.local_copy_list == [(inputs['model'].uuid, 'allegro.nequip.lmp.pt', 'model.nequip.lmp.pt')]
+    with fixture_sandbox.open('lammps.in') as script:
+        assert 'pair_style mliap unified model.nequip.lmp.pt 0\n' in script.read()
+
+
 def test_exit_codes_and_cache():
     """Below 400 the cause is not in the inputs, so the cache must not give the node back."""
     codes = [code for code in LammpsMdCalculation.spec().exit_codes.values() if code.status >= 300]
-    assert {code.status for code in codes} == {302, 303, 310, 320, 400, 410}
+    assert {code.status for code in codes} == {302, 303, 310, 320, 330, 400, 410}
     for code in codes:
         assert code.invalidates_cache == (code.status < 400)

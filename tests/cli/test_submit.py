@@ -5,6 +5,7 @@ import click
 import pytest
 from aiida import orm
 from aiida.common.links import LinkType
+from ase.build import bulk
 
 from aiida_ionconduct.cli.follow import stage_rows, table
 from aiida_ionconduct.cli.plan import plan, plan_table
@@ -139,6 +140,8 @@ def test_stage_rows(aiida_profile_clean):
         'seeds': orm.List([1, 2]),
         'temperatures_K': orm.List([500.0, 600.0]),
         'parameters': orm.Dict({'production_steps': 1000, 'timestep_fs': 2.0}),
+        'atoms_per_run': orm.Int(1),
+        'base__md__structure': orm.StructureData(ase=bulk('Li')),
     }
     child.base.links.add_incoming(top, LinkType.CALL_WORK, 'md')
     for label, node in inputs.items():

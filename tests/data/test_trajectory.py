@@ -1,9 +1,12 @@
 """`IonTrajectoryData`: arrays in and out, each stored once, and what it refuses."""
 
+import ase.io
 import numpy as np
 import pytest
 from aiida import orm
+from aiida.manage import get_manager
 
+from aiida_ionconduct.calculations.functions.trajectories import join_segments
 from aiida_ionconduct.data import IonTrajectoryData
 
 
@@ -88,3 +91,129 @@ def test_not_finite(name, value, md_run):
 def test_unknown_array(md_run):
     with pytest.raises(ValueError, match='`velocities` is not one of positions, centres_of_mass, thermo'):
         IonTrajectoryData(**md_run).get_array('velocities')
+
+
+# Reading without loading --------------------------------------------------------------------------------------------
+
+
+def test_mapped(md_run, aiida_profile_clean):
+    """The file of a stored node is mapped; before that it is read like any other."""
+    node = IonTrajectoryData(**md_run)
+    np.testing.assert_array_equal(node.positions, md_run['positions'].astype(np.float32))
+    node.store()
+    again = orm.load_node(node.pk).positions
+    assert isinstance(again, np.memmap)
+    assert not again.flags.writeable
+    np.testing.assert_array_equal(again, md_run['positions'].astype(np.float32))
+
+
+def test_packed(md_run, aiida_profile_clean):
+    """`verdi storage maintain` packs files together, where they cannot be mapped."""
+    node = IonTrajectoryData(**md_run).store()
+    before = node.positions
+    get_manager().get_profile_storage().get_repository().maintain(live=False)
+    after = orm.load_node(node.pk).positions
+    assert not isinstance(after, np.memmap)
+    np.testing.assert_array_equal(after, md_run['positions'].astype(np.float32))
+    np.testing.assert_array_equal(before, after)  # what was mapped stays readable
+
+
+# Segments -----------------------------------------------------------------------------------------------------------
+
+
+COLUMNS = ('step', 'temperature_K', 'potential_energy_eV', 'total_energy_eV')
+
+
+@pytest.fixture
+def segments(md_run):
+    """Three segments of 5, 3 and 1 frames, and fine frames to go with them."""
+    rng = np.random.default_rng(1)
+    parts = []
+    for first, count in ((0, 5), (5, 3), (8, 1)):
+        arrays = {
+            'positions': rng.normal(size=(count, 3, 3)),
+            'centres_of_mass': rng.normal(size=(2 * count, 2, 3)),
+            'thermo': np.column_stack([np.arange(first, first + count) * 20.0, rng.normal(size=(count, 3))]),
+        }
+        own = {'thermo_columns': COLUMNS, 'start_ps': 0.02 * first, 'com_start_ps': 0.02 * first}
+        parts.append(IonTrajectoryData(**{**md_run, **arrays, **own}))
+    return parts
+
+
+def joined(segments):
+    """Return the outputs of the calculation function."""
+    named = {f'segment_{index:03d}': part.store() for index, part in enumerate(segments)}
+    named |= {f'parameters_{index:03d}': orm.Dict({'wall_time_s': 2.0, 'n_steps': 3}) for index in range(len(segments))}
+    return join_segments(**named)
+
+
+def test_joined_by_reference(segments, aiida_profile):
+    """All frames in order, and not one byte of them in the repository a second time."""
+    outputs = joined(segments)
+    node = orm.load_node(outputs['trajectory'].pk)
+    assert node.base.repository.list_object_names() == []
+    assert [segment.uuid for segment in node.segments] == [segment.uuid for segment in segments]
+    for name in ('positions', 'centres_of_mass', 'thermo'):
+        expected = np.concatenate([segment.get_array(name) for segment in segments])
+        np.testing.assert_array_equal(node.get_array(name), expected)
+    assert node.base.attributes.get('n_frames') == 9
+    assert node.times_ps == pytest.approx(0.02 * np.arange(9))
+    assert node.thermo_times_ps == pytest.approx(0.02 * np.arange(9))
+    assert node.length_ps == pytest.approx(0.16)
+    description = outputs['output_parameters'].get_dict()
+    assert description['n_segments'] == 3
+    assert description['wall_time_s'] == 6.0
+
+
+def test_joined_twice(segments, aiida_profile):
+    """A run that is extended joins what was joined before."""
+    first = joined(segments[:2])['trajectory']
+    both = orm.load_node(joined([first, segments[2]])['trajectory'].pk)
+    assert len(both.positions) == 9
+    assert [segment.uuid for segment in both.segments] == [segment.uuid for segment in segments]
+
+
+def test_hash_knows_the_content(segments, md_run, aiida_profile):
+    """Two joined runs of the same length and temperature are not the same to the cache."""
+    one = joined(segments[:2])['trajectory']
+    changed = {'positions': md_run['positions'] + 1, 'thermo': np.ones((5, 4)), 'thermo_columns': COLUMNS}
+    other = IonTrajectoryData(**{**md_run, **changed})
+    two = joined([other, segments[1]])['trajectory']
+    assert one.base.caching.compute_hash() != two.base.caching.compute_hash()
+
+
+@pytest.mark.parametrize(
+    ('order', 'message'), [((0, 2), r'a gap of 0\.06 ps'), ((1, 0), 'an overlap of 0.16 ps'), ((0, 0), 'an overlap')]
+)
+def test_gap_or_overlap(order, message, segments):
+    with pytest.raises(ValueError, match=message):
+        IonTrajectoryData.join([segments[index] for index in order])
+
+
+def test_other_run(segments, md_run):
+    with pytest.raises(ValueError, match='differ in seed: they are not of one run'):
+        IonTrajectoryData.join([segments[0], IonTrajectoryData(**{**md_run, 'seed': 4, 'start_ps': 0.1})])
+
+
+# Exports ------------------------------------------------------------------------------------------------------------
+
+
+def test_extxyz(segments, aiida_profile, tmp_path):
+    """Every second frame of the whole, across segments, as ASE reads it back."""
+    node = joined(segments)['trajectory']
+    assert node.write_extxyz(tmp_path / 'run.extxyz', stride=2) == 5
+    frames = ase.io.read(tmp_path / 'run.extxyz', ':')
+    np.testing.assert_allclose([frame.positions for frame in frames], node.positions[::2], atol=1e-6)
+    assert [frame.info['time_ps'] for frame in frames] == pytest.approx([0, 0.04, 0.08, 0.12, 0.16])
+    assert frames[0].get_chemical_formula() == 'Li2O'
+    assert frames[0].cell.lengths() == pytest.approx([4, 5, 6])
+    assert frames[0].pbc.all()
+
+
+def test_core_trajectory(md_run, aiida_profile_clean):
+    node = IonTrajectoryData(**md_run).store()
+    core = node.get_trajectory(stride=2).store()
+    np.testing.assert_array_equal(core.get_positions(), node.positions[::2])
+    assert core.symbols == ['Li', 'Li', 'O']
+    assert core.get_times() == pytest.approx([0, 0.04, 0.08])
+    assert core.get_step_structure(1).get_ase().cell.lengths() == pytest.approx([4, 5, 6])

@@ -1,4 +1,4 @@
-"""An installation as a user has it: commands in a configuration of its own, with a daemon of its own."""
+"""A small trained model; an installation as a user has it: a configuration and a daemon of its own."""
 
 import contextlib
 import json
@@ -10,12 +10,33 @@ import sqlite3
 import subprocess
 import sys
 
+import ase.io
 import psutil
 import pytest
+import yaml
+
+from aiida_ionconduct.calculations.allegro_config import FILES, nequip_configuration
+from aiida_ionconduct.lammps.plugin import build as plugin_build
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 SCRIPTS = pathlib.Path(sys.executable).parent
 PROBE = pathlib.Path(__file__).with_name('probe.py')
+
+DATASET = pathlib.Path(__file__).parent / 'data' / 'Li7PSiO8_17atoms_dft_23frames.extxyz'
+TYPE_NAMES = ['Li', 'P', 'Si', 'O']
+TRAINING = {
+    'r_max': 5.0,
+    'l_max': 1,
+    'num_layers': 1,
+    'num_scalar_features': 16,
+    'num_tensor_features': 4,
+    'mlp_width': 16,
+    'readout_width': 16,
+    'max_epochs': 150,
+    'learning_rate': 0.01,
+    'accelerator': 'cpu',
+}
+COMPILE_OPTIONS = ('--mode', 'aotinductor', '--target', 'pair_allegro', '--device', 'cpu')
 TIMEOUT_S = 3600  # on a busy machine; a command that hangs must not hang the tests
 
 
@@ -88,6 +109,44 @@ class Installation:
             for process in left:
                 process.send_signal(number)
             psutil.wait_procs(left, timeout=10)
+
+
+@pytest.fixture(scope='session')
+def executable():
+    """Return a function that finds a command of this Python environment."""
+    return lambda name: shutil.which(name, path=f'{SCRIPTS}:{os.environ["PATH"]}')
+
+
+@pytest.fixture(scope='session')
+def dft_frames():
+    """The file with the frames the model is trained on."""
+    return DATASET
+
+
+@pytest.fixture(scope='session')
+def plugin():
+    """Folder of the compiled pair style."""
+    return plugin_build.build()[0].parent
+
+
+@pytest.fixture(scope='session')
+def trained(tmp_path_factory, executable):
+    """Train a small model; return the folder with its checkpoint and the compiled file."""
+    folder = tmp_path_factory.mktemp('training')
+    frames = ase.io.read(DATASET, ':')
+    for name, part in {'train': frames[::2], 'validation': frames[1::4], 'test': frames[3::4]}.items():
+        ase.io.write(folder / FILES[name], part)
+    configuration = {**nequip_configuration(TRAINING, TYPE_NAMES), 'run': ['train']}
+    (folder / 'config.yaml').write_text(yaml.safe_dump(configuration))
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
+    for command in (
+        ['nequip-train', '-cp', str(folder), '-cn', 'config', f'hydra.run.dir={folder}'],
+        ['nequip-compile', *COMPILE_OPTIONS, 'best.ckpt', 'model.nequip.pt2'],
+    ):
+        command[0] = executable(command[0])
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return folder
 
 
 @pytest.fixture(scope='module')

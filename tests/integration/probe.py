@@ -77,8 +77,8 @@ def seed_inputs(pk: str) -> dict:
     """Return by label the seed among the inputs of the run that made a trajectory, and the one the node states."""
     trajectories = orm.load_node(pk).outputs.trajectories
     return {
-        label: [trajectories[label].creator.inputs.parameters['seed'], trajectories[label].base.attributes.get('seed')]
-        for label in trajectories
+        label: [*run.creator.inputs.parameters['seeds'], run.base.attributes.get('seed')]
+        for label, run in trajectories.items()
     }
 
 

@@ -1,39 +1,21 @@
-"""Our pair style against nequip's own ASE calculator, with a model trained and compiled here (about two minutes)."""
+"""Our pair style against nequip's own ASE calculator, with a model trained and compiled for the tests."""
 
 import os
 import pathlib
 import re
-import shutil
 import subprocess
-import sys
 
 import ase.io
 import numpy as np
 import pytest
-import yaml
 from ase.calculators.lammps import convert
 
-from aiida_ionconduct.calculations.allegro_config import FILES, nequip_configuration
 from aiida_ionconduct.lammps.plugin import build as plugin_build
 from aiida_ionconduct.lammps.structure import data_file, lammps_rotation, species_order
 
 pytestmark = pytest.mark.integration
 
 DATASET = pathlib.Path(__file__).parent / 'data' / 'Li7PSiO8_17atoms_dft_23frames.extxyz'
-TYPE_NAMES = ['Li', 'P', 'Si', 'O']
-TRAINING = {
-    'r_max': 5.0,
-    'l_max': 1,
-    'num_layers': 1,
-    'num_scalar_features': 16,
-    'num_tensor_features': 4,
-    'mlp_width': 16,
-    'readout_width': 16,
-    'max_epochs': 150,
-    'learning_rate': 0.01,
-    'accelerator': 'cpu',
-}
-COMPILE_OPTIONS = ('--mode', 'aotinductor', '--target', 'pair_allegro', '--device', 'cpu')
 HEADER = """
 units metal
 atom_style atomic
@@ -52,39 +34,8 @@ run 0
 """
 
 
-def executable(name):
-    """Return a command of this Python environment."""
-    return shutil.which(name, path=f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}')
-
-
-@pytest.fixture(scope='module')
-def plugin():
-    """Folder of the compiled pair style."""
-    return plugin_build.build()[0].parent
-
-
-@pytest.fixture(scope='module')
-def trained(tmp_path_factory):
-    """Train a small model; return the folder with its checkpoint and the compiled file."""
-    folder = tmp_path_factory.mktemp('training')
-    frames = ase.io.read(DATASET, ':')
-    for name, part in {'train': frames[::2], 'validation': frames[1::4], 'test': frames[3::4]}.items():
-        ase.io.write(folder / FILES[name], part)
-    configuration = {**nequip_configuration(TRAINING, TYPE_NAMES), 'run': ['train']}
-    (folder / 'config.yaml').write_text(yaml.safe_dump(configuration))
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
-    for command in (
-        ['nequip-train', '-cp', str(folder), '-cn', 'config', f'hydra.run.dir={folder}'],
-        ['nequip-compile', *COMPILE_OPTIONS, 'best.ckpt', 'model.nequip.pt2'],
-    ):
-        command[0] = executable(command[0])
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return folder
-
-
 @pytest.fixture
-def run_lammps(plugin, trained, tmp_path):
+def run_lammps(plugin, trained, executable, tmp_path):
     """Return a function that runs LAMMPS on a structure and returns its log."""
 
     def run(atoms, commands, prefix=(), species=None, model=None, check=True, plugins=plugin):
@@ -152,7 +103,7 @@ def test_equals_ase_calculator(frame, single_point, reference):
     assert np.abs(forces).max() > 1  # the forces compared are not all small
 
 
-def test_two_ranks_equal_one(single_point):
+def test_two_ranks_equal_one(single_point, executable):
     """Ghost atoms and the reverse communication of their forces, across processes."""
     frame = rattled_frames()[2]
     one = single_point(frame)
@@ -228,6 +179,21 @@ def test_refuses_another_lammps(run_lammps, tmp_path):
     subprocess.run([*command, '-o', str(tmp_path / 'plugin.so')], cwd=plugin_build.SOURCE.parent, check=True)
     log = run_lammps(ase.io.read(DATASET, 0), 'run 0\n', check=False, plugins=tmp_path)
     assert re.search('built for LAMMPS 20240829 .* not loaded into LAMMPS 20250722', log)
+
+
+def test_refuses_another_torch(run_lammps, tmp_path):
+    """What counts is the torch that is there when LAMMPS starts."""
+    command = [*plugin_build.compile_command(plugin_build.installed_versions()), '-DBUILT_FOR_TORCH_NUMBER=133120']
+    subprocess.run([*command, '-o', str(tmp_path / 'plugin.so')], cwd=plugin_build.SOURCE.parent, check=True)
+    log = run_lammps(ase.io.read(DATASET, 0), 'run 0\n', check=False, plugins=tmp_path)
+    assert re.search(r'not loaded with torch 2\.13\.0\. Build it again', log)
+
+
+def test_says_what_it_is(run_lammps):
+    """The versions it was built for, the device, and the time spent in the model."""
+    log = run_lammps(ase.io.read(DATASET, 0), 'run 5\n')
+    assert re.search(r'device cpu; plugin built for LAMMPS 22 Jul 2025, torch 2\.13\.0', log)
+    assert re.search(r'^Allegro model: 6 calls, \d\S* s$', log, flags=re.MULTILINE)
 
 
 def test_build_is_idempotent(plugin, capsys):

@@ -1,9 +1,11 @@
 """The readers of LAMMPS' text output."""
 
+import re
+
 import numpy as np
 import pytest
 
-from aiida_ionconduct.lammps.log import read_centres_of_mass, read_log
+from aiida_ionconduct.lammps.log import find_explosion, read_centres_of_mass, read_log, replica_thermo
 
 LOG = """LAMMPS (22 Jul 2025 - Update 4)
 units metal
@@ -57,11 +59,80 @@ def test_errors():
     assert not log.complete
 
 
+CENTRES = """# Time-averaged data
+# TimeStep Number-of-rows
+# Row c_centres[1] …
+0 2
+1 1 2 3
+2 4 5 6
+5 2
+1 1.5 2 3
+2 4 5 6.25
+"""
+
+
 def test_centres_of_mass():
-    text = '# Time-averaged data\n# TimeStep c_com_Li[1] …\n0 1 2 3 4 5 6\n5 1.5 2 3 4 5 6.25\n'
-    steps, centres = read_centres_of_mass(text)
+    steps, centres = read_centres_of_mass(CENTRES)
     assert steps.tolist() == [0, 5]
     assert centres.tolist() == [[[1, 2, 3], [4, 5, 6]], [[1.5, 2, 3], [4, 5, 6.25]]]
-    cut_steps, cut = read_centres_of_mass(text + '10 1.5 2')
-    assert cut_steps.tolist() == [0, 5]
-    assert np.array_equal(cut, centres)
+    for cut in ('10 2\n1 1.5 2', '10 2\n1 1.5 2 3\n2 4', '10 2\n1 1.5 2 3\n2 4 5 6'):
+        cut_steps, cut_centres = read_centres_of_mass(CENTRES + cut)
+        assert cut_steps.tolist() == [0, 5]
+        assert np.array_equal(cut_centres, centres)
+
+
+@pytest.mark.parametrize('text', ['', '# Time', CENTRES.partition('0 2\n')[0], CENTRES.partition('2 4 5 6')[0]])
+def test_no_centres_of_mass(text):
+    with pytest.raises(ValueError, match='centres of mass ends'):
+        read_centres_of_mass(text)
+
+
+def test_replica_thermo():
+    table = np.array([[0, 1, 2, 3, 4], [10, 5, 6, 7, 8]], dtype=float)
+    assert replica_thermo(table, 2).tolist() == [[[0, 1, 2], [10, 5, 6]], [[0, 3, 4], [10, 7, 8]]]
+
+
+# How a run explodes -------------------------------------------------------------------------------------------------
+
+PARAMETERS = {
+    'temperature_K': 900.0,
+    'timestep_fs': 1.0,
+    'equilibration_steps': 0,
+    'production_steps': 20,
+    'seeds': [3],
+}
+
+
+def log_of(*rows, error=''):
+    """Return a log of production with these rows of temperature and total energy."""
+    table = ''.join(f'{10 * i} {T} 0 0 {energy} 0\n' for i, (T, energy) in enumerate(rows))
+    return read_log(f'LAMMPS (22 Jul 2025)\nionconduct stage: production\nStep T pe ke E p\n{table}{error}\n')
+
+
+@pytest.mark.parametrize(
+    ('rows', 'message'),
+    [
+        ([(900, -10), (1800, -10.5)], None),
+        ([(900, -10), (2701, -10)], r'the temperature ran away at step 10 of the production \(seed 3\)'),
+        ([(900, -10), (900, -10), (900, -5.2)], 'the total energy ran away at step 20'),
+        ([(900, -10), (900, -14.8)], 'the total energy ran away at step 10'),
+        ([(900, -10), (900, 'nan')], 'energies are not finite at step 10'),
+    ],
+)
+def test_explosion(rows, message):
+    """Ten atoms at 900 K: 3 kB (2700 K - 900 K) is 0.465 eV an atom."""
+    found = find_explosion(log_of(*rows), PARAMETERS, 10)
+    assert found is None if message is None else re.match(message, found)
+
+
+def test_explosion_of_one_replica():
+    log = read_log(
+        'ionconduct stage: production\nStep a b c d a b c d\n0 900 0 0 0 900 0 0 0\n10 900 0 0 0 3000 0 0 0\n'
+    )
+    assert '(seed 8)' in find_explosion(log, {**PARAMETERS, 'seeds': [7, 8]}, 10)
+
+
+def test_error_of_lammps_is_an_explosion():
+    error = 'ERROR: Lost atoms: original 17 current 0'
+    assert find_explosion(log_of((900, -10), error=error), PARAMETERS, 10) == error
+    assert find_explosion(log_of((900, -10), error='ERROR: no such file'), PARAMETERS, 10) is None

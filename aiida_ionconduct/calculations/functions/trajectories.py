@@ -1,0 +1,60 @@
+"""Trajectories of runs that were cut: what they say, and one trajectory over all segments."""
+
+import numpy as np
+from aiida import orm
+from aiida.engine import calcfunction
+
+from aiida_ionconduct.data import IonTrajectoryData
+from aiida_ionconduct.structures import minimum_distances
+
+RUN_SUMS = ('wall_time_s',)
+"""Entries of the description of a run that add up over its segments."""
+
+
+def describe_trajectory(trajectory: IonTrajectoryData) -> dict:
+    """Return mean values, energy conservation and shortest distances of a run with one seed.
+
+    The drift is the slope of the total energy over the production run by least squares, the RMS that of the total
+    energy about this line.
+
+    :param trajectory: whole or a segment.
+    """
+    result = {
+        'n_steps': round((trajectory.times_ps[-1] * 1000) / trajectory.base.attributes.get('timestep_fs')),
+        'minimum_distances': minimum_distances(trajectory.positions, trajectory.symbols, trajectory.cell),
+    }
+    thermo = trajectory.thermo
+    if not len(thermo['step']):
+        return result
+    n_atoms = len(trajectory.symbols)
+    potential = thermo['potential_energy_eV'] / n_atoms
+    result |= {
+        'n_steps': max(result['n_steps'], int(thermo['step'][-1])),
+        'mean_temperature_K': float(thermo['temperature_K'].mean()),
+        'mean_potential_energy_eV_per_atom': float(potential.mean()),
+        'min_potential_energy_eV_per_atom': float(potential.min()),
+        'max_potential_energy_eV_per_atom': float(potential.max()),
+    }
+    if len(potential) > 2:
+        time_ps = trajectory.thermo_times_ps - trajectory.thermo_times_ps.mean()
+        total = (thermo['total_energy_eV'] - thermo['total_energy_eV'].mean()) / n_atoms
+        drift = time_ps @ total / (time_ps @ time_ps)
+        result['nve_drift_eV_per_atom_per_ps'] = float(drift)
+        result['nve_energy_rms_eV_per_atom'] = float(np.sqrt(np.mean((total - drift * time_ps) ** 2)))
+    return result
+
+
+@calcfunction
+def join_segments(**nodes):
+    """Return one trajectory over the segments of a run, by reference, and one description.
+
+    :param nodes: :class:`IonTrajectoryData` labelled ``segment_01`` and so on in order of time, and the ``Dict`` of
+        each job that ran, whether it left a trajectory or not, labelled ``parameters_01`` and so on.
+    """
+    segments = [node for _, node in sorted(nodes.items()) if isinstance(node, IonTrajectoryData)]
+    runs = [node.get_dict() for _, node in sorted(nodes.items()) if isinstance(node, orm.Dict)]
+    joined = IonTrajectoryData.join(segments)
+    totals = {name: sum(run.get(name, 0.0) for run in runs) for name in RUN_SUMS}
+    description = {**runs[-1], **describe_trajectory(joined), **totals, 'n_segments': len(joined.segments)}
+    description['n_steps'] = max(description['n_steps'], runs[-1].get('n_steps', 0))
+    return {'trajectory': joined, 'output_parameters': orm.Dict(description)}

@@ -1,0 +1,27 @@
+"""Monitors: what AiiDA looks at while a job runs."""
+
+import tempfile
+
+from aiida.engine.processes.calcjobs.monitors import CalcJobMonitorResult
+from aiida.orm import CalcJobNode
+from aiida.transports import Transport
+
+from aiida_ionconduct.lammps.log import find_explosion, read_log
+
+
+def explosion(node: CalcJobNode, transport: Transport) -> CalcJobMonitorResult | None:
+    """End a LAMMPS run that has exploded; the parser then says how, and keeps what came before.
+
+    Lost atoms and a temperature beyond the limit end a run from within. What is left are energies that run away or are
+    no numbers while LAMMPS goes on, at the price of a GPU.
+    """
+    path = f'{node.get_remote_workdir()}/{node.get_option("output_filename")}'
+    if not transport.isfile(path):
+        return None
+    with tempfile.NamedTemporaryFile() as copy:
+        transport.getfile(path, copy.name)
+        log = read_log(copy.read().decode(errors='replace'))
+    if log.errors or log.complete:  # it has ended by itself
+        return None
+    detail = find_explosion(log, node.inputs.parameters.get_dict(), len(node.inputs.structure.sites))
+    return detail and CalcJobMonitorResult(message=detail, override_exit_code=False)

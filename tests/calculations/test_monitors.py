@@ -1,0 +1,72 @@
+"""The monitor that ends an exploded run."""
+
+import pathlib
+
+import pytest
+from aiida import orm
+from aiida.plugins.entry_point import load_entry_point
+from aiida.transports.plugins.local import LocalTransport
+from ase.build import bulk
+
+from aiida_ionconduct.calculations.monitors import explosion
+from aiida_ionconduct.workchains.lammps_base import MONITOR
+
+FIXTURES = pathlib.Path(__file__).parents[1] / 'parsers' / 'fixtures' / 'lammps_md'
+PARAMETERS = {
+    'temperature_K': 900.0,
+    'timestep_fs': 1.0,
+    'equilibration_steps': 40,
+    'production_steps': 100,
+    'seeds': [7],
+}
+
+
+@pytest.fixture
+def look(aiida_profile, generate_calc_job_node, tmp_path):
+    """Return a function that shows the monitor a log."""
+
+    def look(text):
+        inputs = {'structure': orm.StructureData(ase=bulk('Li')), 'parameters': orm.Dict(PARAMETERS)}
+        node = generate_calc_job_node('ionconduct.lammps.md', None, inputs)
+        node.set_remote_workdir(str(tmp_path))
+        if text is not None:
+            (tmp_path / 'lammps.log').write_text(text)
+        with LocalTransport() as transport:
+            return explosion(node, transport)
+
+    return look
+
+
+@pytest.fixture(scope='module')
+def running():
+    """The log of a run of 17 atoms that goes on."""
+    return (FIXTURES / 'killed' / 'lammps.log').read_text()
+
+
+def test_entry_point():
+    assert load_entry_point('aiida.calculations.monitors', MONITOR['entry_point']) is explosion
+
+
+def test_healthy(look, running):
+    assert look(None) is None
+    assert look('') is None
+    assert look(running) is None
+
+
+def test_energy_runs_away(look, running):
+    """The parser gives the exit code, so that what came before is kept."""
+    lines = running.splitlines(keepends=True)
+    row = next(line for line in reversed(lines) if len(line.split()) == 6 and line.split()[0].isdigit())
+    words = row.split()
+    words[4] = str(float(words[4]) - 20)
+    result = look(running.replace(row, ' '.join(words) + '\n'))
+    assert f'the total energy ran away at step {words[0]} of the production (seed 7)' in result.message
+    assert not result.override_exit_code
+    assert result.retrieve
+    assert result.parse
+
+
+@pytest.mark.parametrize('case', ['exploded', 'lost_atoms', 'default'])
+def test_ended_by_itself(case, look):
+    """There is nothing left to kill; the parser will say what happened."""
+    assert look((FIXTURES / case / 'lammps.log').read_text()) is None

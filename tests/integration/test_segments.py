@@ -1,0 +1,209 @@
+"""Runs that are cut by the wall time and killed, replicas in one run, runs that are extended: on the real LAMMPS."""
+
+import math
+import threading
+import time
+
+import ase.io
+import numpy as np
+import psutil
+import pytest
+from aiida import orm
+from aiida.engine import run_get_node
+
+from aiida_ionconduct.calculations.lammps_md import WALLTIME_FRACTION, LammpsMdCalculation
+from aiida_ionconduct.data import AllegroModelData
+from aiida_ionconduct.workchains.lammps_base import LammpsMdBaseWorkChain
+from aiida_ionconduct.workchains.seeds import SeedsWorkChain
+
+pytestmark = pytest.mark.integration
+
+PARAMETERS = {
+    'temperature_K': 250.0,
+    'timestep_fs': 1.0,
+    'equilibration_steps': 100,
+    'production_steps': 3000,
+    'seeds': [5],
+    'frame_stride': 20,
+    'com_stride': 5,
+    'thermo_stride': 10,
+    'restart_stride': 70,
+}
+N_CUTS = 3
+
+
+@pytest.fixture
+def md(aiida_profile, aiida_localhost, trained, plugin, executable, dft_frames):
+    """Return a function that gives the inputs of a run with the trained model."""
+    code = orm.InstalledCode(
+        label=f'lmp-{time.monotonic_ns()}',
+        computer=aiida_localhost,
+        filepath_executable=executable('lmp'),
+        default_calc_job_plugin='ionconduct.lammps.md',
+        prepend_text=f'export OMP_NUM_THREADS=1 LAMMPS_PLUGIN_PATH={plugin}',
+    ).store()
+    model = AllegroModelData(trained / 'model.nequip.pt2')
+    structure = orm.StructureData(ase=ase.io.read(dft_frames, 2))
+
+    def inputs(walltime_s=600, **parameters):
+        options = {'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1}, 'max_wallclock_seconds': walltime_s}
+        return {
+            'code': code,
+            'model': model,
+            'structure': structure,
+            'parameters': orm.Dict({**PARAMETERS, **parameters}),
+            'metadata': {'options': options},
+        }
+
+    return inputs
+
+
+def base(inputs, **others):
+    """Run the work chain and return its node, which must have succeeded."""
+    _, node = run_get_node(LammpsMdBaseWorkChain, md=inputs, **others)
+    assert node.is_finished_ok, node.exit_message
+    return node
+
+
+def jobs_of(node):
+    """Return the jobs of a work chain in order."""
+    return sorted((one for one in node.called_descendants if isinstance(one, orm.CalcJobNode)), key=lambda job: job.pk)
+
+
+def kill_once(folder, stop, killed):
+    """Kill the LAMMPS process of the second job that starts in a folder, once that has written two restart files."""
+    while not stop.is_set() and not killed:
+        started = sorted(folder.rglob('_aiidasubmit.sh'), key=lambda path: path.stat().st_mtime)
+        if len(started) > 1 and (started[1].parent / 'production.restart.2').exists():
+            for process in psutil.process_iter(['name', 'cwd', 'cmdline']):
+                is_lammps = any('lmp' in word for word in process.info['cmdline'] or ())
+                if is_lammps and process.info['cwd'] == str(started[1].parent):
+                    killed.append(process.pid)
+                    process.kill()
+        time.sleep(0.02)
+
+
+def test_cut_and_killed(md, tmp_path):
+    """Cut at least three times by the wall time and once by `kill -9`, a run is the same as one that was left alone."""
+    whole = base(md())
+    reference = whole.outputs.trajectories.seed5
+    seconds = whole.outputs.output_parameters.seed5['wall_time_s']
+    walltime_s = max(2, math.floor(seconds / (N_CUTS + 2) / WALLTIME_FRACTION))
+    inputs = md(walltime_s=walltime_s, production_steps=PARAMETERS['production_steps'])
+    workdir = tmp_path / 'work'
+    inputs['code'] = code_elsewhere(inputs['code'], workdir)
+    stop, killed = threading.Event(), []
+    watch = threading.Thread(target=kill_once, args=(workdir, stop, killed))
+    watch.start()
+    try:
+        node = base(inputs)
+    finally:
+        stop.set()
+        watch.join()
+    statuses = [job.exit_status for job in jobs_of(node)]
+    assert statuses.count(400) >= N_CUTS, statuses
+    assert statuses.count(320) == 1
+    assert killed
+
+    joined = node.outputs.trajectories.seed5
+    assert np.array_equal(joined.times_ps, reference.times_ps)
+    assert joined.centres_of_mass.shape == reference.centres_of_mass.shape
+    assert np.array_equal(joined.thermo['step'], reference.thermo['step'])
+    # Before the first cut nothing differs; after it, round-off grows as in any chaotic dynamics.
+    difference = np.abs(joined.positions - reference.positions).max(axis=(1, 2))
+    first_cut = joined.segments[0].base.attributes.get('n_frames')
+    assert difference[:first_cut].max() == 0
+    assert difference[first_cut : first_cut + 5].max() < 1e-4
+    energy = joined.thermo['total_energy_eV']
+    assert np.ptp(energy) / 17 < 2 * np.ptp(reference.thermo['total_energy_eV']) / 17 + 1e-4
+    steps = np.abs(np.diff(joined.positions, axis=0)).max(axis=(1, 2))
+    assert steps.max() < 2 * np.abs(np.diff(reference.positions, axis=0)).max()  # no jump where segments meet
+
+    # Every frame once in the repository, and no second copy of it in what was retrieved.
+    stored = [len(segment.base.repository.get_object_content('positions.npy', 'rb')) for segment in joined.segments]
+    assert sum(stored) == joined.base.attributes.get('n_frames') * 17 * 3 * 4 + 128 * len(stored)
+    assert joined.base.repository.list_object_names() == []
+    for job in jobs_of(node):
+        assert set(job.outputs.retrieved.list_object_names()) <= {
+            'lammps.log', '_scheduler-stdout.txt', '_scheduler-stderr.txt'
+        }  # fmt: skip
+
+
+def code_elsewhere(code, workdir):
+    """Return the same code on a computer that works in another folder."""
+    computer = orm.Computer(
+        label=f'elsewhere-{code.label}', hostname='localhost', transport_type='core.local',
+        scheduler_type='core.direct', workdir=str(workdir),
+    ).store()  # fmt: skip
+    computer.set_minimum_job_poll_interval(0.1)
+    computer.configure(safe_interval=0)
+    return orm.InstalledCode(
+        label=code.label, computer=computer, filepath_executable=str(code.filepath_executable),
+        default_calc_job_plugin='ionconduct.lammps.md', prepend_text=code.prepend_text,
+    ).store()  # fmt: skip
+
+
+def test_replicas_equal_single_runs(md):
+    """Four seeds in one run against each alone, over their first 200 steps."""
+    short = {'equilibration_steps': 0, 'production_steps': 200, 'thermo_stride': 10}
+    seeds = [5, 6, 7, 8]
+    _, together = run_get_node(LammpsMdCalculation, **md(seeds=seeds, **short))
+    assert together.is_finished_ok, together.exit_message
+    for seed in seeds:
+        _, alone = run_get_node(LammpsMdCalculation, **md(seeds=[seed], **short))
+        assert alone.is_finished_ok, alone.exit_message
+        one, several = (node.outputs.trajectories[f'seed{seed}'] for node in (alone, together))
+        for name in ('potential_energy_eV', 'kinetic_energy_eV', 'total_energy_eV'):
+            assert np.abs(one.thermo[name] - several.thermo[name]).max() / 17 < 1e-6
+        assert np.ptp(one.thermo['potential_energy_eV']) / 17 > 1e-3  # the energies do move
+        assert np.abs(one.positions - several.positions).max() < 1e-4
+
+
+def test_sick_replicas(md):
+    """A time step too long for anything: together, then one by one, each once more with half of it."""
+    inputs = md(timestep_fs=30.0, equilibration_steps=0, production_steps=40, frame_stride=1, thermo_stride=2)
+    _, node = run_get_node(SeedsWorkChain, **farm(inputs, seeds=orm.List([5, 6]), atoms_per_run=orm.Int(34)))
+    assert node.exit_status == 401
+    runs = [
+        [
+            (job.inputs.parameters['seeds'], job.inputs.parameters['timestep_fs'], job.exit_status)
+            for job in jobs_of(run)
+        ]
+        for run in sorted(node.called, key=lambda run: run.pk)
+    ]
+    assert runs == [
+        [([5, 6], 30.0, 410)],
+        *([([seed], 30.0, 410), ([seed], 15.0, 410)] for seed in (5, 6)),
+    ]
+    assert all('exploded' in run.exit_message for run in node.called)
+
+
+def farm(inputs, **others):
+    """Return the inputs of many runs from those of one."""
+    parameters = inputs.pop('parameters').get_dict()
+    seeds, temperature = parameters.pop('seeds'), parameters.pop('temperature_K')
+    return {
+        'base': {'md': inputs},
+        'parameters': orm.Dict(parameters),
+        'seeds': orm.List(seeds),
+        'temperatures_K': orm.List([temperature]),
+        **others,
+    }
+
+
+def test_extended(md):
+    """Given its outputs, more steps and one more seed, a farm goes on as if it had been longer at once."""
+    _, first = run_get_node(SeedsWorkChain, **farm(md(production_steps=100), atoms_per_run=orm.Int(1)))
+    builder = SeedsWorkChain.get_builder_extending(first, production_steps=200, seeds=[5, 6])
+    _, second = run_get_node(builder)
+    assert second.is_finished_ok, second.exit_message
+    _, direct = run_get_node(LammpsMdCalculation, **md(production_steps=200))
+    extended, reference = second.outputs.trajectories.T250_seed5, direct.outputs.trajectories.seed5
+    assert np.array_equal(extended.times_ps, reference.times_ps)
+    assert extended.segments[0].uuid == first.outputs.trajectories.T250_seed5.uuid
+    assert np.abs(extended.positions - reference.positions).max() < 1e-4
+    assert second.outputs.run_parameters.T250_seed5['n_segments'] == 2
+    steps = [job.outputs.restart.base.attributes.get('step') for job in jobs_of(second)]
+    assert steps == [200, 200]
+    assert 'restart' in jobs_of(second)[0].inputs
+    assert 'restart' not in jobs_of(second)[1].inputs
