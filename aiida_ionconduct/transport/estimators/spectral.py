@@ -257,7 +257,8 @@ def independent_segments(n_seeds: int, weights: np.ndarray, grid: Grid) -> int:
     :param weights: (bins,) of the spectrum in the value.
     """
     frequencies = bandwidth(weights, grid) / grid.frequency[1]
-    return max([n for n in SEGMENTS if frequencies / n >= INDEPENDENT], default=1 if n_seeds > 1 else 2)
+    least = 1 if n_seeds > 1 else 2
+    return max([n for n in SEGMENTS if n > least and frequencies / n >= INDEPENDENT], default=least)
 
 
 def segment_values(runs: list[np.ndarray], weights: np.ndarray, grid: Grid) -> np.ndarray:
