@@ -4,8 +4,11 @@
 """
 
 import argparse
+import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # the processes fill the cores
 
 import numpy as np
 from processes import HAVEN, IONS, PROCESSES
