@@ -103,8 +103,8 @@ def _drawings(data: Campaign) -> Iterator[Drawing]:
         yield Drawing(
             f'running-{temperature:g}K',
             f'Running conductivity at {temperature:g} K',
-            'Lines: from the slope of the displacement at each lag; points: the estimator at each lag. Bands and bars '
-            'are one standard error. A value counts where it no longer depends on the lag.',
+            'Lines: from the slope of the displacement at each lag; points: the estimator with nothing faster than '
+            'each lag. Bands and bars are one standard error. A value counts where it no longer depends on the lag.',
             figures.running_conductivity(curve, lags[temperature]),
             _columns(curve, temperature, ('lag_ps', 'running_', 'plateau_')),
         )
