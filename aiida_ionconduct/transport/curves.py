@@ -61,10 +61,11 @@ def _exponents(displacement: np.ndarray, lags: np.ndarray) -> tuple[np.ndarray, 
 
 
 def plateau_curves(full: Estimate, tracer: Estimate) -> dict[str, np.ndarray]:
-    """Return the plateau scans of both conductivities under the names of the stored arrays."""
+    """Return the plateau scans of both conductivities under the names of the stored arrays, at the lags of both."""
     scans = {'full': full.diagnostics['scan'], 'tracer': tracer.diagnostics['scan']}
-    curves = {'plateau_lag_ps': scans['full']['lag_ps']}
-    for name, scan in scans.items():
-        curves[f'plateau_sigma_{name}_S_per_cm'] = scan['value']
-        curves[f'plateau_sigma_{name}_stderr'] = scan['stderr']
+    lags, *places = np.intersect1d(*(scan['lag_ps'] for scan in scans.values()), return_indices=True)
+    curves = {'plateau_lag_ps': lags}
+    for (name, scan), here in zip(scans.items(), places, strict=True):
+        curves[f'plateau_sigma_{name}_S_per_cm'] = scan['value'][here]
+        curves[f'plateau_sigma_{name}_stderr'] = scan['stderr'][here]
     return curves

@@ -84,6 +84,22 @@ def test_curves(result):
     assert running == pytest.approx(result.sigma_tracer.value, rel=0.2)
 
 
+def test_plateau_scans_share_their_lags(salt):
+    """Strong vibrations of the lattice end the scan of the full conductivity at a lower frequency than the tracer's."""
+    input_ = salt(np.random.default_rng(9), frames=2000)
+    vibration = np.random.default_rng(10).normal(0, 3.0, (4, 2000, 12, 3))
+    seeds = [
+        np.concatenate((one[:, :12], one[:, 12:] + more), axis=1)
+        for one, more in zip(input_['seeds'], vibration, strict=True)
+    ]
+    result = analyse(**{**input_, 'seeds': seeds, 'masses': {'Li': 1.0, 'Cl': 1.0}})
+    scans = [getattr(result, name).diagnostics['scan']['lag_ps'] for name in ('sigma_full', 'sigma_tracer')]
+    assert len(scans[0]) != len(scans[1])
+    plateau = [curve for name, curve in result.curves.items() if name.startswith('plateau_')]
+    assert len({len(curve) for curve in plateau}) == 1
+    assert len(plateau[0]) > 3
+
+
 def test_a_moving_frame_changes_nothing(input_, result):
     """The whole crystal drifting, accelerating and diffusing: neither conductivity sees it."""
     rng = np.random.default_rng(1)
