@@ -7,7 +7,7 @@ from .analysis import TransportResult, analyse, from_centres_of_mass, from_curre
 from .arrhenius import arrhenius
 from .displacement import mean_squared_displacement
 from .estimators import diffusivity
-from .estimators.estimate import Estimate
+from .estimators.results import Estimate
 
 __all__ = (
     'Estimate',

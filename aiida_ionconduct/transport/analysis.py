@@ -14,7 +14,7 @@ from .constants import CM2_PER_S, SIEMENS_PER_CM
 from .curves import displacement_curves, displacements, plateau_curves
 from .displacement import Track, as_positions, as_track, refuse_wrapped
 from .estimators import check_runs, estimate
-from .estimators.estimate import Estimate, Mixture, mean_and_error, merge_blocks
+from .estimators.results import Estimate, Mixture, mean_and_error, merge_blocks
 from .estimators.spectral import matrix
 
 # A result is called converged when the headline's relative error is below this and every slope is on its plateau.

@@ -8,7 +8,7 @@ import numpy as np
 
 from .displacement import Track, simple_displacement
 from .estimators import at_least_two, log_slope
-from .estimators.estimate import Estimate
+from .estimators.results import Estimate
 
 MAX_POINTS = 300
 

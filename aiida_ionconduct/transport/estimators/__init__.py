@@ -19,8 +19,8 @@ from aiida_ionconduct.transport.displacement import Track, as_track, displacemen
 from .cepstral import cepstral
 from .covariance import covariance
 from .einstein import block, einstein, green_kubo
-from .estimate import Estimate, Slope, mean_and_error
 from .multivariate import multivariate
+from .results import Estimate, Slope, mean_and_error
 from .spectral import spectral
 
 ESTIMATORS: dict[str, Callable[..., Slope]] = {

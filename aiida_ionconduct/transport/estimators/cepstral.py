@@ -11,7 +11,7 @@ from scipy.special import polygamma, psi
 from aiida_ionconduct.transport.displacement import Track
 from aiida_ionconduct.transport.spectrum import spectra, spectral_grid
 
-from .estimate import Slope
+from .results import Slope
 from .spectral import at_rest, independent_components, trace
 
 CUTOFF_THZ = 1.0

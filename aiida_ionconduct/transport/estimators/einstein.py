@@ -6,7 +6,7 @@ import numpy as np
 
 from aiida_ionconduct.transport.displacement import Track, block_displacements, simple_displacement
 
-from .estimate import Slope, mean_and_error
+from .results import Slope, mean_and_error
 
 
 def einstein(tracks: list[Track], dt_ps: float, fit_ps: tuple[float, float] | None = None) -> Slope:

@@ -14,7 +14,7 @@ from scipy import optimize
 from aiida_ionconduct.transport.displacement import Track
 from aiida_ionconduct.transport.spectrum import spectra, spectral_grid
 
-from .estimate import Slope
+from .results import Slope
 from .spectral import at_rest, independent_components, trace
 
 CUTOFF_THZ = 0.5

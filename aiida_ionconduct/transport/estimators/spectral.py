@@ -18,7 +18,7 @@ import numpy as np
 from aiida_ionconduct.transport.displacement import Track
 from aiida_ionconduct.transport.spectrum import USUAL_TIME_PS, Grid, spectra, spectral_grid
 
-from .estimate import Mixture, Slope, SpectralWeights
+from .results import Mixture, Slope, SpectralWeights
 
 SEGMENTS = (1, 2, 4, 8)
 MIN_BINS = 6  # in a fit
