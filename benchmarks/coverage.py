@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # the processes fill the cores
 
 import numpy as np
-from processes import HAVEN, IONS, PROCESSES
+from lib.processes import HAVEN, IONS, PROCESSES
 from tabulate import tabulate
 
 from aiida_ionconduct.transport import analyse, diffusivity
