@@ -287,7 +287,8 @@ def check_seeds(
 def partial_charges(symbols: list[str], species: list[str], charges: np.ndarray, masses: np.ndarray) -> np.ndarray:
     """Return the weights (species, atoms) with which positions make up each species' barycentric charge displacement.
 
-    :param charges: (atoms,), e, and so is ``masses``, in any unit.
+    :param charges: (atoms,), e.
+    :param masses: (atoms,), in any unit.
     """
     here = np.array([[symbol == one for symbol in symbols] for one in species]) * charges
     return here - here.sum(axis=1, keepdims=True) * masses / masses.sum()

@@ -9,7 +9,7 @@ from ase import units
 
 from aiida_ionconduct.calculations.functions.aimd import continue_md, count_whole_steps, join_segments, output_of
 from aiida_ionconduct.calculations.functions.structures import initial_conditions
-from aiida_ionconduct.workchains.batches import BatchWorkChain, run_all
+from aiida_ionconduct.workchains.batches import BatchWorkChain
 
 RYDBERG_TIME_FS = units._hbar / (units.Rydberg * units._e) * 1e15  # pw.x takes its time step in this unit
 THERMOSTATS = {'none': 'not_controlled', 'rescale': 'rescale-v', 'andersen': 'andersen'}
@@ -158,7 +158,7 @@ class AimdWorkChain(BatchWorkChain):
         spec.expose_inputs(AimdRunWorkChain, exclude=('temperature_K', 'seed'))
         spec.input('temperatures_K', valid_type=orm.List, help='Temperatures in K.')
         spec.input('seed', valid_type=orm.Int, help='Seed of the velocities; every temperature adds its index.')
-        spec.outline(cls.setup, run_all, cls.results)
+        spec.outline(cls.setup, cls.run_all(), cls.results)
         spec.output_namespace('trajectories', valid_type=orm.TrajectoryData, help='By temperature: `T1200`.')
         spec.output_namespace('run_parameters', valid_type=orm.Dict, help='Temperature, drift and seams of each.')
         spec.exit_code(

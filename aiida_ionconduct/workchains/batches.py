@@ -10,7 +10,7 @@ class BatchWorkChain(WorkChain):
     """A work chain that submits many children of one kind and goes on when some of them fail.
 
     A subclass sets :attr:`_child`, fills ``self.ctx.pending`` with labels in its first step, gives the inputs of a
-    child in :meth:`child_inputs`, and puts :data:`run_all` into its outline. Afterwards ``self.ctx.finished`` maps the
+    child in :meth:`child_inputs`, and puts :meth:`run_all` into its outline. Afterwards ``self.ctx.finished`` maps the
     labels to the nodes that ended well, and ``self.ctx.failed`` lists the labels that did not.
     """
 
@@ -21,6 +21,11 @@ class BatchWorkChain(WorkChain):
         """Define the process specification."""
         super().define(spec)
         spec.input('max_concurrent', valid_type=orm.Int, default=lambda: orm.Int(2), help='Children at a time.')
+
+    @classmethod
+    def run_all(cls):
+        """Return the outline's loop over all children, of the subclass's own steps."""
+        return while_(cls.has_pending)(cls.run_batch, cls.inspect_batch)
 
     def child_inputs(self, label: str) -> dict:
         """Return the inputs of one child."""
@@ -50,7 +55,3 @@ class BatchWorkChain(WorkChain):
             else:
                 self.report(f'{node.process_label}<{node.pk}> ({label}) failed with exit status {node.exit_status}')
                 self.ctx.failed.append(label)
-
-
-run_all = while_(BatchWorkChain.has_pending)(BatchWorkChain.run_batch, BatchWorkChain.inspect_batch)
-"""The outline's loop over all children."""

@@ -6,7 +6,7 @@ from aiida_quantumespresso.calculations.pw import PwCalculation
 from aiida_ionconduct.calculations.functions.datasets import dataset_from_labels
 from aiida_ionconduct.calculations.functions.structures import split_frames
 from aiida_ionconduct.data import DatasetData
-from aiida_ionconduct.workchains.batches import BatchWorkChain, run_all
+from aiida_ionconduct.workchains.batches import BatchWorkChain
 
 
 class LabelWorkChain(BatchWorkChain):
@@ -21,7 +21,7 @@ class LabelWorkChain(BatchWorkChain):
         spec.expose_inputs(PwCalculation, namespace='pw', exclude=('structure',))
         spec.input('frames', valid_type=orm.TrajectoryData, help='The unlabelled frames.')
         spec.input('parameters', valid_type=orm.Dict, help='Of `dataset_from_labels`, and `min_fraction` to succeed.')
-        spec.outline(cls.setup, run_all, cls.results)
+        spec.outline(cls.setup, cls.run_all(), cls.results)
         spec.output('dataset', valid_type=DatasetData, help='The labelled frames.')
         spec.exit_code(
             401,

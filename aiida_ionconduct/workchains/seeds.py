@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from aiida import orm
-from aiida.engine import while_
 
 from aiida_ionconduct.calculations.lammps_md import seed_label
 from aiida_ionconduct.data import IonTrajectoryData
@@ -49,8 +48,7 @@ class SeedsWorkChain(BatchWorkChain):
         spec.input_namespace('previous', required=False, help='Outputs of an earlier work chain, to be continued.')
         for name, (valid_type, help_text) in OUTPUTS.items():
             spec.input_namespace(f'previous.{name}', valid_type=valid_type, required=False, help=help_text)
-        # Not `run_all`, whose steps are those of the base class: one of them is another one here.
-        spec.outline(cls.setup, while_(cls.has_pending)(cls.run_batch, cls.inspect_batch), cls.results)
+        spec.outline(cls.setup, cls.run_all(), cls.results)
         for name, (valid_type, help_text) in OUTPUTS.items():
             spec.output_namespace(name, valid_type=valid_type, help=help_text)
         spec.exit_code(

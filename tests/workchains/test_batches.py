@@ -5,7 +5,7 @@ from aiida import orm
 from aiida.common.links import LinkType
 from aiida.engine import WorkChain, run_get_node
 
-from aiida_ionconduct.workchains.batches import BatchWorkChain, run_all
+from aiida_ionconduct.workchains.batches import BatchWorkChain
 
 pytestmark = pytest.mark.usefixtures('aiida_profile_clean')
 
@@ -34,7 +34,7 @@ class Numbers(BatchWorkChain):
     def define(cls, spec):
         super().define(spec)
         spec.input('numbers', valid_type=orm.List)
-        spec.outline(cls.setup, run_all, cls.results)
+        spec.outline(cls.setup, cls.run_all(), cls.results)
         spec.output('summary', valid_type=orm.Dict)
 
     def setup(self):
