@@ -316,6 +316,7 @@ def label_inputs(code, structure, p) -> dict:
     return {
         'pw': {**base['pw'], 'kpoints': base['kpoints']},
         'parameters': orm.Dict({key: p['dataset'][key] for key in ('max_force_eV_per_A', 'min_fraction')}),
+        'frames_per_job': orm.Int(p['resources']['frames_per_job']),
         'max_concurrent': orm.Int(p['resources']['max_concurrent_scf']),
     }
 

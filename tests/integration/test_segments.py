@@ -71,7 +71,7 @@ def jobs_of(node):
 
 
 def kill_once(folder, stop, killed):
-    """Kill one LAMMPS process in a folder: of the second job or a later one, once that has written two restart files."""
+    """Kill one LAMMPS in a folder: of the second job or a later one, once that has written two restart files."""
     while not stop.is_set() and not killed:
         started = sorted(folder.rglob('_aiidasubmit.sh'), key=lambda path: path.stat().st_mtime)
         if len(started) > 1 and (started[-1].parent / 'production.restart.2').exists():
