@@ -168,6 +168,12 @@ class LammpsMdCalculation(GpuCalcJob):
         )
         spec.output('restart', valid_type=orm.SinglefileData, required=False, help='From where a run can go on.')
         spec.output(
+            'thermo',
+            valid_type=orm.ArrayData,
+            required=False,
+            help='Thermodynamics and cell of a run at constant pressure, by step.',
+        )
+        spec.output(
             'mean_structure',
             valid_type=orm.StructureData,
             required=False,

@@ -42,6 +42,7 @@ class PwFramesCalculation(PwCalculation):
             320,
             'ERROR_INTERRUPTED',
             message='pw.x did not finish {n_unfinished} of {n_frames} frames; the others are in the outputs.',
+            invalidates_cache=True,
         )
 
     def prepare_for_submission(self, folder):

@@ -9,7 +9,7 @@ import numpy as np
 from aiida import orm
 from aiida.parsers import Parser
 
-from aiida_ionconduct.calculations.functions.trajectories import describe_trajectory
+from aiida_ionconduct.calculations.functions.trajectories import describe_trajectory, in_mean_cell
 from aiida_ionconduct.calculations.lammps_md import get_start, seed_label
 from aiida_ionconduct.data import IonTrajectoryData
 from aiida_ionconduct.data.trajectory import ARRAYS
@@ -56,7 +56,7 @@ class LammpsMdParser(Parser):
         unreadable, trajectories = None, {}
         restart = None if explosion else next(iter(restart_files(folder)), None)
         if log.production is not None and self.values['ensemble'] == 'npt':
-            self.store_mean_structure(log)
+            self.store_cell(log, restart)
         elif log.production is not None:
             try:
                 arrays = self.read_arrays(folder, log)
@@ -155,17 +155,18 @@ class LammpsMdParser(Parser):
         )
         self.out('restart', node)
 
-    def store_mean_structure(self, log: Log):
-        """Attach the structure in the mean cell of the second half of a run at constant pressure."""
-        table = up_to_first_nonfinite(np.arange(len(log.production.thermo)), log.production.thermo)[1]
-        if len(table) < 4:
+    def store_cell(self, log: Log, restart: tuple[Start, pathlib.Path] | None):
+        """Attach the cell of a run at constant pressure, up to where the next segment goes on, and the mean one."""
+        table = log.production.thermo
+        first = self.start.step + 1 if self.start and self.start.stage == PRODUCTION else 0
+        last = restart[0].step if restart and not log.complete else math.inf
+        steps, rows = cut({'thermo': (table[:, 0], table)}, first, last)['thermo']
+        rows = up_to_first_nonfinite(steps, rows)[1]
+        if not len(rows):
             return
-        lx, ly, lz, xy, xz, yz = table[len(table) // 2 :, -6:].mean(axis=0)
-        structure = self.node.inputs.structure
-        atoms = structure.get_ase()
-        cell = np.array([[lx, 0, 0], [xy, ly, 0], [xz, yz, lz]])
-        atoms.set_cell(cell @ lammps_rotation(structure.cell).T, scale_atoms=True)
-        self.out('mean_structure', orm.StructureData(ase=atoms))
+        thermo = orm.ArrayData(dict(zip(thermo_columns(self.values), rows.T, strict=True)))
+        self.out('thermo', thermo)
+        self.out('mean_structure', in_mean_cell(self.node.inputs.structure, [thermo]))
 
     def store_parameters(self, log: Log, trajectories: dict[str, IonTrajectoryData], explosion: str | None):
         """Attach what the log says of the run, and of every replica what its trajectory says."""

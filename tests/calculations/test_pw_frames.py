@@ -46,7 +46,8 @@ def test_default(fixture_sandbox, generate_calc_job, inputs, frames):
     assert sorted(fixture_sandbox.get_content_list()) == ['frame_0000.in', 'frame_0002.in', 'out', 'pseudo']
     assert len(calc_info.local_copy_list) == 3  # pseudopotentials, once
     for name, index in zip(names, (2, 0), strict=True):
-        text = fixture_sandbox.open(f'{name}.in').read()
+        with fixture_sandbox.open(f'{name}.in') as handle:
+            text = handle.read()
         np.testing.assert_allclose(positions(text), frames[index].positions, atol=1e-8)
         assert 'K_POINTS gamma' in text
 

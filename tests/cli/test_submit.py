@@ -112,10 +112,13 @@ def test_plan(builder):
     stages = {stage.stage: stage for stage in plan(builder)}
     assert list(stages)[:3] == ['relaxation', 'AIMD', 'rattled cells']
     assert stages['AIMD'].steps == builder.aimd.dynamics['n_equilibration'] + builder.aimd.dynamics['n_sampling']
-    assert stages['rattled cells'].jobs == builder.rattle['n_frames']
-    assert stages['relabelling 2'].jobs == builder.relabelling['n_frames']
-    assert stages['production'].atoms == 68
-    assert stages['production'].jobs == len(builder.md.seeds.get_list()) * 2
+    frames_per_job = builder.label.frames_per_job
+    for name, n_frames in (('rattled cells', builder.rattle), ('relabelling 2', builder.relabelling)):
+        assert stages[name].steps == frames_per_job
+        assert stages[name].jobs * frames_per_job == n_frames['n_frames']
+    assert stages['validation'].atoms == 68
+    assert stages['production'].atoms == 3 * 68 <= builder.md.atoms_per_run
+    assert stages['production'].jobs * 3 == len(builder.md.seeds.get_list()) * 2
     parameters = builder.md.parameters
     assert stages['production'].steps == parameters['equilibration_steps'] + parameters['production_steps']
     assert 'relabelling 2' in plan_table(builder, 'quickstart')

@@ -192,6 +192,28 @@ def farm(inputs, **others):
     }
 
 
+def test_monitor(md, tmp_path):
+    """A run that heats up without LAMMPS' own limit is killed by AiiDA in mid-run, and what came before is kept."""
+    inputs = md(timestep_fs=6.0, equilibration_steps=0, production_steps=10**7, frame_stride=10, com_stride=10)
+    endless = tmp_path / 'lmp_without_limit'
+    lmp = inputs['code'].filepath_executable
+    endless.write_text(f'#!/bin/bash\nsed -i "/fix explosion_/d" lammps.in\nexec {lmp} "$@"\n')
+    endless.chmod(0o755)
+    inputs['code'] = orm.InstalledCode(
+        label='lmp-without-limit', computer=inputs['code'].computer, filepath_executable=str(endless),
+        default_calc_job_plugin='ionconduct.lammps.md', prepend_text=inputs['code'].prepend_text,
+    ).store()  # fmt: skip
+    inputs['monitors'] = {'explosion': orm.Dict({'entry_point': 'ionconduct.explosion'})}
+    results, node = run_get_node(LammpsMdCalculation, **inputs)
+    assert node.exit_status == 410
+    assert 'ran away at step' in node.exit_message
+    assert results['output_parameters']['seed5']['n_steps'] < 10**6
+    assert results['trajectories']['seed5'].base.attributes.get('n_frames') > 0
+    log = node.outputs.retrieved.get_object_content('lammps.log')
+    assert 'Loop time' not in log.split('ionconduct stage: production')[1]  # it did not end by itself
+    assert 'ERROR' not in log
+
+
 def test_extended(md):
     """Given its outputs, more steps and one more seed, a farm goes on as if it had been longer at once."""
     _, first = run_get_node(SeedsWorkChain, **farm(md(production_steps=100), atoms_per_run=orm.Int(1)))

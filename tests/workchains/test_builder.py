@@ -280,12 +280,12 @@ def test_no_codes(aiida_profile_clean, aiida_localhost):
 def test_gpus(campaign_builder):
     """On a GPU, seeds share runs, the scheduler is asked for it, and Kokkos is told."""
     resources = {'device': 'cuda', 'md': {'gpus': 2, 'kokkos': True}, 'training': {'gpus': 1}}
-    builder = campaign_builder(overrides={'resources': resources})
+    builder = campaign_builder('fast', overrides={'resources': resources})
     assert builder.md.atoms_per_run == 2048
     assert builder.md.base.md['metadata']['options']['gpus'] == 2
     assert builder.md.base.md['settings'].get_dict() == {'kokkos_gpus': 2}
     assert builder.allegro.train['metadata']['options']['gpus'] == 1
-    assert campaign_builder().md.atoms_per_run == 1
+    assert campaign_builder('fast').md.atoms_per_run == 1
     assert campaign_builder(overrides={'resources': {'atoms_per_run': 500}}).md.atoms_per_run == 500
 
 
