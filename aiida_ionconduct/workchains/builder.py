@@ -338,9 +338,10 @@ def allegro_inputs(codes, p) -> dict:
 def compile_inputs(codes, p) -> dict:
     """Inputs of the compilation, which runs where LAMMPS will."""
     resources = p['resources']
+    target = {'target': 'mliap'} if resources['md']['mliap'] else {}
     return {
         'code': codes['nequip-compile'],
-        'parameters': orm.Dict({'device': resources['device'], 'tf32': resources['tf32']}),
+        'parameters': orm.Dict({'device': resources['device'], 'tf32': resources['tf32'], **target}),
         # compilation is faster on one thread
         'metadata': {'options': job_options({**resources['training'], 'threads': 1})},
     }

@@ -289,6 +289,12 @@ def test_gpus(campaign_builder):
     assert campaign_builder(overrides={'resources': {'atoms_per_run': 500}}).md.atoms_per_run == 500
 
 
+def test_mliap(campaign_builder):
+    """The route is a setting of the compilation; LAMMPS follows the model."""
+    parameters = campaign_builder(overrides={'resources': {'md': {'mliap': True}}}).allegro.compile['parameters']
+    assert parameters.get_dict() == {'device': 'cpu', 'tf32': False, 'target': 'mliap'}
+
+
 def test_gpus_of_an_unknown_scheduler(campaign_builder, monkeypatch):
     monkeypatch.delitem(DIRECTIVES, 'core.direct')
     with pytest.raises(ValueError, match=r'resources\.md\.gpus: how to ask core\.direct for GPUs is not known'):
