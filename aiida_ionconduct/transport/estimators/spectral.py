@@ -16,11 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from aiida_ionconduct.transport.displacement import Track
-from aiida_ionconduct.transport.spectrum import USUAL_TIME_PS, Grid, spectra, spectral_grid
+from aiida_ionconduct.transport.spectrum import SEGMENTS, USUAL_TIME_PS, Grid, spectra, spectral_grid
 
 from .results import Mixture, Slope, SpectralWeights
 
-SEGMENTS = (1, 2, 4, 8)
 MIN_BINS = 6  # in a fit
 # Ions always vibrate and hop back within picoseconds, so the spectrum is taken as white below this frequency only: a
 # small rise beyond it would not be seen and would be averaged in.
@@ -59,10 +58,13 @@ class Models(NamedTuple):
     lowest: np.ndarray
 
 
-def spectral(tracks: list[Track], dt_ps: float) -> Slope:
-    """Estimate D from the averaged models; the error from the scatter of segments and the spread of the models."""
+def spectral(tracks: list[Track], dt_ps: float, runs: list[dict[int, np.ndarray]] | None = None) -> Slope:
+    """Estimate D from the averaged models; the error from the scatter of segments and the spread of the models.
+
+    :param runs: the spectra of the tracks, where they are known.
+    """
     grid = spectral_grid(tracks[0].n_frames, dt_ps)
-    runs = [spectra(track, grid, SEGMENTS) for track in tracks]
+    runs = runs or [spectra(track, grid, SEGMENTS) for track in tracks]
     matrices = np.array([run[1][0, : len(grid.frequency)] for run in runs])  # (seeds, frequencies, d, d)
     power = np.trace(matrices, axis1=2, axis2=3) / tracks[0].dimension
     mean = grid.binned(power).mean(axis=0)
