@@ -49,13 +49,14 @@ def setup_command(profile, workers, cache):
 @click.option('--fraction', type=float, default=0.0, help='Of the sites that are substituted.')
 @click.option('--formula-units', type=int, help="In the supercell; as in the crystal's cell if not given.")
 @click.option('--compensate', default='Li', show_default=True, help='The ion that balances the charge.')
+@click.option('--charges', multiple=True, metavar='SYMBOL=CHARGE', help='Oxidation states, where not the usual ones.')
 @click.option('--seed', default=0, show_default=True, help='Of the search.')
 @click.option('--n-best', default=10, show_default=True, help='At most so many cells.')
 @click.option('--strain', default=0.0, show_default=True, help='Linear strain of the cell.')
 @click.option(
     '-o', '--output', type=click.Path(dir_okay=False, path_type=Path), help='Write the cells, as ASE does by the name.'
 )
-def alloy_command(parent, substitute, output, **options):
+def alloy_command(parent, substitute, charges, output, **options):
     """Make ordered cells of an alloy, or of a crystal with partial occupancies, and rank them by electrostatics.
 
     PARENT is a CIF file or the name of a shipped crystal, such as gamma-Li3PO4. The talk's cell:
@@ -71,7 +72,11 @@ def alloy_command(parent, substitute, output, **options):
     if not all(all(pair) for pair in pairs):
         raise click.BadParameter('must be OLD=NEW, such as P=Si.', param_hint='--substitute')
     try:
-        candidates = alloy(parent, {old: new for old, _, new in pairs}, **options)
+        states = {symbol: int(charge) for symbol, _, charge in (word.partition('=') for word in charges)}
+    except ValueError as exception:
+        raise click.BadParameter('must be SYMBOL=CHARGE, such as S=6.', param_hint='--charges') from exception
+    try:
+        candidates = alloy(parent, {old: new for old, _, new in pairs}, charges=states, **options)
     except ValueError as exception:
         raise click.ClickException(str(exception)) from exception
     click.echo(f'{candidates[0].description}\n\n{scores_table(candidates)}')

@@ -100,6 +100,7 @@ def get_builder_from_protocol(
     builder.n_atoms_min = orm.Int(p['n_atoms_min'])
     needs_dft = model is None and (dataset is None or not relaxed or p['relabelling']['max_rounds'] > 0)
     if needs_dft:
+        check_electrons(atoms)
         check_pseudos(structure, p['dft']['pseudo_family'])
     if needs_dft and not relaxed:
         builder.relax = relax_inputs(codes['pw'], structure, p)
@@ -147,6 +148,13 @@ def check_numbers(p: dict) -> None:
             raise ValueError(f'aimd.{name} must be one of {", ".join(THERMOSTATS)}, got {aimd[name]}.')
     if not (aimd['timestep_fs'] > 0 and aimd['equilibration_ps'] >= 0 and aimd['sampling_ps'] > 0):
         raise ValueError('aimd.timestep_fs and aimd.sampling_ps must be above 0, and aimd.equilibration_ps not below.')
+    if round(aimd['sampling_ps'] * 1e3 / aimd['timestep_fs']) < 2:
+        raise ValueError(
+            f'aimd.sampling_ps must be at least two steps of {aimd["timestep_fs"]:g} fs, got {aimd["sampling_ps"]:g}: '
+            'it is in picoseconds.'
+        )
+    if aimd['thermostat_steps'] < 1:
+        raise ValueError(f'aimd.thermostat_steps must be at least 1, got {aimd["thermostat_steps"]}.')
     seeds = p['seeds']
     if not seeds or len(set(seeds)) < len(seeds) or any(not isinstance(s, int) or not 0 < s < 2**31 for s in seeds):
         raise ValueError(f'seeds must be different integers from 1 to 2147483647, got {seeds}.')
@@ -197,6 +205,19 @@ def check_candidates(structure: orm.StructureData, candidates, n_candidates) -> 
     formulas = {cell.get_formula() for cell in (structure, *(candidates or ()))}
     if len(formulas) > 1:
         raise ValueError(f'the candidates must have one composition, got {", ".join(sorted(formulas))}.')
+
+
+def check_electrons(atoms) -> None:
+    """Refuse a neutral cell with an odd number of electrons: no insulator without spin, and pw.x would stop.
+
+    :raises ValueError: with that number.
+    """
+    n_electrons = int(atoms.numbers.sum())
+    if n_electrons % 2:
+        raise ValueError(
+            f'the cell {atoms.symbols} has {n_electrons} electrons, an odd number: an open shell, which the DFT of '
+            'this work chain does not cover, or an atom too many.'
+        )
 
 
 def check_pseudos(structure: orm.StructureData, label: str) -> None:
