@@ -26,18 +26,39 @@ def cli():
     show_envvar=True,
     help='Where downloaded pseudopotentials are kept.',
 )
-def setup_command(profile, workers, cache):
-    """Make everything a calculation needs: profile, computer, codes, pseudopotentials, daemon.
+@click.option(
+    '--postgres',
+    metavar='postgresql://USER:PASSWORD@HOST:PORT/DATABASE',
+    envvar='AIIDA_IONCONDUCT_POSTGRES',
+    show_envvar=True,
+    help='An empty database, for many jobs.',
+)
+@click.option(
+    '--rabbitmq',
+    metavar='amqp://USER:PASSWORD@HOST:PORT',
+    envvar='AIIDA_IONCONDUCT_RABBITMQ',
+    show_envvar=True,
+    help='The broker that goes with it.',
+)
+@click.option(
+    '--site',
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help='YAML file with further computers and codes.',
+)
+def setup_command(**settings):
+    """Make everything a calculation needs: profile, computers, codes, pseudopotentials, daemon.
 
     What exists already is left as it is, so the command can be repeated. The profile is created in the AiiDA
-    configuration that the environment variable AIIDA_PATH names, and uses SQLite and the ZeroMQ broker: no server.
+    configuration that the environment variable AIIDA_PATH names. It uses SQLite and the ZeroMQ broker, which need no
+    server, or PostgreSQL and RabbitMQ where these are given; passwords are better given by the environment, as
+    others see a command line.
     """
     # AiiDA says so as soon as it is imported, and the first line printed below says it again.
     warnings.filterwarnings('ignore', message='Creating AiiDA configuration folder')
-    from .setup import SetupError, run_steps
+    from .setup import Settings, SetupError, run_steps
 
     try:
-        for name, state in run_steps(profile, workers, cache):
+        for name, state in run_steps(Settings(**settings)):
             click.echo(f'{name:<48s} {state}')
     except SetupError as exception:
         raise click.ClickException(str(exception)) from exception

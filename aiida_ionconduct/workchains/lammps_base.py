@@ -7,6 +7,7 @@ from aiida.engine import BaseRestartWorkChain, ProcessHandlerReport, process_han
 from aiida_ionconduct.calculations.functions.trajectories import join_segments
 from aiida_ionconduct.calculations.lammps_md import LammpsMdCalculation
 from aiida_ionconduct.data import IonTrajectoryData
+from aiida_ionconduct.farm.once import SubmitOnce
 from aiida_ionconduct.lammps.script import with_half_timestep
 from aiida_ionconduct.structures import minimum_distances
 
@@ -14,7 +15,7 @@ MONITOR = {'entry_point': 'ionconduct.explosion', 'minimum_poll_interval': 60}
 JOB_EXIT_CODES = LammpsMdCalculation.exit_codes
 
 
-class LammpsMdBaseWorkChain(BaseRestartWorkChain):
+class LammpsMdBaseWorkChain(SubmitOnce, BaseRestartWorkChain):
     """:class:`LammpsMdCalculation`, in as many segments as it takes, with handlers for what can go wrong.
 
     A segment that was cut by the wall time or killed is continued from its restart file, and what it has left up to
