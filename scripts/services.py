@@ -5,8 +5,8 @@
     python scripts/services.py stop FOLDER     # ends every process and removes the folder
 
 Nothing outside of the folder is touched: every service has its own data, keys, passwords and free ports there, runs in
-the foreground of a process that is recorded by its id, and listens on 127.0.0.1 only. The programs are those of Debian
-(``scripts/system_packages.sh test`` installs them). As root, PostgreSQL runs as the user ``postgres``, as it insists on.
+the foreground of a process that is recorded by its id, and listens on 127.0.0.1 only. The programs are those of
+Debian (``scripts/system_packages.sh test`` installs them). Root runs PostgreSQL as ``postgres``, as it insists on.
 """
 
 from __future__ import annotations

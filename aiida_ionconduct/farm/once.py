@@ -14,13 +14,15 @@ class SubmitOnce:
     def submit(self, process, inputs=None, **kwargs):
         """Submit a child, or return the one of that label that a killed worker has left.
 
-        A child that was not begun may have lost its task with the worker, or wait for its turn. It is set aside, so that
-        it will not begin, and submitted anew.
+        A child that was not begun may have lost its task with the worker, or wait for its turn. It is set aside, so
+        that it will not begin, and submitted anew.
         """
         label = {**(inputs or {}), **kwargs}.get('metadata', {}).get('call_link_label')
         links = (LinkType.CALL_CALC, LinkType.CALL_WORK)
         for link in self.node.base.links.get_outgoing(link_type=links, link_label_filter=label) if label else ():
             child = link.node
+            if link.link_label != label:  # the filter takes `_` for any character
+                continue
             if child.process_state not in (None, ProcessState.CREATED):
                 if not child.is_killed:
                     return child

@@ -9,9 +9,9 @@ JOB_ID_FILE = '_ionconduct_job'
 class SubmitOnceSlurmScheduler(SlurmScheduler):
     """Slurm, with a submission that can be repeated.
 
-    When a worker dies, or the connection breaks, between ``sbatch`` and the moment when AiiDA has noted the job id, AiiDA
-    submits again, and two jobs write into the same folder. Here the answer of ``sbatch`` stays in the folder of the job,
-    and a second submission returns it. A lock holds a second one back while the first still waits for Slurm.
+    When a worker dies, or the connection breaks, between ``sbatch`` and the moment when AiiDA has noted the job id,
+    AiiDA submits again, and two jobs write into the same folder. Here the answer of ``sbatch`` stays in the folder of
+    the job, and a second submission returns it. A lock holds a second one back while the first waits for Slurm.
     """
 
     def _get_submit_command(self, submit_script: str) -> str:

@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from aiida_ionconduct.calculations.gpus import DIRECTIVES
 
-SCHEDULERS = {name.partition('.')[2]: name for name in DIRECTIVES if name.startswith('core.')} | {'slurm': 'ionconduct.slurm'}
+SCHEDULERS = {name.partition('.')[2]: name for name in DIRECTIVES if name.startswith('core.')} | {
+    'slurm': 'ionconduct.slurm'
+}
 TRANSPORTS = {'local': 'core.local', 'ssh': 'core.ssh_async'}
 PARTITIONS = {
     'slurm': '#SBATCH --partition={}',
