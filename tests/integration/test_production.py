@@ -1,6 +1,7 @@
 """A production profile on real services: set-up, doctor, clean, secrets, listening sockets, archives, moving in."""
 
 import contextlib
+import itertools
 import json
 import pathlib
 import re
@@ -41,11 +42,7 @@ def test_setup(farm):
     assert states['computer farm'] == states['code lammps@farm'] == states['profile ionconduct'] == 'exists'
     config = farm.path / '.aiida' / 'config.json'
     assert stat.S_IMODE(config.stat().st_mode) == 0o600
-    other = {'AIIDA_IONCONDUCT_POSTGRES': farm.services.postgres_uri.replace('/aiida', '/other')}
-    message = farm.run(
-        'env', *(f'{key}={value}' for key, value in other.items()), 'aiida-ionconduct', 'setup', status=1
-    )
-    assert 'differs in database_name' in message
+    assert 'differs in database_name' in farm.with_database('other', 'aiida-ionconduct', 'setup', status=1)
     taken = farm.run('aiida-ionconduct', 'setup', '-p', 'second', status=1)
     assert re.search(r'the database aiida holds \d+ tables already', taken)
 
@@ -94,9 +91,10 @@ def test_no_shell(farm, ended):
 
 def test_loopback(farm):
     """Whatever listens for the services and the daemon does so for this machine alone."""
-    families = [[one, *services_script.children(one)] for one in map(farm.services.process, services_script.SERVICES)]
+    started = [farm.services.process(name) for name in services_script.SERVICES]
+    processes = itertools.chain(started, *map(services_script.children, started), farm.processes())
     listening = {}
-    for process in [*sum(families, []), *farm.processes()]:
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             for connection in process.net_connections():
                 if connection.status == psutil.CONN_LISTEN:
@@ -142,10 +140,9 @@ def test_embedded_profile_moves_in(farm, second_installation, ended, archive):
     second_installation.run('verdi', 'archive', 'import', archive)
     moved = second_installation.path / 'moved.aiida'
     second_installation.run('verdi', 'archive', 'create', '--all', moved)
-    environment = {'AIIDA_IONCONDUCT_POSTGRES': farm.make_database('moved')}
     setup = ('aiida-ionconduct', 'setup', '--profile', 'production', '--workers', '1')
     try:
-        farm.run('env', *(f'{key}={value}' for key, value in environment.items()), *setup)
+        farm.with_database('moved', *setup)
         farm.run('verdi', '-p', 'production', 'archive', 'import', moved)
         words = ('run', pathlib.Path(__file__).with_name('farm.py'), 'contents')
         here = json.loads(farm.run('verdi', '-p', 'production', *words).splitlines()[-1])
