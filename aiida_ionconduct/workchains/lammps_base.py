@@ -93,11 +93,18 @@ class LammpsMdBaseWorkChain(SubmitOnce, BaseRestartWorkChain):
         self.ctx.n_uncounted += 1
         return ProcessHandlerReport(True)
 
-    @process_handler(priority=590, exit_codes=JOB_EXIT_CODES.ERROR_INCOMPLETE)
+    @process_handler(
+        priority=590,
+        exit_codes=[
+            JOB_EXIT_CODES.ERROR_INCOMPLETE,
+            JOB_EXIT_CODES.ERROR_FRAMES_MISSING,
+            JOB_EXIT_CODES.ERROR_OUTPUT_TRAJECTORY_MISSING,
+        ],
+    )
     def handle_killed(self, node):
-        """Continue from the last restart file; without one, from where the segment had begun."""
+        """Killed, or the disk was full: continue from the last restart file, or from where the segment had begun."""
         if not self.continue_from(node):
-            self.report(f'{node.process_label}<{node.pk}> was killed before it wrote a restart file: repeating it')
+            self.report(f'{node.process_label}<{node.pk}> has left no whole restart file to go on from: repeating it')
         return ProcessHandlerReport(True)
 
     @process_handler(priority=500, exit_codes=JOB_EXIT_CODES.ERROR_EXPLODED)
