@@ -222,7 +222,17 @@ class Services:
             while time.monotonic() < end and self.slurm('squeue', '--noheader', check=False).strip():
                 time.sleep(0.2)
         self.stop()
+        self.kill_jobs()
         shutil.rmtree(self.folder)
+
+    def kill_jobs(self) -> None:
+        """Kill what Slurm has started and what would go on without it."""
+        ours = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+                if process.environ().get('SLURM_CONF') == self.environment['SLURM_CONF']:
+                    ours.append(process)
+        reap([process for process in ours if process.pid != os.getpid()])
 
 
 def children(process: psutil.Process) -> list[psutil.Process]:

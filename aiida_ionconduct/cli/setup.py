@@ -24,7 +24,7 @@ COMPUTER = 'localhost'
 PROFILE_OPTIONS = {
     'caching.default_enabled': True,
     'daemon.default_workers': 2,
-    'daemon.timeout': 20,  # seconds; two busy cores start a daemon slowly
+    'daemon.timeout': 60,  # seconds; two busy cores start a daemon slowly
     'runner.poll.interval': 1,  # seconds
     'warnings.showdeprecations': False,
 }

@@ -36,13 +36,16 @@ class CrashOnlyRabbitmqBroker(RabbitmqBroker):
         wait_for_database(self._profile)
         communicator = wait_for(super()._create_communicator, OSError)
         communicator.add_close_callback(self._on_close)
+        # After its `consumer_timeout` RabbitMQ closes not the connection but the channel that the tasks come through.
+        queue = communicator._loop_scheduler.await_(communicator._communicator.get_default_task_queue())
+        queue._subscriber.channel().close_callbacks.add(self._on_close)
         event.listen(Engine, 'handle_error', on_database_error)
         return communicator
 
     def _on_close(self, _, exception):
         """End the worker, unless it closes the connection itself."""
         if not self._leaving:
-            end_worker(f'the connection to RabbitMQ was lost: {exception!r}')
+            end_worker(f'RabbitMQ was lost: {exception!r}')
 
     def close(self):
         """Close the broker."""

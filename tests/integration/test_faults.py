@@ -198,6 +198,7 @@ def test_everything_down(farm, campaign, undisturbed):
             process.send_signal(signal.SIGKILL)
     farm.services.stop('slurmctld', 'slurmd')
     farm.services.stop(kill=True)
+    farm.services.kill_jobs()
     farm.gate.unlink()
     farm.services.start()
     farm.set_up()
