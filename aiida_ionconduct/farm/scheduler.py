@@ -19,5 +19,5 @@ class SubmitOnceSlurmScheduler(SlurmScheduler):
 
         :param submit_script: its name, escaped.
         """
-        once = f'[ -s {JOB_ID_FILE} ] || {super()._get_submit_command(submit_script)} >&9; cat {JOB_ID_FILE}'
-        return f'( flock 9 && {{ {once}; }} ) 9>>{JOB_ID_FILE}'
+        once = f'{{ [ -s {JOB_ID_FILE} ] || {super()._get_submit_command(submit_script)} >&9; }}'
+        return f'( flock 9 && {once} && cat {JOB_ID_FILE} ) 9>>{JOB_ID_FILE}'

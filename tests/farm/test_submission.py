@@ -9,7 +9,7 @@ from aiida_ionconduct.farm import submission
 
 
 @pytest.fixture
-def builder(fixture_code):
+def builder(aiida_profile_clean, fixture_code):
     """Return a function that gives the builder of an addition."""
 
     def make(x=1, y=2, **metadata):
@@ -24,7 +24,7 @@ def builder(fixture_code):
 
 
 @pytest.fixture
-def submitted(monkeypatch, aiida_profile_clean):
+def submitted(monkeypatch):
     """Let the engine only store a process that is created, and return all of these."""
     nodes = []
 

@@ -87,14 +87,16 @@ def contents() -> dict:
     return described
 
 
-def result(pk: str, folder: str) -> dict:
-    """Write the arrays of every seed into a folder, and tell what ran for it; its jobs are not taken from the cache."""
+def result(pk: str, folder: str, forget: str = '') -> dict:
+    """Write the arrays of every seed into a folder, and tell what ran; if asked to, keep the jobs out of the cache."""
     node = orm.load_node(pk)
     for label, trajectory in node.outputs.trajectories.items():
         arrays = {name: getattr(trajectory, name) for name in ARRAYS if name != 'thermo'}
         thermo = np.column_stack(list(trajectory.thermo.values()))
         np.savez(pathlib.Path(folder, label), **arrays, thermo=thermo, times_ps=trajectory.times_ps)
     jobs = [one for one in node.called_descendants if isinstance(one, orm.CalcJobNode)]
+    for job in jobs if forget else ():
+        job.base.caching.is_valid_cache = False
     described = [
         {
             'run': job.caller.base.links.get_incoming(node_class=orm.WorkChainNode).one().link_label,
@@ -121,15 +123,7 @@ def called(node):
     return node.base.links.get_outgoing(node_class=orm.WorkChainNode).all()
 
 
-def forget(pk: str) -> int:
-    """Keep the jobs of a campaign out of the cache; return how many there are."""
-    jobs = [one for one in orm.load_node(pk).called_descendants if isinstance(one, orm.CalcJobNode)]
-    for job in jobs:
-        job.base.caching.is_valid_cache = False
-    return len(jobs)
-
-
-ACTIONS = (submit, result, forget, trap, contents)
+ACTIONS = (submit, result, trap, contents)
 
 if __name__ == '__main__':
     name, *arguments = sys.argv[1:]

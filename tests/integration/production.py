@@ -162,9 +162,9 @@ def wait_until(condition, farm, within=None, interval_s=0.1):
     return value
 
 
-def collect(farm, pk):
-    """Return what ran for a campaign, and the arrays of its seeds."""
+def collect(farm, pk, forget=True):
+    """Return what ran for a campaign, and the arrays of its seeds; its jobs will not be taken from the cache."""
     with tempfile.TemporaryDirectory() as folder:
-        answer = farm.ask('result', pk, folder)
+        answer = farm.ask('result', pk, folder, *(['forget'] if forget else []))
         arrays = {path.stem: dict(np.load(path)) for path in pathlib.Path(folder).glob('*.npz')}
     return answer, arrays
