@@ -32,6 +32,7 @@ docs: install $(STAMPS)/docs  ## the documentation, in docs/_build/html
 	@$(ENV) python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo 'Written: docs/_build/html/index.html'
 
+bench: packages := test
 bench: install $(STAMPS)/bench  ## every script of benchmarks/
 	@$(ENV) for script in benchmarks/*.py; do echo "== $$script"; python "$$script"; done
 

@@ -8,12 +8,12 @@ import ase.io
 import click
 import yaml
 from aiida import orm
-from aiida.engine import submit as submit_process
 
 from aiida_ionconduct.calculations.functions.structures import alloy_structures, substitute_structure
 from aiida_ionconduct.cli.follow import follow
 from aiida_ionconduct.cli.plan import plan_table
 from aiida_ionconduct.data import AllegroModelData, DatasetData
+from aiida_ionconduct.farm.submission import SubmissionError, submit_once
 from aiida_ionconduct.report.collect import collect
 from aiida_ionconduct.report.page import write_page
 from aiida_ionconduct.report.text import summary_tables
@@ -88,9 +88,12 @@ def submit(follow_pk, output, detach, dry_run, ignore_validation, **options):
         return
     builder = get_builder(store=True, **options)  # nothing is stored before all has been checked
     builder.ignore_validation = orm.Bool(ignore_validation)
-    node = submit_process(builder)
+    try:
+        node, is_new = submit_once(builder)
+    except SubmissionError as exception:
+        raise click.ClickException(str(exception)) from exception
     node.base.extras.set('protocol', options['protocol'])
-    click.echo(f'Submitted {node.process_label}<{node.pk}>.\n')
+    click.echo(f'{"Submitted" if is_new else "The same is on its way:"} {node.process_label}<{node.pk}>.\n')
     if not detach:
         finish(node, output)
 

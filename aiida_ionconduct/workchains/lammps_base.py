@@ -7,6 +7,7 @@ from aiida.engine import BaseRestartWorkChain, ProcessHandlerReport, process_han
 from aiida_ionconduct.calculations.functions.trajectories import join_segments, mean_structure_of_segments
 from aiida_ionconduct.calculations.lammps_md import LammpsMdCalculation
 from aiida_ionconduct.data import IonTrajectoryData
+from aiida_ionconduct.farm.once import SubmitOnce
 from aiida_ionconduct.lammps.script import with_half_timestep
 from aiida_ionconduct.structures import minimum_distances
 
@@ -14,7 +15,7 @@ MONITOR = {'entry_point': 'ionconduct.explosion', 'minimum_poll_interval': 60}
 JOB_EXIT_CODES = LammpsMdCalculation.exit_codes
 
 
-class LammpsMdBaseWorkChain(BaseRestartWorkChain):
+class LammpsMdBaseWorkChain(SubmitOnce, BaseRestartWorkChain):
     """:class:`LammpsMdCalculation`, in as many segments as it takes, with handlers for what can go wrong.
 
     A segment that was cut by the wall time or killed is continued from its restart file, and what it has left up to
@@ -92,11 +93,18 @@ class LammpsMdBaseWorkChain(BaseRestartWorkChain):
         self.ctx.n_uncounted += 1
         return ProcessHandlerReport(True)
 
-    @process_handler(priority=590, exit_codes=JOB_EXIT_CODES.ERROR_INCOMPLETE)
+    @process_handler(
+        priority=590,
+        exit_codes=[
+            JOB_EXIT_CODES.ERROR_INCOMPLETE,
+            JOB_EXIT_CODES.ERROR_FRAMES_MISSING,
+            JOB_EXIT_CODES.ERROR_OUTPUT_TRAJECTORY_MISSING,
+        ],
+    )
     def handle_killed(self, node):
-        """Continue from the last restart file; without one, from where the segment had begun."""
+        """Killed, or the disk was full: continue from the last restart file, or from where the segment had begun."""
         if not self.continue_from(node):
-            self.report(f'{node.process_label}<{node.pk}> was killed before it wrote a restart file: repeating it')
+            self.report(f'{node.process_label}<{node.pk}> has left no whole restart file to go on from: repeating it')
         return ProcessHandlerReport(True)
 
     @process_handler(priority=500, exit_codes=JOB_EXIT_CODES.ERROR_EXPLODED)
