@@ -231,6 +231,8 @@ def rotated(positions: np.ndarray, matrix: np.ndarray, block: int = 1000) -> np.
 
     :param positions: (frames, atoms, 3), best a view of a file.
     """
+    if np.array_equal(matrix, np.eye(3)):  # as it is for most cells
+        return positions.astype(np.float32)
     result = np.empty(positions.shape, dtype=np.float32)
     for begin in range(0, len(positions), block):
         part = slice(begin, begin + block)
