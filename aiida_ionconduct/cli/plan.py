@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from aiida_ionconduct.calculations.allegro_config import DEFAULTS
 from aiida_ionconduct.structures import supercell_repeats
+from aiida_ionconduct.workchains.precision import MAX_ITERATIONS
 
 # Core seconds on one core of a 2023 server, from the quickstart: `verdi process list -a` of its own runs. Good to a
 # factor of three for other materials; they tell a minute from a week.
@@ -38,11 +39,18 @@ def plan_table(builder, protocol: str) -> str:
     total = duration(sum(stage.core_hours for stage in stages))
     formula = builder.structure.get_formula()
     headers = ('stage', 'program', 'jobs', 'atoms', 'steps each', 'core time, about')
+    goal = ''
+    if builder.target_relative_error is not None:
+        goal = (
+            f'\n\nThe production goes on until σ is known to {builder.target_relative_error.value:.3g} of its value '
+            f'(standard error) at every temperature, or {builder.max_md_ns.value:g} ns of MD are spent; '
+            'the last row is all that this leaves, its steps those of all its runs together, its jobs farms of runs.'
+        )
     return (
         f'{formula}, {len(builder.structure.sites)} atoms, protocol {protocol}, {builder.mobile.value} mobile, charges '
         + ', '.join(f'{symbol} {charge:+d}' for symbol, charge in builder.charges.get_dict().items())
         + f'\n\n{tabulate(rows, headers=headers, tablefmt="simple")}\n\n{total} of core time in all, good to a factor '
-        'of three.'
+        f'of three.{goal}'
     )
 
 
@@ -77,6 +85,14 @@ def plan(builder) -> list[Stage]:
         runs = len(seeds) * len(builder.md.temperatures_K.get_list())
         steps = md_steps(p)
         stages.append(Stage(name, 'LAMMPS', runs, supercell, steps, md_hours(runs, supercell, steps)))
+    if builder.target_relative_error is not None:
+        p, temperatures = builder.md.parameters, len(builder.md.temperatures_K.get_list())
+        done = 0 if builder.md.previous else stages[-1].jobs * stages[-1].steps
+        left = max(round(builder.max_md_ns.value * 1e6 / p['timestep_fs']) - done, 0)
+        rounds = builder.max_iterations.value - 1 if builder.max_iterations else MAX_ITERATIONS - 1
+        # More runs, or longer ones: which, the analysis will say.
+        hours = md_hours(1, supercell, left)
+        stages.append(Stage('more, at most', 'LAMMPS', rounds * temperatures, supercell, left, hours))
     return stages
 
 
