@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from aiida_ionconduct.calculations.allegro_config import DEFAULTS
 from aiida_ionconduct.structures import supercell_repeats
-from aiida_ionconduct.workchains.precision import MAX_ITERATIONS
+from aiida_ionconduct.workchains.precision import MAX_ITERATIONS, has_previous
 
 # Core seconds on one core of a 2023 server, from the quickstart: `verdi process list -a` of its own runs. Good to a
 # factor of three for other materials; they tell a minute from a week.
@@ -86,13 +86,19 @@ def plan(builder) -> list[Stage]:
         steps = md_steps(p)
         stages.append(Stage(name, 'LAMMPS', runs, supercell, steps, md_hours(runs, supercell, steps)))
     if builder.target_relative_error is not None:
-        p, temperatures = builder.md.parameters, len(builder.md.temperatures_K.get_list())
-        done = 0 if builder.md.previous else stages[-1].jobs * stages[-1].steps
+        p, n_temperatures = builder.md.parameters, len(builder.md.temperatures_K.get_list())
+        if has_previous(builder.md):
+            stages.pop()
+            restarts = [node.base.attributes.all for node in builder.md.previous['restarts'].values()]
+            steps = sum(round(one['step'] * one['timestep_fs'] / p['timestep_fs']) for one in restarts)
+            done = steps + len(restarts) * p['equilibration_steps']
+        else:
+            done = stages[-1].jobs * stages[-1].steps
         left = max(round(builder.max_md_ns.value * 1e6 / p['timestep_fs']) - done, 0)
-        rounds = builder.max_iterations.value - 1 if builder.max_iterations else MAX_ITERATIONS - 1
+        n_rounds = MAX_ITERATIONS if builder.max_iterations is None else builder.max_iterations.value
         # More runs, or longer ones: which, the analysis will say.
-        hours = md_hours(1, supercell, left)
-        stages.append(Stage('more, at most', 'LAMMPS', rounds * temperatures, supercell, left, hours))
+        hours, n_farms = md_hours(1, supercell, left), (n_rounds - 1) * n_temperatures
+        stages.append(Stage('more, at most', 'LAMMPS', n_farms, supercell, left, hours))
     return stages
 
 

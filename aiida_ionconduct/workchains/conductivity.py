@@ -16,8 +16,8 @@ from aiida_ionconduct.workchains.aimd import AimdWorkChain, temperature_label
 from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.builder import get_builder_from_protocol
 from aiida_ionconduct.workchains.label import LabelWorkChain
-from aiida_ionconduct.workchains.precision import TARGET, PrecisionWorkChain, set_target, validate_target
-from aiida_ionconduct.workchains.seeds import OUTPUTS, SeedsWorkChain
+from aiida_ionconduct.workchains.precision import TARGET, PrecisionWorkChain, set_target, take_over, validate_target
+from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 
 # Copied each time: `expose_inputs` empties what it is given.
 OPTIONAL = {'required': False, 'populate_defaults': False}
@@ -155,14 +155,13 @@ class ConductivityWorkChain(WorkChain):
         for name in ('charges', 'mobile', 'n_atoms_min', 'compile', 'md', 'validation', 'ignore_validation', *TARGET):
             if name in inputs:
                 builder[name] = inputs[name]
-        for name in {'structure', 'model', 'dataset'} & set(node.outputs):
-            builder[name] = node.outputs[name]
+        for name in ('structure', 'model', 'dataset'):
+            if name in node.outputs:
+                builder[name] = node.outputs[name]
         set_target(builder, target)
         calls = node.base.links.get_outgoing(link_type=LinkType.CALL_WORK, link_label_filter='md')
         for production in calls.all_nodes():
-            builder.md.previous = {
-                name: dict(production.outputs[name]) for name in OUTPUTS if name in production.outputs
-            }
+            take_over(builder.md, production)
         return builder
 
     # Structure -----------------------------------------------------------------------------------------------------
@@ -388,8 +387,9 @@ class ConductivityWorkChain(WorkChain):
             self.out('decisions', dict(outputs.decisions))
             self.out('outcome', outputs.outcome)
         else:
+            parameters = self.analysis()
             conductivities = {
-                label: analyse_trajectories(self.analysis(), **trajectories)
+                label: analyse_trajectories(parameters, **trajectories)
                 for label, trajectories in self.ctx.by_temperature.items()
             }
         self.out('conductivities', conductivities)

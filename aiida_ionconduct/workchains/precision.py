@@ -70,7 +70,7 @@ class PrecisionWorkChain(WorkChain):
         """
         builder = node.get_builder_restart()
         set_target(builder, target)
-        builder.md.previous = {name: dict(node.outputs[name]) for name in OUTPUTS if name in node.outputs}
+        take_over(builder.md, node)
         return builder
 
     def setup(self):
@@ -117,12 +117,13 @@ class PrecisionWorkChain(WorkChain):
 
     def inspect_md(self):
         """Take over what was made; a seed that was lost is left out from now on."""
+        empty = []
         for label in self.ctx.to_run:
             node = self.ctx[f'round_{self.round:02d}_{label}']
             made = dict(node.outputs.trajectories) if 'trajectories' in node.outputs else {}
             if not made:
-                self.attach()
-                return self.exit_codes.ERROR_SUB_PROCESS_FAILED_MD.format(label=label)
+                empty.append(label)
+                continue
             for name, nodes in self.ctx.known.items():
                 for key in self.only(label, nodes):
                     nodes.pop(key)
@@ -133,6 +134,9 @@ class PrecisionWorkChain(WorkChain):
                 self.report(f'{label}: the runs of the seeds {lost} failed and are left out')
                 self.ctx.lost_ns += len(lost) * self.length_ps(self.ctx.steps[label], equilibration=True) / 1000
                 self.ctx.seeds[label] = [seed for seed in self.ctx.seeds[label] if seed not in lost]
+        if empty:
+            self.attach()
+            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_MD.format(label=', '.join(empty))
 
     def analyse(self):
         """Analyse every temperature that has something new."""
@@ -212,6 +216,18 @@ class PrecisionWorkChain(WorkChain):
         return round(at['step'] * at['timestep_fs'] / self.inputs.md.parameters['timestep_fs'])
 
 
+def has_previous(md) -> bool:
+    """Whether the inputs of a farm, nested or a builder's, hold runs of an earlier one."""
+    return any(len(nodes) for nodes in md.get('previous', {}).values())
+
+
+def take_over(md, node) -> None:
+    """Let a farm go on with the runs in the outputs of a work chain, if it has any."""
+    found = {name: dict(node.outputs[name]) for name in OUTPUTS if name in node.outputs}
+    if found:
+        md['previous'] = found
+
+
 def set_target(builder, target: dict) -> None:
     """Set those of :data:`TARGET` that are given and not None.
 
@@ -238,7 +254,7 @@ def validate_target(inputs, _) -> str | None:
     except ValueError as error:
         return str(error)
     md = inputs.get('md', {})
-    if {'parameters', 'seeds', 'temperatures_K'} <= md.keys() and not any(md.get('previous', {}).values()):
+    if {'parameters', 'seeds', 'temperatures_K'} <= md.keys() and not has_previous(md):
         needed = first_round_ns(md)
         if needed > inputs['max_md_ns'].value + 1e-9:
             return (
