@@ -7,11 +7,16 @@ import click
 
 from aiida_ionconduct import __version__
 
+from .studies import study
+
 
 @click.group(context_settings={'help_option_names': ['-h', '--help']})
 @click.version_option(__version__)
 def cli():
     """Ionic conductivities with an error bar, every step in AiiDA's provenance graph."""
+
+
+cli.add_command(study)
 
 
 @cli.command('setup')

@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from aiida_ionconduct.calculations.allegro_config import DEFAULTS
 from aiida_ionconduct.structures import supercell_repeats
+from aiida_ionconduct.workchains.precision import MAX_ITERATIONS, has_previous
 from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
 
 # Core seconds on one core of a 2023 server, from the quickstart: `verdi process list -a` of its own runs. Good to a
@@ -39,11 +40,18 @@ def plan_table(builder, protocol: str) -> str:
     total = duration(sum(stage.core_hours for stage in stages))
     formula = builder.structure.get_formula()
     headers = ('stage', 'program', 'jobs', 'atoms', 'steps or frames each', 'core time, about')
+    goal = ''
+    if builder.target_relative_error is not None:
+        goal = (
+            f'\n\nThe production goes on until σ is known to {builder.target_relative_error.value:.3g} of its value '
+            f'(standard error) at every temperature, or {builder.max_md_ns.value:g} ns of MD are spent; '
+            'the last row is all that this leaves, its steps those of all its runs together, its jobs farms of runs.'
+        )
     return (
         f'{formula}, {len(builder.structure.sites)} atoms, protocol {protocol}, {builder.mobile.value} mobile, charges '
         + ', '.join(f'{symbol} {charge:+d}' for symbol, charge in builder.charges.get_dict().items())
         + f'\n\n{tabulate(rows, headers=headers, tablefmt="simple")}\n\n{total} of core time in all, good to a factor '
-        'of three.'
+        f'of three.{goal}'
     )
 
 
@@ -76,6 +84,10 @@ def plan(builder) -> list[Stage]:
         ('production', builder.md.seeds.get_list(), builder.md.parameters.get_dict()),
     ):
         stages.append(md_stage(name, builder, temperatures, seeds, supercell, p))
+    if builder.target_relative_error is not None:
+        if has_previous(builder.md):
+            stages.pop()
+        stages.append(more_stage(builder, supercell))
     return stages
 
 
@@ -125,12 +137,32 @@ def dft_step_s(builder, n: int) -> float:
     return SCF_STEP_S * scale * (1 if n_kpoints == 1 else n_kpoints)
 
 
+def more_stage(builder, n: int) -> Stage:
+    """Return all that the budget leaves after the first round; more runs or longer ones, the analysis will say."""
+    p, n_temperatures = builder.md.parameters, len(builder.md.temperatures_K.get_list())
+    if has_previous(builder.md):
+        restarts = [node.base.attributes.all for node in builder.md.previous['restarts'].values()]
+        steps = sum(round(one['step'] * one['timestep_fs'] / p['timestep_fs']) for one in restarts)
+        done = steps + len(restarts) * p['equilibration_steps']
+    else:
+        runs = n_temperatures * len(builder.md.seeds.get_list())
+        done = runs * (p['equilibration_steps'] + p['production_steps'])
+    left = max(round(builder.max_md_ns.value * 1e6 / p['timestep_fs']) - done, 0)
+    n_rounds = MAX_ITERATIONS if builder.max_iterations is None else builder.max_iterations.value
+    return Stage('more, at most', 'LAMMPS', (n_rounds - 1) * n_temperatures, n, left, md_hours(n * left))
+
+
 def md_stage(name: str, builder, temperatures_K: list, seeds: list, n: int, p: dict) -> Stage:
     """Return MD runs with the potential; seeds that share a run count as the atoms of it."""
     groups = seed_groups(seeds, max_replicas(n, builder.md.atoms_per_run.value))
     steps = p['equilibration_steps'] + p['production_steps']
-    hours = len(temperatures_K) * len(seeds) * n * steps * MD_ATOM_STEP_S / 3600
+    hours = md_hours(len(temperatures_K) * len(seeds) * n * steps)
     return Stage(name, 'LAMMPS', len(temperatures_K) * len(groups), n * len(groups[0]), steps, hours)
+
+
+def md_hours(atom_steps: int) -> float:
+    """Return the core hours of steps with the potential, each counted once an atom."""
+    return atom_steps * MD_ATOM_STEP_S / 3600
 
 
 def duration(hours: float) -> str:

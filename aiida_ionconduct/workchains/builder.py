@@ -12,6 +12,7 @@ from aiida_ionconduct.calculations.allegro_config import DEFAULTS
 from aiida_ionconduct.calculations.gpus import check_scheduler
 from aiida_ionconduct.structures import check_charges, check_structure
 from aiida_ionconduct.workchains.aimd import THERMOSTATS, temperature_label
+from aiida_ionconduct.workchains.precision import TARGET, set_target, validate_target
 from aiida_ionconduct.workchains.protocols import protocol_inputs
 
 DYNAMICS = ('equilibration_thermostat', 'thermostat', 'thermostat_steps')
@@ -123,6 +124,9 @@ def get_builder_from_protocol(
         builder.model = model
     builder.compile = compile_inputs(codes, p)
     builder.md = md_inputs(codes, p)
+    if p['precision']['target_relative_error'] is not None or p['precision']['max_md_ns'] is not None:
+        check_precision(p['precision'], builder.md)
+        set_target(builder, p['precision'])
     builder.validation = validation_parameters(p)
     return builder
 
@@ -162,6 +166,16 @@ def check_numbers(p: dict) -> None:
         unknown = sorted(set(training) - set(DEFAULTS))
         if unknown:
             raise ValueError(f'unknown {section} keys {", ".join(unknown)}: choose from {", ".join(sorted(DEFAULTS))}.')
+
+
+def check_precision(precision: dict, md) -> None:
+    """Refuse a target without a budget, or a budget that the first round exceeds.
+
+    :raises ValueError: naming the input and its value.
+    """
+    given = {name: TARGET[name][0](value) for name, value in precision.items() if value is not None}
+    if complaint := validate_target({**given, 'md': md}, None):
+        raise ValueError(f'precision: {complaint}')
 
 
 def check_gpus(codes: dict, resources: dict) -> None:

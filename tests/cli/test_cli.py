@@ -15,7 +15,7 @@ def test_commands():
     """The commands are listed with their purpose, and the version is the package's."""
     result = CliRunner().invoke(cli, ['--help'])
     assert result.exit_code == 0
-    assert {'alloy', 'report', 'setup'} <= set(result.output.split())
+    assert {'alloy', 'report', 'setup', 'study'} <= set(result.output.split())
     assert __version__ in CliRunner().invoke(cli, ['--version']).output
 
 

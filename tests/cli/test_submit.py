@@ -134,6 +134,23 @@ def test_plan_grows(builder):
     assert after.core_hours == pytest.approx(2 * before.core_hours)
 
 
+def test_plan_with_a_target(pseudo_family, fixture_code, generate_structure):
+    """What the budget leaves after the first round, and the goal in words."""
+    codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
+    overrides = {'precision': {'target_relative_error': 0.1, 'max_md_ns': 5.0}}
+    builder = ConductivityWorkChain.get_builder_from_protocol(
+        codes, generate_structure('Li7PSiO8'), protocol='quickstart', overrides=overrides
+    )
+    stages = {stage.stage: stage for stage in plan(builder)}
+    first, more = stages['production'], stages['more, at most']
+    steps_ns = builder.md.parameters['timestep_fs'] * 1e-6
+    assert (first.jobs * first.steps + more.steps) * steps_ns == pytest.approx(5.0)
+    assert more.core_hours / more.steps == pytest.approx(first.core_hours / (first.jobs * first.steps))
+    text = plan_table(builder, 'quickstart')
+    assert 'until σ is known to 0.1 of its value' in text
+    assert '5 ns of MD' in text
+
+
 def test_stage_rows(aiida_profile_clean):
     """A stage that has ended is asked for once; one that runs, every time."""
     top = orm.WorkChainNode().store()
