@@ -6,7 +6,7 @@
 
 Nothing outside of the folder is touched: every service has its own data, keys, passwords and free ports there, runs in
 the foreground of a process that is recorded by its id, and listens on 127.0.0.1 only. The programs are those of
-Debian (``scripts/system_packages.sh test`` installs them). Root runs PostgreSQL as ``postgres``, as it insists on.
+Debian (``scripts/system_packages.sh services`` installs them). Root runs PostgreSQL as ``postgres``, as it insists on.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def program(name: str) -> str:
     """
     path = shutil.which(name, path=os.pathsep.join((os.environ['PATH'], *FOLDERS)))
     if path is None:
-        raise ServiceError(f'{name} is not installed. Run: scripts/system_packages.sh test')
+        raise ServiceError(f'{name} is not installed. Run: scripts/system_packages.sh services')
     return path
 
 

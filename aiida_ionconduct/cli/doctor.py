@@ -5,6 +5,7 @@ A check yields rows; a row that is not `ok` says what to do.
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aiida import orm
+from aiida.common.links import LinkType
 from aiida.engine import submit
 from aiida.engine.daemon.client import get_daemon_client
 from aiida.manage import get_config_option, get_manager
@@ -200,7 +202,7 @@ K_POINTS gamma
 
 
 class Trial(NamedTuple):
-    """The arguments and the input of a code, what it prints when it works, and the element it needs a potential of."""
+    """Arguments and input of a code, a pattern of what it prints when it works, the element of its potential."""
 
     arguments: list[str]
     text: str
@@ -210,9 +212,10 @@ class Trial(NamedTuple):
 
 TRIALS = {
     'quantumespresso.pw': Trial(['-in', 'doctor.in'], PW_INPUT, 'JOB DONE', 'Li'),
-    'ionconduct.lammps.md': Trial(['-in', 'doctor.in'], LAMMPS_INPUT, '\npair_style allegro is there'),
-    'ionconduct.allegro.train': Trial(['--help'], 'none', 'nequip'),
-    'ionconduct.allegro.compile': Trial(['--help'], 'none', 'usage'),
+    'ionconduct.lammps.md': Trial(['-in', 'doctor.in'], LAMMPS_INPUT, r'^pair_style allegro is there'),
+    # Without a configuration, nequip-train says where it has looked for one.
+    'ionconduct.allegro.train': Trial(['--help'], 'none', r'usage:|provider=hydra'),
+    'ionconduct.allegro.compile': Trial(['--help'], 'none', 'usage:'),
 }
 
 
@@ -271,8 +274,10 @@ def judge(code: orm.InstalledCode, node: orm.CalcJobNode) -> Row:
     if retrieved is not None:
         for file in retrieved.list_object_names():
             output += '\n' + retrieved.base.repository.get_object_content(file)
-    if TRIALS[code.default_calc_job_plugin].expected in output:
-        delete_nodes([node.pk], dry_run=False)
+    if re.search(TRIALS[code.default_calc_job_plugin].expected, output, flags=re.MULTILINE):
+        inputs = [link.node for link in node.base.links.get_incoming(link_type=LinkType.INPUT_CALC)]
+        made = [one.pk for one in inputs if not isinstance(one, orm.AbstractCode)]
+        delete_nodes([node.pk, *made], dry_run=False)
         return Row(name, OK, 'runs')
     last = next((line for line in reversed(output.splitlines()) if line.strip()), node.exit_message or 'no output')
     return Row(name, ERROR, last[:200], f'verdi calcjob outputcat {node.pk} doctor.out; {code.get_executable()}')

@@ -11,9 +11,9 @@ import zipfile
 import psutil
 import pytest
 
-from .production import collect, services_script, wait_until
+from .production import collect, needs_services, services_script, wait_until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, needs_services]
 EVIL = '$(touch bad)`touch bad`;touch bad&&"touch bad" \'|touch bad #'
 
 
@@ -124,7 +124,7 @@ def test_no_secrets(farm, archive):
 
 def test_archive_of_a_stranger(farm, second_installation, archive):
     """What comes from elsewhere is data: nothing is opened that could run, and no computer can be used."""
-    answer = json.loads(farm.run('verdi', 'run', pathlib.Path(__file__).with_name('farm.py'), 'trap', farm.path))
+    answer = farm.ask('trap', farm.path)
     trapped = farm.path / 'trapped.aiida'
     farm.run('verdi', 'archive', 'create', '--nodes', answer['uuid'], '--', trapped)
     for path in (trapped, archive):
