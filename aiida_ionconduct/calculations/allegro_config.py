@@ -10,7 +10,9 @@ DEFAULTS = {
     'num_scalar_features': 64,
     'num_tensor_features': 16,
     'num_bessels': 8,
-    'mlp_depth': 1,
+    'embed_mlp_depth': 1,  # of the two-body embedding
+    'embed_mlp_width': 64,
+    'mlp_depth': 1,  # of every layer
     'mlp_width': 64,
     'readout_width': 32,
     'zbl': True,
@@ -21,6 +23,7 @@ DEFAULTS = {
     'ema_decay': 0.99,
     'energy_coefficient': 1.0,
     'forces_coefficient': 10.0,
+    'stress_coefficient': 0.0,  # above 0, every frame must have its stress
     'gradient_clip': 10.0,
     'early_stopping_patience': 0,  # epochs; 0 trains to the end
     'accelerator': 'auto',
@@ -31,16 +34,27 @@ DEFAULTS = {
 FILES = {'train': 'train.extxyz', 'validation': 'validation.extxyz', 'test': 'test.extxyz'}
 PREDICTIONS = 'predictions'  # nequip adds `_dataset0.xyz`
 CHECKPOINT = 'best.ckpt'
+LAST_CHECKPOINT = 'last.ckpt'  # with the state of the optimiser
+RESUME_MODULE = 'allegro_resume'
 METRICS = 'logs/version_0/metrics.csv'
 MONITORED = 'val0_epoch/weighted_sum'
 
 
-def nequip_configuration(parameters: dict, type_names: list[str], initial_model: str | None = None) -> dict:
+def nequip_configuration(
+    parameters: dict,
+    type_names: list[str],
+    initial_model: str | None = None,
+    resume: bool = False,
+    max_time_s: float | None = None,
+) -> dict:
     """Return the configuration of ``nequip-train`` for one Allegro training, tested on held-out frames at the end.
 
     :param parameters: any of :data:`DEFAULTS`.
     :param type_names: chemical symbols in the order of the model's types.
     :param initial_model: packaged model whose weights the training starts from; it fixes the model section.
+    :param resume: go on from :data:`LAST_CHECKPOINT`, with :data:`CHECKPOINT` beside it and the callbacks of
+        :data:`RESUME_MODULE`.
+    :param max_time_s: the training stops after the epoch in which this time is up.
     :raises ValueError: for a parameter that does not exist.
     """
     unknown = sorted(set(parameters) - set(DEFAULTS))
@@ -51,17 +65,22 @@ def nequip_configuration(parameters: dict, type_names: list[str], initial_model:
     p = {**DEFAULTS, **parameters}
     coefficients = {'total_energy': p['energy_coefficient'], 'forces': p['forces_coefficient']}
     metrics = {'per_atom_energy_mae': p['energy_coefficient'], 'forces_mae': p['forces_coefficient']}
+    kind = 'EnergyForce'
+    if p['stress_coefficient']:
+        kind = 'EnergyForceStress'
+        coefficients['stress'] = metrics['stress_mae'] = p['stress_coefficient']
     return {
+        **({'ckpt_path': LAST_CHECKPOINT} if resume else {}),
         'run': ['train', 'test'],
         'seed': p['seed'],
         'data': data_section(p, type_names),
-        'trainer': trainer_section(p, type_names),
+        'trainer': trainer_section(p, type_names, resume, max_time_s),
         'training_module': {
             '_target_': 'nequip.train.EMALightningModule',
             'ema_decay': p['ema_decay'],
-            'loss': {'_target_': 'nequip.train.EnergyForceLoss', 'per_atom_energy': True, 'coeffs': coefficients},
-            'val_metrics': {'_target_': 'nequip.train.EnergyForceMetrics', 'coeffs': metrics},
-            'test_metrics': {'_target_': 'nequip.train.EnergyForceMetrics', 'coeffs': metrics},
+            'loss': {'_target_': f'nequip.train.{kind}Loss', 'per_atom_energy': True, 'coeffs': coefficients},
+            'val_metrics': {'_target_': f'nequip.train.{kind}Metrics', 'coeffs': metrics},
+            'test_metrics': {'_target_': f'nequip.train.{kind}Metrics', 'coeffs': metrics},
             'optimizer': {'_target_': 'torch.optim.Adam', 'lr': p['learning_rate']},
             'lr_scheduler': {
                 'scheduler': {
@@ -104,31 +123,38 @@ def data_section(p: dict, type_names: list[str]) -> dict:
     }
 
 
-def trainer_section(p: dict, type_names: list[str]) -> dict:
+def trainer_section(p: dict, type_names: list[str], resume: bool, max_time_s: float | None) -> dict:
     """How long to train, what to write and when to stop."""
+    lightning = 'lightning.pytorch.callbacks'
+    resumable = RESUME_MODULE if resume else lightning
+    fields = ['total_energy', 'forces'] + (['stress'] if p['stress_coefficient'] else [])
     callbacks = [
         {
-            '_target_': 'lightning.pytorch.callbacks.ModelCheckpoint',
+            '_target_': f'{resumable}.ModelCheckpoint',
             'dirpath': '.',
             'filename': CHECKPOINT.removesuffix('.ckpt'),
             'monitor': MONITORED,
-            'save_last': True,
+        },
+        {
+            '_target_': f'{resumable}.ModelCheckpoint',  # every epoch, better or not
+            'dirpath': '.',
+            'filename': LAST_CHECKPOINT.removesuffix('.ckpt'),
+            'enable_version_counter': False,
         },
         {
             '_target_': 'nequip.train.callbacks.TestTimeXYZFileWriter',
             'out_file': PREDICTIONS,
-            'output_fields_from_original_dataset': ['total_energy', 'forces'],
+            'output_fields_from_original_dataset': fields,
             'chemical_symbols': type_names,
         },
+        {
+            '_target_': f'{lightning}.EarlyStopping',  # also at a loss that is not finite
+            'monitor': MONITORED,
+            'patience': p['early_stopping_patience'] or p['max_epochs'],
+        },
     ]
-    if p['early_stopping_patience']:
-        callbacks.append(
-            {
-                '_target_': 'lightning.pytorch.callbacks.EarlyStopping',
-                'monitor': MONITORED,
-                'patience': p['early_stopping_patience'],
-            }
-        )
+    if max_time_s is not None:
+        callbacks.append({'_target_': f'{resumable}.Timer', 'duration': {'seconds': max_time_s}, 'interval': 'epoch'})
     return {
         '_target_': 'lightning.Trainer',
         'accelerator': p['accelerator'],
@@ -167,9 +193,9 @@ def model_section(p: dict, type_names: list[str]) -> dict:
         'per_type_energy_shifts': '${training_data_stats:per_atom_energy_mean}',
         'per_type_energy_scales': '${training_data_stats:forces_rms}',
     }
-    for mlp in ('scalar_embed', 'allegro'):
-        model[f'{mlp}_mlp_hidden_layers_depth'] = p['mlp_depth']
-        model[f'{mlp}_mlp_hidden_layers_width'] = p['mlp_width']
+    for mlp, prefix in (('scalar_embed', 'embed_mlp'), ('allegro', 'mlp')):
+        model[f'{mlp}_mlp_hidden_layers_depth'] = p[f'{prefix}_depth']
+        model[f'{mlp}_mlp_hidden_layers_width'] = p[f'{prefix}_width']
     if p['zbl']:  # a short-range repulsion that no training set has to teach
         model['pair_potential'] = {
             '_target_': 'nequip.nn.pair_potential.ZBL',

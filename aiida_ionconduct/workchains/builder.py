@@ -16,6 +16,8 @@ from aiida_ionconduct.workchains.precision import TARGET, set_target, validate_t
 from aiida_ionconduct.workchains.protocols import protocol_inputs
 
 DYNAMICS = ('equilibration_thermostat', 'thermostat', 'thermostat_steps')
+CURATION = ('max_force_eV_per_A', 'duplicate_A', 'spacing_correlation_times')
+SPLIT = ('validation', 'test', 'seed', 'gap_correlation_times')
 STEPS = ('equilibration_steps', 'production_steps')
 ACCELERATORS = {'cpu': 'cpu', 'cuda': 'gpu'}
 ATOMS_PER_RUN = {'cpu': 1, 'cuda': 2048}  # a small cell leaves a GPU idle, so seeds share it; cores do not gain
@@ -116,6 +118,7 @@ def get_builder_from_protocol(
             builder.frames = frames_parameters(p)
         else:
             builder.dataset = dataset
+            builder.curation = orm.Dict(curation(p, ('equilibration_ps', *CURATION)))
         if needs_dft:
             builder.label = label_inputs(codes['pw'], structure, p)
         builder.allegro = allegro_inputs(codes, p)
@@ -341,7 +344,12 @@ def aimd_inputs(code, structure, p) -> dict:
 def frames_parameters(p) -> orm.Dict:
     """Which AIMD frames to take."""
     temperatures = {temperature_label(T): T for T in p['aimd']['temperatures_K']}
-    return orm.Dict({'stride': p['dataset']['stride'], 'temperatures_K': temperatures})
+    return orm.Dict({'stride': p['dataset']['stride'], 'temperatures_K': temperatures, **curation(p, CURATION)})
+
+
+def curation(p, names) -> dict:
+    """Return those criteria of the curation that are asked for."""
+    return {name: p['dataset'][name] for name in names if p['dataset'][name]}
 
 
 def label_inputs(code, structure, p) -> dict:
@@ -366,7 +374,7 @@ def allegro_inputs(codes, p) -> dict:
             'metadata': {'options': job_options(p['resources']['training'])},
         },
         'compile': compile_inputs(codes, p),
-        'split': orm.Dict({key: p['dataset'][key] for key in ('validation', 'test', 'seed')}),
+        'split': orm.Dict({key: p['dataset'][key] for key in SPLIT}),
     }
 
 

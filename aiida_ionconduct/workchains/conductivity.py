@@ -8,7 +8,12 @@ from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
 
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories, fit_arrhenius
-from aiida_ionconduct.calculations.functions.datasets import dataset_from_aimd, merge_datasets, pick_frames
+from aiida_ionconduct.calculations.functions.datasets import (
+    curate_dataset,
+    dataset_from_aimd,
+    merge_datasets,
+    pick_frames,
+)
 from aiida_ionconduct.calculations.functions.structures import make_supercell, rank_energies, rattle
 from aiida_ionconduct.calculations.functions.validation import validate_model
 from aiida_ionconduct.data import AllegroModelData, ConductivityData, DatasetData, IonTrajectoryData
@@ -44,6 +49,7 @@ class ConductivityWorkChain(WorkChain):
             help='Ordered cells of one composition: all are relaxed, the lowest is taken on instead of `structure`.',
         )
         spec.input('dataset', valid_type=DatasetData, required=False, help='Labelled frames, instead of making them.')
+        spec.input('curation', valid_type=orm.Dict, required=False, help='Of `curate_dataset`, for that `dataset`.')
         spec.input('model', valid_type=AllegroModelData, required=False, help='A package, instead of training one.')
         spec.input('charges', valid_type=orm.Dict, help='Integer charges by chemical symbol, neutral in total.')
         spec.input('mobile', valid_type=orm.Str, help='Chemical symbol of the mobile ion.')
@@ -175,7 +181,10 @@ class ConductivityWorkChain(WorkChain):
             self.ctx.max_rounds = self.inputs.relabelling['max_rounds']
         self.ctx.on_trial = True
         if 'dataset' in self.inputs:
-            self.ctx.dataset = self.inputs.dataset
+            curated = 'curation' in self.inputs
+            self.ctx.dataset = (
+                curate_dataset(self.inputs.dataset, self.inputs.curation) if curated else self.inputs.dataset
+            )
 
     def should_relax(self):
         """Whether the structure is to be relaxed."""

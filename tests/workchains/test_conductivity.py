@@ -140,7 +140,7 @@ def test_sampling(campaign, submitted):
 def test_training_set(campaign, child, pw_trajectory, dataset):
     process = campaign()
     process.ctx.aimd = child(trajectories__T1200=pw_trajectory(5))
-    process.ctx.label_rattled = child(dataset=dataset(n_frames=3, source='rattled'))
+    process.ctx.label_rattled = child(dataset=dataset(n_frames=3, first=50, source='rattled'))
     assert process.inspect_sampling() is None
     assert process.ctx.dataset.base.attributes.get('sources') == {'aimd': 5, 'rattled': 3}
     assert process.ctx.dataset.base.attributes.get('temperatures_K') == [1200.0]
@@ -152,7 +152,8 @@ def test_given_dataset(campaign, dataset, submitted):
     assert not process.should_sample()
     assert process.should_train()
     process.run_training()
-    assert submitted[0][1].dataset.uuid == given.uuid
+    assert submitted[0][1].dataset.n_frames == given.n_frames
+    assert submitted[0][1].dataset.base.attributes.get('n_left_out')['exploded'] == 0  # it has been looked through
 
 
 # Potential ----------------------------------------------------------------------------------------------------------

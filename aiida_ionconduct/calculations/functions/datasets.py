@@ -1,11 +1,23 @@
 """Training sets: from trajectories with energies and forces to curated, split sets of frames."""
 
+from collections import Counter
+from collections.abc import Mapping
+
 import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from aiida_ionconduct.calculations.functions.curation import (
+    REASONS,
+    correlation_time,
+    curate,
+    find_duplicates,
+    find_runs,
+    run_correlation_time,
+    time_of,
+)
 from aiida_ionconduct.calculations.functions.structures import frames_to_trajectory
 from aiida_ionconduct.data import DatasetData, IonTrajectoryData
 
@@ -30,19 +42,45 @@ def labelled_frames(trajectory: orm.TrajectoryData, **info) -> list[Atoms]:
     return frames
 
 
+def store_frames(frames: list[Atoms], counts: Mapping[str, int]) -> DatasetData:
+    """Return a training set that says how many frames were left out, by the reason."""
+    if not frames:
+        raise ValueError(f'no frame is left of the training set; left out were {dict(counts)}.')
+    dataset = DatasetData.from_frames(frames)
+    dataset.base.attributes.set('n_left_out', {reason: counts.get(reason, 0) for reason in REASONS})
+    return dataset
+
+
+def left_out(dataset: DatasetData) -> Counter:
+    """Return how many frames were left out on the way to a training set, by the reason."""
+    return Counter(dataset.base.attributes.get('n_left_out', {}))
+
+
 @calcfunction
 def dataset_from_aimd(parameters: orm.Dict, **trajectories: orm.TrajectoryData) -> DatasetData:
-    """Collect AIMD frames, the same share of each run; frames without self-consistency are left out.
+    """Collect AIMD frames, curated; each states its run, its time and the correlation time of the run.
 
-    :param parameters: ``stride``, ``temperatures_K`` by the label of the trajectory.
+    :param parameters: ``stride``, ``temperatures_K`` by the label of the trajectory, and those of
+        :func:`~aiida_ionconduct.calculations.functions.curation.curate`. The correlation time is that of all steps.
     """
     p = parameters.get_dict()
-    frames = []
+    frames, counts = [], Counter()
     for label, trajectory in sorted(trajectories.items()):
         run = labelled_frames(trajectory, source='aimd', run=label, temperature_K=float(p['temperatures_K'][label]))
+        times = trajectory.get_times()
+        tau = correlation_time(trajectory.get_array('forces'))
         flagged = trajectory.get_array('scf_converged') if 'scf_converged' in trajectory.get_arraynames() else None
-        frames += [run[i] for i in range(0, len(run), p['stride']) if flagged is None or flagged[i]]
-    return DatasetData.from_frames(frames)
+        for index, frame in enumerate(run):
+            if times is not None and len(run) > 1:
+                frame.info['time_ps'] = float(times[index])
+                frame.info['correlation_time_ps'] = float(tau * (times[1] - times[0]))
+            if flagged is not None and not flagged[index]:
+                frame.info['scf_converged'] = False
+        frames += run[:: p['stride']]
+        steps = trajectory.get_stepids()  # from the start of the run; those of its equilibration are left out already
+        counts['equilibration'] += int(steps[0]) // p['stride'] if steps is not None else 0
+    kept, found = curate(frames, p)
+    return store_frames(kept, counts + Counter(found))
 
 
 @calcfunction
@@ -53,46 +91,106 @@ def dataset_from_labels(parameters: orm.Dict, **trajectories: orm.TrajectoryData
     """
     p = parameters.get_dict()
     labelled = [frame for _, run in sorted(trajectories.items()) for frame in labelled_frames(run, source=p['source'])]
-    kept = [frame for frame in labelled if np.abs(frame.get_forces()).max() < p['max_force_eV_per_A']]
-    dataset = DatasetData.from_frames(kept)
-    dataset.base.attributes.set('n_left_out', len(labelled) - len(kept))
-    return dataset
+    return store_frames(*curate(labelled, {'max_force_eV_per_A': p['max_force_eV_per_A']}))
+
+
+@calcfunction
+def curate_dataset(dataset: DatasetData, parameters: orm.Dict) -> DatasetData:
+    """Leave out frames of a training set that teach nothing, or something wrong.
+
+    :param parameters: of :func:`~aiida_ionconduct.calculations.functions.curation.curate`.
+    """
+    kept, counts = curate(dataset.get_frames(), parameters.get_dict())
+    return store_frames(kept, left_out(dataset) + Counter(counts))
 
 
 @calcfunction
 def merge_datasets(**datasets: DatasetData) -> DatasetData:
-    """Join training sets in the order of their labels."""
-    return DatasetData.from_frames([frame for _, one in sorted(datasets.items()) for frame in one.get_frames()])
+    """Join training sets in the order of their labels; frames that another set has are left out."""
+    sets = [one.get_frames() for _, one in sorted(datasets.items())]
+    frames = [frame for one in sets for frame in one]
+    set_of = np.repeat(np.arange(len(sets)), [len(one) for one in sets])
+    duplicates = {again for again, first in find_duplicates(frames).items() if set_of[again] != set_of[first]}
+    counts = sum((left_out(one) for one in datasets.values()), Counter({'duplicate': len(duplicates)}))
+    return store_frames([frame for index, frame in enumerate(frames) if index not in duplicates], counts)
 
 
 @calcfunction
 def split_dataset(dataset: DatasetData, parameters: orm.Dict):
-    """Split into training, validation and test frames.
+    """Split into training, validation and test frames as :func:`split`; ``n_gap`` of the first counts those left out.
 
-    Frames of one AIMD run are cut into contiguous blocks, one of each dealt to validation and test, so that neighbours
-    in time are not on both sides but at the seams; single calculations are independent and dealt by a seeded shuffle.
-
-    :param parameters: ``validation`` and ``test``, the fractions; ``seed``.
+    :raises ValueError: if a part has no frame.
     """
-    p = parameters.get_dict()
-    rng = np.random.default_rng(p['seed'])
     frames = dataset.get_frames()
-    runs: dict[str, list[int]] = {}
-    for index, frame in enumerate(frames):
-        runs.setdefault(frame.info.get('run', frame.info.get('source', 'unknown')), []).append(index)
-    parts: dict[str, list[int]] = {'train': [], 'validation': [], 'test': []}
-    for indices in runs.values():
-        if 'run' not in frames[indices[0]].info:
-            indices = rng.permutation(indices).tolist()
-        n_validation, n_test = (round(p[name] * len(indices)) for name in ('validation', 'test'))
-        middle = (len(indices) - n_validation) // 2  # the end and the middle of a run, apart from each other
-        parts['test'] += indices[len(indices) - n_test :]
-        parts['validation'] += indices[middle : middle + n_validation]
-        parts['train'] += indices[:middle] + indices[middle + n_validation : len(indices) - n_test]
+    parts = split(frames, parameters.get_dict())
+    n_gap = len(parts.pop('gap'))
     empty = [name for name, indices in parts.items() if not indices]
     if empty:
-        raise ValueError(f'{len(frames)} frames are too few: none is left for {" and ".join(empty)}.')
-    return {name: DatasetData.from_frames([frames[index] for index in indices]) for name, indices in parts.items()}
+        raise ValueError(
+            f'{len(frames)} frames are too few: none is left for {" and ".join(empty)}. Give longer runs, or more of '
+            'them.'
+        )
+    datasets = {name: DatasetData.from_frames([frames[index] for index in part]) for name, part in parts.items()}
+    datasets['train'].base.attributes.set('n_gap', n_gap)
+    return datasets
+
+
+def split(frames: list[Atoms], parameters: dict) -> dict[str, list[int]]:
+    """Deal frames to training, validation and test, the same shares of every run and so of every temperature.
+
+    Frames of one run are cut into contiguous blocks: the end is for the test, a piece in the middle for validation, and
+    training frames nearer to these than some correlation times of the run are left out. A run too short for that is
+    for training as a whole. Single calculations are independent and dealt by a seeded shuffle.
+
+    :param parameters: ``validation`` and ``test``, the fractions; ``seed``; ``gap_correlation_times``, 0 by default.
+    :return: indices of the frames for ``train``, ``validation``, ``test``, and in the ``gap`` between them.
+    """
+    rng = np.random.default_rng(parameters['seed'])
+    fractions = parameters['validation'], parameters['test']
+    runs = find_runs(frames)
+    parts: dict[str, list[int]] = {'train': [], 'validation': [], 'test': [], 'gap': []}
+    for members in runs.values():
+        cut = cut_blocks(members, *fractions)
+        if parameters.get('gap_correlation_times'):
+            cut = with_gaps(frames, cut, parameters['gap_correlation_times'] * run_correlation_time(frames, members))
+        for name, indices in cut.items():
+            parts[name] += indices
+    single: dict[str, list[int]] = {}
+    for index in sorted(set(range(len(frames))) - {index for members in runs.values() for index in members}):
+        single.setdefault(frames[index].info.get('source', 'unknown'), []).append(index)
+    for members in single.values():
+        for name, indices in cut_blocks(rng.permutation(members).tolist(), *fractions).items():
+            parts[name] += indices
+    return parts
+
+
+def cut_blocks(members: list[int], validation: float, test: float) -> dict[str, list[int]]:
+    """Cut a list: its end, a piece in the middle, and the rest, so that the two pieces are apart from each other."""
+    n_validation, n_test = (round(fraction * len(members)) for fraction in (validation, test))
+    middle, end = (len(members) - n_validation) // 2, len(members) - n_test
+    return {
+        'train': members[:middle] + members[middle + n_validation : end],
+        'validation': members[middle : middle + n_validation],
+        'test': members[end:],
+    }
+
+
+def with_gaps(frames: list[Atoms], cut: dict[str, list[int]], gap: float) -> dict[str, list[int]]:
+    """Take the training frames of a run that are nearer than a gap to those held out, and keep the latter apart.
+
+    A run in which less than half of the training frames would be left is not cut at all.
+
+    :param gap: in the unit of :func:`~aiida_ionconduct.calculations.functions.curation.time_of`.
+    """
+
+    def near(index: int, *names: str) -> bool:
+        here = time_of(frames, index)
+        return any(abs(time_of(frames, other) - here) < gap - 1e-9 for name in names for other in cut[name])
+
+    seam = [index for index in cut['train'] if near(index, 'validation', 'test')]
+    if any(near(index, 'test') for index in cut['validation']) or 2 * len(seam) > len(cut['train']):
+        return {'train': [index for part in cut.values() for index in part]}
+    return {**cut, 'train': [index for index in cut['train'] if index not in set(seam)], 'gap': seam}
 
 
 @calcfunction

@@ -68,12 +68,12 @@ def test_dataset_from_labels():
     limit = {'source': 'rattled', 'max_force_eV_per_A': 10.0}
     dataset = dataset_from_labels(orm.Dict(limit), **runs)
     assert energies(dataset) == [0, 1, 50, 0]
-    assert dataset.base.attributes.get('n_left_out') == 1
+    assert dataset.base.attributes.get('n_left_out')['exploded'] == 1
     assert dataset.base.attributes.get('sources') == {'rattled': 4}
     negative = dataset_from_labels(
         orm.Dict({**limit, 'max_force_eV_per_A': 1.0}), a=pw_trajectory(1, force=-0.1), b=pw_trajectory(1, force=-0.2)
     )
-    assert negative.base.attributes.get('n_left_out') == 1
+    assert negative.base.attributes.get('n_left_out')['exploded'] == 1
 
 
 def test_merge(make_frame):
