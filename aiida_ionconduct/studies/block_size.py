@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from ase.data import atomic_masses, atomic_numbers
 from scipy import stats
 
 from aiida_ionconduct.transport.analysis import (
@@ -20,7 +19,6 @@ from aiida_ionconduct.transport.analysis import (
     check_conditions,
     check_seeds,
     collective_tracks,
-    partial_charges,
 )
 from aiida_ionconduct.transport.constants import SIEMENS_PER_CM
 from aiida_ionconduct.transport.curves import curve_lags
@@ -70,22 +68,20 @@ def block_size_study(
     """
     symbols = [str(symbol) for symbol in symbols]
     cell = np.asarray(cell, dtype=float)
-    charge_of, volume = atom_charges(symbols, charges), check_conditions(cell, temperature_K)
-    trajectories = check_seeds(seeds, len(symbols), cell, dt_ps)
+    atom_charges(symbols, charges)
+    volume = check_conditions(cell, temperature_K)
+    trajectories = check_seeds(seeds, len(symbols), dt_ps)
     if len(trajectories) < 2:
         raise ValueError('one seed has no scatter between seeds: give two at least.')
-    is_mobile = np.array([symbol == mobile for symbol in symbols])
-    if not is_mobile.any() or is_mobile.all():
+    n_mobile = symbols.count(mobile)
+    if n_mobile in (0, len(symbols)):
         raise ValueError(
             f'{mobile!r} must move through a framework of other atoms: choose `mobile` among {set(symbols)}.'
         )
     lengths = block_frames(block_ps, len(trajectories[0]), dt_ps)
-    masses = np.array([atomic_masses[atomic_numbers[symbol]] for symbol in symbols])
-    framework = np.where(is_mobile, 0.0, masses)
-    partial = partial_charges(symbols, list(dict.fromkeys(symbols)), charge_of, masses)
-    charge, tracer, _ = collective_tracks(trajectories, charge_of, framework / framework.sum(), partial, is_mobile)
+    charge, tracer, _ = collective_tracks(trajectories, symbols, charges, None, mobile, cell)
     per_charge = SIEMENS_PER_CM / (volume * temperature_K)
-    scales = {'full': per_charge, 'tracer': per_charge * int(is_mobile.sum()) * charges[mobile] ** 2}
+    scales = {'full': per_charge, 'tracer': per_charge * n_mobile * charges[mobile] ** 2}
     rows, curves, slopes = [], {}, {}
     for quantity, tracks in (('full', charge), ('tracer', tracer)):
         simple = np.array([simple_displacement(track) for track in tracks])
@@ -160,8 +156,7 @@ def exponent(values: np.ndarray) -> dict:
 
 def running(name: str, quantity: str, values: np.ndarray, dt_ps: float, scale: float) -> dict[str, np.ndarray]:
     """Return a curve and its slope from half of each lag, both with their errors over seeds."""
-    lags = curve_lags(2 * values.shape[1] - 1)
-    lags = lags[lags < values.shape[1]]
+    lags = curve_lags(values.shape[1] - 1)
     halves = lags // 2
     slopes = scale * (values[:, lags] - values[:, halves]) / ((lags - halves) * dt_ps)
     found = {f'{name}_lag_ps': lags * dt_ps}

@@ -40,11 +40,11 @@ def test_sections_agree():
 
 
 def test_early_stopping():
-    targets = [callback['_target_'] for callback in nequip_configuration({}, TYPES)['trainer']['callbacks']]
-    assert not any('EarlyStopping' in target for target in targets)
-    stopping = nequip_configuration({'early_stopping_patience': 20}, TYPES)['trainer']['callbacks'][-1]
-    assert stopping['_target_'] == 'lightning.pytorch.callbacks.EarlyStopping'
-    assert stopping['patience'] == 20
+    """Without a patience it stops at nothing but a loss that is no number."""
+    for parameters, patience in (({'max_epochs': 70}, 70), ({'early_stopping_patience': 20}, 20)):
+        stopping = nequip_configuration(parameters, TYPES)['trainer']['callbacks'][-1]
+        assert stopping['_target_'] == 'lightning.pytorch.callbacks.EarlyStopping'
+        assert stopping['patience'] == patience
 
 
 def test_initial_model():

@@ -144,8 +144,9 @@ def test_plan_with_a_target(pseudo_family, fixture_code, generate_structure):
     stages = {stage.stage: stage for stage in plan(builder)}
     first, more = stages['production'], stages['more, at most']
     steps_ns = builder.md.parameters['timestep_fs'] * 1e-6
-    assert (first.jobs * first.steps + more.steps) * steps_ns == pytest.approx(5.0)
-    assert more.core_hours / more.steps == pytest.approx(first.core_hours / (first.jobs * first.steps))
+    n_runs = len(builder.md.seeds.get_list()) * len(builder.md.temperatures_K.get_list())
+    assert (n_runs * first.steps + more.steps) * steps_ns == pytest.approx(5.0)
+    assert more.core_hours / more.steps == pytest.approx(first.core_hours / (n_runs * first.steps))
     text = plan_table(builder, 'quickstart')
     assert 'until σ is known to 0.1 of its value' in text
     assert '5 ns of MD' in text
