@@ -162,7 +162,7 @@ def analyse(
         sigma_full=sigma_full,
         sigma_tracer=sigma_tracer,
         diffusivity=particle.scaled(CM2_PER_S),
-        haven_ratio=haven_ratio(sigma_tracer, sigma_full),
+        haven_ratio=haven_ratio(sigma_tracer, sigma_full, n_mobile),
         curves=_named(curves, per_charge, per_particle) | plateau_curves(sigma_full, sigma_tracer),
         matrices=conductivity_matrices(parts, sigma_full, sigma_tracer, dt_ps, per_charge),
         facts={
@@ -342,30 +342,42 @@ def conductivity_matrices(
     return {f'{name}{end}': one for name, pair in found.items() for end, one in zip(('', '_stderr'), pair, strict=True)}
 
 
-def haven_ratio(tracer: Estimate, full: Estimate) -> Estimate | None:
-    """Return sigma_tracer/sigma_full, its error from paired blocks of both: they come from the same runs.
+def haven_ratio(tracer: Estimate, full: Estimate, n_mobile: int) -> Estimate | None:
+    """Return sigma_tracer/sigma_full with the error of the logarithm of the ratio: both come from the same runs.
 
-    The error is that of the logarithm of the ratio to first order, in the samples' relative deviations.
+    Spectral estimates give the distribution of the full conductivity, model by model, and the correlation of the two;
+    other estimates give paired blocks.
+
+    :param n_mobile: number of mobile particles.
     """
     if tracer.value is None or full.value is None:
         return None
-    blocks = [estimate.diagnostics['blocks'] for estimate in (tracer, full)]
-    shared = min(block.shape[1] for block in blocks)
-    tracer_blocks, full_blocks = (merge_blocks(block, shared) for block in blocks)
-    samples = tracer_blocks / tracer_blocks.mean() - full_blocks / full_blocks.mean()
-    _, relative, dof = mean_and_error(samples)
-    ratio, relative = tracer.value / full.value, math.hypot(relative, tracer.diagnostics['bias'] / tracer.value)
-    mixture = full.diagnostics['mixture']
-    if mixture is None:
-        stderr = ratio * math.hypot(relative, full.diagnostics['bias'] / full.value)
-    else:
-        # The models of the full conductivity differ, each with the same scatter against the tracer.
-        possible = mixture.values > LEAST_SHARE * full.value
-        values = tracer.value / mixture.values[possible]
-        weights = mixture.weights[possible] / mixture.weights[possible].sum()
-        mixture = Mixture(weights, values, relative * values, dof)
-        stderr = mixture.stderr
-    return Estimate(ratio, stderr, 'paired blocks', dof, {'mixture': mixture})
+    ratio, mixture = tracer.value / full.value, full.diagnostics['mixture']
+    if mixture is None or tracer.diagnostics['mixture'] is None:
+        blocks = [estimate.diagnostics['blocks'] for estimate in (tracer, full)]
+        shared = min(block.shape[1] for block in blocks)
+        tracer_blocks, full_blocks = (merge_blocks(block, shared) for block in blocks)
+        _, error, dof = mean_and_error(tracer_blocks / tracer_blocks.mean() - full_blocks / full_blocks.mean())
+        biases = [estimate.diagnostics['bias'] / estimate.value for estimate in (tracer, full)]
+        return Estimate(ratio, ratio * math.hypot(error, *biases), 'paired blocks', dof, {'mixture': None})
+    possible = mixture.values > LEAST_SHARE * full.value
+    weights, ratios = mixture.weights[possible], tracer.value / mixture.values[possible]
+    own, other = mixture.widths[possible] / mixture.values[possible], tracer.stderr / tracer.value
+    common = 2 * correlation(tracer, full, n_mobile) * own * other
+    widths = ratios * np.sqrt(own**2 + other**2 - common)
+    found = Mixture(weights / weights.sum(), ratios, widths, mixture.dof)
+    return Estimate(ratio, found.stderr, 'spectral', mixture.dof, {'mixture': found})
+
+
+def correlation(tracer: Estimate, full: Estimate, n_mobile: int) -> float:
+    """Return the correlation of the errors of two spectral estimates in the same unit.
+
+    sum_i abs(x_i)² = abs(sum_i x_i)²/N + sum_i abs(x_i - <x>)²: of the tracer's spectrum, the charge's over N is a
+    part, and so are its fluctuations.
+    """
+    own, other = (estimate.diagnostics['spectral'] for estimate in (full, tracer))
+    error = math.sqrt(own.covariance(own) * other.covariance(other))
+    return float(np.clip(own.covariance(other) / n_mobile / error, 0.0, 0.95))
 
 
 def _mass(symbol: str, masses: dict[str, float] | None) -> float:

@@ -26,7 +26,7 @@ MAX_FRAMES = 8192
 TAPER = 0.05
 BINS_PER_OCTAVE = 4
 SEGMENTS = (1, 2, 4, 8)  # numbers of equal parts that a run is cut into, for the scatter
-TIMES_PER_OCTAVE = 3
+TIMES_PER_OCTAVE = 10  # a time between two of these would bias the fit of a spectrum that is known well
 # The longest relaxation time considered is this fraction of the run, but that of usual vibrations and back-hops always
 # is, up to half the run.
 LONGEST_TIME = 1 / 8

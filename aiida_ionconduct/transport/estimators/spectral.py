@@ -36,9 +36,9 @@ RANGE = 100.0
 # Least sum of frequencies in a segment, weighted as in the value, for its value to be independent and normal.
 INDEPENDENT = 6
 # The scatter of few segments is known badly: theory counts as so many of them.
-THEORY_DOF = 15
-# Fitted spectra do not tell all of the error of a fit; from the coverage of the intervals (benchmarks/coverage.py).
-VARIANCE_FACTOR = 1.12
+THEORY_DOF = 30
+# The scatter of segments is somewhat below theory; from the coverage of the intervals (benchmarks/coverage.py).
+VARIANCE_FACTOR = 0.95
 PLATEAU = 0.25  # largest rise of the spectrum from zero to the lowest frequency of the run
 
 
@@ -82,7 +82,9 @@ def spectral(tracks: list[Track], dt_ps: float, runs: list[dict[int, np.ndarray]
     tensor, samples = averaged_matrices(runs, weights, count, grid)
     blocks = trace(samples)
     lag_ps = float(1 / (2 * bandwidth(weights, grid)))
-    theory = float((weights**2 * mean**2 / dof).sum())
+    gaussian = mean**2 / (independent * len(tracks) * grid.count)
+    shot = shot_noise(runs, gaussian, round(probability @ models.cut), grid)
+    theory = float((weights**2 * mean**2 / dof).sum()) + shot
     scatter = float(blocks.var(ddof=1)) / blocks.size
     scatter_dof = blocks.size - 1
     ratio = (scatter_dof * scatter + THEORY_DOF * theory) / ((scatter_dof + THEORY_DOF) * theory)
@@ -93,7 +95,7 @@ def spectral(tracks: list[Track], dt_ps: float, runs: list[dict[int, np.ndarray]
     mixture = Mixture(
         probability[keep] / probability[keep].sum(),
         models.value[keep],
-        np.sqrt(VARIANCE_FACTOR * ratio * models.variance[keep]),
+        np.sqrt(VARIANCE_FACTOR * ratio * (models.variance[keep] + shot)),
         scatter_dof + THEORY_DOF,
     )
     stderr = mixture.stderr
@@ -107,7 +109,7 @@ def spectral(tracks: list[Track], dt_ps: float, runs: list[dict[int, np.ndarray]
         plateau=bool(probability @ models.lowest < (1 + PLATEAU) * value),
         scan=cutoff_scan(models, grid),
         mixture=mixture,
-        spectral=SpectralWeights(weights, count),
+        spectral=SpectralWeights(weights, count, mean**2 / dof, shot),
         tensor=(tensor, matrix_error(samples)),
     )
 
@@ -156,17 +158,18 @@ def independent_components(power: np.ndarray, mean: np.ndarray, grid: Grid, most
     """Return how many independent components the power of one run is the average of.
 
     The relative variance of a periodogram that averages so many is the inverse of their number. Particles that move
-    together, and components that hardly move, count for less than one.
+    together, and components that hardly move, count for less than one. Only what varies within a run counts: what its
+    frequencies share is :func:`shot_noise`.
 
     :param power: (seeds, frequencies).
     :param most: particles times components.
     """
     total = degrees = 0.0
     for low, high, level in zip(grid.edges[1:-1], grid.edges[2:], mean[1:], strict=True):
-        samples = power[:, low:high] / level
-        if samples.size > 1:
-            weight = min(samples.size - 1, 40)
-            total += weight * samples.var(ddof=1)
+        if high - low > 1:
+            samples = power[:, low:high] / level
+            weight = min(samples.size - len(samples), 40)
+            total += weight * samples.var(axis=1, ddof=1).mean()
             degrees += weight
     return float(np.clip(degrees / total if total else 1.0, 1.0, most))
 
@@ -277,6 +280,22 @@ def segment_values(runs: list[np.ndarray], weights: np.ndarray, grid: Grid) -> n
     share = np.interp(frequency, grid.frequency, density, right=0.0)
     share[0] *= 0.5
     return np.array([np.einsum('sfij,f->sij', run, share) for run in runs]) * (frequency[1] / grid.frequency[1])
+
+
+def shot_noise(runs: list[dict[int, np.ndarray]], variance: np.ndarray, cut: int, grid: Grid) -> float:
+    """Return the variance of the value that all its frequencies share, and that no band averages away.
+
+    How many hops a run holds makes its whole spectrum higher or lower. It shows in the scatter of the mean over a band
+    from segment to segment, beyond what a Gaussian process with that spectrum would have.
+
+    :param variance: (bins,) that of the mean of all runs' spectra for a Gaussian process.
+    :param cut: number of bins in the band.
+    """
+    band = np.where(np.arange(len(variance)) < cut, np.diff(grid.edges), 0.0)
+    band /= band.sum()
+    segments = independent_segments(len(runs), band, grid)
+    values = trace(segment_values([run[segments] for run in runs], band, grid))
+    return max(float(values.var(ddof=1)) / values.size - float(band**2 @ variance), 0.0)
 
 
 def cutoff_scan(models: Models, grid: Grid) -> dict[str, np.ndarray]:
