@@ -171,7 +171,7 @@ def test_budget_exhausted(precision, go_round):
 
 
 def test_iterations(precision, go_round):
-    process = precision(target=0.001, max_iterations=2)
+    process = precision(target=0.001, max_iterations=2, max_md_ns=0.06)
     go_round(process)
     assert process.is_going_on()
     go_round(process)
@@ -313,6 +313,9 @@ def test_extended_campaign(campaign_inputs, generate_structure, model, farmed, c
     node = orm.WorkChainNode(process_type='aiida.workflows:ionconduct.conductivity')
     for label in ('structure', 'charges', 'mobile', 'n_atoms_min', 'validation', *PRECISION):
         node.base.links.add_incoming(inputs[label].store(), LinkType.INPUT_WORK, label)
+    node.set_metadata_inputs(
+        {'md': {'base': {'md': metadata_of(inputs['md']['base']['md'])}}, 'compile': metadata_of(inputs['compile'])}
+    )
     for section in ('md', 'compile'):
         for label, one in flat(inputs[section], f'{section}__').items():
             node.base.links.add_incoming(one.store(), LinkType.INPUT_WORK, label)
@@ -355,3 +358,8 @@ def flat(inputs, prefix):
         elif name != 'metadata':
             found |= flat(value, f'{prefix}{name}__')
     return found
+
+
+def metadata_of(inputs):
+    """Return the metadata among inputs, as a process node keeps them."""
+    return {'metadata': inputs['metadata']}
