@@ -163,7 +163,8 @@ def check_computers() -> Iterator[Row]:
 
 def configured_computers() -> list[orm.Computer]:
     """Return the computers that can run something."""
-    return [one for one in orm.Computer.collection.all() if one.is_configured and one.is_enabled]
+    user = orm.User.collection.get_default()
+    return [one for one in orm.Computer.collection.all() if one.is_configured and one.is_user_enabled(user)]
 
 
 CHECKS = (check_storage, check_broker, check_daemon, check_processes, check_engines, check_disk, check_computers)
