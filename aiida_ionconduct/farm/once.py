@@ -15,7 +15,8 @@ class SubmitOnce:
         """Submit a child, or return the one of that label that a killed worker has left.
 
         A child that was not begun may have lost its task with the worker, or wait for its turn. It is set aside, so
-        that it will not begin, and submitted anew.
+        that it will not begin, and submitted anew. A worker that has it in its hands already fails at the sealed node,
+        before the first step, and says so in its log.
         """
         label = {**(inputs or {}), **kwargs}.get('metadata', {}).get('call_link_label')
         links = (LinkType.CALL_CALC, LinkType.CALL_WORK)
