@@ -190,7 +190,10 @@ def isosurfaces(density: np.ndarray, cell: np.ndarray, shares: Sequence[float] =
     # One more plane on each side, the periodic image, so that surfaces end on the faces and not before them.
     closed = np.pad(smooth, ((0, 1),) * 3, mode='wrap')
     for share, colour, alpha in zip(sorted(shares), (TRACER, FULL, INK), (0.18, 0.75, 0.9), strict=False):
-        vertices, faces, *_ = marching_cubes(closed, share * smooth.max())
+        level = share * smooth.max()
+        if not smooth.min() < level:
+            continue  # the density is nowhere as low: the surface would be the whole cell
+        vertices, faces, *_ = marching_cubes(closed, level)
         corners = vertices / np.array(density.shape) @ cell
         surface = Poly3DCollection(corners[faces], facecolor=colour, alpha=alpha, linewidths=0, rasterized=True)
         axes.add_collection3d(surface)

@@ -57,11 +57,10 @@ def test_blocks(campaign, tmp_path):
     assert sum(line.split()[:1] in (['10'], ['20'], ['40']) for line in lines) == 12
     assert any(line.startswith('full: blocks of 10, 20, 40 ps give') for line in lines)
     assert {path.name for path in tmp_path.iterdir()} == {'block-sizes-900K.png', 'block-sizes-900K.svg'}
-    (node,) = (
-        orm.QueryBuilder()
-        .append(orm.CalcFunctionNode, filters={'attributes.process_label': 'compare_block_sizes'})
-        .first()
+    query = orm.QueryBuilder().append(
+        orm.CalcFunctionNode, filters={'attributes.process_label': 'compare_block_sizes'}, tag='study'
     )
+    node = query.order_by({'study': {'id': 'desc'}}).first(flat=True)
     assert len(node.base.links.get_incoming(link_type=LinkType.INPUT_CALC).all()) == 4
 
 
