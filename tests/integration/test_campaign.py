@@ -451,17 +451,17 @@ def test_dry_run_submits_nothing(installation, tiny):
     own = installation.run(*SUBMIT, '--dry-run', *tiny)
     assert installation.count_nodes() == before
     assert 'Li7O8PSi, 17 atoms, protocol quickstart, Li mobile' in quickstart
-    assert re.search(r'^production +LAMMPS +\d+ +68 +\d+ ', quickstart, flags=re.MULTILINE)
+    assert re.search(r'^production +LAMMPS +4 +204 +\d+ ', quickstart, flags=re.MULTILINE)
     assert 'Li6O8P2, 16 atoms' in own
     for stage, *numbers in (
         ('AIMD', 'pw.x', 2, 16, 10),
-        ('rattled cells', 'pw.x', 12, 16, 1),
+        ('rattled cells', 'pw.x', 2, 16, 8),
         ('training', 'nequip', 1, 16, 60),
         ('exploration 1', 'LAMMPS', 2, 16, 100),
-        ('relabelling 1', 'pw.x', 4, 16, 1),
+        ('relabelling 1', 'pw.x', 1, 16, 4),
         ('training 1', 'nequip', 1, 16, 20),
         ('validation', 'LAMMPS', 2, 64, 150),
-        ('production', 'LAMMPS', 8, 64, 450),
+        ('production', 'LAMMPS', 4, 128, 450),
     ):
         row = ' +'.join(re.escape(str(word)) for word in (stage, *numbers))
         assert re.search(f'^{row} +.*(s|min|h)$', own, flags=re.MULTILINE)
