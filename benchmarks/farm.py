@@ -76,7 +76,7 @@ def set_up(services: Services, folder: pathlib.Path, executable: pathlib.Path) -
     # As for a cluster, but for the interval between two looks at the queue, which would hide the rest here.
     computer = {
         'hostname': NODE, 'scheduler': 'slurm', 'partition': PARTITION, 'workdir': str(folder / 'scratch'),
-        'poll_interval_s': 5, 'safe_interval_s': 1,
+        'poll_interval_s': 5, 'safe_interval_s': 1, 'use_login_shell': False,
     }  # fmt: skip
     codes = {'lammps@farm': {'executable': str(executable), 'prepend': 'export OMP_NUM_THREADS=1'}}
     (folder / 'site.yaml').write_text(yaml.safe_dump({'computers': {'farm': computer}, 'codes': codes}))
@@ -95,10 +95,10 @@ def command(environment: dict[str, str], name: str, *arguments: str) -> str:
 
 def worker_seconds(folder: pathlib.Path) -> dict[int, float]:
     """Return the processor time of the daemon's workers by their ids."""
-    seconds = {}
+    seconds, folders = {}, (str(folder), str(folder / '.aiida'))  # the daemon has the second
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.AccessDenied, psutil.NoSuchProcess):
-            if process.environ().get('AIIDA_PATH') == str(folder) and 'worker' in process.cmdline():
+            if process.environ().get('AIIDA_PATH') in folders and 'worker' in process.cmdline():
                 times = process.cpu_times()
                 seconds[process.pid] = times.user + times.system + times.children_user + times.children_system
     return seconds

@@ -93,10 +93,10 @@ class Installation:
 
     def processes(self) -> list[psutil.Process]:
         """Return what runs in this installation: the environment, which children inherit, tells."""
-        found = []
+        found, folders = [], (str(self.path), str(self.path / '.aiida'))  # the daemon has the second
         for process in psutil.process_iter():
             try:
-                if process.environ().get('AIIDA_PATH') == str(self.path):
+                if process.environ().get('AIIDA_PATH') in folders:
                     found.append(process)
             except (psutil.AccessDenied, psutil.NoSuchProcess):
                 continue
@@ -179,7 +179,7 @@ def services():
     """PostgreSQL, RabbitMQ, sshd and Slurm, in a folder with a short name that other users can pass through."""
     from .production import services_script
 
-    services = services_script.Services(tempfile.mkdtemp(prefix='ionconduct-'))
+    services = services_script.Services(tempfile.mkdtemp(prefix='ionconduct-'), slots=2)
     try:
         services.start()
         yield services
