@@ -12,6 +12,7 @@ from typing import NamedTuple
 from aiida import load_profile, orm
 from aiida.common.exceptions import NotExistent
 from aiida.engine.daemon.client import DaemonException
+from aiida.engine.utils import set_process_state_change_timestamp
 from aiida.manage.configuration import create_profile, get_config
 from aiida.plugins import BrokerFactory
 
@@ -125,6 +126,9 @@ def ensure_profile(settings):
     config.set_default_profile(settings.profile, overwrite=False)
     config.store()
     load_profile(settings.profile, allow_switch=True)
+    # Each kind of process has a row with the time of its last change: two workers that both make it would fail.
+    for node in (orm.CalculationNode(), orm.WorkflowNode()):
+        set_process_state_change_timestamp(node)
     return f'created in {config.dirpath}'
 
 
