@@ -180,11 +180,18 @@ def services():
     from .production import services_script
 
     services = services_script.Services(tempfile.mkdtemp(prefix='ionconduct-'), slots=2)
+    # Whoever ends the tests by a signal shall find none of the services afterwards, as with Ctrl-C.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         services.start()
         yield services
     finally:
         services.remove()
+        signal.signal(signal.SIGTERM, before)
+    assert not services.folder.exists()
+    assert not [
+        one.info for one in psutil.process_iter(['cmdline']) if str(services.folder) in str(one.info['cmdline'])
+    ]
 
 
 @pytest.fixture(scope='session')

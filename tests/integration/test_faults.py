@@ -200,7 +200,7 @@ def test_ssh_cut(farm, campaign, undisturbed):
 
 
 def test_everything_down(farm, campaign, undisturbed):
-    """The daemon, its workers and all services end without warning, and are started again as after a reboot."""
+    """The daemon, its workers, all services and the jobs end without warning and are started again: a reboot."""
     farm.gate.touch()
     pk = campaign()
     wait_until(lambda: farm.slurm_jobs('RUNNING'), farm, within=pk)
@@ -212,8 +212,12 @@ def test_everything_down(farm, campaign, undisturbed):
     farm.services.kill_jobs()
     farm.gate.unlink()
     farm.services.start()
+    # Slurm knows a rebooted node by the time of the boot, and gives up its jobs as those of any node that is down.
+    for state in ('down', 'resume'):
+        farm.services.slurm('scontrol', 'update', f'nodename={services_script.NODE}', f'state={state}', 'reason=boot')
     farm.set_up()
-    check(farm, campaign, pk, undisturbed)
+    jobs = check(farm, campaign, pk, undisturbed, cut=True)
+    assert any(job['exit_status'] for job in jobs)
 
 
 def test_disk_full(farm, campaign, undisturbed):
