@@ -31,7 +31,11 @@ from services import NODE, PARTITION, Services
 ACTIONS = allegro.ROOT / 'tests' / 'integration' / 'farm.py'
 TARGET_S = 4.0  # of the workers' processor time for a job
 WORKERS = 2
-PARAMETERS = {'max_epochs': 10, 'num_layers': 1, 'num_scalar_features': 16, 'num_tensor_features': 4, 'l_max': 1}
+# As in the tests: small, but trained long enough that the dynamics does not explode.
+PARAMETERS = {
+    'r_max': 5.0, 'l_max': 1, 'num_layers': 1, 'num_scalar_features': 16, 'num_tensor_features': 4, 'mlp_width': 16,
+    'readout_width': 16, 'max_epochs': 150, 'learning_rate': 0.01, 'accelerator': 'cpu',
+}  # fmt: skip
 RUN = {'equilibration_steps': 20, 'production_steps': 200, 'frame_stride': 10, 'com_stride': 5}
 COPY = '#!/bin/bash\ncp {}/* .\n'
 
@@ -39,7 +43,7 @@ COPY = '#!/bin/bash\ncp {}/* .\n'
 def prepare(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
     """Train and compile a small model, and run LAMMPS once; return the model and the folder of that run."""
     allegro.build_plugin()
-    allegro.train(folder / 'model', {**PARAMETERS, 'accelerator': 'cpu', 'r_max': 5.0})
+    allegro.train(folder / 'model', PARAMETERS)
     model = allegro.compiled(folder / 'model', 'compiled', 'cpu', 'pair_allegro')
     atoms = ase.io.read(allegro.FRAMES, 2)
     allegro.lammps(folder / 'run', atoms, model, temperature_K=300.0, timestep_fs=1.0, thermo_stride=10, **RUN)
