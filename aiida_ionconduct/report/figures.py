@@ -13,6 +13,7 @@ import numpy as np
 
 from aiida_ionconduct.transport.constants import BOLTZMANN_EV_PER_K
 
+from .interactive import mark
 from .numbers import format_number, superscript
 from .svg import ELEMENT_COLOURS, PALETTE, temperature_colours
 
@@ -118,7 +119,8 @@ def exponent(curves: Mapping[float, Mapping], lags_ps: Mapping[float, float] | N
         _band(axes, lag, value, stderr, color=colours[temperature], label=f'{temperature:g} K')
         chosen = (lags_ps or {}).get(temperature)
         if chosen and len(lag):
-            axes.plot([chosen], [np.interp(chosen, lag, value)], 'o', color=colours[temperature], markersize=5)
+            height = np.interp(chosen, lag, value)
+            figure.curves[-1].artists += axes.plot([chosen], [height], 'o', color=colours[temperature], markersize=5)
     axes.set_xscale('log')
     _power_ticks(axes.xaxis)
     axes.set_ylim(-0.1, 2.1)
@@ -142,11 +144,12 @@ def running_conductivity(curves: Mapping, lags_ps: Mapping[str, float] | None = 
         running = _finite(curves['lag_ps'], curves[f'running_{value_name}'], curves[f'running_{stderr_name}'])
         scan = _finite(curves['plateau_lag_ps'], curves[f'plateau_{value_name}'], curves[f'plateau_{stderr_name}'])
         _band(axes, *running, color=colour, linestyle=linestyle, label=f'{kind}, running slope')
-        bars = {'fmt': marker, 'color': colour, 'markersize': 3.5, 'elinewidth': 0.9}
-        axes.errorbar(*scan, **bars, label=f'{kind}, estimator')
+        bars = {'color': colour, 'marker': marker, 'markersize': 3.5, 'elinewidth': 0.9}
+        _bars(axes, *scan, **bars, label=f'{kind}, estimator')
         if chosen := (lags_ps or {}).get(kind):
             label = f'{kind}, chosen lag {chosen:.3g} ps'
-            axes.axvline(chosen, color=colour, linewidth=0.9, linestyle=linestyle, alpha=0.6, label=label)
+            line = axes.axvline(chosen, color=colour, linewidth=0.9, linestyle=linestyle, alpha=0.6, label=label)
+            figure.curves[-1].artists.append(line)
         for lag, value, stderr in (running, scan):
             late = lag > np.max(curves['lag_ps']) / 10
             ends += [*(value - stderr)[late], *(value + stderr)[late]]
@@ -181,9 +184,9 @@ def parity(
         error = 1000 * np.abs(predicted[chosen] - reference[chosen]).mean()
         marker = 'osD^vP'[index % 6]
         text = f'MAE {format_number(error)} m{unit}'
-        axes.scatter(
-            reference[chosen].ravel(),
-            predicted[chosen].ravel(),
+        points = reference[chosen].ravel(), predicted[chosen].ravel()
+        dots = axes.scatter(
+            *points,
             s=12,
             marker=marker,
             linewidths=0,
@@ -193,6 +196,7 @@ def parity(
             zorder=2,
             label=text if groups is None else f'{name}: {text}',
         )
+        mark(axes, dots.get_label(), [dots], *points, colour=colours[index % len(colours)], line=None, marker=marker)
     axes.set(xlim=limits, ylim=limits, aspect='equal')
     _legend(axes, loc='upper left', markerscale=1.5)
     figure.set_dpi(200)
@@ -217,7 +221,8 @@ def learning_curves(curves: Mapping[str, Sequence[float]]) -> Figure:
     for axes, (name, label, scale, colour) in zip(panels, shown, strict=True):
         value = scale * np.array(curves[name], dtype=float)
         epoch, known = np.array(curves['epoch']), np.isfinite(value) & (value > 0)
-        axes.plot(epoch[known], value[known], color=colour, marker='.' if known.sum() < 20 else None)
+        (line,) = axes.plot(epoch[known], value[known], color=colour, marker='.' if known.sum() < 20 else None)
+        mark(axes, label, [line], epoch[known], value[known], colour=colour)
         axes.set_yscale('log')
         axes.set_title(label, fontsize=8.5, loc='left', color=INK)
         _power_ticks(axes.yaxis)
@@ -236,8 +241,10 @@ def arrhenius(points: Sequence[Mapping], line: Mapping | None = None) -> Figure:
     figure, axes = _canvas(xlabel='1000 K / T', ylabel='Conductivity (S/cm)')
     if line:
         inverse = 1000 / np.asarray(line['temperature_K'])
-        axes.fill_between(inverse, line['low'], line['high'], color=FULL, alpha=0.14, linewidth=0)
-        axes.plot(inverse, line['sigma'], color=FULL, linewidth=1.1, label='Arrhenius fit, 95 % band')
+        label, ends = 'Arrhenius fit, 95 % band', (line['low'], line['high'])
+        band = axes.fill_between(inverse, *ends, color=FULL, alpha=0.14, linewidth=0)
+        (curve,) = axes.plot(inverse, line['sigma'], color=FULL, linewidth=1.1, label=label)
+        mark(axes, label, [band, curve], inverse, line['sigma'], interval=ends, colour=FULL)
     for kind, colour, marker in (('full', FULL, 'o'), ('tracer', TRACER, 's')):
         known = [point for point in points if point.get(f'sigma_{kind}_S_per_cm')]
         if not known:
@@ -247,17 +254,8 @@ def arrhenius(points: Sequence[Mapping], line: Mapping | None = None) -> Figure:
         # An interval that reaches zero has no lower end on this axis: the bar goes down to a thousandth.
         low = np.maximum(interval[:, 0], sigma / 1000)
         inverse = [1000 / point['temperature_K'] for point in known]
-        axes.errorbar(
-            inverse,
-            sigma,
-            [sigma - low, interval[:, 1] - sigma],
-            fmt=marker,
-            color=colour,
-            markersize=4.5,
-            elinewidth=1.1,
-            capsize=2.5,
-            label=kind,
-        )
+        style = {'color': colour, 'marker': marker, 'markersize': 4.5, 'elinewidth': 1.1, 'capsize': 2.5}
+        _bars(axes, inverse, sigma, interval=[low, interval[:, 1]], label=kind, **style)
     axes.set_yscale('log')
     _power_ticks(axes.yaxis)
     _temperature_axis(axes, [point['temperature_K'] for point in points])
@@ -311,8 +309,19 @@ def _band(axes: Axes, x, value, stderr, color: str, **kwargs) -> None:
     low = np.where(
         (value > 0) & (stderr < 1e3 * np.abs(value)), np.maximum(value - stderr, value / 1000), value - stderr
     )
-    axes.fill_between(x, low, value + stderr, color=color, alpha=0.2, linewidth=0)
-    axes.plot(x, value, color=color, **kwargs)
+    band = axes.fill_between(x, low, value + stderr, color=color, alpha=0.2, linewidth=0)
+    (line,) = axes.plot(x, value, color=color, **kwargs)
+    mark(axes, kwargs['label'], (band, line), x, value, stderr, colour=color, line=kwargs.get('linestyle', '-'))
+
+
+def _bars(axes: Axes, x, value, stderr=None, *, color: str, marker: str, label: str, interval=None, **kwargs) -> None:
+    """Draw points with error bars: one standard error, or the ends of an interval (2, N)."""
+    value = np.asarray(value, dtype=float)
+    errors = stderr if interval is None else np.abs(np.asarray(interval) - value)
+    found = axes.errorbar(x, value, errors, fmt=marker, color=color, label=label, **kwargs)
+    artists = [one for one in (found[0], *found[1], *found[2]) if one is not None]
+    glyph = f'hollow {marker}' if kwargs.get('markerfacecolor') == 'none' else marker
+    mark(axes, label, artists, x, value, stderr, colour=color, interval=interval, line=None, marker=glyph)
 
 
 def _legend(axes: Axes, by_label: bool = False, **kwargs) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .interactive import label_artists
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -63,9 +65,17 @@ def figure_to_svg(figure: Figure, name: str, title: str, description: str, colou
     import matplotlib
 
     stream = io.StringIO()
+    label_artists(figure)
     with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': name}):
         figure.savefig(stream, format='svg', metadata={'Date': None}, transparent=True)
     return embed(stream.getvalue(), name, title, description, colours)
+
+
+def in_page_colours(text: str, colours: dict[str, tuple[str, str]]) -> str:
+    """Return a text with every light colour replaced by the variable that follows the page."""
+    for variable, (light, _) in colours.items():
+        text = text.replace(light, f'var(--{variable})')
+    return text
 
 
 def embed(svg: str, name: str, title: str, description: str, colours: dict[str, tuple[str, str]] | None = None) -> str:
@@ -77,8 +87,7 @@ def embed(svg: str, name: str, title: str, description: str, colours: dict[str, 
     svg = re.sub(r'<metadata>.*?</metadata>|<!--.*?-->', '', svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
     svg = re.sub(r'(xlink:href="#|url\(#)', rf'\1{name}-', svg)
-    for variable, (light, _) in (colours or {}).items():
-        svg = svg.replace(light, f'var(--{variable})')
+    svg = in_page_colours(svg, colours or {})
     opening, rest = svg.split('>', 1)
     width = re.search(r'\swidth="([^"]*)"', opening)[1]
     opening = re.sub(r'\s(width|height)="[^"]*"', '', opening)
