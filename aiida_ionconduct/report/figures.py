@@ -15,7 +15,7 @@ from aiida_ionconduct.transport.constants import BOLTZMANN_EV_PER_K
 
 from .interactive import mark
 from .numbers import format_number, superscript
-from .svg import ELEMENT_COLOURS, PALETTE, temperature_colours
+from .svg import CAMPAIGN_COLOURS, ELEMENT_COLOURS, PALETTE, temperature_colours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,6 +52,7 @@ STYLE = {
 SIZE = (4.5, 3.1)
 """In inches: the drawing keeps its text size on a phone and grows on a wide page."""
 SMALL = (3.9, 3.5)
+MARKERS = 'osD^vP'
 LEARNING = (('train_loss', 'Training loss', 1, FULL), ('val_force', 'Validation force MAE (meV/Å)', 1000, TRACER))
 """What the learning curves show: start of the column's name, label, scale, colour."""
 
@@ -182,7 +183,7 @@ def parity(
     for index, name in enumerate(sorted(set(names))):
         chosen = names == name
         error = 1000 * np.abs(predicted[chosen] - reference[chosen]).mean()
-        marker = 'osD^vP'[index % 6]
+        marker = MARKERS[index % len(MARKERS)]
         text = f'MAE {format_number(error)} m{unit}'
         points = reference[chosen].ravel(), predicted[chosen].ravel()
         dots = axes.scatter(
@@ -260,6 +261,54 @@ def arrhenius(points: Sequence[Mapping], line: Mapping | None = None) -> Figure:
     _power_ticks(axes.yaxis)
     _temperature_axis(axes, [point['temperature_K'] for point in points])
     _legend(axes, loc='lower left' if line else 'best')
+    return figure
+
+
+@styled
+def compared(
+    points: Mapping[str, Sequence[Mapping]],
+    lines: Mapping[str, Mapping | None],
+    value: str,
+    interval: str,
+    against: str = 'inverse',
+) -> Figure:
+    """Draw one quantity of several campaigns against the temperature: ``inverse`` and logarithmic, or linear.
+
+    :param points: flat attributes of conductivities by campaign.
+    :param lines: by campaign, as :func:`fit_line` gives them.
+    :param value: name of the attribute that is drawn, and ``interval`` of its 95 % interval.
+    """
+    inverse = against == 'inverse'
+    labels = ('1000 K / T', 'Conductivity (S/cm)') if inverse else ('Temperature (K)', 'Haven ratio')
+    figure, axes = _canvas(xlabel=labels[0], ylabel=labels[1])
+    if not inverse:
+        axes.axhline(1, color=GUIDE, linewidth=1, linestyle=(0, (4, 2)))
+    temperatures = [one['temperature_K'] for attributes in points.values() for one in attributes]
+    shift = 0.015 * (max(temperatures) - min(temperatures)) or 1.0  # side by side where the temperature is the same
+    for index, (name, attributes) in enumerate(points.items()):
+        colour, marker = CAMPAIGN_COLOURS[index][0], MARKERS[index]
+        if line := lines.get(name):
+            x, ends = 1000 / np.asarray(line['temperature_K']), (line['low'], line['high'])
+            band = axes.fill_between(x, *ends, color=colour, alpha=0.12, linewidth=0)
+            (curve,) = axes.plot(x, line['sigma'], color=colour, linewidth=1)
+            mark(axes, name, [band, curve], x, line['sigma'], interval=ends, colour=colour, name=f'{name}, fit')
+        known = [one for one in attributes if one.get(value) and one.get(interval)]
+        if not known:
+            continue
+        numbers, ends = np.array([one[value] for one in known]), np.array([one[interval] for one in known]).T
+        # An interval that reaches zero has no lower end on a logarithmic axis: the bar goes down to a thousandth.
+        ends[0] = np.maximum(ends[0], numbers / 1000) if inverse else ends[0]
+        place = np.array([one['temperature_K'] for one in known])
+        place = 1000 / place if inverse else place + shift * (index - (len(points) - 1) / 2)
+        style = {'color': colour, 'marker': marker, 'markersize': 4.5, 'elinewidth': 1.1, 'capsize': 2.5}
+        _bars(axes, place, numbers, interval=ends, label=name, **style)
+    if inverse:
+        axes.set_yscale('log')
+        _power_ticks(axes.yaxis)
+        _temperature_axis(axes, temperatures)
+    else:
+        axes.set_ylim(bottom=0)
+    _legend(axes, loc='best')
     return figure
 
 

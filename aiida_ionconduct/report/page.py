@@ -384,7 +384,7 @@ def _data_uri(media_type: str, text: str) -> str:
 
 def _subscripts(formula: str) -> Markup:
     """Set the counts of a formula lower: Li7PO4."""
-    return Markup(re.sub(r'(\d+)', r'<sub>\1</sub>', str(escape(formula))))
+    return Markup(re.sub(r'(?<=[A-Za-z)])(\d+)', r'<sub>\1</sub>', str(escape(formula))))
 
 
 def _graph(data: Campaign) -> str | None:

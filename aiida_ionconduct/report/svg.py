@@ -26,6 +26,15 @@ PALETTE = {
 }
 TEMPERATURE_ANCHORS = (('#243a9c', '#8e2490', '#dd4a62'), ('#8fa6ff', '#cf8be8', '#ff9f92'))
 """Cold to hot, light and dark: lightness rises along both."""
+CAMPAIGN_COLOURS = (
+    ('#0b6670', '#4fc3c9'),
+    ('#b35a00', '#f0a04b'),
+    ('#5b3fa8', '#b3a1f2'),
+    ('#a12a5e', '#f08ab8'),
+    ('#4b6b12', '#a9cc5c'),
+    ('#1b4f9c', '#7fb2f5'),
+)
+"""Light and dark; each campaign has a marker of its own as well."""
 ELEMENT_COLOURS = ('#3d6fb6', '#d1773a', '#4a9a6f', '#b0508e', '#8d8a2d', '#6b6f78')
 """In the middle of the lightness scale, since the dots of a parity plot are pixels and cannot follow the page."""
 
