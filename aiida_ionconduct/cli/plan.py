@@ -85,6 +85,8 @@ def training_stages(builder, n: int, n_frames: int, scf: float) -> list[Stage]:
     p = {**DEFAULTS, **builder.allegro.train['parameters'].get_dict()}
     relabelling = builder.relabelling.get_dict()
     runs = len(relabelling['temperatures_K']) * len(relabelling['seeds'])
+    if builder.active_learning is not None:
+        return active_learning_stages(builder.active_learning.get_dict(), n, n_frames, scf, p)
     stages = [training_stage('training', n, n_frames, p)]
     for index in range(1, relabelling['n_rounds'] + 1):
         steps, labels = md_steps(relabelling['md']), relabelling['n_frames']
@@ -95,6 +97,21 @@ def training_stages(builder, n: int, n_frames: int, scf: float) -> list[Stage]:
             training_stage(f'training {index}', n, n_frames, {**p, **relabelling['training']}),
         ]
     return stages
+
+
+def active_learning_stages(active: dict, n: int, n_frames: int, scf: float, p: dict) -> list[Stage]:
+    """Return the rounds of an active learning that spends its budget, each kind of job in one row."""
+    members, rounds = len(active['committee_seeds']), active['max_rounds'] + 1
+    runs, steps = len(active['temperatures_K']) * len(active['seeds']), md_steps(active['md'])
+    n_labels = min(active['max_rounds'] * active['n_frames'], active['max_frames'])
+    first = training_stage('', n, n_frames, p).core_hours
+    later = training_stage('', n, n_frames + n_labels // 2, {**p, **active['training']}).core_hours
+    hours = members * (first + (rounds - 1) * later)
+    return [
+        Stage('committee, at most', 'nequip', members * rounds, n, p['max_epochs'], hours),
+        Stage('exploration, at most', 'LAMMPS', runs * rounds, n, steps, md_hours(runs * rounds, n, steps)),
+        Stage('labelling, at most', 'pw.x', n_labels, n, 1, n_labels * SCF_FROM_SCRATCH * scf / 3600),
+    ]
 
 
 def training_stage(name: str, n: int, n_frames: int, p: dict) -> Stage:

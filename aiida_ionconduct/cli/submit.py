@@ -56,6 +56,7 @@ class Pairs(click.ParamType):
 @click.option('--codes', type=Pairs(), multiple=True, metavar='NAME=LABEL', help='Codes not called name@localhost.')
 @click.option('--dataset', metavar='FILE|PK', help='Labelled frames (extended XYZ), instead of AIMD.')
 @click.option('--model', metavar='FILE|PK', help='A packaged Allegro model (.nequip.zip), instead of training one.')
+@click.option('--trust-model', is_flag=True, help='Load that model though no training in this profile made it.')
 @click.option('--relaxed', is_flag=True, help='Take the structure as it is.')
 @click.option('--overrides', type=click.Path(exists=True, dir_okay=False), help='YAML file, nested like a protocol.')
 @click.option('--ignore-validation', is_flag=True, help='Go on with a potential that fails its validation.')
@@ -96,7 +97,19 @@ def submit(follow_pk, output, detach, dry_run, ignore_validation, **options):
 
 
 def get_builder(
-    protocol, temperatures, seeds, mobile, charges, codes, dataset, model, relaxed, overrides, store=False, **cell
+    protocol,
+    temperatures,
+    seeds,
+    mobile,
+    charges,
+    codes,
+    dataset,
+    model,
+    trust_model,
+    relaxed,
+    overrides,
+    store=False,
+    **cell,
 ):
     """Turn the command's words into a builder.
 
@@ -120,6 +133,7 @@ def get_builder(
         mobile=mobile,
         dataset=load_data(dataset, DatasetData, 'dataset') if dataset else None,
         model=load_data(model, AllegroModelData, 'model') if model else None,
+        trust_model=trust_model,
         relaxed=relaxed,
         candidates=cells,
     )

@@ -6,6 +6,7 @@ from aiida.parsers import Parser
 
 from aiida_ionconduct.calculations.allegro_compile import COMPILED
 from aiida_ionconduct.data import AllegroModelData
+from aiida_ionconduct.data.model import remember_made_here
 
 
 class AllegroCompileParser(Parser):
@@ -17,5 +18,8 @@ class AllegroCompileParser(Parser):
         if not compiled.exists():
             return self.exit_codes.ERROR_OUTPUT_MODEL_MISSING
         package = self.node.inputs.model
-        self.out('model', AllegroModelData(compiled, package_sha256=package.sha256, computer=self.node.computer.label))
+        model = AllegroModelData(compiled, package_sha256=package.sha256, computer=self.node.computer.label)
+        if package.is_made_here:
+            remember_made_here(model.sha256)
+        self.out('model', model)
         return None

@@ -17,6 +17,7 @@ STAGE_TITLES = {
     'aimd': 'Ab initio MD',
     'label_rattled': 'Rattled cells',
     'train': 'Training',
+    'active_learning': 'Active learning',
     'explore': 'Exploration',
     'label': 'Relabelling',
     'compile': 'Compilation',
@@ -28,6 +29,7 @@ JOB_TITLES = {
     'PwCalculation': 'pw.x',
     'AllegroTrainCalculation': 'nequip-train',
     'AllegroCompileCalculation': 'nequip-compile',
+    'AllegroEvaluateCalculation': 'nequip, committee',
     'LammpsMdCalculation': 'LAMMPS',
 }
 DATA_TITLES = {
