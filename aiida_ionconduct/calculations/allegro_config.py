@@ -221,9 +221,11 @@ def evaluation_configuration(
     configuration = nequip_configuration({'r_max': r_max, 'accelerator': accelerator}, type_names, package)
     writer = next(one for one in configuration['trainer']['callbacks'] if 'XYZ' in one['_target_'])
     paths = dict.fromkeys(('train_file_path', 'val_file_path', 'test_file_path'), FRAMES)
+    module = {key: value for key, value in configuration['training_module'].items() if key != 'ema_decay'}
     return {
         **configuration,
         'run': ['test'],
+        'training_module': {**module, '_target_': 'nequip.train.NequIPLightningModule'},  # the weights as they are
         'data': {**configuration['data'], **paths},
         'trainer': {**configuration['trainer'], 'logger': False, 'callbacks': [{**writer, 'out_file': predictions}]},
     }

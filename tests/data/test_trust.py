@@ -16,7 +16,9 @@ from aiida_ionconduct.data.model import MADE_HERE, is_made_here, remember_made_h
 @pytest.fixture
 def foreign(aiida_profile_clean):
     """A model that nothing here has made."""
-    return AllegroModelData(io.BytesIO(secrets.token_bytes(20)), filename='m.nequip.zip', type_names=['Li', 'O', 'P'], r_max=4.5)
+    return AllegroModelData(
+        io.BytesIO(secrets.token_bytes(20)), filename='m.nequip.zip', type_names=['Li', 'O', 'P'], r_max=4.5
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from aiida_ionconduct.calculations.functions.structures import frames_to_traject
 from aiida_ionconduct.data import DatasetData
 from aiida_ionconduct.structures import minimum_distances, radial_distribution
 
+NO_NUMBER_EV_PER_A = 1e6  # in the place of a force that is no number
 FINGERPRINT_R_MAX_A, FINGERPRINT_BIN_A = 5.0, 0.25
 DISAGREEMENT, NO_NEW_ENVIRONMENTS, BUDGET = 'disagreement', 'no_new_environments', 'budget'
 
@@ -89,8 +90,9 @@ def select_frames(
     held_out = np.array([node.get_array('forces_predicted') for _, node in sorted(parities.items())])
     factor = calibration_factor(held_out, reference)
     spread = committee_spread(np.array([predictions.get_array(name) for name in names]))
+    spread = np.nan_to_num(spread, nan=NO_NUMBER_EV_PER_A, posinf=NO_NUMBER_EV_PER_A)
     disagreement = factor * spread.max(axis=1)
-    uncertain = ~(disagreement <= p['threshold_eV_per_A'])
+    uncertain = disagreement > p['threshold_eV_per_A']
 
     symbols, frames = list(candidates.symbols), dataset.get_frames()
     positions, cells = candidates.get_positions(), candidates.get_cells()
@@ -98,15 +100,15 @@ def select_frames(
         positions, cells, symbols, frames, p['distance_fraction']
     )
     chosen, ended_by = [], None
-    novelty = np.full(len(positions), np.nan)
+    novelty = np.array([])
     if uncertain.mean() <= p['max_uncertain_fraction']:
         ended_by = DISAGREEMENT
     elif (uncertain & physical).any():
         worth = np.flatnonzero(uncertain & physical)
         known = np.array([fingerprint(f.positions, symbols, f.cell.array) for f in frames if same_species(f, symbols)])
         points = np.array([fingerprint(positions[index], symbols, cells[index]) for index in worth])
-        novelty[worth] = novelties(points, known)
-        if (novelty[worth] <= 1).all():
+        novelty = novelties(points, known)
+        if (novelty <= 1).all():
             ended_by = NO_NEW_ENVIRONMENTS
         elif p['budget_is_spent']:
             ended_by = BUDGET
@@ -126,7 +128,7 @@ def select_frames(
         'median_disagreement_eV_per_A': float(np.median(disagreement)),
         'rms_disagreement_eV_per_A': float(factor * np.sqrt((spread**2).mean())),
         'max_disagreement_eV_per_A': float(disagreement.max()),
-        'max_novelty': None if np.isnan(novelty).all() else float(np.nanmax(novelty)),
+        'max_novelty': float(novelty.max()) if np.isfinite(novelty).all() and len(novelty) else None,
     }
     outputs = {'report': orm.Dict(report)}
     if chosen:

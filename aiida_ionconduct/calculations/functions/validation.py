@@ -97,7 +97,8 @@ def stability_checks(temperature: str, run: dict, limits: dict) -> list[dict]:
     whole = min(lasted, length) if 'explosion' in run else lasted
     name, label = f'stability_{temperature}K', f'Time without explosion, {temperature} K'
     short = 'explosion' in run and lasted >= length  # it has exploded at the very end
-    return [check(name, label, 0.0 if short else whole, [length * (1 - 1e-6), None], 'ps')]
+    last_frame = length - limits['md'].get('frame_stride', 0) * timestep_ps  # up to there a trajectory may end
+    return [check(name, label, 0.0 if short else whole, [last_frame * (1 - 1e-6), None], 'ps')]
 
 
 def dynamics_checks(temperature: str, run: dict, limits: dict) -> list[dict]:
