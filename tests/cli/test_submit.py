@@ -156,3 +156,19 @@ def test_stage_rows(aiida_profile_clean):
     assert stage_rows(top, ended)[0][2] == 'finished'
     assert list(ended) == [child.pk]
     assert 'SeedsWorkChain' in table(rows)
+
+
+def test_progress_of_a_training(aiida_profile_clean):
+    """The epoch and the losses that the monitor has noted, of the last job that has told of them."""
+    top, chain = orm.WorkChainNode().store(), orm.WorkChainNode()
+    chain.set_process_label('AllegroWorkChain')
+    chain.base.links.add_incoming(top, LinkType.CALL_WORK, 'train_0')
+    chain.store()
+    job = orm.CalcJobNode()
+    job.set_process_label('AllegroTrainCalculation')
+    job.base.links.add_incoming(chain, LinkType.CALL_CALC, 'iteration_01')
+    job.base.links.add_incoming(orm.Dict({'max_epochs': 35}).store(), LinkType.INPUT_CALC, 'parameters')
+    job.store()
+    assert stage_rows(top, {})[0][4] == ''
+    job.base.extras.set('progress', {'epoch': 11, 'train_loss': 0.5, 'val_forces_mae_eV_per_A': 0.12})
+    assert stage_rows(top, {})[0][4] == 'epoch 12 of 35, loss 0.5, forces 0.12 eV/Å'
