@@ -21,9 +21,11 @@ run: install  ## set up the profile, then crystal -> conductivity with the quick
 	@$(ENV) aiida-ionconduct setup
 	@$(ENV) verdi run submit_conductivity.py --protocol quickstart
 
-test: packages := test
+# `make test FAULTS=short` (or full) also kills services, workers and jobs: PostgreSQL, RabbitMQ, sshd, Slurm.
+FAULTS ?=
+test: packages := test $(if $(FAULTS),services)
 test: docs $(STAMPS)/tests  ## the documentation and every test, real engines included
-	@$(ENV) python -m pytest
+	@$(ENV) IONCONDUCT_FAULTS=$(FAULTS) python -m pytest
 
 test-fast: install $(STAMPS)/tests  ## the unit tests alone
 	@$(ENV) python -m pytest -m 'not integration' --numprocesses 2
@@ -32,6 +34,7 @@ docs: install $(STAMPS)/docs  ## the documentation, in docs/_build/html
 	@$(ENV) python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo 'Written: docs/_build/html/index.html'
 
+bench: packages := test services
 bench: install $(STAMPS)/bench  ## every script of benchmarks/
 	@$(ENV) for script in benchmarks/*.py; do echo "== $$script"; python "$$script"; done
 

@@ -15,7 +15,7 @@ from lib.processes import HAVEN, IONS, PROCESSES
 from tabulate import tabulate
 
 from aiida_ionconduct.transport import analyse, diffusivity
-from aiida_ionconduct.transport.estimators import ESTIMATORS
+from aiida_ionconduct.transport.estimators import AUTO, ESTIMATORS
 
 SEEDS = 4
 # Of `auto`: coverage of the 68.27 % and 95 % intervals, bias; RMSE on the first process.
@@ -34,7 +34,7 @@ def outcome(estimate, truth):
 
 def replica(task):
     """Return the outcomes of one replica by (process, estimator)."""
-    process, number = task
+    process, number, estimators = task
     generate, dt_ps = PROCESSES[process]
     rng = np.random.default_rng([number, list(PROCESSES).index(process)])
     seeds = [generate(rng) for _ in range(SEEDS)]
@@ -54,9 +54,8 @@ def replica(task):
         )
         rows['hopping, tracer', 'auto'] = outcome(result.diffusivity, 1e-4)
         rows['hopping, Haven ratio', 'auto'] = outcome(result.haven_ratio, HAVEN)
-    for name in ('auto', *ESTIMATORS):
-        if name != 'spectral':
-            rows[process, name] = outcome(diffusivity(tracks, dt_ps, name), truth)
+    for name in estimators:
+        rows[process, name] = outcome(diffusivity(tracks, dt_ps, name), truth)
     return rows
 
 
@@ -65,8 +64,12 @@ def main():
     parser.add_argument('--replicas', type=int, default=400)
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--processes', nargs='*', choices=PROCESSES, default=list(PROCESSES))
+    estimators = ['auto', *(name for name in ESTIMATORS if name != AUTO)]
+    parser.add_argument('--estimators', nargs='*', choices=estimators, default=estimators)
     options = parser.parse_args()
-    tasks = [(process, number) for process in options.processes for number in range(options.replicas)]
+    tasks = [
+        (process, number, options.estimators) for process in options.processes for number in range(options.replicas)
+    ]
     outcomes = {}
     with ProcessPoolExecutor(options.workers) as pool:
         for rows in pool.map(replica, tasks, chunksize=4):

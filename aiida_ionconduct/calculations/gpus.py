@@ -9,6 +9,7 @@ from aiida.engine import CalcJob
 DIRECTIVES = {
     'core.direct': None,
     'core.slurm': (r'\A(#!.*\n)', '\\1#SBATCH --gres=gpu:{gpus}\n'),
+    'ionconduct.slurm': (r'\A(#!.*\n)', '\\1#SBATCH --gres=gpu:{gpus}\n'),
     'core.sge': (r'\A(#!.*\n)', '\\1#$ -l gpu={gpus}\n'),
     'core.lsf': (r'\A(#!.*\n)', '\\1#BSUB -gpu "num={gpus}"\n'),
     'core.pbspro': (r'^(#PBS -l select=\S+)', r'\1:ngpus={gpus}'),

@@ -16,6 +16,7 @@ EXIT_CODES = (
     (303, 'ERROR_OUTPUT_TRAJECTORY_MISSING', 'The trajectory or the centres of mass cannot be read: {detail}'),
     (310, 'ERROR_LAMMPS', 'LAMMPS stopped with an error: {detail}'),
     (320, 'ERROR_INCOMPLETE', 'LAMMPS was killed; what it had written is in the outputs.'),
+    (321, 'ERROR_FRAMES_MISSING', 'LAMMPS came to its end, but {detail}: is the disk full?'),
     (330, 'ERROR_OUT_OF_MEMORY', 'The run does not fit into memory: {detail}'),
     (400, 'ERROR_OUT_OF_WALLTIME', 'LAMMPS stopped at the wall time limit; what it had written is in the outputs.'),
     (410, 'ERROR_EXPLODED', 'The run exploded; what came before is in the outputs: {detail}'),
@@ -173,6 +174,12 @@ class LammpsMdCalculation(GpuCalcJob):
             'output_parameters', valid_type=orm.Dict, help='By seed: speed, energy conservation, mean values.'
         )
         spec.output('restart', valid_type=orm.SinglefileData, required=False, help='From where a run can go on.')
+        spec.output(
+            'thermo',
+            valid_type=orm.ArrayData,
+            required=False,
+            help='Thermodynamics and cell of a run at constant pressure, by step.',
+        )
         spec.output(
             'mean_structure',
             valid_type=orm.StructureData,

@@ -7,11 +7,16 @@ import click
 
 from aiida_ionconduct import __version__
 
+from .studies import study
+
 
 @click.group(context_settings={'help_option_names': ['-h', '--help']})
 @click.version_option(__version__)
 def cli():
     """Ionic conductivities with an error bar, every step in AiiDA's provenance graph."""
+
+
+cli.add_command(study)
 
 
 @cli.command('setup')
@@ -26,21 +31,91 @@ def cli():
     show_envvar=True,
     help='Where downloaded pseudopotentials are kept.',
 )
-def setup_command(profile, workers, cache):
-    """Make everything a calculation needs: profile, computer, codes, pseudopotentials, daemon.
+@click.option(
+    '--postgres',
+    metavar='postgresql://USER:PASSWORD@HOST:PORT/DATABASE',
+    envvar='AIIDA_IONCONDUCT_POSTGRES',
+    show_envvar=True,
+    help='An empty database, for many jobs.',
+)
+@click.option(
+    '--rabbitmq',
+    metavar='amqp://USER:PASSWORD@HOST:PORT',
+    envvar='AIIDA_IONCONDUCT_RABBITMQ',
+    show_envvar=True,
+    help='The broker that goes with it.',
+)
+@click.option(
+    '--site',
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help='YAML file with further computers and codes.',
+)
+def setup_command(**settings):
+    """Make everything a calculation needs: profile, computers, codes, pseudopotentials, daemon.
 
     What exists already is left as it is, so the command can be repeated. The profile is created in the AiiDA
-    configuration that the environment variable AIIDA_PATH names, and uses SQLite and the ZeroMQ broker: no server.
+    configuration that the environment variable AIIDA_PATH names. It uses SQLite and the ZeroMQ broker, which need no
+    server, or PostgreSQL and RabbitMQ where these are given; passwords are better given by the environment, as
+    others see a command line.
     """
     # AiiDA says so as soon as it is imported, and the first line printed below says it again.
     warnings.filterwarnings('ignore', message='Creating AiiDA configuration folder')
-    from .setup import SetupError, run_steps
+    from .setup import Settings, SetupError, run_steps
 
     try:
-        for name, state in run_steps(profile, workers, cache):
+        for name, state in run_steps(Settings(**settings)):
             click.echo(f'{name:<48s} {state}')
     except SetupError as exception:
         raise click.ClickException(str(exception)) from exception
+
+
+@cli.command('doctor')
+@click.option('-p', '--profile', help='Profile to look at; the default profile if not given.')
+@click.option('--jobs/--no-jobs', default=True, show_default=True, help='Run every code with a tiny input.')
+@click.option('--timeout', default=600.0, show_default=True, help='Seconds for these jobs.')
+def doctor_command(profile, jobs, timeout):
+    """Look at everything that a calculation needs, and say what to do about what is wrong.
+
+    The exit status is 1 if something is. The jobs are deleted again from the profile when they have done what they
+    should.
+    """
+    from aiida import load_profile
+    from tabulate import tabulate
+
+    load_profile(profile)
+    from .doctor import ERROR, examine
+
+    rows = list(examine(jobs, timeout))
+    click.echo(tabulate(rows, headers=('', 'state', 'found', 'what to do'), maxcolwidths=[None, None, 60, 60]))
+    raise SystemExit(any(row.state == ERROR for row in rows))
+
+
+@cli.command('clean')
+@click.option('-p', '--profile', help='Profile to look at; the default profile if not given.')
+@click.option('--older-than', default=0.0, metavar='DAYS', help='Only runs that ended so many days ago.')
+@click.option('--apply', is_flag=True, help='Remove them; without this they are only counted.')
+def clean_command(profile, older_than, apply):
+    """Remove the remote folders of LAMMPS runs that ended well and whose trajectories are stored.
+
+    Without --apply nothing is removed. Runs that failed, that were cut or that run keep their folders.
+    """
+    from aiida import load_profile
+
+    load_profile(profile)
+    from .clean import clean, folders
+
+    found = folders(older_than)
+    for one in found:
+        if one.reason:
+            click.echo(f'LammpsMdCalculation<{one.job.pk}> stays: {one.reason}.')
+    total = 0
+    for label, number, n_bytes in clean([one for one in found if not one.reason], apply):
+        total += number
+        click.echo(f'{label}: {number} folders, {n_bytes / 1e6:.1f} MB {"removed" if apply else "can be removed"}')
+    if not total:
+        click.echo('Nothing to remove.')
+    elif not apply:
+        click.echo('Nothing was removed; with --apply they are.')
 
 
 @cli.command('alloy')
@@ -49,13 +124,14 @@ def setup_command(profile, workers, cache):
 @click.option('--fraction', type=float, default=0.0, help='Of the sites that are substituted.')
 @click.option('--formula-units', type=int, help="In the supercell; as in the crystal's cell if not given.")
 @click.option('--compensate', default='Li', show_default=True, help='The ion that balances the charge.')
+@click.option('--charges', multiple=True, metavar='SYMBOL=CHARGE', help='Oxidation states, where not the usual ones.')
 @click.option('--seed', default=0, show_default=True, help='Of the search.')
 @click.option('--n-best', default=10, show_default=True, help='At most so many cells.')
 @click.option('--strain', default=0.0, show_default=True, help='Linear strain of the cell.')
 @click.option(
     '-o', '--output', type=click.Path(dir_okay=False, path_type=Path), help='Write the cells, as ASE does by the name.'
 )
-def alloy_command(parent, substitute, output, **options):
+def alloy_command(parent, substitute, charges, output, **options):
     """Make ordered cells of an alloy, or of a crystal with partial occupancies, and rank them by electrostatics.
 
     PARENT is a CIF file or the name of a shipped crystal, such as gamma-Li3PO4. The talk's cell:
@@ -71,7 +147,11 @@ def alloy_command(parent, substitute, output, **options):
     if not all(all(pair) for pair in pairs):
         raise click.BadParameter('must be OLD=NEW, such as P=Si.', param_hint='--substitute')
     try:
-        candidates = alloy(parent, {old: new for old, _, new in pairs}, **options)
+        states = {symbol: int(charge) for symbol, _, charge in (word.partition('=') for word in charges)}
+    except ValueError as exception:
+        raise click.BadParameter('must be SYMBOL=CHARGE, such as S=6.', param_hint='--charges') from exception
+    try:
+        candidates = alloy(parent, {old: new for old, _, new in pairs}, charges=states, **options)
     except ValueError as exception:
         raise click.ClickException(str(exception)) from exception
     click.echo(f'{candidates[0].description}\n\n{scores_table(candidates)}')

@@ -88,7 +88,7 @@ def n_jobs(child: orm.ProcessNode, jobs: list) -> int:
         n_replicas = max_replicas(len(inputs.base.md.structure.sites), inputs.atoms_per_run.value)
         return len(seed_groups(inputs.seeds.get_list(), n_replicas)) * len(inputs.temperatures_K.get_list())
     if 'frames' in inputs:
-        return inputs.frames.numsteps
+        return max(len(jobs), -(-inputs.frames.numsteps // inputs.frames_per_job.value))
     if 'temperatures_K' in inputs:
         return len(inputs.temperatures_K.get_list())
     return len(jobs)

@@ -9,6 +9,8 @@ from tabulate import tabulate
 
 from aiida_ionconduct.calculations.allegro_config import DEFAULTS
 from aiida_ionconduct.structures import supercell_repeats
+from aiida_ionconduct.workchains.precision import MAX_ITERATIONS, has_previous
+from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
 
 # Core seconds on one core of a 2023 server, from the quickstart: `verdi process list -a` of its own runs. Good to a
 # factor of three for other materials; they tell a minute from a week.
@@ -37,12 +39,19 @@ def plan_table(builder, protocol: str) -> str:
     rows = [(*stage[:-1], duration(stage.core_hours)) for stage in stages]
     total = duration(sum(stage.core_hours for stage in stages))
     formula = builder.structure.get_formula()
-    headers = ('stage', 'program', 'jobs', 'atoms', 'steps each', 'core time, about')
+    headers = ('stage', 'program', 'jobs', 'atoms', 'steps or frames each', 'core time, about')
+    goal = ''
+    if builder.target_relative_error is not None:
+        goal = (
+            f'\n\nThe production goes on until σ is known to {builder.target_relative_error.value:.3g} of its value '
+            f'(standard error) at every temperature, or {builder.max_md_ns.value:g} ns of MD are spent; '
+            'the last row is all that this leaves, its steps those of all its runs together, its jobs farms of runs.'
+        )
     return (
         f'{formula}, {len(builder.structure.sites)} atoms, protocol {protocol}, {builder.mobile.value} mobile, charges '
         + ', '.join(f'{symbol} {charge:+d}' for symbol, charge in builder.charges.get_dict().items())
         + f'\n\n{tabulate(rows, headers=headers, tablefmt="simple")}\n\n{total} of core time in all, good to a factor '
-        'of three.'
+        f'of three.{goal}'
     )
 
 
@@ -61,7 +70,7 @@ def plan(builder) -> list[Stage]:
         stages.append(Stage('AIMD', 'pw.x', runs, n, steps, runs * steps * scf / 3600))
         rattled = builder.rattle['n_frames'] if builder.rattle else 0
         if rattled:
-            stages.append(Stage('rattled cells', 'pw.x', rattled, n, 1, rattled * SCF_FROM_SCRATCH * scf / 3600))
+            stages.append(labelling_stage('rattled cells', builder, rattled, n, scf))
         n_frames = rattled + runs * dynamics['n_sampling'] // builder.frames['stride']
     elif builder.dataset is not None:
         n_frames = builder.dataset.n_frames
@@ -69,14 +78,16 @@ def plan(builder) -> list[Stage]:
         stages += training_stages(builder, n, n_frames, scf)
     else:
         stages.append(Stage('compilation', 'nequip-compile', 1, 0, 0, COMPILE_S / 3600))
-    validation = builder.validation['md']
+    temperatures = builder.md.temperatures_K.get_list()
     for name, seeds, p in (
-        ('validation', [0], validation),
+        ('validation', [builder.validation['seed']], builder.validation['md']),
         ('production', builder.md.seeds.get_list(), builder.md.parameters.get_dict()),
     ):
-        runs = len(seeds) * len(builder.md.temperatures_K.get_list())
-        steps = md_steps(p)
-        stages.append(Stage(name, 'LAMMPS', runs, supercell, steps, md_hours(runs, supercell, steps)))
+        stages.append(md_stage(name, builder, temperatures, seeds, supercell, p))
+    if builder.target_relative_error is not None:
+        if has_previous(builder.md):
+            stages.pop()
+        stages.append(more_stage(builder, supercell))
     return stages
 
 
@@ -84,33 +95,46 @@ def training_stages(builder, n: int, n_frames: int, scf: float) -> list[Stage]:
     """Return the first training and the rounds of relabelling."""
     p = {**DEFAULTS, **builder.allegro.train['parameters'].get_dict()}
     relabelling = builder.relabelling.get_dict()
-    runs = len(relabelling['temperatures_K']) * len(relabelling['seeds'])
     if builder.active_learning is not None:
-        return active_learning_stages(builder.active_learning.get_dict(), n, n_frames, scf, p)
+        return active_learning_stages(builder, n, n_frames, scf, p)
     stages = [training_stage('training', n, n_frames, p)]
     for index in range(1, relabelling['n_rounds'] + 1):
-        steps, labels = md_steps(relabelling['md']), relabelling['n_frames']
+        labels = relabelling['n_frames']
         n_frames += labels
         stages += [
-            Stage(f'exploration {index}', 'LAMMPS', runs, n, steps, md_hours(runs, n, steps)),
-            Stage(f'relabelling {index}', 'pw.x', labels, n, 1, labels * SCF_FROM_SCRATCH * scf / 3600),
+            md_stage(
+                f'exploration {index}',
+                builder,
+                relabelling['temperatures_K'],
+                relabelling['seeds'],
+                n,
+                relabelling['md'],
+            ),
+            labelling_stage(f'relabelling {index}', builder, labels, n, scf),
             training_stage(f'training {index}', n, n_frames, {**p, **relabelling['training']}),
         ]
     return stages
 
 
-def active_learning_stages(active: dict, n: int, n_frames: int, scf: float, p: dict) -> list[Stage]:
+def labelling_stage(name: str, builder, n_frames: int, n: int, scf: float) -> Stage:
+    """Return single calculations of frames, some of them in each job."""
+    size = min(builder.label.frames_per_job.value, n_frames)
+    return Stage(name, 'pw.x', -(-n_frames // size), n, size, n_frames * SCF_FROM_SCRATCH * scf / 3600)
+
+
+def active_learning_stages(builder, n: int, n_frames: int, scf: float, p: dict) -> list[Stage]:
     """Return the rounds of an active learning that spends its budget, each kind of job in one row."""
+    active = builder.active_learning.get_dict()
     members, rounds = len(active['committee_seeds']), active['max_rounds'] + 1
-    runs, steps = len(active['temperatures_K']) * len(active['seeds']), md_steps(active['md'])
     n_labels = min(active['max_rounds'] * active['n_frames'], active['max_frames'])
     first = training_stage('', n, n_frames, p).core_hours
     later = training_stage('', n, n_frames + n_labels // 2, {**p, **active['training']}).core_hours
     hours = members * (first + (rounds - 1) * later)
+    runs = md_stage('exploration, at most', builder, active['temperatures_K'], active['seeds'], n, active['md'])
     return [
         Stage('committee, at most', 'nequip', members * rounds, n, p['max_epochs'], hours),
-        Stage('exploration, at most', 'LAMMPS', runs * rounds, n, steps, md_hours(runs * rounds, n, steps)),
-        Stage('labelling, at most', 'pw.x', n_labels, n, 1, n_labels * SCF_FROM_SCRATCH * scf / 3600),
+        runs._replace(jobs=runs.jobs * rounds, core_hours=runs.core_hours * rounds),
+        labelling_stage('labelling, at most', builder, n_labels, n, scf),
     ]
 
 
@@ -131,14 +155,32 @@ def dft_step_s(builder, n: int) -> float:
     return SCF_STEP_S * scale * (1 if n_kpoints == 1 else n_kpoints)
 
 
-def md_steps(p: dict) -> int:
-    """Return all steps of an MD run."""
-    return p['equilibration_steps'] + p['production_steps']
+def more_stage(builder, n: int) -> Stage:
+    """Return all that the budget leaves after the first round; more runs or longer ones, the analysis will say."""
+    p, n_temperatures = builder.md.parameters, len(builder.md.temperatures_K.get_list())
+    if has_previous(builder.md):
+        restarts = [node.base.attributes.all for node in builder.md.previous['restarts'].values()]
+        steps = sum(round(one['step'] * one['timestep_fs'] / p['timestep_fs']) for one in restarts)
+        done = steps + len(restarts) * p['equilibration_steps']
+    else:
+        runs = n_temperatures * len(builder.md.seeds.get_list())
+        done = runs * (p['equilibration_steps'] + p['production_steps'])
+    left = max(round(builder.max_md_ns.value * 1e6 / p['timestep_fs']) - done, 0)
+    n_rounds = MAX_ITERATIONS if builder.max_iterations is None else builder.max_iterations.value
+    return Stage('more, at most', 'LAMMPS', (n_rounds - 1) * n_temperatures, n, left, md_hours(n * left))
 
 
-def md_hours(runs: int, n: int, steps: int) -> float:
-    """Return the core hours of MD runs with the potential."""
-    return runs * n * steps * MD_ATOM_STEP_S / 3600
+def md_stage(name: str, builder, temperatures_K: list, seeds: list, n: int, p: dict) -> Stage:
+    """Return MD runs with the potential; seeds that share a run count as the atoms of it."""
+    groups = seed_groups(seeds, max_replicas(n, builder.md.atoms_per_run.value))
+    steps = p['equilibration_steps'] + p['production_steps']
+    hours = md_hours(len(temperatures_K) * len(seeds) * n * steps)
+    return Stage(name, 'LAMMPS', len(temperatures_K) * len(groups), n * len(groups[0]), steps, hours)
+
+
+def md_hours(atom_steps: int) -> float:
+    """Return the core hours of steps with the potential, each counted once an atom."""
+    return atom_steps * MD_ATOM_STEP_S / 3600
 
 
 def duration(hours: float) -> str:

@@ -16,6 +16,7 @@ from aiida.manage.configuration import create_profile, get_config
 from aiida.plugins import BrokerFactory
 
 import aiida_ionconduct
+from aiida_ionconduct.farm import services, site
 
 from . import pseudos
 
@@ -23,10 +24,20 @@ COMPUTER = 'localhost'
 PROFILE_OPTIONS = {
     'caching.default_enabled': True,
     'daemon.default_workers': 2,
-    'daemon.timeout': 20,  # seconds; two busy cores start a daemon slowly
+    'daemon.timeout': 60,  # seconds; two busy cores start a daemon slowly
     'runner.poll.interval': 1,  # seconds
     'warnings.showdeprecations': False,
 }
+# Of a profile on PostgreSQL and RabbitMQ: hundreds of jobs on other machines, which may be away for hours.
+PRODUCTION_OPTIONS = PROFILE_OPTIONS | {
+    # A process waits in a slot for its children, so there must be more slots than parents, or all wait forever.
+    'daemon.worker_process_slots': 1000,
+    'runner.poll.interval': 30,  # seconds; a broadcast tells a parent first
+    'transport.task_retry_initial_interval': 5,  # seconds, doubled each time: twelve attempts take 2.8 h
+    'transport.task_maximum_attempts': 12,
+    'warnings.rabbitmq_version': False,  # setup says what is to be done about it
+}
+BROKER = 'ionconduct.rabbitmq'
 # Several jobs share the cores, so ranks are neither bound nor counted against the number of cores.
 PW_PREPEND = 'export OMP_NUM_THREADS=1\nexport OMPI_MCA_rmaps_base_oversubscribe=1'
 # Open MPI's mpirun refuses root, which is the user in a container, unless told twice.
@@ -45,11 +56,18 @@ class SetupError(Exception):
 
 
 class Settings(NamedTuple):
-    """What the steps need to know: name of the profile, number of daemon workers, folder for downloads."""
+    """What the steps need to know.
+
+    Name of the profile, number of daemon workers, folder for downloads, addresses of PostgreSQL and RabbitMQ, which are
+    given both or neither, and the file of the site.
+    """
 
     profile: str
     workers: int
     cache: Path
+    postgres: str | None = None
+    rabbitmq: str | None = None
+    site: Path | None = None
 
 
 def find_program(name):
@@ -93,26 +111,68 @@ def newest_source():
 
 
 def ensure_profile(settings):
-    """Create and load the profile, on SQLite and the ZeroMQ broker; make it the default only where there is none."""
+    """Create and load the profile; make it the default only where there is none."""
     config = get_config(create=True)
     if settings.profile in config.profile_names:
         load_profile(settings.profile, allow_switch=True)
-        return 'exists'
-    create_profile(
-        config,
-        name=settings.profile,
-        email='aiida@localhost',
-        storage_backend='core.sqlite_dos',
-        storage_config={},
-        broker_backend='core.zeromq',
-        broker_config=BrokerFactory('core.zeromq').get_default_config(),
-    )
-    for option, value in PROFILE_OPTIONS.items():
+        return check_profile(settings, config.get_profile(settings.profile))
+    backends = embedded_backends() if settings.postgres is None else production_backends(settings, config)
+    create_profile(config, name=settings.profile, email='aiida@localhost', **backends)
+    options = PROFILE_OPTIONS if settings.postgres is None else PRODUCTION_OPTIONS
+    for option, value in options.items():
         config.set_option(option, value, scope=settings.profile)
     config.set_default_profile(settings.profile, overwrite=False)
     config.store()
     load_profile(settings.profile, allow_switch=True)
     return f'created in {config.dirpath}'
+
+
+def embedded_backends():
+    """Return storage and broker that need no server."""
+    return {
+        'storage_backend': 'core.sqlite_dos',
+        'storage_config': {},
+        'broker_backend': 'core.zeromq',
+        'broker_config': BrokerFactory('core.zeromq').get_default_config(),
+    }
+
+
+def production_backends(settings, config):
+    """Return storage and broker on the servers, which have been asked for their versions."""
+    storage, broker = services.postgres_config(settings.postgres), services.rabbitmq_config(settings.rabbitmq)
+    services.check_rabbitmq(broker)
+    services.check_postgres(storage, new=True)
+    repository = Path(config.dirpath) / 'repository' / settings.profile
+    return {
+        'storage_backend': 'core.psql_dos',
+        'storage_config': storage | {'repository_uri': repository.as_uri()},
+        'broker_backend': BROKER,
+        'broker_config': broker,
+    }
+
+
+def check_profile(settings, profile):
+    """Return that the profile exists, if it is on the servers that are named, or none are."""
+    if settings.postgres is None:
+        return 'exists'
+    wanted = services.postgres_config(settings.postgres) | services.rabbitmq_config(settings.rabbitmq)
+    found = profile.storage_config | profile.process_control_config
+    different = [name for name, value in wanted.items() if found.get(name) != value and 'engine' not in name]
+    if different:
+        raise SetupError(
+            f'the profile {settings.profile} exists and differs in {", ".join(different)}. Take another name '
+            '(--profile) for a new profile; how to move what is in the old one: documentation, how-to/production.'
+        )
+    return 'exists'
+
+
+def ensure_services(settings):
+    """Ask the servers of the profile for their versions."""
+    profile = get_config().get_profile(settings.profile)
+    postgres = services.check_postgres(profile.storage_config)
+    rabbitmq = services.check_rabbitmq(profile.process_control_config)
+    advice = services.timeout_advice(rabbitmq)
+    return f'PostgreSQL {postgres}, RabbitMQ {rabbitmq}' + (f'; {advice}' if advice else '')
 
 
 def ensure_computer(settings):
@@ -200,19 +260,29 @@ def codes():
     }
 
 
-def run_steps(profile, workers, cache):
+def run_steps(settings):
     """Run every step in order.
 
-    :param profile: name of the profile to create or complete.
-    :param workers: number of daemon workers to start.
-    :param cache: folder in which downloaded pseudopotentials are kept.
+    :param settings: :class:`Settings`.
     :return: iterator over (what, state), each yielded when its step is done.
     :raises SetupError: when the user has to act; what was done before stays.
     """
-    settings = Settings(profile, workers, Path(cache))
-    yield f'profile {profile}', ensure_profile(settings)
-    yield f'computer {COMPUTER}', ensure_computer(settings)
+    if (settings.postgres is None) != (settings.rabbitmq is None):
+        raise SetupError('give both --postgres and --rabbitmq, or neither for a profile that needs no server.')
+    try:
+        described = site.load_site(settings.site) if settings.site else site.Site()
+        yield f'profile {settings.profile}', ensure_profile(settings)
+        if get_config().get_profile(settings.profile).storage_backend == 'core.psql_dos':
+            yield 'services', ensure_services(settings)
+        yield f'computer {COMPUTER}', ensure_computer(settings)
+        for label, computer in described.computers.items():
+            yield f'computer {label}', site.ensure_computer(label, computer)
+        for label, code in described.codes.items():
+            yield f'code {label}', site.ensure_code(label, code)
+    except (services.ServiceError, site.SiteError) as error:
+        raise SetupError(str(error)) from error
     for label, arguments in codes().items():
-        yield f'code {label}@{COMPUTER}', ensure_code(label, *arguments)
+        if f'{label}@{COMPUTER}' not in described.codes:
+            yield f'code {label}@{COMPUTER}', ensure_code(label, *arguments)
     yield f'pseudopotentials {pseudos.LABEL}', ensure_pseudos(settings)
-    yield f'daemon of {profile}', ensure_daemon(settings)
+    yield f'daemon of {settings.profile}', ensure_daemon(settings)

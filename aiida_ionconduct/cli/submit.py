@@ -8,12 +8,12 @@ import ase.io
 import click
 import yaml
 from aiida import orm
-from aiida.engine import submit as submit_process
 
 from aiida_ionconduct.calculations.functions.structures import alloy_structures, substitute_structure
 from aiida_ionconduct.cli.follow import follow
 from aiida_ionconduct.cli.plan import plan_table
 from aiida_ionconduct.data import AllegroModelData, DatasetData
+from aiida_ionconduct.farm.submission import SubmissionError, submit_once
 from aiida_ionconduct.report.collect import collect
 from aiida_ionconduct.report.page import write_page
 from aiida_ionconduct.report.text import summary_tables
@@ -58,13 +58,18 @@ class Pairs(click.ParamType):
 @click.option('--model', metavar='FILE|PK', help='A packaged Allegro model (.nequip.zip), instead of training one.')
 @click.option('--trust-model', is_flag=True, help='Load that model though no training in this profile made it.')
 @click.option('--relaxed', is_flag=True, help='Take the structure as it is.')
+@click.option('--target-error', type=float, help='Run until the relative standard error of σ is this: 0.1.')
+@click.option('--max-md-ns', type=float, help='MD in ns that this may take, all runs together.')
+@click.option(
+    '--extend', type=int, metavar='PK', help='Go on with the production of a campaign, with a new target or budget.'
+)
 @click.option('--overrides', type=click.Path(exists=True, dir_okay=False), help='YAML file, nested like a protocol.')
 @click.option('--ignore-validation', is_flag=True, help='Go on with a potential that fails its validation.')
 @click.option('--dry-run', is_flag=True, help='Print the plan and submit nothing.')
 @click.option('--detach', is_flag=True, help='Submit and return at once.')
 @click.option('--follow', 'follow_pk', type=int, metavar='PK', help='Come back to a campaign already submitted.')
 @click.option('--output', type=click.Path(file_okay=False), default='results', help='Folder of the HTML page.')
-def submit(follow_pk, output, detach, dry_run, ignore_validation, **options):
+def submit(follow_pk, extend, output, detach, dry_run, ignore_validation, **options):
     """From a crystal to its ionic conductivity.
 
     Without options this runs the quickstart. Examples:
@@ -75,25 +80,45 @@ def submit(follow_pk, output, detach, dry_run, ignore_validation, **options):
       verdi run submit_conductivity.py --structure cell.cif --dataset frames.extxyz --charges Ge=4
       verdi run submit_conductivity.py --structure gamma-Li3PO4 --substitute P=Si --fraction 0.25 \\
           --formula-units 16 --protocol talk --dry-run
+      verdi run submit_conductivity.py --structure cell.cif --protocol balanced --target-error 0.1 --max-md-ns 60
+      verdi run submit_conductivity.py --extend PK --max-md-ns 120
     """
     if follow_pk is not None:
         finish(load_campaign(follow_pk), output)
         return
     try:
-        builder = get_builder(**options)
+        builder = get_extension(extend, **options) if extend else get_builder(**options)
     except ValueError as exception:
         raise click.ClickException(str(exception)) from exception
-    click.echo(plan_table(builder, options['protocol']))
+    protocol = load_campaign(extend).base.extras.get('protocol', '') if extend else options['protocol']
+    click.echo(plan_table(builder, protocol))
     if dry_run:
         click.echo('Nothing was submitted.')
         return
-    builder = get_builder(store=True, **options)  # nothing is stored before all has been checked
-    builder.ignore_validation = orm.Bool(ignore_validation)
-    node = submit_process(builder)
-    node.base.extras.set('protocol', options['protocol'])
-    click.echo(f'Submitted {node.process_label}<{node.pk}>.\n')
+    if not extend:
+        builder = get_builder(store=True, **options)  # nothing is stored before all has been checked
+    if ignore_validation or not extend:
+        builder.ignore_validation = orm.Bool(ignore_validation)
+    try:
+        node, is_new = submit_once(builder)
+    except SubmissionError as exception:
+        raise click.ClickException(str(exception)) from exception
+    node.base.extras.set('protocol', protocol)
+    click.echo(f'{"Submitted" if is_new else "The same is on its way:"} {node.process_label}<{node.pk}>.\n')
     if not detach:
         finish(node, output)
+
+
+def get_extension(pk, target_error, max_md_ns, **_):
+    """Return the builder that goes on with a campaign.
+
+    :raises ValueError: if it cannot be extended, or without a target and a budget, saying what to do.
+    """
+    target = {'target_relative_error': target_error, 'max_md_ns': max_md_ns}
+    builder = ConductivityWorkChain.get_builder_extending(load_campaign(pk), **target)
+    if builder.target_relative_error is None or builder.max_md_ns is None:
+        raise ValueError(f'campaign {pk} has no target of its own: give --target-error and --max-md-ns.')
+    return builder
 
 
 def get_builder(
@@ -108,6 +133,8 @@ def get_builder(
     trust_model,
     relaxed,
     overrides,
+    target_error=None,
+    max_md_ns=None,
     store=False,
     **cell,
 ):
@@ -122,6 +149,10 @@ def get_builder(
         overrides['temperatures_K'] = numbers(temperatures, float, 'temperatures')
     if seeds:
         overrides['seeds'] = numbers(seeds, int, 'seeds')
+    precision = {'target_relative_error': target_error, 'max_md_ns': max_md_ns}
+    if any(value is not None for value in precision.values()):
+        given = {name: value for name, value in precision.items() if value is not None}
+        overrides['precision'] = {**overrides.get('precision', {}), **given}
     charges = {symbol: numbers(charge, int, f'charge of {symbol}')[0] for symbol, charge in charges}
     codes, cells = load_codes(dict(codes)), load_cells(**cell, charges=charges, store=store)
     return ConductivityWorkChain.get_builder_from_protocol(

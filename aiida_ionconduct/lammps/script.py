@@ -87,11 +87,13 @@ PARAMETERS = {
     'velocity_temperature_K': Parameter(float, lambda value: value > 0, 'a positive temperature in K'),
     'pressure_bar': Parameter(float, lambda value: abs(value) < float('inf'), 'a pressure in bar', 0.0),
     'barostat_damping_fs': Parameter(float, lambda value: value > 0, 'a positive time in fs', 1000.0),
+    'momentum_epsilon': Parameter(float, lambda value: 0 <= value < 0.1, 'a number from 0 to 0.1', 0.0),
     'pressure_coupling': one_of('iso', 'aniso', 'tri', default='aniso'),
 }
 """All parameters of a run. ``velocity_temperature_K``, the temperature of the first velocities, is
 ``temperature_K`` when it is not given; twice that brings a run from a perfect crystal to its temperature at once.
-``ensemble`` is that of the production, ``thermostat`` that of the equilibration and of a production in ``nvt``."""
+``ensemble`` is that of the production, ``thermostat`` that of the equilibration and of a production in ``nvt``.
+``momentum_epsilon`` is a relative change of all momenta at the start of the production, for a twin of another run."""
 
 STEPS = ('equilibration_steps', 'production_steps', 'frame_stride', 'com_stride', 'thermo_stride', 'restart_stride')
 
@@ -203,6 +205,8 @@ def md_script(
         lines.append(f'timer timeout 00:00:{timeout_s} every 10')
     if values['equilibration_steps'] and (start is None or start.stage == EQUILIBRATION):
         lines += equilibration_lines(values, groups, start)
+    if values['momentum_epsilon'] and (start is None or start.stage == EQUILIBRATION):
+        lines += kick_lines(values)
     if values['ensemble'] == 'npt':
         pressure = f'{values["pressure_bar"]:.10g} ' * 2 + f'{values["barostat_damping_fs"] / 1000:.10g}'
         lines.append(f'fix integrate all npt {nose_hoover(values)} {values["pressure_coupling"]} {pressure}')
@@ -323,6 +327,15 @@ def trajectory_lines(values: dict, species: list[str], n_atoms: int) -> list[str
         f'dump trajectory all custom {values["frame_stride"]} {TRAJECTORY_FILE} xu yu zu',
         'dump_modify trajectory sort id',
     ]
+
+
+def kick_lines(values: dict) -> list[str]:
+    """Multiply every component of every momentum by 1 + epsilon times a normal number."""
+    epsilon, seed = values['momentum_epsilon'], values['seeds'][0]
+    return [
+        f'variable kicked_{axis} atom v{axis}*(1+{epsilon:.10g}*normal(0,1,{(seed + offset) % 899999000 + 1}))'
+        for offset, axis in enumerate('xyz')
+    ] + ['velocity all set v_kicked_x v_kicked_y v_kicked_z']
 
 
 def restart_lines(stage: str, values: dict) -> list[str]:

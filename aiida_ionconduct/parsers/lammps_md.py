@@ -9,7 +9,7 @@ import numpy as np
 from aiida import orm
 from aiida.parsers import Parser
 
-from aiida_ionconduct.calculations.functions.trajectories import describe_trajectory
+from aiida_ionconduct.calculations.functions.trajectories import describe_trajectory, in_mean_cell
 from aiida_ionconduct.calculations.lammps_md import get_start, seed_label
 from aiida_ionconduct.data import IonTrajectoryData
 from aiida_ionconduct.data.trajectory import ARRAYS
@@ -34,6 +34,7 @@ from aiida_ionconduct.lammps.script import (
 )
 from aiida_ionconduct.lammps.structure import lammps_rotation, species_order
 
+STRIDES = {'positions': 'frame_stride', 'centres_of_mass': 'com_stride'}
 SCHEDULER_OUT_OF_MEMORY = 110  # AiiDA's exit status for what a scheduler reports
 
 
@@ -53,10 +54,10 @@ class LammpsMdParser(Parser):
         restart = self.node.inputs.restart if 'restart' in self.node.inputs else None
         self.start = get_start(restart, self.values['timestep_fs'])
         explosion = find_explosion(log, self.values, len(self.symbols))
-        unreadable, trajectories = None, {}
+        unreadable, missing, trajectories = None, '', {}
         restart = None if explosion else next(iter(restart_files(folder)), None)
         if log.production is not None and self.values['ensemble'] == 'npt':
-            self.store_mean_structure(log)
+            self.store_cell(log, restart)
         elif log.production is not None:
             try:
                 arrays = self.read_arrays(folder, log)
@@ -65,14 +66,15 @@ class LammpsMdParser(Parser):
                 # To go on from within a production of which nothing is stored would leave a gap.
                 restart = restart if restart and restart[0].stage == EQUILIBRATION else None
             else:
+                missing = self.missing_frames(arrays) if log.complete and not log.out_of_walltime else ''
                 restart = None if explosion else self.choose_restart(folder, arrays)
-                if restart and not log.complete:
+                if restart and (missing or not log.complete):
                     arrays = cut(arrays, last=restart[0].step)
                 trajectories = self.store_trajectories(arrays)
         if restart:
             self.store_restart(*restart)
         self.store_parameters(log, trajectories, explosion)
-        return self.get_exit_code(log, explosion, unreadable)
+        return self.get_exit_code(log, explosion, unreadable, missing)
 
     def read_arrays(self, folder: pathlib.Path, log: Log) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Return steps and values of the frames, the centres of mass and the thermodynamics of the production.
@@ -101,10 +103,17 @@ class LammpsMdParser(Parser):
             raise ValueError('there is no frame that is whole, finite and new.')
         return arrays
 
+    def missing_frames(self, arrays: dict) -> str:
+        """Return what a run that came to its end has not written: LAMMPS does not notice when a disk is full."""
+        for name, stride in STRIDES.items():
+            steps, last = arrays[name][0], self.values['production_steps'] // self.values[stride] * self.values[stride]
+            if not len(steps) or steps[-1] < last:
+                return f'the {name} end at step {int(steps[-1]) if len(steps) else "none"} instead of {last}'
+        return ''
+
     def choose_restart(self, folder: pathlib.Path, arrays: dict) -> tuple[Start, pathlib.Path] | None:
         """Return the latest restart file that leaves no gap after the frames that reached the disk."""
-        strides = {'positions': 'frame_stride', 'centres_of_mass': 'com_stride'}
-        steps = {stride: arrays[name][0] for name, stride in strides.items()}
+        steps = {stride: arrays[name][0] for name, stride in STRIDES.items()}
         reach = min(done[-1] + self.values[stride] for stride, done in steps.items() if len(done))
         files = restart_files(folder)
         return next(((at, path) for at, path in files if at.stage == PRODUCTION and at.step < reach), None)
@@ -155,17 +164,18 @@ class LammpsMdParser(Parser):
         )
         self.out('restart', node)
 
-    def store_mean_structure(self, log: Log):
-        """Attach the structure in the mean cell of the second half of a run at constant pressure."""
-        table = up_to_first_nonfinite(np.arange(len(log.production.thermo)), log.production.thermo)[1]
-        if len(table) < 4:
+    def store_cell(self, log: Log, restart: tuple[Start, pathlib.Path] | None):
+        """Attach the cell of a run at constant pressure, up to where the next segment goes on, and the mean one."""
+        table = log.production.thermo
+        first = self.start.step + 1 if self.start and self.start.stage == PRODUCTION else 0
+        last = restart[0].step if restart and not log.complete else math.inf
+        steps, rows = cut({'thermo': (table[:, 0], table)}, first, last)['thermo']
+        rows = up_to_first_nonfinite(steps, rows)[1]
+        if not len(rows):
             return
-        lx, ly, lz, xy, xz, yz = table[len(table) // 2 :, -6:].mean(axis=0)
-        structure = self.node.inputs.structure
-        atoms = structure.get_ase()
-        cell = np.array([[lx, 0, 0], [xy, ly, 0], [xz, yz, lz]])
-        atoms.set_cell(cell @ lammps_rotation(structure.cell).T, scale_atoms=True)
-        self.out('mean_structure', orm.StructureData(ase=atoms))
+        thermo = orm.ArrayData(dict(zip(thermo_columns(self.values), rows.T, strict=True)))
+        self.out('thermo', thermo)
+        self.out('mean_structure', in_mean_cell(self.node.inputs.structure, [thermo]))
 
     def store_parameters(self, log: Log, trajectories: dict[str, IonTrajectoryData], explosion: str | None):
         """Attach what the log says of the run, and of every replica what its trajectory says."""
@@ -179,7 +189,7 @@ class LammpsMdParser(Parser):
             parameters[label] = orm.Dict({'minimum_distances': {}, **described, **run})
         self.out('output_parameters', parameters)
 
-    def get_exit_code(self, log: Log, explosion: str | None, unreadable: str | None):
+    def get_exit_code(self, log: Log, explosion: str | None, unreadable: str | None, missing: str):
         """Return the exit code, or ``None`` for a run that came to its end in good order."""
         codes = self.exit_codes
         if explosion:
@@ -195,6 +205,8 @@ class LammpsMdParser(Parser):
             return codes.ERROR_INCOMPLETE
         if unreadable:
             return codes.ERROR_OUTPUT_TRAJECTORY_MISSING.format(detail=unreadable)
+        if missing:
+            return codes.ERROR_FRAMES_MISSING.format(detail=missing)
         return None
 
 
@@ -219,6 +231,8 @@ def rotated(positions: np.ndarray, matrix: np.ndarray, block: int = 1000) -> np.
 
     :param positions: (frames, atoms, 3), best a view of a file.
     """
+    if np.array_equal(matrix, np.eye(3)):  # as it is for most cells
+        return positions.astype(np.float32)
     result = np.empty(positions.shape, dtype=np.float32)
     for begin in range(0, len(positions), block):
         part = slice(begin, begin + block)

@@ -42,6 +42,7 @@ class Campaign:
     parity: dict[str, Any] = field(default_factory=dict)
     conductivities: list[Conductivity] = field(default_factory=list)
     arrhenius: dict[str, Any] = field(default_factory=dict)
+    outcome: dict[str, Any] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
     flows: list[Flow] = field(default_factory=list)
     codes: list[dict[str, str]] = field(default_factory=list)
@@ -140,6 +141,7 @@ OUTPUT_READERS: Mapping[str, Callable[[orm.Data], dict]] = {
     'training': orm.Dict.get_dict,
     'validation': orm.Dict.get_dict,
     'arrhenius': orm.Dict.get_dict,
+    'outcome': orm.Dict.get_dict,
     'parity': _parity,
 }
 

@@ -21,6 +21,7 @@ from .collect import Campaign, collect
 from .numbers import format_duration
 from .rows import chosen_lags
 from .stages import Stage
+from .study_figures import haven_ratio
 from .svg import colour_variables, embed, figure_to_svg
 from .text import campaign_verdict
 
@@ -110,6 +111,8 @@ def _drawings(data: Campaign) -> Iterator[Drawing]:
         )
     if any(one.get('sigma_full_S_per_cm') for one in data.attributes):
         yield _arrhenius(data)
+    if len(data.arrhenius.get('haven_ratio', {}).get('values', [])) > 1:
+        yield _haven(data.arrhenius['haven_ratio'])
     if 'forces_reference' in data.parity:
         yield from _parities(data.parity)
     if any(name.startswith(('train_loss', 'val_force')) for name in data.training.get('curves', {})):
@@ -164,6 +167,16 @@ def _arrhenius(data: Campaign) -> Drawing:
     )
 
 
+def _haven(found: Mapping) -> Drawing:
+    return Drawing(
+        'haven',
+        'Haven ratio',
+        'Tracer over full conductivity with one standard error; the band is the weighted mean.',
+        haven_ratio(found),
+        {'temperature_K': found['temperatures_K'], 'haven_ratio': found['values'], 'stderr': found['stderrs']},
+    )
+
+
 def _parities(parity: Mapping) -> Iterator[Drawing]:
     forces = [np.asarray(parity[f'forces_{kind}']).reshape(-1, 3) for kind in ('reference', 'predicted')]
     symbols = parity.get('symbols')
@@ -215,7 +228,7 @@ def _csv_uri(columns: Mapping[str, Sequence]) -> str:
 
 def _json_uri(data: Campaign) -> str:
     """Return all that is not an array as a JSON file in a data URI."""
-    names = ('process', 'composition', 'dataset', 'training', 'validation', 'arrhenius', 'codes', 'versions')
+    names = ('process', 'composition', 'dataset', 'training', 'validation', 'arrhenius', 'outcome', 'codes', 'versions')
     summary = {name: getattr(data, name) for name in names}
     summary['conductivities'] = [{**one.attributes, 'uuid': one.uuid} for one in data.conductivities]
     return _data_uri('application/json', json.dumps(summary, indent=1, default=str))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .numbers import MISSING, format_estimate, format_interval, format_number
+from .numbers import MISSING, format_estimate, format_interval, format_number, format_percent
 
 # Label, key of the value, key of its error, key of its interval, unit.
 QUANTITIES = (
@@ -67,12 +67,36 @@ def arrhenius_rows(fit: Mapping) -> list[tuple[str, str, str]]:
             format_estimate(energy, fit.get('activation_energy_stderr')),
             format_interval(fit.get('activation_energy_ci95'), scale_of=energy),
         ),
+        *(
+            [
+                (
+                    'Prefactor of σT (S K/cm)',
+                    format_number(fit['prefactor_S_K_per_cm'], 2),
+                    format_interval(fit.get('prefactor_ci95')),
+                )
+            ]
+            if fit.get('prefactor_S_K_per_cm')
+            else []
+        ),
         (
             'σ at 300 K, extrapolated (S/cm)',
             format_number(room, 2),
             format_interval(fit.get('extrapolated_300K_ci95')),
         ),
     ]
+
+
+def precision_rows(outcome: Mapping) -> list[tuple[str, str, str, str]]:
+    """Return temperature, how it ended, the error reached, and the MD spent and needed, of a campaign with a target."""
+    rows = []
+    for label, one in outcome.get('temperatures', {}).items():
+        error = format_percent(one['relative_error'])
+        if one['relative_error'] is None:
+            error = f'no number, below {format_number(one["upper_bound"], 2)} S/cm'
+        needed = f', {format_number(one["predicted_md_ns"], 2)} predicted' if one['predicted_md_ns'] else ''
+        temperature = f'{label.removeprefix("T").replace("_", ".")} K'
+        rows.append((temperature, one['ending'] or one['action'], error, f'{format_number(one["md_ns"])}{needed}'))
+    return rows
 
 
 def validation_rows(validation: Mapping) -> list[tuple[str, str, str, bool]]:

@@ -27,6 +27,7 @@ STAGE_TITLES = {
 """What a stage is called on the page, by the label of its call link without the number of its round."""
 JOB_TITLES = {
     'PwCalculation': 'pw.x',
+    'PwFramesCalculation': 'pw.x on frames',
     'AllegroTrainCalculation': 'nequip-train',
     'AllegroCompileCalculation': 'nequip-compile',
     'AllegroEvaluateCalculation': 'nequip, committee',

@@ -11,6 +11,7 @@ from .rows import (
     EXTRAPOLATION_WARNING,
     arrhenius_rows,
     conductivity_rows,
+    precision_rows,
     sampling_rows,
     validation_rows,
     warnings,
@@ -35,6 +36,9 @@ def summary_tables(data: Campaign) -> str:
     if rows := arrhenius_rows(data.arrhenius):
         table = tabulate(rows, headers=('Arrhenius', 'value', '95 % interval'), disable_numparse=True)
         sections.append(f'{table}\n{_wrap(EXTRAPOLATION_WARNING)}')
+    if rows := precision_rows(data.outcome):
+        headers = (f'target {data.outcome["target_relative_error"]:.2g}', 'ending', 'relative error', 'MD (ns)')
+        sections.append(tabulate(rows, headers=headers, disable_numparse=True))
     if data.validation:
         rows = [
             (label, value, allowed, MARKS[passed]) for label, value, allowed, passed in validation_rows(data.validation)

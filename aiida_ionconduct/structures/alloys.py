@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms, units
+from ase.data import atomic_masses, atomic_numbers
 from tabulate import tabulate
 
 from .checks import OXIDATION_STATES, check_charges
@@ -26,6 +27,7 @@ VOLUMES_A3 = {'Li3PO4': 78.65, 'Li4SiO4': 82.45}
 """Volume of one formula unit in Å³: gamma-Li3PO4 (Wang et al. 1995) and Li4SiO4 (2.41 g/cm³, Tranqui et al., Acta
 Cryst. B 35, 2479 (1979)). The end member of an alloy is looked up here."""
 DENSITY_TOLERANCE = 0.05
+CHARGE_TOLERANCE = 0.05  # elementary charges a site, of a crystal with measured occupancies
 
 
 class Candidate(NamedTuple):
@@ -67,12 +69,15 @@ def alloy(
     :param charges: oxidation states by chemical symbol, where the usual ones do not hold.
     :param end_member_volume_A3: volume of a formula unit of the fully substituted crystal; known for Li4SiO4. With
         it the density must be within 5 % of the volume-weighted mean of parent and end member.
-    :raises ValueError: if the parent cannot be read, the numbers do not fit the cell, the charge cannot be balanced,
-        there is no room for the ions, or the density is off.
+    :raises ValueError: if the parent cannot be read or is not neutral, the numbers do not fit the cell, the charge
+        cannot be balanced, there is no room for the ions, or the density is off.
     """
     structure, substitute = read_disordered(parent), dict(substitute or {})
     oxidation = {**OXIDATION_STATES, **(charges or {})}
     check_request(structure, substitute, fraction, compensate, oxidation)
+    if n_best < 1:
+        raise ValueError(f'n_best must be at least 1, got {n_best}.')
+    check_neutral(structure, oxidation)
     formula, n_units = structure.composition.get_reduced_formula_and_factor()
     expected_A3 = alloy_volume(structure, substitute, fraction, compensate, oxidation, end_member_volume_A3)
     for old, new in substitute.items():
@@ -83,9 +88,11 @@ def alloy(
     unit, unit_species = as_sites(structure)
     supercell = unit.repeat(repeats)
     sublattices, n_added = fill([unit_species[index] for index in supercell.arrays['site']], oxidation, compensate)
+    check_substituted(sublattices, substitute, fraction)
     positions = supercell.positions
     if n_added:
-        voids = void_orbits(unit, compensate, *symmetry(unit.cell.array, unit.positions, labels(unit_species)))
+        operations = symmetry(unit.cell.array, unit.positions, labels(unit_species))
+        voids = void_orbits(unit, compensate, *operations, oxidation)
         extra = Atoms(compensate * len(voids), positions=voids, cell=unit.cell, pbc=True).repeat(repeats)
         if len(extra) < n_added:
             raise ValueError(f'{n_added} {compensate} must be added, and there is room for {len(extra)}: set `strain`.')
@@ -112,7 +119,8 @@ def alloy(
             candidates.append(Candidate(atoms, energy, description))
     if not candidates:
         raise ValueError(f'every distribution has ions nearer than {MIN_CONTACT} Å to each other: set `strain`.')
-    check_density(candidates[0].atoms, expected_A3 and expected_A3 * np.prod(repeats))
+    check_occupancies(candidates[0].atoms, structure, math.prod(repeats), compensate, oxidation)
+    check_density(candidates[0].atoms, expected_A3 and expected_A3 * math.prod(repeats))
     return candidates
 
 
@@ -156,10 +164,46 @@ def check_request(structure, substitute: dict, fraction: float, compensate: str,
     for symbol in substitute:
         if symbol not in present:
             raise ValueError(f'the parent {structure.composition.reduced_formula} has no {symbol} to replace.')
+        if substitute[symbol] == symbol:
+            raise ValueError(f'{symbol} cannot take its own place: name another species.')
     if substitute and not 0 < fraction <= 1:
         raise ValueError(f'the fraction must be above 0 and at most 1, got {fraction}.')
-    for symbol in (present | set(substitute.values()) | {compensate}) - set(oxidation):
+    named = present | set(substitute.values()) | {compensate}
+    for symbol in named - set(atomic_numbers):
+        raise ValueError(f'`{symbol}` is no chemical symbol.')
+    for symbol in named - set(oxidation):
         raise ValueError(f'no oxidation state is known for {symbol}: give it with `charges`.')
+
+
+def check_neutral(structure, oxidation: dict[str, int]) -> None:
+    """Refuse a parent whose oxidation states do not balance: ions would be added or taken away to mend a wrong state.
+
+    Occupancies that have been measured may leave a little.
+
+    :raises ValueError: naming the states.
+    """
+    amounts = structure.composition.get_el_amt_dict()
+    charge = sum(amount * oxidation[symbol] for symbol, amount in amounts.items())
+    if abs(charge) > (1e-3 if structure.is_ordered else CHARGE_TOLERANCE * len(structure)):
+        stated = ', '.join(f'{symbol} {oxidation[symbol]:+}' for symbol in amounts)
+        raise ValueError(
+            f'the charges of {structure.composition.reduced_formula} sum to {charge:+.3g} a cell instead of zero '
+            f'({stated}): give its oxidation states with `charges`.'
+        )
+
+
+def check_substituted(sublattices: list[Sublattice], substitute: dict[str, str], fraction: float) -> None:
+    """Refuse a cell in which the fraction is not a single site, or is all of them.
+
+    :raises ValueError: naming the number of sites.
+    """
+    for old, new in substitute.items():
+        sites = [one.counts for one in sublattices if new in one.counts and old in one.counts]
+        n_old, n_new = (sum(counts[symbol] for counts in sites) for symbol in (old, new))
+        if fraction < 1 and not (n_old and n_new):
+            raise ValueError(
+                f'{fraction:g} of {n_old + n_new} {old} sites is {n_new} {new}: ask for more with `formula_units`.'
+            )
 
 
 def supercell_of(structure, formula: str, n_units: float, formula_units: int | None) -> tuple[int, int, int]:
@@ -202,6 +246,21 @@ def alloy_volume(structure, substitute, fraction, compensate, oxidation, end_mem
     n_units = structure.composition.get_reduced_formula_and_factor()[1]
     volume = end_member_volume_A3 or VOLUMES_A3.get(Composition(amounts).reduced_formula)
     return volume and (1 - fraction) * structure.volume + fraction * volume * n_units
+
+
+def check_occupancies(atoms: Atoms, structure, n_cells: int, compensate: str, oxidation: dict[str, int]) -> None:
+    """Refuse a cell that is too small to hold the occupancies of its parent: its mass shows what rounding has done.
+
+    :raises ValueError: with the two masses.
+    """
+    charge = sum(amount * oxidation[symbol] for symbol, amount in structure.composition.get_el_amt_dict().items())
+    added = -charge / oxidation[compensate] * atomic_masses[atomic_numbers[compensate]]
+    expected, mass = n_cells * (float(structure.composition.weight) + added), atoms.get_masses().sum()
+    if abs(mass / expected - 1) > DENSITY_TOLERANCE:
+        raise ValueError(
+            f'the cell {atoms.symbols} weighs {mass:.1f} u instead of {expected:.1f} u, as the occupancies do not come '
+            'out even in so few sites: ask for more with `formula_units`.'
+        )
 
 
 def check_density(atoms: Atoms, expected_A3: float | None) -> None:

@@ -17,16 +17,37 @@ OXIDATION_STATES = {
 CONTACT_FRACTION = 0.6
 """Atoms nearer than this fraction of their covalent radii's sum overlap: no bond in a solid is that short."""
 
+MAX_VOLUME_A3 = 100.0
+"""A cell with more volume for each atom is mostly empty: caesium iodide, one of the loosest salts, has 48 Å³."""
+
+
+def check_cell(atoms: Atoms) -> None:
+    """Refuse what is no crystal.
+
+    :raises ValueError: if there are no atoms, a coordinate is not a number, the cell is not periodic in three
+        dimensions or has no volume, or most of it is empty.
+    """
+    if not len(atoms):
+        raise ValueError('the structure has no atoms.')
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+        raise ValueError('the structure has coordinates that are not numbers.')
+    volume = atoms.get_volume() if atoms.cell.rank == 3 else 0
+    if not atoms.pbc.all() or abs(volume) < 1e-3:
+        raise ValueError('the structure needs a cell that is periodic in three dimensions.')
+    if volume > MAX_VOLUME_A3 * len(atoms):
+        raise ValueError(
+            f'the cell has {volume / len(atoms):.0f} Å³ for each atom and is mostly empty: give a crystal, no '
+            'molecule or slab in a box.'
+        )
+
 
 def check_structure(atoms: Atoms, mobile: str = 'Li') -> None:
     """Refuse a structure that no engine can do anything sensible with.
 
     :param mobile: chemical symbol of the ion whose transport is asked for.
-    :raises ValueError: if the cell is not periodic in three dimensions or has no volume, the mobile species is absent,
-        or two atoms overlap.
+    :raises ValueError: as :func:`check_cell`, and if the mobile species is absent or two atoms overlap.
     """
-    if not atoms.pbc.all() or abs(atoms.get_volume() if atoms.cell.rank == 3 else 0) < 1e-3:
-        raise ValueError('the structure needs a cell that is periodic in three dimensions.')
+    check_cell(atoms)
     if mobile not in set(atoms.symbols):
         raise ValueError(
             f'the structure {atoms.symbols} has no {mobile}: name its mobile species with --mobile, '

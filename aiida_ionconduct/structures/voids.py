@@ -14,23 +14,26 @@ MIN_DISTANCE = {True: 1.6, False: 1.7}  # Å from ions of the same sign, and of 
 SEPARATION = 0.8  # Å; voids nearer to each other are one
 
 
-def void_room(points: np.ndarray, atoms: Atoms, symbol: str) -> np.ndarray:
+def void_room(points: np.ndarray, atoms: Atoms, symbol: str, oxidation: dict[str, int]) -> np.ndarray:
     """Return how much room an ion has at some points: the least of its distances, each over the smallest allowed."""
     _, distances = get_distances(points, atoms.positions, cell=atoms.cell, pbc=True)
-    sign = np.sign(OXIDATION_STATES[symbol])
-    limits = np.array([MIN_DISTANCE[np.sign(OXIDATION_STATES[other]) == sign] for other in atoms.symbols])
+    sign = np.sign(oxidation[symbol])
+    limits = np.array([MIN_DISTANCE[np.sign(oxidation[other]) == sign] for other in atoms.symbols])
     return (distances / limits).min(axis=1)
 
 
-def void_positions(atoms: Atoms, symbol: str, n_best: int = 12) -> np.ndarray:
+def void_positions(
+    atoms: Atoms, symbol: str, n_best: int = 12, oxidation: dict[str, int] = OXIDATION_STATES
+) -> np.ndarray:
     """Return grid points where an ion finds room, the roomiest first and no two within 1 Å, (n, 3) in Å.
 
+    :param oxidation: oxidation states by chemical symbol.
     :raises ValueError: if there is none.
     """
     counts = np.maximum(np.round(atoms.cell.lengths() / GRID_SPACING).astype(int), 1)
     fractional = np.stack(np.meshgrid(*(np.arange(count) / count for count in counts), indexing='ij'), axis=-1)
     points = fractional.reshape(-1, 3) @ atoms.cell.array
-    room = void_room(points, atoms, symbol)
+    room = void_room(points, atoms, symbol, oxidation)
     chosen: list[int] = []
     for index in np.argsort(-room, kind='stable'):
         if room[index] < 1 or len(chosen) == n_best:
@@ -43,7 +46,9 @@ def void_positions(atoms: Atoms, symbol: str, n_best: int = 12) -> np.ndarray:
     return points[chosen]
 
 
-def void_orbits(atoms: Atoms, symbol: str, rotations: np.ndarray, translations: np.ndarray) -> np.ndarray:
+def void_orbits(
+    atoms: Atoms, symbol: str, rotations: np.ndarray, translations: np.ndarray, oxidation: dict[str, int]
+) -> np.ndarray:
     """Return the centres of all voids for an ion, closed under the symmetry of the crystal, (n, 3) in Å.
 
     :param rotations: (operations, 3, 3) and translations (operations, 3), of fractional coordinates.
@@ -51,8 +56,8 @@ def void_orbits(atoms: Atoms, symbol: str, rotations: np.ndarray, translations: 
     """
     cell, inverse = atoms.cell.array, np.linalg.inv(atoms.cell.array)
     centres = []
-    for point in void_positions(atoms, symbol, n_best=len(atoms)):
-        best = minimize(lambda x: -void_room(x[None], atoms, symbol)[0], point, method='Nelder-Mead')
+    for point in void_positions(atoms, symbol, len(atoms), oxidation):
+        best = minimize(lambda x: -void_room(x[None], atoms, symbol, oxidation)[0], point, method='Nelder-Mead')
         centres.append((-best.fun, *best.x))
     found = np.empty((0, 3))
     for _, *point in sorted(centres, reverse=True):
@@ -60,7 +65,7 @@ def void_orbits(atoms: Atoms, symbol: str, rotations: np.ndarray, translations: 
         orbit = merge(images, cell)
         if len(found) and get_distances(orbit[:1], found, cell=cell, pbc=True)[1].min() < SEPARATION:
             continue
-        if void_room(orbit[:1], atoms, symbol)[0] >= 1:
+        if void_room(orbit[:1], atoms, symbol, oxidation)[0] >= 1:
             found = np.vstack([found, orbit])
     return found
 

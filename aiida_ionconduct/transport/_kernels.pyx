@@ -7,11 +7,14 @@ on the number of threads.
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.math cimport fabs, isfinite
+from libc.float cimport DBL_MAX
+from libc.math cimport fabs
 
 cimport openmp
 
-cdef Py_ssize_t TILE = 256  # frames a thread handles at a time: a tile of positions stays in its cache
+# Frames a thread handles at a time: what is worked on stays in the fastest cache.
+cdef enum:
+    TILE = 64
 
 
 def max_threads():
@@ -30,37 +33,77 @@ def gather(
     :param positions: (frames, n, d).
     :param particles: which of the n particles.
     :param shift: (frames, d), subtracted from every particle.
-    :param out: (len(particles) * d, frames).
+    :param out: (len(particles) * d, at least frames); what is beyond the frames is left as it is.
     """
     cdef Py_ssize_t frames = positions.shape[0], d = positions.shape[2], n = particles.shape[0]
-    cdef Py_ssize_t tiles = (frames + TILE - 1) // TILE
-    cdef Py_ssize_t tile, t, p, a, row
-    cdef double mean
+    cdef Py_ssize_t tile, p, a, row
     with nogil:
-        for tile in prange(tiles, schedule='static'):
+        for tile in prange((frames + TILE - 1) // TILE, schedule='static'):
             for p in range(n):
-                for t in range(tile * TILE, min(frames, (tile + 1) * TILE)):
-                    for a in range(d):
-                        # The first frame is subtracted before anything is summed: a large offset costs no digits.
-                        out[p * d + a, t] = (
-                            <double> positions[t, particles[p], a] - <double> positions[0, particles[p], a]
-                        ) - (shift[t, a] - shift[0, a])
+                for a in range(d):
+                    gather_tile(positions, particles[p], a, tile * TILE, shift, &out[p * d + a, 0])
         for row in prange(n * d, schedule='static'):
-            mean = 0.0
-            for t in range(frames):
-                mean = mean + out[row, t]
-            mean = mean / frames
-            for t in range(frames):
-                out[row, t] = out[row, t] - mean
+            subtract_mean(&out[row, 0], frames)
+
+
+cdef void gather_tile(
+    const floating[:, :, :] positions, Py_ssize_t i, Py_ssize_t a, Py_ssize_t start, const double[:, :] shift, double* out
+) noexcept nogil:
+    """Write one coordinate's values in the tile from ``start`` on."""
+    cdef Py_ssize_t t
+    # The first frame is subtracted before anything is summed: a large offset costs no digits.
+    cdef double origin = positions[0, i, a], shifted = shift[0, a]
+    for t in range(start, min(positions.shape[0], start + TILE)):
+        out[t] = (<double> positions[t, i, a] - origin) - (shift[t, a] - shifted)
+
+
+cdef void subtract_mean(double* x, Py_ssize_t n) noexcept nogil:
+    # Eight running sums: one alone waits for itself at each addition.
+    cdef double[8] sums
+    cdef double mean = 0.0
+    cdef Py_ssize_t t, k
+    for k in range(8):
+        sums[k] = 0.0
+    for t in range(0, n - n % 8, 8):
+        for k in range(8):
+            sums[k] += x[t + k]
+    for t in range(n - n % 8, n):
+        mean += x[t]
+    for k in range(8):
+        mean += sums[k]
+    mean /= n
+    for t in range(n):
+        x[t] -= mean
+
+
+def block_means(const double[:, ::1] x, Py_ssize_t block, double[:, ::1] out):
+    """Write the means over consecutive blocks of each row of x."""
+    cdef Py_ssize_t row, k, t
+    cdef double total
+    for row in prange(x.shape[0], schedule='static', nogil=True):
+        for k in range(out.shape[1]):
+            total = 0.0
+            for t in range(k * block, (k + 1) * block):
+                total = total + x[row, t]
+            out[row, k] = total / block
 
 
 def add_squares(const double[:, ::1] x, double[::1] out):
-    """Add the sum over rows of x(t)² to out(t)."""
-    cdef Py_ssize_t rows = x.shape[0], frames = x.shape[1], tile, t, row
+    """Add the sum over rows of x(t)² to out(t), for every t of out."""
+    cdef Py_ssize_t rows = x.shape[0], frames = out.shape[0], tile, t, row
     for tile in prange((frames + TILE - 1) // TILE, schedule='static', nogil=True):
         for row in range(rows):
             for t in range(tile * TILE, min(frames, (tile + 1) * TILE)):
                 out[t] += x[row, t] * x[row, t]
+
+
+def add_power(const double[:, ::1] x, double[::1] out):
+    """Add the sum over rows of abs(x(f))² to out(f); complex numbers come as pairs of doubles."""
+    cdef Py_ssize_t rows = x.shape[0], size = out.shape[0], tile, f, row
+    for tile in prange((size + TILE - 1) // TILE, schedule='static', nogil=True):
+        for row in range(rows):
+            for f in range(tile * TILE, min(size, (tile + 1) * TILE)):
+                out[f] += x[row, 2 * f] * x[row, 2 * f] + x[row, 2 * f + 1] * x[row, 2 * f + 1]
 
 
 def add_cross_spectrum(const double[:, ::1] x, const double[:, ::1] y, double[::1] out):
@@ -98,38 +141,70 @@ def add_displacements_from(const double[:, ::1] x, Py_ssize_t origin, double[::1
                 out[k] += step * step
 
 
-def weighted_displacements(const floating[:, :, :] positions, const double[:, ::1] weights, double[:, :, ::1] out):
-    """Write sum_i w_i [r_i(t) - r_i(0)] for several sets of weights at once.
+def species_displacements(
+    const floating[:, :, :] positions,
+    const Py_ssize_t[::1] species,
+    double longest,
+    double[:, :, ::1] out,
+    long long[::1] strange,
+):
+    """Write sum_i [r_i(t) - r_i(0)] over the particles of each species, and which frames deserve a closer look.
 
     :param positions: (frames, n, d).
-    :param weights: (sets, n).
-    :param out: (sets, frames, d).
+    :param species: (n,), the species of every particle.
+    :param longest: usual limit of a component's step between two frames.
+    :param out: (species, d, frames), zero.
+    :param strange: (frames,), zero; set where a step to the next frame is longer than that, or no number.
     """
-    cdef Py_ssize_t frames = positions.shape[0], n = positions.shape[1], d = positions.shape[2]
-    cdef Py_ssize_t sets = weights.shape[0], t, i, a, w
-    cdef double step
-    for t in prange(frames, schedule='static', nogil=True):
-        for w in range(sets):
-            for a in range(d):
-                out[w, t, a] = 0.0
+    cdef Py_ssize_t frames = positions.shape[0], n = positions.shape[1], d = positions.shape[2], tile, i, a
+    longest = min(longest, DBL_MAX)
+    for tile in prange((frames + TILE - 1) // TILE, schedule='static', nogil=True):
         for i in range(n):
             for a in range(d):
-                step = <double> positions[t, i, a] - <double> positions[0, i, a]
-                for w in range(sets):
-                    out[w, t, a] += weights[w, i] * step
+                species_tile(positions, i, a, tile * TILE, longest, &out[species[i], a, 0], &strange[0])
+
+
+cdef void species_tile(
+    const floating[:, :, :] positions,
+    Py_ssize_t i,
+    Py_ssize_t a,
+    Py_ssize_t start,
+    double longest,
+    double* out,
+    long long* strange,
+) noexcept nogil:
+    """Add one coordinate's values in the tile from ``start`` on."""
+    cdef Py_ssize_t frames = min(positions.shape[0] - start, TILE), steps = min(positions.shape[0] - 1 - start, TILE), t
+    cdef double origin = positions[0, i, a]
+    cdef double[TILE + 1] x
+    for t in range(steps + 1 if steps == frames else frames):
+        x[t] = <double> positions[start + t, i, a] - origin
+    for t in range(frames):
+        out[start + t] += x[t]
+    for t in range(steps):
+        # Written so that it holds for what is not a number, too.
+        strange[start + t] |= not fabs(x[t + 1] - x[t]) <= longest
 
 
 def first_not_finite(const floating[:, :, :] positions):
     """Return the first frame that holds a value that is not finite, or -1."""
-    cdef Py_ssize_t frames = positions.shape[0], n = positions.shape[1], d = positions.shape[2], t, i, a
-    with nogil:
+    cdef Py_ssize_t frames = positions.shape[0], t, found = 0
+    for t in prange(frames, schedule='static', nogil=True):
+        found += not_finite(positions, t)
+    if found:
         for t in range(frames):
-            for i in range(n):
-                for a in range(d):
-                    if not isfinite(positions[t, i, a]):
-                        with gil:
-                            return t
+            if not_finite(positions, t):
+                return t
     return -1
+
+
+cdef bint not_finite(const floating[:, :, :] positions, Py_ssize_t t) noexcept nogil:
+    cdef Py_ssize_t i, a
+    cdef bint found = False
+    for i in range(positions.shape[1]):
+        for a in range(positions.shape[2]):
+            found |= not fabs(positions[t, i, a]) <= DBL_MAX
+    return found
 
 
 def largest_jumps(

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from ase.data import atomic_masses, atomic_numbers
 
-from . import _kernels
 from .constants import CM2_PER_S, SIEMENS_PER_CM
-from .curves import displacement_curves, displacements, plateau_curves
-from .displacement import Track, as_positions, as_track, refuse_wrapped
+from .curves import displacement_curves, plateau_curves
+from .displacement import Track, as_floats, as_track, species_displacements
 from .estimators import check_runs, estimate
 from .estimators.results import Estimate, Mixture, mean_and_error, merge_blocks
 from .estimators.spectral import matrix
+from .observed import observe
 
 # A result is called converged when the headline's relative error is below this and every slope is on its plateau.
 CONVERGED_ERROR = 0.2
@@ -136,36 +136,33 @@ def analyse(
     """
     symbols = [str(symbol) for symbol in symbols]
     cell = np.asarray(cell, dtype=float)
-    charge_of = atom_charges(symbols, charges)
+    atom_charges(symbols, charges)
     volume = check_conditions(cell, temperature_K)
-    is_mobile = np.array([symbol == mobile for symbol in symbols])
-    if not is_mobile.any():
-        raise ValueError(f'no atom is the mobile species {mobile!r}: choose `mobile` among {sorted(set(symbols))}.')
-    if is_mobile.all() or charges[mobile] == 0:
-        raise ValueError(f'{mobile!r} must carry a charge and move through a framework of other atoms.')
-    trajectories = check_seeds(seeds, len(symbols), cell, dt_ps)
-    mass_of = np.array([_mass(symbol, masses) for symbol in symbols])
-    framework = np.where(is_mobile, 0.0, mass_of)
     species = list(dict.fromkeys(symbols))
-    partial = partial_charges(symbols, species, charge_of, mass_of)
-    charge, tracer, parts = collective_tracks(trajectories, charge_of, framework / framework.sum(), partial, is_mobile)
+    n_mobile = symbols.count(mobile)
+    if not n_mobile:
+        raise ValueError(f'no atom is the mobile species {mobile!r}: choose `mobile` among {sorted(species)}.')
+    if n_mobile == len(symbols) or charges[mobile] == 0:
+        raise ValueError(f'{mobile!r} must carry a charge and move through a framework of other atoms.')
+    trajectories = check_seeds(seeds, len(symbols), dt_ps)
+    charge, tracer, parts = collective_tracks(trajectories, symbols, charges, masses, mobile, cell)
 
-    charge_msd, tracer_msd = displacements(charge), displacements(tracer)
-    full = estimate(charge, dt_ps, estimator, charge_msd, **settings)
-    particle = estimate(tracer, dt_ps, estimator, tracer_msd, **settings)
+    charge_seen, tracer_seen = observe(charge, dt_ps), observe(tracer, dt_ps)
+    full = estimate(charge, dt_ps, estimator, charge_seen, **settings)
+    particle = estimate(tracer, dt_ps, estimator, tracer_seen, **settings)
     if particle.value is None:
         full = replace(full, value=None, stderr=None)
     per_charge = SIEMENS_PER_CM / (volume * temperature_K)
-    per_particle = per_charge * int(is_mobile.sum()) * charges[mobile] ** 2
+    per_particle = per_charge * n_mobile * charges[mobile] ** 2
     sigma_full, sigma_tracer = full.scaled(per_charge), particle.scaled(per_particle)
-    curves = displacement_curves(tracer_msd, charge_msd, dt_ps, 3)
+    curves = displacement_curves(tracer_seen.displacements, charge_seen.displacements, dt_ps, 3)
     frames = sum(map(len, trajectories))
-    others = ', '.join(sorted(set(symbols) - {mobile}))
+    others = ', '.join(sorted(set(species) - {mobile}))
     return TransportResult(
         sigma_full=sigma_full,
         sigma_tracer=sigma_tracer,
         diffusivity=particle.scaled(CM2_PER_S),
-        haven_ratio=haven_ratio(sigma_tracer, sigma_full),
+        haven_ratio=haven_ratio(sigma_tracer, sigma_full, n_mobile),
         curves=_named(curves, per_charge, per_particle) | plateau_curves(sigma_full, sigma_tracer),
         matrices=conductivity_matrices(parts, sigma_full, sigma_tracer, dt_ps, per_charge),
         facts={
@@ -175,7 +172,7 @@ def analyse(
             'n_seeds': len(trajectories),
             'n_frames': frames,
             'n_atoms': len(symbols),
-            'n_mobile': int(is_mobile.sum()),
+            'n_mobile': n_mobile,
             'mobile': mobile,
             'total_time_ps': float((frames - len(trajectories)) * dt_ps),
             'dt_ps': float(dt_ps),
@@ -193,6 +190,7 @@ def from_centres_of_mass(
     temperature_K: float,
     dt_ps: float,
     estimator: str = 'auto',
+    **settings,
 ) -> Estimate:
     """Return the full conductivity in S/cm from the centres of mass of all species, which is all that it needs.
 
@@ -203,7 +201,7 @@ def from_centres_of_mass(
     :param cell: (3, 3), cell vectors as rows, Å.
     :param temperature_K: temperature.
     :param dt_ps: time between two frames.
-    :param estimator: see :func:`~aiida_ionconduct.transport.diffusivity`.
+    :param estimator: see :func:`~aiida_ionconduct.transport.diffusivity`, and so are ``settings``.
     :raises ValueError: as :func:`analyse`.
     """
     species = list(species)
@@ -212,14 +210,21 @@ def from_centres_of_mass(
         raise ValueError(f'`counts` lacks {missing}: give the number of atoms of every species.')
     atom_charges([symbol for symbol in species for _ in range(counts[symbol])], charges)
     volume = check_conditions(np.asarray(cell, dtype=float), temperature_K)
-    trajectories = check_seeds(coms, len(species), None, dt_ps, 'coms')
-    weights = np.array([[counts[symbol] * charges[symbol] for symbol in species]], dtype=float)
-    tracks = [as_track(weighted(positions, weights)[0][:, None]) for positions in trajectories]
-    return estimate(tracks, dt_ps, estimator).scaled(SIEMENS_PER_CM / (volume * temperature_K))
+    weights = np.array([counts[symbol] * charges[symbol] for symbol in species], dtype=float)
+    tracks = []
+    for seed, positions in enumerate(check_seeds(coms, len(species), dt_ps, 'coms')):
+        steps = species_displacements(positions, np.arange(len(species)), name=f'coms[{seed}]')
+        tracks.append(as_track(np.tensordot(weights, steps, 1)[:, None]))
+    return estimate(tracks, dt_ps, estimator, **settings).scaled(SIEMENS_PER_CM / (volume * temperature_K))
 
 
 def from_currents(
-    currents: Sequence[np.ndarray], cell: np.ndarray, temperature_K: float, dt_ps: float, estimator: str = 'auto'
+    currents: Sequence[np.ndarray],
+    cell: np.ndarray,
+    temperature_K: float,
+    dt_ps: float,
+    estimator: str = 'auto',
+    **settings,
 ) -> Estimate:
     """Return the full conductivity in S/cm from charge currents.
 
@@ -228,7 +233,7 @@ def from_currents(
     :param cell: (3, 3), cell vectors as rows, Å.
     :param temperature_K: temperature.
     :param dt_ps: time between two rows.
-    :param estimator: see :func:`~aiida_ionconduct.transport.diffusivity`.
+    :param estimator: see :func:`~aiida_ionconduct.transport.diffusivity`, and so are ``settings``.
     :raises ValueError: as :func:`analyse`.
     """
     volume = check_conditions(np.asarray(cell, dtype=float), temperature_K)
@@ -239,7 +244,7 @@ def from_currents(
             raise ValueError(f'`currents[{seed}]` has shape {current.shape}, expected (steps, 3).')
         displacement = np.concatenate((np.zeros((1, 3)), np.cumsum(current, axis=0) * dt_ps))
         tracks.append(as_track(displacement[:, None], f'currents[{seed}]'))
-    return estimate(tracks, dt_ps, estimator).scaled(SIEMENS_PER_CM / (volume * temperature_K))
+    return estimate(tracks, dt_ps, estimator, **settings).scaled(SIEMENS_PER_CM / (volume * temperature_K))
 
 
 def atom_charges(symbols: list[str], charges: dict[str, int]) -> np.ndarray:
@@ -265,56 +270,54 @@ def check_conditions(cell: np.ndarray, temperature_K: float) -> float:
     return float(abs(np.linalg.det(cell)))
 
 
-def check_seeds(
-    seeds: Sequence[np.ndarray], n_atoms: int, cell: np.ndarray | None, dt_ps: float, name: str = 'seeds'
-) -> list[np.ndarray]:
-    """Return the trajectories as float arrays, checked one by one and against each other."""
+def check_seeds(seeds: Sequence[np.ndarray], n_atoms: int, dt_ps: float, name: str = 'seeds') -> list[np.ndarray]:
+    """Return the trajectories as float arrays, their shapes checked one by one and against each other."""
     if isinstance(seeds, np.ndarray) and seeds.ndim == 3:
         raise ValueError(f'`{name}` is one array: give a list of arrays (frames, atoms, 3), one per seed.')
-    trajectories = [as_positions(positions, f'{name}[{seed}]') for seed, positions in enumerate(seeds)]
+    trajectories = [as_floats(positions, f'{name}[{seed}]') for seed, positions in enumerate(seeds)]
     check_runs([positions.shape for positions in trajectories], dt_ps)
     if trajectories[0].shape[1:] != (n_atoms, 3):
         raise ValueError(f'`{name}[0]` has shape {trajectories[0].shape}, expected (frames, {n_atoms}, 3).')
     for seed, positions in enumerate(trajectories):
-        if cell is not None:
-            refuse_wrapped(positions, cell, f'{name}[{seed}]')
         for other in range(seed):
             if (positions[-1] == trajectories[other][-1]).all() and np.ptp(positions[[0, -1]], axis=0).any():
                 raise ValueError(f'`{name}[{other}]` and `{name}[{seed}]` are the same run: give independent seeds.')
     return trajectories
 
 
-def partial_charges(symbols: list[str], species: list[str], charges: np.ndarray, masses: np.ndarray) -> np.ndarray:
-    """Return the weights (species, atoms) with which positions make up each species' barycentric charge displacement.
-
-    :param charges: (atoms,), e.
-    :param masses: (atoms,), in any unit.
-    """
-    here = np.array([[symbol == one for symbol in symbols] for one in species]) * charges
-    return here - here.sum(axis=1, keepdims=True) * masses / masses.sum()
-
-
 def collective_tracks(
     trajectories: list[np.ndarray],
-    charges: np.ndarray,
-    framework: np.ndarray,
-    partial: np.ndarray,
-    is_mobile: np.ndarray,
+    symbols: list[str],
+    charges: dict[str, int],
+    masses: dict[str, float] | None,
+    mobile: str,
+    cell: np.ndarray,
 ) -> tuple[list[Track], list[Track], list[Track]]:
     """Return, per seed, the charge displacement mu(t) in e Å, the mobile species, and each species' part of mu(t).
 
-    :param charges: (atoms,), e.
-    :param framework: (atoms,), weights of the framework's centre of mass, which sum to one.
-    :param partial: (species, atoms), of :func:`partial_charges`.
+    The mobile species is relative to the framework's centre of mass, the parts are to that of all atoms: for those of
+    each species, in the order in which they come among the symbols.
+
+    :param trajectories: as returned by :func:`check_seeds`.
+    :raises ValueError: if one of them holds a value that is not finite or is wrapped into the cell.
     """
-    weights, particles = np.vstack((charges, framework, partial)), np.flatnonzero(is_mobile)
+    species = list(dict.fromkeys(symbols))
+    species_of = np.array([species.index(symbol) for symbol in symbols])
+    charge_of = np.array([charges[symbol] for symbol in species], dtype=float)
+    mass_of = np.array([_mass(symbol, masses) for symbol in species])
+    count = np.bincount(species_of)
+    framework = np.where(np.array(species) == mobile, 0.0, mass_of)
+    framework /= framework @ count
+    own = np.diag(charge_of) - np.outer(charge_of * count, mass_of / (mass_of @ count))
+    particles = np.flatnonzero(species_of == species.index(mobile))
     charge, tracer, parts = [], [], []
-    for positions in trajectories:
-        displacement, centre, *species = weighted(positions, weights)
-        charge.append(as_track(displacement[:, None]))
-        tracer.append(Track(positions, particles, centre))
+    for seed, positions in enumerate(trajectories):
+        steps = species_displacements(positions, species_of, cell, f'seeds[{seed}]')
+        charge.append(as_track(np.tensordot(charge_of, steps, 1)[:, None]))
+        tracer.append(Track(positions, particles, np.tensordot(framework, steps, 1)))
         # Species and components side by side, as the coordinates of one particle.
-        parts.append(as_track(np.concatenate(species, axis=1)[:, None]))
+        partial = np.tensordot(own, steps, 1)
+        parts.append(as_track(np.concatenate(partial, axis=1)[:, None]))
     return charge, tracer, parts
 
 
@@ -339,37 +342,42 @@ def conductivity_matrices(
     return {f'{name}{end}': one for name, pair in found.items() for end, one in zip(('', '_stderr'), pair, strict=True)}
 
 
-def weighted(positions: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return sum_i w_i [r_i(t) - r_i(0)] for each set of weights: (sets, frames, 3)."""
-    out = np.empty((len(weights), len(positions), positions.shape[2]))
-    _kernels.weighted_displacements(positions, weights, out)
-    return out
+def haven_ratio(tracer: Estimate, full: Estimate, n_mobile: int) -> Estimate | None:
+    """Return sigma_tracer/sigma_full with the error of the logarithm of the ratio: both come from the same runs.
 
+    Spectral estimates give the distribution of the full conductivity, model by model, and the correlation of the two;
+    other estimates give paired blocks.
 
-def haven_ratio(tracer: Estimate, full: Estimate) -> Estimate | None:
-    """Return sigma_tracer/sigma_full, its error from paired blocks of both: they come from the same runs.
-
-    The error is that of the logarithm of the ratio to first order, in the samples' relative deviations.
+    :param n_mobile: number of mobile particles.
     """
     if tracer.value is None or full.value is None:
         return None
-    blocks = [estimate.diagnostics['blocks'] for estimate in (tracer, full)]
-    shared = min(block.shape[1] for block in blocks)
-    tracer_blocks, full_blocks = (merge_blocks(block, shared) for block in blocks)
-    samples = tracer_blocks / tracer_blocks.mean() - full_blocks / full_blocks.mean()
-    _, relative, dof = mean_and_error(samples)
-    ratio, relative = tracer.value / full.value, math.hypot(relative, tracer.diagnostics['bias'] / tracer.value)
-    mixture = full.diagnostics['mixture']
-    if mixture is None:
-        stderr = ratio * math.hypot(relative, full.diagnostics['bias'] / full.value)
-    else:
-        # The models of the full conductivity differ, each with the same scatter against the tracer.
-        possible = mixture.values > LEAST_SHARE * full.value
-        values = tracer.value / mixture.values[possible]
-        weights = mixture.weights[possible] / mixture.weights[possible].sum()
-        mixture = Mixture(weights, values, relative * values, dof)
-        stderr = mixture.stderr
-    return Estimate(ratio, stderr, 'paired blocks', dof, {'mixture': mixture})
+    ratio, mixture = tracer.value / full.value, full.diagnostics['mixture']
+    if mixture is None or tracer.diagnostics['mixture'] is None:
+        blocks = [estimate.diagnostics['blocks'] for estimate in (tracer, full)]
+        shared = min(block.shape[1] for block in blocks)
+        tracer_blocks, full_blocks = (merge_blocks(block, shared) for block in blocks)
+        _, error, dof = mean_and_error(tracer_blocks / tracer_blocks.mean() - full_blocks / full_blocks.mean())
+        biases = [estimate.diagnostics['bias'] / estimate.value for estimate in (tracer, full)]
+        return Estimate(ratio, ratio * math.hypot(error, *biases), 'paired blocks', dof, {'mixture': None})
+    possible = mixture.values > LEAST_SHARE * full.value
+    weights, ratios = mixture.weights[possible], tracer.value / mixture.values[possible]
+    own, other = mixture.widths[possible] / mixture.values[possible], tracer.stderr / tracer.value
+    common = 2 * correlation(tracer, full, n_mobile) * own * other
+    widths = ratios * np.sqrt(own**2 + other**2 - common)
+    found = Mixture(weights / weights.sum(), ratios, widths, mixture.dof)
+    return Estimate(ratio, found.stderr, 'spectral', mixture.dof, {'mixture': found})
+
+
+def correlation(tracer: Estimate, full: Estimate, n_mobile: int) -> float:
+    """Return the correlation of the errors of two spectral estimates in the same unit.
+
+    sum_i abs(x_i)² = abs(sum_i x_i)²/N + sum_i abs(x_i - <x>)²: of the tracer's spectrum, the charge's over N is a
+    part, and so are its fluctuations.
+    """
+    own, other = (estimate.diagnostics['spectral'] for estimate in (full, tracer))
+    error = math.sqrt(own.covariance(own) * other.covariance(other))
+    return float(np.clip(own.covariance(other) / n_mobile / error, 0.0, 0.95))
 
 
 def _mass(symbol: str, masses: dict[str, float] | None) -> float:

@@ -6,16 +6,14 @@ import math
 
 import numpy as np
 
-from .displacement import Track, simple_displacement
-from .estimators import at_least_two, log_slope
+from .estimators import log_slope
 from .estimators.results import Estimate
 
 MAX_POINTS = 300
 
 
-def curve_lags(n_frames: int) -> np.ndarray:
-    """Return at most 300 lags from one frame to half the run, dense at short lags."""
-    longest = (n_frames - 1) // 2
+def curve_lags(longest: int) -> np.ndarray:
+    """Return at most 300 lags from one frame to the longest, dense at short lags."""
     return np.unique(np.round(np.geomspace(1, longest, min(longest, MAX_POINTS))).astype(int))
 
 
@@ -24,21 +22,16 @@ def seed_error(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return samples.mean(axis=0), samples.std(axis=0, ddof=1) / math.sqrt(len(samples))
 
 
-def displacements(tracks: list[Track]) -> np.ndarray:
-    """Return the mean-squared displacement of each seed (seeds, frames); a single one is taken in two halves."""
-    return np.array([simple_displacement(track) for track in at_least_two(tracks)])
-
-
 def displacement_curves(tracer: np.ndarray, charge: np.ndarray, dt_ps: float, dimension: int) -> dict[str, np.ndarray]:
     """Return lag_ps, both mean-squared displacements, their running D in Å²/ps (e²Å²/ps) and beta, with errors.
 
     The running D at a lag is the slope of the MSD from half that lag; beta is d ln M/d ln t of the tracer over the same
     stretch.
 
-    :param tracer: :func:`displacements` of the mobile species.
-    :param charge: those of the charge.
+    :param tracer: (seeds, lags) mean-squared displacement of the mobile species.
+    :param charge: that of the charge.
     """
-    lags = curve_lags(tracer.shape[1])
+    lags = curve_lags(tracer.shape[1] - 1)
     halves = lags // 2
     curves = {'lag_ps': lags * dt_ps}
     for name, displacement in (('msd', tracer), ('charge_msd', charge)):

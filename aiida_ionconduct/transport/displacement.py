@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import mmap
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,9 @@ from scipy import fft
 
 from . import _kernels
 
-CHUNK_BYTES = 2**25  # memory for one chunk of particles: coordinates and their transform
+CHUNK_BYTES = 2**26  # memory for the coordinates of one chunk of particles
+TRANSFORM_BYTES = 2**23  # that for the transforms at work at a time: small ones stay in the cache
+JUMP = 0.75  # of a cell vector, between two frames: more looks like a fold
 
 
 class Track(NamedTuple):
@@ -32,17 +35,35 @@ class Track(NamedTuple):
         return self.positions.shape[2]
 
     def rows(self, length: int = 0) -> Iterator[np.ndarray]:
-        """Yield chunks of coordinates as rows in time, float64 and mean-free.
+        """Yield chunks of coordinates as rows in time, float64 and mean-free; the next chunk overwrites the last.
 
-        :param length: length of the Fourier transform that each row will be given, for the size of a chunk.
+        :param length: of the rows, with zeros beyond the frames; that of the run by default.
         """
-        bytes_per_particle = self.dimension * (8 * self.n_frames + 8 * length)
-        chunk = max(1, CHUNK_BYTES // bytes_per_particle)
+        length = max(length, self.n_frames)
+        chunk = max(1, CHUNK_BYTES // (8 * self.dimension * length))
+        buffer = np.zeros((min(chunk, len(self.particles)) * self.dimension, length))
         for start in range(0, len(self.particles), chunk):
             particles = self.particles[start : start + chunk]
-            out = np.empty((len(particles) * self.dimension, self.n_frames))
-            _kernels.gather(self.positions, particles, self.shift, out)
-            yield out
+            rows = buffer[: len(particles) * self.dimension]
+            _kernels.gather(self.positions, particles, self.shift, rows)
+            yield rows
+        release(self.positions)
+
+    def sums(self, *functions: Callable[[np.ndarray], list[np.ndarray]], length: int = 0) -> list[list[np.ndarray]]:
+        """Return what functions of rows give, each a list of arrays, summed over all chunks in one pass.
+
+        :param length: of the rows, see :meth:`rows`.
+        """
+        totals = None
+        for rows in self.rows(length):
+            found = [function(rows) for function in functions]
+            if totals is None:
+                totals = found
+            else:
+                for total, more in zip(totals, found, strict=True):
+                    for one, other in zip(total, more, strict=True):
+                        one += other
+        return totals
 
 
 def as_track(
@@ -71,6 +92,13 @@ def as_positions(positions: np.ndarray, name: str = 'positions') -> np.ndarray:
     :param name: what to call the array in a message.
     :raises ValueError: if the shape is wrong or a value is not finite.
     """
+    positions = as_floats(positions, name)
+    refuse_not_finite(positions, name)
+    return positions
+
+
+def as_floats(positions: np.ndarray, name: str) -> np.ndarray:
+    """Return positions as :func:`as_positions` does, their values unchecked."""
     positions = np.asarray(positions)
     if positions.ndim != 3:
         raise ValueError(
@@ -83,10 +111,47 @@ def as_positions(positions: np.ndarray, name: str = 'positions') -> np.ndarray:
         if positions.dtype.kind not in 'fiu':
             raise ValueError(f'`{name}` has the type {positions.dtype}: give real numbers.')
         positions = positions.astype(np.float64)
+    return positions
+
+
+def refuse_not_finite(positions: np.ndarray, name: str) -> None:
+    """Raise ValueError if a value is not finite."""
     frame = _kernels.first_not_finite(positions)
     if frame >= 0:
         raise ValueError(f'`{name}` holds a value that is not finite in frame {frame}: remove or repair that frame.')
-    return positions
+
+
+def release(positions: np.ndarray) -> None:
+    """Let go of the memory that holds what was read of a mapped file: it is in the file still."""
+    array = positions
+    while isinstance(array, np.ndarray):
+        # Not a private copy ('c'), whose changes are nowhere else.
+        if isinstance(array, np.memmap) and array.mode in ('r', 'r+') and isinstance(array.base, mmap.mmap):
+            array.base.madvise(mmap.MADV_DONTNEED)
+        array = array.base
+
+
+def species_displacements(
+    positions: np.ndarray, species: np.ndarray, cell: np.ndarray | None = None, name: str = 'positions'
+) -> np.ndarray:
+    """Return sum_i [r_i(t) - r_i(0)] over the particles of each species, (species, frames, d), and check all values.
+
+    :param positions: (frames, n, d), as returned by :func:`as_floats`.
+    :param species: (n,), the number of every particle's species.
+    :param cell: (3, 3), cell vectors as rows, where the positions must not be folded into it.
+    :raises ValueError: if a value is not finite, or as :func:`refuse_wrapped`.
+    """
+    frames, _, dimension = positions.shape
+    out, strange = np.zeros((species.max() + 1, dimension, frames)), np.zeros(frames, dtype=np.int64)
+    # A fractional step is at most the longest Cartesian component times this sum.
+    longest = np.inf if cell is None else JUMP / np.abs(np.linalg.inv(cell)).sum(axis=0).max()
+    _kernels.species_displacements(positions, np.ascontiguousarray(species, dtype=np.intp), longest, out, strange)
+    if strange.any():
+        refuse_not_finite(positions, name)
+        if cell is not None:
+            refuse_wrapped(positions, cell, name)
+    release(positions)
+    return out.transpose(0, 2, 1)
 
 
 def refuse_wrapped(positions: np.ndarray, cell: np.ndarray, name: str = 'positions') -> None:
@@ -103,11 +168,11 @@ def refuse_wrapped(positions: np.ndarray, cell: np.ndarray, name: str = 'positio
     inverse = np.linalg.inv(np.asarray(cell, dtype=float))
     size, atom = np.empty(len(positions) - 1), np.empty(len(positions) - 1, dtype=np.intp)
     _kernels.largest_jumps(positions, inverse, size, atom)
-    for step in np.flatnonzero(size > 0.75):
+    for step in np.flatnonzero(size > JUMP):
         moves = np.diff(positions[:, atom[step]].astype(float), axis=0) @ inverse
         usual = np.median(np.abs(moves - np.round(moves)))
         # Six standard deviations of the usual step: fast ions in frames far apart do not look folded.
-        if 0.75 > 6 * usual / 0.6745:
+        if JUMP > 6 * usual / 0.6745:
             raise ValueError(
                 f'`{name}` looks wrapped into the cell: atom {atom[step]} moves by {size[step]:.2f} of a cell vector '
                 f'between frames {step} and {step + 1}. Give unwrapped positions (LAMMPS: xu, yu, zu).'
@@ -142,24 +207,51 @@ def mean_squared_displacement(
     raise ValueError(f"`method` is '{method}': choose 'simple' or 'block'.")
 
 
-def simple_displacement(track: Track) -> np.ndarray:
-    """Return <abs(x(t + k) - x(t))²> over all origins t and particles, for every lag k < frames.
+def simple_displacement(track: Track, longest: int | None = None) -> np.ndarray:
+    """Return <abs(x(t + k) - x(t))²> over all origins t and particles, for every lag k up to the longest.
 
     M(k) = {C[T-k] + C[T] - C[k] - 2 A(k)}/(T-k) with C the running sum of squares and A the autocorrelation.
+
+    :param longest: lag, in frames; that of the run by default.
     """
-    frames = track.n_frames
-    length = fft.next_fast_len(2 * frames, real=True)
-    squares, spectrum = np.zeros(frames), np.zeros(length // 2 + 1, dtype=complex)
-    for rows in track.rows(length):
+    function, length = displacement_sums(track.n_frames, longest)
+    (sums,) = track.sums(function, length=length)
+    return displacement_from_sums(*sums, len(track.particles), longest)
+
+
+def displacement_sums(n_frames: int, longest: int | None = None) -> tuple[Callable[[np.ndarray], list], int]:
+    """Return the function for :meth:`Track.sums` of :func:`simple_displacement`, and the length of its rows."""
+    length = transform_length(n_frames, longest)
+
+    def sums(rows: np.ndarray) -> list[np.ndarray]:
+        squares, power = np.zeros(n_frames), np.zeros(length // 2 + 1)
         _kernels.add_squares(rows, squares)
-        transform = fft.rfft(rows, n=length, axis=1, workers=_kernels.max_threads())
-        _kernels.add_cross_spectrum(transform.view(float), transform.view(float), spectrum.view(float))
-    correlation = fft.irfft(spectrum, n=length)[:frames]
+        workers = _kernels.max_threads()
+        batch = max(2 * workers, TRANSFORM_BYTES // (8 * length))
+        for start in range(0, len(rows), batch):
+            transform = fft.rfft(rows[start : start + batch], axis=1, workers=workers)
+            _kernels.add_power(transform.view(float), power)
+        return [squares, power]
+
+    return sums, length
+
+
+def transform_length(n_frames: int, longest: int | None) -> int:
+    """Return the length of a transform that does not wrap around at any lag up to the longest."""
+    return fft.next_fast_len(n_frames + (n_frames if longest is None else longest), real=True)
+
+
+def displacement_from_sums(
+    squares: np.ndarray, power: np.ndarray, n_particles: int, longest: int | None = None
+) -> np.ndarray:
+    """Return the mean-squared displacement that :func:`displacement_sums` gives."""
+    frames = len(squares)
+    lags = np.arange(frames if longest is None else longest + 1)
+    correlation = fft.irfft(power, n=transform_length(frames, longest))[: len(lags)]
     running = np.concatenate(([0.0], np.cumsum(squares)))
-    lags = np.arange(frames)
     sums = running[frames - lags] + running[frames] - running[lags] - 2 * correlation
     sums[0] = 0.0
-    return np.maximum(sums, 0.0) / (frames - lags) / len(track.particles)
+    return np.maximum(sums, 0.0) / (frames - lags) / n_particles
 
 
 def block_displacements(track: Track, block: int, origins: int | None = None) -> np.ndarray:
@@ -194,7 +286,7 @@ def _sliding_displacements(track: Track, starts: range, block: int, origins: int
     squares = np.zeros((len(starts), size))
     spectra = np.zeros((len(starts), length // 2 + 1), dtype=complex)
     workers = _kernels.max_threads()
-    for rows in track.rows(2 * length):
+    for rows in track.rows():
         for index, start in enumerate(starts):
             segment = np.ascontiguousarray(rows[:, start : start + size])
             segment -= segment.mean(axis=1, keepdims=True)

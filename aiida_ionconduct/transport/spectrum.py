@@ -7,6 +7,7 @@ every frequency, so the diffusivity is the value at frequency zero.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -24,7 +25,8 @@ MAX_FRAMES = 8192
 # the middle of a vibration.
 TAPER = 0.05
 BINS_PER_OCTAVE = 4
-TIMES_PER_OCTAVE = 3
+SEGMENTS = (1, 2, 4, 8)  # numbers of equal parts that a run is cut into, for the scatter
+TIMES_PER_OCTAVE = 10  # a time between two of these would bias the fit of a spectrum that is known well
 # The longest relaxation time considered is this fraction of the run, but that of usual vibrations and back-hops always
 # is, up to half the run.
 LONGEST_TIME = 1 / 8
@@ -151,18 +153,27 @@ def spectra(track: Track, grid: Grid, segments: tuple[int, ...]) -> dict[int, np
     :return: by number of segments, (segments, frequencies, d, d): the real parts of the products of the current's
         components, averaged over particles.
     """
+    (sums,) = track.sums(spectrum_sums(track, grid, segments))
+    return dict(zip(segments, sums, strict=True))
+
+
+def spectrum_sums(track: Track, grid: Grid, segments: tuple[int, ...]) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Return the function for :meth:`Track.sums` of :func:`spectra`."""
     n, d = track.n_frames // grid.block, track.dimension
-    lengths = {count: n // count for count in segments}
-    out = {count: np.zeros((count, (length - 1) // 2 + 1, d, d)) for count, length in lengths.items()}
-    for rows in track.rows():
-        coarse = rows[:, : n * grid.block].reshape(len(rows), n, grid.block).mean(axis=2)
-        for count, length in lengths.items():
-            taper = tapering(length - 1)
-            scale = 1 / (2 * grid.step_ps * (taper**2).sum() * len(track.particles))
-            for segment in range(count):
-                steps = np.diff(coarse[:, segment * length : (segment + 1) * length], axis=1) * taper
-                current = fft.rfft(steps, axis=1, workers=_kernels.max_threads()).reshape(-1, d, (length - 1) // 2 + 1)
-                products = np.einsum('iaf,ibf->fab', current.real, current.real)
-                products += np.einsum('iaf,ibf->fab', current.imag, current.imag)
-                out[count][segment] += scale * products
-    return out
+    tapers = {count: tapering(n // count - 1) for count in segments}
+
+    def sums(rows: np.ndarray) -> list[np.ndarray]:
+        coarse = np.empty((len(rows), n))
+        _kernels.block_means(rows, grid.block, coarse)
+        return [products(coarse, count, taper) for count, taper in tapers.items()]
+
+    def products(coarse: np.ndarray, count: int, taper: np.ndarray) -> np.ndarray:
+        length = n // count
+        parts = coarse[:, : count * length].reshape(len(coarse), count, length)
+        current = fft.rfft(np.diff(parts, axis=2) * taper, axis=2, workers=_kernels.max_threads())
+        current = current.reshape(-1, d, *current.shape[1:])
+        found = np.einsum('iasf,ibsf->sfab', current.real, current.real)
+        found += np.einsum('iasf,ibsf->sfab', current.imag, current.imag)
+        return found / (2 * grid.step_ps * (taper**2).sum() * len(track.particles))
+
+    return sums

@@ -5,8 +5,10 @@ from __future__ import annotations
 from aiida import orm
 from aiida.engine import WorkChain, while_
 
+from aiida_ionconduct.farm.once import SubmitOnce
 
-class BatchWorkChain(WorkChain):
+
+class BatchWorkChain(SubmitOnce, WorkChain):
     """A work chain that submits many children of one kind and goes on when some of them fail.
 
     A subclass sets :attr:`_child`, fills ``self.ctx.pending`` with labels in its first step, gives the inputs of a

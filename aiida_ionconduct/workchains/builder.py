@@ -12,6 +12,7 @@ from aiida_ionconduct.calculations.allegro_config import DEFAULTS
 from aiida_ionconduct.calculations.gpus import check_scheduler
 from aiida_ionconduct.structures import check_charges, check_structure
 from aiida_ionconduct.workchains.aimd import THERMOSTATS, temperature_label
+from aiida_ionconduct.workchains.precision import TARGET, set_target, validate_target
 from aiida_ionconduct.workchains.protocols import protocol_inputs
 
 DYNAMICS = ('equilibration_thermostat', 'thermostat', 'thermostat_steps')
@@ -105,6 +106,7 @@ def get_builder_from_protocol(
     n_rounds = p['relabelling']['max_rounds'] + p['active_learning']['max_rounds']
     needs_dft = model is None and (dataset is None or not relaxed or n_rounds > 0)
     if needs_dft:
+        check_electrons(atoms)
         check_pseudos(structure, p['dft']['pseudo_family'])
     if needs_dft and not relaxed:
         builder.relax = relax_inputs(codes['pw'], structure, p)
@@ -133,6 +135,9 @@ def get_builder_from_protocol(
     builder.md = md_inputs(codes, p)
     if model is not None and not model.is_made_here:
         builder.compile.trust_model = builder.md.base.md.trust_model = orm.Bool(True)
+    if p['precision']['target_relative_error'] is not None or p['precision']['max_md_ns'] is not None:
+        check_precision(p['precision'], builder.md)
+        set_target(builder, p['precision'])
     builder.validation = validation_parameters(p, mobile)
     return builder
 
@@ -159,6 +164,13 @@ def check_numbers(p: dict) -> None:
             raise ValueError(f'aimd.{name} must be one of {", ".join(THERMOSTATS)}, got {aimd[name]}.')
     if not (aimd['timestep_fs'] > 0 and aimd['equilibration_ps'] >= 0 and aimd['sampling_ps'] > 0):
         raise ValueError('aimd.timestep_fs and aimd.sampling_ps must be above 0, and aimd.equilibration_ps not below.')
+    if round(aimd['sampling_ps'] * 1e3 / aimd['timestep_fs']) < 2:
+        raise ValueError(
+            f'aimd.sampling_ps must be at least two steps of {aimd["timestep_fs"]:g} fs, got {aimd["sampling_ps"]:g}: '
+            'it is in picoseconds.'
+        )
+    if aimd['thermostat_steps'] < 1:
+        raise ValueError(f'aimd.thermostat_steps must be at least 1, got {aimd["thermostat_steps"]}.')
     seeds = p['seeds']
     if not seeds or len(set(seeds)) < len(seeds) or any(not isinstance(s, int) or not 0 < s < 2**31 for s in seeds):
         raise ValueError(f'seeds must be different integers from 1 to 2147483647, got {seeds}.')
@@ -170,6 +182,16 @@ def check_numbers(p: dict) -> None:
         unknown = sorted(set(training) - set(DEFAULTS))
         if unknown:
             raise ValueError(f'unknown {section} keys {", ".join(unknown)}: choose from {", ".join(sorted(DEFAULTS))}.')
+
+
+def check_precision(precision: dict, md) -> None:
+    """Refuse a target without a budget, or a budget that the first round exceeds.
+
+    :raises ValueError: naming the input and its value.
+    """
+    given = {name: TARGET[name][0](value) for name, value in precision.items() if value is not None}
+    if complaint := validate_target({**given, 'md': md}, None):
+        raise ValueError(f'precision: {complaint}')
 
 
 def check_gpus(codes: dict, resources: dict) -> None:
@@ -216,6 +238,19 @@ def check_candidates(structure: orm.StructureData, candidates, n_candidates) -> 
     formulas = {cell.get_formula() for cell in (structure, *(candidates or ()))}
     if len(formulas) > 1:
         raise ValueError(f'the candidates must have one composition, got {", ".join(sorted(formulas))}.')
+
+
+def check_electrons(atoms) -> None:
+    """Refuse a neutral cell with an odd number of electrons: no insulator without spin, and pw.x would stop.
+
+    :raises ValueError: with that number.
+    """
+    n_electrons = int(atoms.numbers.sum())
+    if n_electrons % 2:
+        raise ValueError(
+            f'the cell {atoms.symbols} has {n_electrons} electrons, an odd number: an open shell, which the DFT of '
+            'this work chain does not cover, or an atom too many.'
+        )
 
 
 def check_pseudos(structure: orm.StructureData, label: str) -> None:
@@ -340,6 +375,7 @@ def label_inputs(code, structure, p) -> dict:
     return {
         'pw': {**base['pw'], 'kpoints': base['kpoints']},
         'parameters': orm.Dict({key: p['dataset'][key] for key in ('max_force_eV_per_A', 'min_fraction')}),
+        'frames_per_job': orm.Int(p['resources']['frames_per_job']),
         'max_concurrent': orm.Int(p['resources']['max_concurrent_scf']),
     }
 
@@ -370,9 +406,10 @@ def evaluation_inputs(codes, p) -> dict:
 def compile_inputs(codes, p) -> dict:
     """Inputs of the compilation, which runs where LAMMPS will."""
     resources = p['resources']
+    target = {'target': 'mliap'} if resources['md']['mliap'] else {}
     return {
         'code': codes['nequip-compile'],
-        'parameters': orm.Dict({'device': resources['device'], 'tf32': resources['tf32']}),
+        'parameters': orm.Dict({'device': resources['device'], 'tf32': resources['tf32'], **target}),
         # compilation is faster on one thread
         'metadata': {'options': job_options({**resources['training'], 'threads': 1})},
     }

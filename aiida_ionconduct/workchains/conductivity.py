@@ -2,6 +2,7 @@
 
 from aiida import orm
 from aiida.common import AttributeDict
+from aiida.common.links import LinkType
 from aiida.engine import ToContext, WorkChain, append_, if_, while_
 from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
 
@@ -22,6 +23,7 @@ from aiida_ionconduct.workchains.aimd import AimdWorkChain, temperature_label
 from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.builder import get_builder_from_protocol
 from aiida_ionconduct.workchains.label import LabelWorkChain
+from aiida_ionconduct.workchains.precision import TARGET, PrecisionWorkChain, set_target, take_over, validate_target
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 from aiida_ionconduct.workchains.validation import ValidationWorkChain
 
@@ -100,6 +102,9 @@ class ConductivityWorkChain(WorkChain):
             default=lambda: orm.Bool(False),
             help='Go on with a potential that has failed its validation.',
         )
+        for name, (valid_type, help_text) in TARGET.items():
+            spec.input(name, valid_type=valid_type, required=False, help=help_text)
+        spec.inputs.validator = validate_target
         spec.outline(
             cls.setup,
             if_(cls.should_relax)(cls.run_relax, cls.inspect_relax),
@@ -133,6 +138,13 @@ class ConductivityWorkChain(WorkChain):
         spec.output('validation', valid_type=orm.Dict, help='The gate, check by check.')
         spec.output_namespace('trajectories', valid_type=IonTrajectoryData, help='By run: `T1200_seed1`.')
         spec.output_namespace('conductivities', valid_type=ConductivityData, help='By temperature: `T1200`.')
+        spec.output_namespace(
+            'decisions',
+            valid_type=orm.Dict,
+            required=False,
+            help='With a target: what was run next, by round, and why.',
+        )
+        spec.output('outcome', valid_type=orm.Dict, required=False, help='With a target: how it ended.')
         spec.output('arrhenius', valid_type=orm.Dict, help='Activation energy and extrapolation.')
         failed = 'the {stage} failed; see `verdi process report` of this process and what it called.'
         for status, stage in enumerate(
@@ -146,6 +158,32 @@ class ConductivityWorkChain(WorkChain):
             message='the potential failed its validation ({failed}): add frames, train longer, or go on at your own '
             'risk with `ignore_validation`.',
         )
+
+    @classmethod
+    def get_builder_extending(cls, node, **target):
+        """Return the builder of a campaign that goes on where the production of an earlier one has ended.
+
+        Structure and potential are those of the earlier one, and so is all of its molecular dynamics.
+
+        :param node: the earlier one, whatever its end, as long as it has a potential.
+        :param target: ``target_relative_error``, ``max_md_ns`` and ``max_iterations``, those that change; the budget
+            counts what has been spent.
+        :raises ValueError: if it has no potential, or a name is unknown.
+        """
+        if 'model' not in node.outputs:
+            raise ValueError(f'{node.process_label}<{node.pk}> has no potential to go on with: submit it again.')
+        inputs, builder = node.get_builder_restart()._inputs(prune=True), cls.get_builder()
+        for name in ('charges', 'mobile', 'n_atoms_min', 'compile', 'md', 'validation', 'ignore_validation', *TARGET):
+            if name in inputs:
+                builder[name] = inputs[name]
+        for name in ('structure', 'model', 'dataset'):
+            if name in node.outputs:
+                builder[name] = node.outputs[name]
+        set_target(builder, target)
+        calls = node.base.links.get_outgoing(link_type=LinkType.CALL_WORK, link_label_filter='md')
+        for production in calls.all_nodes():
+            take_over(builder.md, production)
+        return builder
 
     # Structure -----------------------------------------------------------------------------------------------------
 
@@ -348,11 +386,15 @@ class ConductivityWorkChain(WorkChain):
     # Production and analysis ---------------------------------------------------------------------------------------
 
     def run_seeds(self):
-        """Run every seed at every temperature."""
+        """Run every seed at every temperature; with a target, as many and as long as it takes."""
         p = self.inputs.md
         inputs = self.md_inputs(self.ctx.supercell, p.temperatures_K.get_list(), p.seeds.get_list(), {})
         inputs.previous = p.get('previous', {})
-        return self.child('md', SeedsWorkChain, inputs, name='production')
+        if 'target_relative_error' not in self.inputs:
+            return self.child('md', SeedsWorkChain, inputs, name='production')
+        target = {name: self.inputs[name] for name in TARGET if name in self.inputs}
+        inputs = AttributeDict({'md': inputs, 'analysis': self.analysis(), **target})
+        return self.child('md', PrecisionWorkChain, inputs, name='production')
 
     def inspect_seeds(self):
         """Attach the trajectories; a temperature needs at least one."""
@@ -368,18 +410,28 @@ class ConductivityWorkChain(WorkChain):
             return self.failure('MD', self.ctx.production)
 
     def results(self):
-        """Analyse every temperature and fit the activation energy."""
-        parameters = orm.Dict({'charges': self.inputs.charges.get_dict(), 'mobile': self.inputs.mobile.value})
-        conductivities = {
-            label: analyse_trajectories(parameters, **trajectories)
-            for label, trajectories in self.ctx.by_temperature.items()
-        }
+        """Analyse every temperature, unless that is done, and fit the activation energy."""
+        outputs = self.ctx.production.outputs
+        if 'outcome' in outputs:
+            conductivities = dict(outputs.conductivities)
+            self.out('decisions', dict(outputs.decisions))
+            self.out('outcome', outputs.outcome)
+        else:
+            parameters = self.analysis()
+            conductivities = {
+                label: analyse_trajectories(parameters, **trajectories)
+                for label, trajectories in self.ctx.by_temperature.items()
+            }
         self.out('conductivities', conductivities)
         self.out('arrhenius', fit_arrhenius(**conductivities))
         if not self.ctx.production.is_finished_ok:
             return self.failure('MD', self.ctx.production)
 
     # Helpers -------------------------------------------------------------------------------------------------------
+
+    def analysis(self):
+        """Return the parameters of the analysis."""
+        return orm.Dict({'charges': self.inputs.charges.get_dict(), 'mobile': self.inputs.mobile.value})
 
     def md_inputs(self, structure, temperatures_K, seeds, parameters):
         """Return the inputs of a fan-out with the current potential; `parameters` replace those of the production."""

@@ -1,25 +1,28 @@
 """Label frames with energies and forces by single self-consistent calculations."""
 
 from aiida import orm
-from aiida_quantumespresso.calculations.pw import PwCalculation
 
 from aiida_ionconduct.calculations.functions.datasets import dataset_from_labels
-from aiida_ionconduct.calculations.functions.structures import split_frames
+from aiida_ionconduct.calculations.pw_frames import PwFramesCalculation
 from aiida_ionconduct.data import DatasetData
 from aiida_ionconduct.workchains.batches import BatchWorkChain
 
 
 class LabelWorkChain(BatchWorkChain):
-    """``pw.x`` on every frame; frames without self-consistency are left out, and counted."""
+    """``pw.x`` on every frame, several in a job; frames without self-consistency are left out, and counted.
 
-    _child = PwCalculation
+    A job that was cut short keeps what it has; the frames that it did not reach go into another one.
+    """
+
+    _child = PwFramesCalculation
 
     @classmethod
     def define(cls, spec):
         """Define the process specification."""
         super().define(spec)
-        spec.expose_inputs(PwCalculation, namespace='pw', exclude=('structure',))
+        spec.expose_inputs(PwFramesCalculation, namespace='pw', exclude=('frames', 'indices'))
         spec.input('frames', valid_type=orm.TrajectoryData, help='The unlabelled frames.')
+        spec.input('frames_per_job', valid_type=orm.Int, default=lambda: orm.Int(1), help='Frames in a job, at most.')
         spec.input('parameters', valid_type=orm.Dict, help='Of `dataset_from_labels`, and `min_fraction` to succeed.')
         spec.outline(cls.setup, cls.run_all(), cls.results)
         spec.output('dataset', valid_type=DatasetData, help='The labelled frames.')
@@ -31,20 +34,42 @@ class LabelWorkChain(BatchWorkChain):
         )
 
     def setup(self):
-        """Take the frames apart."""
-        self.ctx.structures = split_frames(self.inputs.frames)
-        self.ctx.pending = sorted(self.ctx.structures)
+        """Deal the frames to jobs."""
+        stepids = self.inputs.frames.get_stepids().tolist()
+        size = self.inputs.frames_per_job.value
+        self.ctx.labelled, self.ctx.indices, self.ctx.pending = {}, {}, []
+        for first in range(0, len(stepids), size):
+            self.queue(stepids[first : first + size])
+
+    def queue(self, indices):
+        """Add a job for some frames."""
+        label = f'frames_{indices[0]:04d}'
+        self.ctx.indices[label] = indices
+        self.ctx.pending.append(label)
 
     def child_inputs(self, label):
-        """Return the inputs of one calculation."""
-        inputs = self.exposed_inputs(PwCalculation, 'pw')
-        inputs['structure'] = self.ctx.structures[label]
+        """Return the inputs of one job."""
+        inputs = self.exposed_inputs(PwFramesCalculation, 'pw')
+        inputs['frames'], inputs['indices'] = self.inputs.frames, orm.List(self.ctx.indices[label])
         return inputs
+
+    def inspect_batch(self):
+        """Keep the labels, those of jobs that were cut short too, and send the frames that these did not reach."""
+        super().inspect_batch()
+        for label in self.ctx.batch:
+            outputs = self.ctx[f'child_{label}'].outputs
+            if 'labelled' in outputs:
+                self.ctx.labelled[label] = outputs.labelled
+            unfinished = outputs.output_parameters['unfinished'] if 'output_parameters' in outputs else []
+            if 0 < len(unfinished) < len(self.ctx.indices[label]):
+                self.queue(unfinished)
 
     def results(self):
         """Collect the labels, unless too many frames failed."""
         n_frames = self.inputs.frames.numsteps
-        if len(self.ctx.finished) < self.inputs.parameters['min_fraction'] * n_frames:
-            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_SCF.format(n_failed=len(self.ctx.failed), n_frames=n_frames)
-        labelled = {label: node.outputs.output_trajectory for label, node in self.ctx.finished.items()}
-        self.out('dataset', dataset_from_labels(self.inputs.parameters, **labelled))
+        n_labelled = sum(one.numsteps for one in self.ctx.labelled.values())
+        if n_labelled < max(self.inputs.parameters['min_fraction'] * n_frames, 1):
+            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_SCF.format(
+                n_failed=n_frames - n_labelled, n_frames=n_frames
+            )
+        self.out('dataset', dataset_from_labels(self.inputs.parameters, **self.ctx.labelled))

@@ -4,7 +4,7 @@ from aiida import orm
 from aiida.common import AttributeDict
 from aiida.engine import ProcessHandlerReport, process_handler, while_
 
-from aiida_ionconduct.calculations.functions.trajectories import join_segments
+from aiida_ionconduct.calculations.functions.trajectories import join_segments, mean_structure_of_segments
 from aiida_ionconduct.calculations.lammps_md import LammpsMdCalculation
 from aiida_ionconduct.data import IonTrajectoryData
 from aiida_ionconduct.lammps.script import with_half_timestep
@@ -41,7 +41,7 @@ class LammpsMdBaseWorkChain(SegmentsWorkChain):
             while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
             cls.results,
         )
-        spec.expose_outputs(LammpsMdCalculation, exclude=('remote_folder', 'remote_stash', 'retrieved'))
+        spec.expose_outputs(LammpsMdCalculation, exclude=('remote_folder', 'remote_stash', 'retrieved', 'thermo'))
         spec.exit_code(410, 'ERROR_EXPLODED', message='{detail}')
         spec.exit_code(
             411, 'ERROR_OUT_OF_MEMORY', message='The run does not fit into memory: take fewer replicas, or more memory.'
@@ -84,11 +84,18 @@ class LammpsMdBaseWorkChain(SegmentsWorkChain):
         self.leave_uncounted()
         return ProcessHandlerReport(True)
 
-    @process_handler(priority=590, exit_codes=JOB_EXIT_CODES.ERROR_INCOMPLETE)
+    @process_handler(
+        priority=590,
+        exit_codes=[
+            JOB_EXIT_CODES.ERROR_INCOMPLETE,
+            JOB_EXIT_CODES.ERROR_FRAMES_MISSING,
+            JOB_EXIT_CODES.ERROR_OUTPUT_TRAJECTORY_MISSING,
+        ],
+    )
     def handle_killed(self, node):
-        """Continue from the last restart file; without one, from where the segment had begun."""
+        """Killed, or the disk was full: continue from the last restart file, or from where the segment had begun."""
         if not self.continue_from(node):
-            self.report(f'{node.process_label}<{node.pk}> was killed before it wrote a restart file: repeating it')
+            self.report(f'{node.process_label}<{node.pk}> has left no whole restart file to go on from: repeating it')
         return ProcessHandlerReport(True)
 
     @process_handler(priority=500, exit_codes=JOB_EXIT_CODES.ERROR_EXPLODED)
@@ -143,8 +150,17 @@ class LammpsMdBaseWorkChain(SegmentsWorkChain):
         self.out('output_parameters', descriptions)
         if 'restart' in node.outputs or 'restart' in self.ctx.inputs:
             self.out('restart', node.outputs.restart if 'restart' in node.outputs else self.ctx.inputs.restart)
-        if 'mean_structure' in node.outputs:
-            self.out('mean_structure', node.outputs.mean_structure)
+        self.attach_cell()
+
+    def attach_cell(self):
+        """Attach the mean cell over all segments of a run at constant pressure."""
+        jobs = [orm.load_node(pk) for pk in self.ctx.kept]
+        jobs = [job for job in jobs if 'thermo' in job.outputs]
+        if len(jobs) == 1:
+            self.out('mean_structure', jobs[0].outputs.mean_structure)
+        elif jobs:
+            thermo = {f'segment_{index:03d}': job.outputs.thermo for index, job in enumerate(jobs)}
+            self.out('mean_structure', mean_structure_of_segments(self.inputs.md.structure, **thermo))
 
 
 def by_seed(node, name: str) -> dict[str, orm.Data]:

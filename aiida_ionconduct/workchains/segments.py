@@ -2,8 +2,10 @@
 
 from aiida.engine import BaseRestartWorkChain
 
+from aiida_ionconduct.farm.once import SubmitOnce
 
-class SegmentsWorkChain(BaseRestartWorkChain):
+
+class SegmentsWorkChain(SubmitOnce, BaseRestartWorkChain):
     """A restart work chain in which segments can be left out of the count of ``max_iterations``."""
 
     def setup(self):

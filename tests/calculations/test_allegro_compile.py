@@ -38,6 +38,20 @@ def test_command(parameters, arguments, fixture_sandbox, generate_calc_job, comp
     assert fixture_sandbox.get_content_list() == []
 
 
+def test_mliap(fixture_sandbox, generate_calc_job, compile_inputs):
+    """The other command knows no device."""
+    inputs = compile_inputs(parameters=orm.Dict({'target': 'mliap', 'device': 'cuda', 'tf32': True}))
+    calc_info = generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
+    assert calc_info.codes_info[0].cmdline_params == ['--tf32', 'model.nequip.zip', 'model.nequip.lmp.pt']
+    assert calc_info.retrieve_temporary_list == ['model.nequip.lmp.pt']
+
+
+def test_unknown_target(fixture_sandbox, generate_calc_job, compile_inputs):
+    inputs = compile_inputs(parameters=orm.Dict({'target': 'ase'}))
+    with pytest.raises(ValueError, match="target is 'ase': choose from pair_allegro, mliap"):
+        generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
+
+
 def test_compiled_already(fixture_sandbox, generate_calc_job, compile_inputs, make_model):
     inputs = compile_inputs(model=make_model('model.nequip.pt2'))
     with pytest.raises(ValueError, match=r'already compiled \(model\.nequip\.pt2\): give the package it came from'):
@@ -46,5 +60,5 @@ def test_compiled_already(fixture_sandbox, generate_calc_job, compile_inputs, ma
 
 def test_unknown_parameter(fixture_sandbox, generate_calc_job, compile_inputs):
     inputs = compile_inputs(parameters=orm.Dict({'tf_32': True}))
-    with pytest.raises(ValueError, match='unknown compile parameters tf_32: choose from device, tf32'):
+    with pytest.raises(ValueError, match='unknown compile parameters tf_32: choose from device, tf32, target'):
         generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)

@@ -67,7 +67,8 @@ def test_unknown_scheduler():
     with pytest.raises(ValueError, match=r'ask firecrest.+custom_scheduler_commands'):
         request_gpus('#!/bin/bash\n', 'firecrest', 1)
     assert check_scheduler('core.slurm') is None
-    assert set(DIRECTIVES) == {f'core.{name}' for name in ('direct', 'slurm', 'sge', 'lsf', 'pbspro', 'torque')}
+    core = {f'core.{name}' for name in ('direct', 'slurm', 'sge', 'lsf', 'pbspro', 'torque')}
+    assert set(DIRECTIVES) == core | {'ionconduct.slurm'}
 
 
 def test_script_that_cannot_be_edited():

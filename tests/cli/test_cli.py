@@ -15,7 +15,7 @@ def test_commands():
     """The commands are listed with their purpose, and the version is the package's."""
     result = CliRunner().invoke(cli, ['--help'])
     assert result.exit_code == 0
-    assert {'alloy', 'report', 'setup'} <= set(result.output.split())
+    assert {'alloy', 'report', 'setup', 'study'} <= set(result.output.split())
     assert __version__ in CliRunner().invoke(cli, ['--version']).output
 
 
@@ -37,6 +37,10 @@ def test_alloy(tmp_path):
     assert result.exit_code == 1
     assert 'the fraction must be above 0' in result.output
     assert CliRunner().invoke(cli, ['alloy', 'beta-Li3PO4', '--substitute', 'Si']).exit_code == 2
+    assert CliRunner().invoke(cli, ['alloy', 'beta-Li3PO4', '--charges', 'P=V']).exit_code == 2
+    result = CliRunner().invoke(cli, ['alloy', 'beta-Li3PO4', '--charges', 'P=3'])
+    assert result.exit_code == 1
+    assert 'the charges of Li3PO4 sum to -4 a cell' in result.output
 
 
 def test_report_of_another_node(aiida_profile_clean):

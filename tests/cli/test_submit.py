@@ -112,10 +112,13 @@ def test_plan(builder):
     stages = {stage.stage: stage for stage in plan(builder)}
     assert list(stages)[:3] == ['relaxation', 'AIMD', 'rattled cells']
     assert stages['AIMD'].steps == builder.aimd.dynamics['n_equilibration'] + builder.aimd.dynamics['n_sampling']
-    assert stages['rattled cells'].jobs == builder.rattle['n_frames']
-    assert stages['relabelling 2'].jobs == builder.relabelling['n_frames']
-    assert stages['production'].atoms == 68
-    assert stages['production'].jobs == len(builder.md.seeds.get_list()) * 2
+    frames_per_job = builder.label.frames_per_job
+    for name, n_frames in (('rattled cells', builder.rattle), ('relabelling 2', builder.relabelling)):
+        assert stages[name].steps == frames_per_job
+        assert stages[name].jobs * frames_per_job == n_frames['n_frames']
+    assert stages['validation'].atoms == 68
+    assert stages['production'].atoms == 3 * 68 <= builder.md.atoms_per_run
+    assert stages['production'].jobs * 3 == len(builder.md.seeds.get_list()) * 2
     parameters = builder.md.parameters
     assert stages['production'].steps == parameters['equilibration_steps'] + parameters['production_steps']
     assert 'relabelling 2' in plan_table(builder, 'quickstart')
@@ -129,6 +132,24 @@ def test_plan_grows(builder):
     builder.md.parameters = orm.Dict(parameters)
     after = next(stage for stage in plan(builder) if stage.stage == 'production')
     assert after.core_hours == pytest.approx(2 * before.core_hours)
+
+
+def test_plan_with_a_target(pseudo_family, fixture_code, generate_structure):
+    """What the budget leaves after the first round, and the goal in words."""
+    codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
+    overrides = {'precision': {'target_relative_error': 0.1, 'max_md_ns': 5.0}}
+    builder = ConductivityWorkChain.get_builder_from_protocol(
+        codes, generate_structure('Li7PSiO8'), protocol='quickstart', overrides=overrides
+    )
+    stages = {stage.stage: stage for stage in plan(builder)}
+    first, more = stages['production'], stages['more, at most']
+    steps_ns = builder.md.parameters['timestep_fs'] * 1e-6
+    n_runs = len(builder.md.seeds.get_list()) * len(builder.md.temperatures_K.get_list())
+    assert (n_runs * first.steps + more.steps) * steps_ns == pytest.approx(5.0)
+    assert more.core_hours / more.steps == pytest.approx(first.core_hours / (n_runs * first.steps))
+    text = plan_table(builder, 'quickstart')
+    assert 'until σ is known to 0.1 of its value' in text
+    assert '5 ns of MD' in text
 
 
 def test_stage_rows(aiida_profile_clean):

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / 'scripts' / 'system_packages.sh'
-TOOLS = ('bash', 'env', 'grep', 'paste', 'tr', 'cat')
+TOOLS = ('bash', 'env', 'grep', 'paste', 'tr', 'cat', 'tee', 'chmod', 'rm')
 ENGINES = ('pw.x', 'mpirun', 'dot', 'g++', 'ps')
+SERVERS = ('initdb', 'rabbitmq-server', 'sshd', 'ssh', 'slurmctld', 'slurmd', 'squeue', 'munged', 'setpriv')
 
 
 @pytest.fixture
@@ -23,11 +24,12 @@ def run(tmp_path):
     def run_script(*arguments, user=0, missing=(), python=sys.executable):
         for name in TOOLS:
             (tmp_path / name).symlink_to(shutil.which(name))
-        for name in set(ENGINES) - set(missing):
+        for name in {*ENGINES, *SERVERS} - set(missing):
             write(name, '')
         write('id', f'echo {user}')
-        write('apt-get', f'echo "$@" >> {tmp_path}/apt.log')
-        environment = {'PATH': str(tmp_path), 'PYTHON': python}
+        if not (tmp_path / 'apt-get').exists():
+            write('apt-get', f'echo "$@" >> {tmp_path}/apt.log')
+        environment = {'PATH': str(tmp_path), 'PYTHON': python, 'SBIN': str(tmp_path), 'POSTGRES': str(tmp_path)}
         result = subprocess.run([SCRIPT, *arguments], env=environment, capture_output=True, text=True, check=False)
         log = tmp_path / 'apt.log'
         return result.returncode, result.stderr, log.read_text() if log.exists() else ''
@@ -43,13 +45,25 @@ def test_all_there(run):
 
 @pytest.mark.parametrize(
     ('purpose', 'missing', 'packages'),
-    [('run', ['pw.x', 'dot'], ['quantum-espresso', 'graphviz']), ('test', [], ['chromium'])],
+    [
+        ('run', ['pw.x', 'dot'], ['quantum-espresso', 'graphviz']),
+        ('test', [], ['chromium']),
+        ('services', ['initdb', 'munged'], ['postgresql', 'munge']),
+    ],
 )
 def test_as_root(run, purpose, missing, packages):
     """Root gets the packages of what is missing, and no others; only the tests need a browser."""
     code, _, log = run(purpose, missing=missing)
     assert code == 0
     assert log.split()[:1] + log.split()[3:-1] == ['install', *packages]
+
+
+def test_servers_are_not_started(run, tmp_path):
+    """While packages with servers are installed, Debian is told to start none; afterwards all is as before."""
+    run.write('apt-get', f'"{tmp_path}/policy-rc.d"; echo $? >> {tmp_path}/apt.log')
+    code, _, log = run('services', missing=['sshd'])
+    assert (code, log) == (0, '101\n')
+    assert not (tmp_path / 'policy-rc.d').exists()
 
 
 def test_as_user(run):

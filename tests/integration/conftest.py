@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 
 import ase.io
 import psutil
@@ -171,3 +172,33 @@ def second_installation(tmp_path_factory):
         *('--set-as-default', *who),
     )
     return installation
+
+
+@pytest.fixture(scope='session')
+def services():
+    """PostgreSQL, RabbitMQ, sshd and Slurm, in a folder with a short name that other users can pass through."""
+    from .production import services_script
+
+    services = services_script.Services(tempfile.mkdtemp(prefix='ionconduct-'))
+    try:
+        services.start()
+        yield services
+    finally:
+        services.remove()
+
+
+@pytest.fixture(scope='session')
+def farm(tmp_path_factory, services, trained, plugin, dft_frames):
+    """A production profile with two workers, set up by the command that users run."""
+    from .production import OPTIONS, Farm
+
+    farm = Farm(tmp_path_factory.mktemp('farm'), services, trained / 'model.nequip.pt2', plugin, dft_frames)
+    try:
+        farm.first = farm.set_up()
+        farm.run('verdi', 'daemon', 'stop')
+        for name, value in OPTIONS.items():
+            farm.run('verdi', 'config', 'set', name, str(value))
+        farm.second = farm.set_up()
+        yield farm
+    finally:
+        farm.stop()

@@ -8,8 +8,12 @@ import subprocess
 import ase.io
 import numpy as np
 import pytest
+from aiida import orm
+from aiida.engine import run_get_node
 from ase.calculators.lammps import convert
 
+from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
+from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.lammps.plugin import build as plugin_build
 from aiida_ionconduct.lammps.structure import data_file, lammps_rotation, species_order
 
@@ -202,3 +206,21 @@ def test_build_is_idempotent(plugin, capsys):
     assert 'Up to date' in capsys.readouterr().out
     assert before == {path: path.stat().st_mtime_ns for path in plugin.glob('*plugin.so')}
     assert len(before) == 1
+
+
+def test_mliap(aiida_profile, aiida_localhost, trained, executable, tmp_path):
+    """The real command prepares the package for ML-IAP; running it takes a LAMMPS with Python in it."""
+    package = tmp_path / 'model.nequip.zip'
+    command = [executable('nequip-package'), 'build', str(trained / 'best.ckpt'), str(package)]
+    done = subprocess.run(command, cwd=trained, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    code = orm.InstalledCode(
+        label='nequip-prepare-lmp-mliap',
+        computer=aiida_localhost,
+        filepath_executable=executable('nequip-prepare-lmp-mliap'),
+    ).store()
+    inputs = {'code': code, 'model': AllegroModelData(package), 'parameters': orm.Dict({'target': 'mliap'})}
+    results, node = run_get_node(AllegroCompileCalculation, **inputs)
+    assert node.is_finished_ok, node.exit_message
+    assert results['model'].model_format == 'mliap'
+    assert results['model'].type_names == ['Li', 'P', 'Si', 'O']

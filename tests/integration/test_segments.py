@@ -22,12 +22,12 @@ PARAMETERS = {
     'temperature_K': 250.0,
     'timestep_fs': 1.0,
     'equilibration_steps': 100,
-    'production_steps': 3000,
+    'production_steps': 1000,
     'seeds': [5],
     'frame_stride': 20,
     'com_stride': 5,
     'thermo_stride': 10,
-    'restart_stride': 70,
+    'restart_stride': 30,
 }
 N_CUTS = 3
 
@@ -72,13 +72,13 @@ def jobs_of(node):
 
 
 def kill_once(folder, stop, killed):
-    """Kill the LAMMPS process of the second job that starts in a folder, once that has written two restart files."""
+    """Kill one LAMMPS in a folder: of the second job or a later one, once that has written two restart files."""
     while not stop.is_set() and not killed:
         started = sorted(folder.rglob('_aiidasubmit.sh'), key=lambda path: path.stat().st_mtime)
-        if len(started) > 1 and (started[1].parent / 'production.restart.2').exists():
+        if len(started) > 1 and (started[-1].parent / 'production.restart.2').exists():
             for process in psutil.process_iter(['name', 'cwd', 'cmdline']):
                 is_lammps = any('lmp' in word for word in process.info['cmdline'] or ())
-                if is_lammps and process.info['cwd'] == str(started[1].parent):
+                if is_lammps and process.info['cwd'] == str(started[-1].parent):
                     killed.append(process.pid)
                     process.kill()
         time.sleep(0.02)
@@ -86,11 +86,12 @@ def kill_once(folder, stop, killed):
 
 def test_cut_and_killed(md, tmp_path):
     """Cut at least three times by the wall time and once by `kill -9`, a run is the same as one that was left alone."""
-    whole = base(md())
-    reference = whole.outputs.trajectories.seed5
-    seconds = whole.outputs.output_parameters.seed5['wall_time_s']
-    walltime_s = max(2, math.floor(seconds / (N_CUTS + 2) / WALLTIME_FRACTION))
-    inputs = md(walltime_s=walltime_s, production_steps=PARAMETERS['production_steps'])
+    speed = PARAMETERS['production_steps'] / base(md()).outputs.output_parameters.seed5['wall_time_s']
+    # A segment has time for a few restart files, and the whole for four times the cuts: another moment may be faster.
+    segment_s = 1 + math.ceil(5 * PARAMETERS['restart_stride'] / speed)
+    production_steps = math.ceil(4 * N_CUTS * int(WALLTIME_FRACTION * segment_s) * speed / 1000) * 1000
+    reference = base(md(production_steps=production_steps)).outputs.trajectories.seed5
+    inputs = md(walltime_s=segment_s, production_steps=production_steps)
     workdir = tmp_path / 'work'
     inputs['code'] = code_elsewhere(inputs['code'], workdir)
     stop, killed = threading.Event(), []
@@ -190,6 +191,29 @@ def farm(inputs, **others):
         'temperatures_K': orm.List([temperature]),
         **others,
     }
+
+
+def test_monitor(md, tmp_path):
+    """A run that heats up without LAMMPS' own limit is killed by AiiDA in mid-run, and what came before is kept."""
+    inputs = md(equilibration_steps=0, production_steps=10**7)
+    endless = tmp_path / 'lmp_without_limit'
+    lmp = inputs['code'].filepath_executable
+    heat = 's/fix integrate all nve/&\\nfix heat all langevin 1000 1000 0.05 1/'
+    endless.write_text(f'#!/bin/bash\nsed -i -e "/fix explosion_/d" -e "{heat}" lammps.in\nexec {lmp} "$@"\n')
+    endless.chmod(0o755)
+    inputs['code'] = orm.InstalledCode(
+        label='lmp-without-limit', computer=inputs['code'].computer, filepath_executable=str(endless),
+        default_calc_job_plugin='ionconduct.lammps.md', prepend_text=inputs['code'].prepend_text,
+    ).store()  # fmt: skip
+    inputs['monitors'] = {'explosion': orm.Dict({'entry_point': 'ionconduct.explosion'})}
+    results, node = run_get_node(LammpsMdCalculation, **inputs)
+    assert node.exit_status == 410
+    assert 'the temperature ran away at step' in node.exit_message
+    assert results['output_parameters']['seed5']['n_steps'] < 10**6
+    assert results['trajectories']['seed5'].base.attributes.get('n_frames') > 0
+    log = node.outputs.retrieved.get_object_content('lammps.log')
+    assert 'Loop time' not in log.split('ionconduct stage: production')[1]  # it did not end by itself
+    assert 'ERROR' not in log
 
 
 def test_extended(md):

@@ -145,3 +145,23 @@ def test_bad_parameters(changes, message):
 def test_missing_parameter(name):
     with pytest.raises(ValueError, match=f'the parameter {name} is missing'):
         check_parameters({key: value for key, value in REQUIRED.items() if key != name})
+
+
+# Twins --------------------------------------------------------------------------------------------------------------
+
+
+def test_kick():
+    """Of every component of every momentum, after the equilibration and before the production."""
+    text = script(momentum_epsilon=1e-4)
+    kicks = [line for line in text.splitlines() if 'kicked' in line]
+    assert len(kicks) == 4
+    assert kicks[0].startswith('variable kicked_x atom vx*(1+0.0001*normal(0,1,')
+    kick = text.index('velocity all set v_kicked_x')
+    assert text.index('reset_timestep 0') < kick < text.rindex('fix integrate all nve')
+    assert 'kicked' not in script()
+
+
+def test_kicked_once():
+    """A segment that continues the production is not kicked again; one of the equilibration is yet to be."""
+    assert 'kicked' not in script(start=Start('production', 0), momentum_epsilon=1e-4)
+    assert 'kicked' in script(start=Start('equilibration', 500), momentum_epsilon=1e-4)

@@ -4,6 +4,7 @@ import json
 import zipfile
 
 import pytest
+from aiida import orm
 
 from aiida_ionconduct.data import AllegroModelData
 
@@ -26,7 +27,7 @@ METADATA = {
 def parse(aiida_profile_clean, generate_calc_job_node, generate_parser, tmp_path):
     """Return a function that parses a job, which has written the compiled model or not."""
 
-    def parse(written):
+    def parse(written, parameters=None):
         folder = tmp_path / 'job'
         folder.mkdir()
         (tmp_path / 'LiPSiO.nequip.zip').write_bytes(b'weights')
@@ -34,7 +35,10 @@ def parse(aiida_profile_clean, generate_calc_job_node, generate_parser, tmp_path
         if written:
             with zipfile.ZipFile(folder / 'model.nequip.pt2', 'w') as archive:
                 archive.writestr('m.nequip/data/aotinductor/model/abc.wrapper_metadata.json', json.dumps(METADATA))
-        node = generate_calc_job_node(ENTRY_POINT, folder, {'model': package}, retrieved_temporary=['model.nequip.pt2'])
+            (folder / 'model.nequip.lmp.pt').write_bytes(b'a pickle')
+        inputs = {'model': package, 'parameters': orm.Dict(parameters or {})}
+        compiled = ['model.nequip.pt2', 'model.nequip.lmp.pt']
+        node = generate_calc_job_node(ENTRY_POINT, folder, inputs, retrieved_temporary=compiled)
         results, calcfunction = generate_parser(ENTRY_POINT).parse_from_node(
             node, store_provenance=False, retrieved_temporary_folder=str(folder)
         )
@@ -52,6 +56,15 @@ def test_default(parse):
     attributes = model.base.attributes.all
     assert attributes['package_sha256'] == package.sha256 != model.sha256
     assert (attributes['computer'], attributes['device'], attributes['allow_tf32']) == ('localhost', 'cpu', False)
+
+
+def test_mliap(parse):
+    """What the file does not state comes from the package."""
+    results, calcfunction, package = parse(written=True, parameters={'target': 'mliap', 'device': 'cuda'})
+    assert calcfunction.is_finished_ok
+    model = results['model']
+    assert (model.model_format, model.type_names, model.r_max) == ('mliap', package.type_names, package.r_max)
+    assert model.base.attributes.get('device') == 'cuda'
 
 
 def test_no_model(parse):

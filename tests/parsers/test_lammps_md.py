@@ -207,6 +207,21 @@ def test_frames_lost_with_the_machine(parse):
     assert len(results['trajectories']['seed7'].positions) == 4
 
 
+@pytest.mark.parametrize(('name', 'kept'), [('trajectory.bin', 3), ('centres_of_mass.txt', 6)])
+def test_disk_full(parse, name, kept):
+    """LAMMPS does not notice that a disk is full: its log ends well, what is missing in the files is noticed here."""
+
+    def cut(_, temporary):
+        path = temporary / name
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    results, calcfunction = parse('default', change=cut)
+    assert calcfunction.exit_status == 321
+    assert 'is the disk full?' in calcfunction.exit_message
+    assert len(results['trajectories']['seed7'].positions) == kept
+    assert 'restart' not in results  # the one at the end of the run would leave a gap
+
+
 def test_continued(parse):
     """Frames that the earlier segment has, the first one included, are not stored again."""
     start = {'stage': 'production', 'step': 40, 'timestep_fs': 1.0, 'seeds': [7], 'n_atoms': 17}

@@ -23,6 +23,22 @@ from aiida_ionconduct.structures.ordering import (
     symmetry,
 )
 
+CIF = """data_crystal
+_cell_length_a {length}
+_cell_length_b {length}
+_cell_length_c {length}
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+{sites}
+"""
 COULOMB = 14.399645478425668  # e²/4πε₀ in eV Å
 
 
@@ -175,6 +191,10 @@ def test_sodium():
         (('gamma-Li3PO4', {'P': 'Si'}, 0.0), 'fraction must be above 0 and at most 1, got 0.0'),
         (('gamma-Li3PO4', {'P': 'Si'}, 0.5, 6), 'holds 4 formula units: ask for a multiple of it'),
         (('gamma-Li3PO4', {'P': 'W'}, 0.5), 'no oxidation state is known for W'),
+        (('gamma-Li3PO4', {'P': 'Xx'}, 0.5), '`Xx` is no chemical symbol'),
+        (('gamma-Li3PO4', {'P': 'P'}, 0.5), 'P cannot take its own place'),
+        (('gamma-Li3PO4', {'P': 'Si'}, 0.1, 4), '0.1 of 4 P sites is 0 Si: ask for more with `formula_units`'),
+        (('gamma-Li3PO4', {'P': 'Si'}, 0.25, 4, 'Li', 0, 0), 'n_best must be at least 1, got 0'),
         (('gamma-Li3PO4', {'P': 'Si'}, 0.25, 4, 'Mg'), r'the charge -1 cannot be balanced by Mg'),
         (('gamma-Li3PO4', {'P': 'Si'}, 0.25, 4, 'Li', 0, 1, 0.05), 'is more than 5 % off .*: set `strain` to'),
     ],
@@ -182,6 +202,52 @@ def test_sodium():
 def test_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         alloy(*arguments)
+
+
+def test_wrong_oxidation_states():
+    """A sulfate with the state of a sulfide: no ion is added to mend it, and none with the right one."""
+    sulfate = crystal('gamma-Li3PO4')
+    del sulfate[[0, 1, 2, 3]]
+    sulfate.symbols[sulfate.symbols == 'P'] = 'S'
+    with pytest.raises(ValueError, match=r'charges of Li2SO4 sum to -32 a cell instead of zero \(Li \+1, S -2, O -2\)'):
+        alloy(sulfate)
+    assert alloy(sulfate, charges={'S': 6})[0].atoms.symbols.formula.count() == {'Li': 8, 'S': 4, 'O': 16}
+
+
+def test_oxidation_states_of_the_voids():
+    """Those of the user hold for the interstitial sites too: vanadium, of which none is known by itself."""
+    vanadate = crystal('gamma-Li3PO4')
+    vanadate.symbols[vanadate.symbols == 'P'] = 'V'
+    best = alloy(vanadate, {'V': 'Si'}, 0.25, charges={'V': 5}, n_best=1)[0]
+    assert best.atoms.symbols.formula.count() == {'Li': 13, 'V': 3, 'Si': 1, 'O': 16}
+
+
+def test_too_few_sites_for_the_occupancies(tmp_path):
+    """Half of one site is neither none nor one; of four sites it is two."""
+    path = tmp_path / 'half.cif'
+    sites = 'Li1 Li 0 0 0 0.5\nCl1 Cl 0.5 0.5 0.5 0.5'
+    path.write_text(CIF.format(length=4.0, sites=sites))
+    with pytest.raises(ValueError, match=r'LiCl weighs 42\.4 u instead of 21\.2 u'):
+        alloy(path)
+    assert alloy(path, formula_units=4)[0].atoms.symbols.formula.count() == {'Li': 2, 'Cl': 2}
+
+
+def test_occupancies_above_one(tmp_path):
+    """The library that reads the file says only that it has no structure; its warnings say why."""
+    path = tmp_path / 'above.cif'
+    path.write_text(CIF.format(length=4.0, sites='Li1 Li 0 0 0 1.4\nCl1 Cl 0.5 0.5 0.5 1.0'))
+    with pytest.raises(ValueError, match=r'above.cif` cannot be read: .*occupancies \(\[1\.4\]\) sum to > 1'):
+        alloy(path)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [({'cell': None}, 'periodic in three dimensions'), ({'positions': np.full((2, 3), np.nan)}, 'not numbers')],
+)
+def test_no_crystal(changes, message):
+    atoms = Atoms('LiCl', **{'positions': [[0, 0, 0], [2.5, 2.5, 2.5]], 'cell': [5, 5, 5], 'pbc': True, **changes})
+    with pytest.raises(ValueError, match=message):
+        alloy(atoms)
 
 
 def test_no_room():

@@ -30,6 +30,22 @@ def test_not_a_crystal(changes):
         check_structure(lithium_oxide(**changes))
 
 
+@pytest.mark.parametrize(
+    ('atoms', 'message'),
+    [
+        (Atoms(cell=[5, 5, 5], pbc=True), 'has no atoms'),
+        (Atoms('Li', positions=[[0, np.nan, 0]], cell=[3, 3, 3], pbc=True), 'coordinates that are not numbers'),
+        (
+            Atoms('LiF', positions=[[9, 9, 9], [9, 9, 10.6]], cell=[18] * 3, pbc=True),
+            '2916 Å³ for each atom and is mostly',
+        ),
+    ],
+)
+def test_no_crystal(atoms, message):
+    with pytest.raises(ValueError, match=message):
+        check_structure(atoms)
+
+
 def test_no_mobile_species():
     with pytest.raises(ValueError, match=r'has no Na: name its mobile species with --mobile, one of Li, O'):
         check_structure(lithium_oxide(), mobile='Na')

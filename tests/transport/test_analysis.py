@@ -4,10 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from ase.data import atomic_masses, atomic_numbers
 
-from aiida_ionconduct.transport import TransportResult, analyse, diffusivity, from_centres_of_mass
-from aiida_ionconduct.transport.analysis import atom_charges, collective_tracks
+from aiida_ionconduct.transport import TransportResult, analyse, diffusivity, from_centres_of_mass, from_currents
+from aiida_ionconduct.transport.analysis import collective_tracks
 from aiida_ionconduct.transport.displacement import simple_displacement
 
 LAGS = [1, 2, 3, 10, 50, 100]
@@ -27,15 +26,11 @@ def result(input_):
 
 
 def test_argyrodite_references(argyrodite):
-    species = argyrodite['species']
-    is_lithium = species == 'Li'
-    masses = np.where(is_lithium, 0, [atomic_masses[atomic_numbers[symbol]] for symbol in species])
-    charges = atom_charges(list(species), {'Li': 1, 'P': 5, 'S': -2, 'Cl': -1})
-    (charge,), (tracer,), _ = collective_tracks(
-        [argyrodite['pos']], charges, masses / masses.sum(), np.zeros((1, len(species))), is_lithium
-    )
+    species = [str(symbol) for symbol in argyrodite['species']]
+    charges = {'Li': 1, 'P': 5, 'S': -2, 'Cl': -1}
+    (charge,), (tracer,), _ = collective_tracks([argyrodite['pos']], species, charges, None, 'Li', argyrodite['cell'])
     np.testing.assert_allclose(simple_displacement(tracer)[LAGS], FRAMEWORK, rtol=1e-9)
-    np.testing.assert_allclose(simple_displacement(charge)[LAGS] / is_lithium.sum(), CHARGE, rtol=1e-9)
+    np.testing.assert_allclose(simple_displacement(charge)[LAGS] / species.count('Li'), CHARGE, rtol=1e-9)
 
 
 def test_values_by_hand(input_, result):
@@ -170,6 +165,29 @@ def test_single_precision_and_centres_of_mass(input_, result):
     estimate = from_centres_of_mass(coms, ['Li', 'Cl'], {'Li': 12, 'Cl': 12}, **conditions)
     assert estimate.value == pytest.approx(result.sigma_full.value, rel=1e-9)
     assert estimate.stderr == pytest.approx(result.sigma_full.stderr, rel=1e-9)
+
+
+def test_memory_mapped_seeds(input_, result, tmp_path):
+    for seed, positions in enumerate(input_['seeds']):
+        np.save(tmp_path / f'{seed}.npy', positions)
+    mapped = [np.load(tmp_path / f'{seed}.npy', mmap_mode='r') for seed in range(4)]
+    assert analyse(**{**input_, 'seeds': mapped}).attributes() == result.attributes()
+
+
+def test_settings_of_the_other_routes(input_):
+    """A setting changes the result alike by all routes; an unknown one is refused."""
+    conditions = {key: input_[key] for key in ('cell', 'temperature_K', 'dt_ps')}
+    settings = {'estimator': 'cve', 'lag_ps': 2.0}
+    expected = analyse(**input_, **settings).sigma_full.value
+    coms = [np.stack((seed[:, :12].mean(axis=1), seed[:, 12:].mean(axis=1)), axis=1) for seed in input_['seeds']]
+    counts, charges = {'Li': 12, 'Cl': 12}, input_['charges']
+    found = from_centres_of_mass(coms, ['Li', 'Cl'], counts, charges, **conditions, **settings)
+    assert found.value == pytest.approx(expected, rel=1e-9)
+    mu = [(seed[:, :12] - seed[:, 12:]).sum(axis=1) for seed in input_['seeds']]
+    currents = [np.diff(one, axis=0) / input_['dt_ps'] for one in mu]
+    assert from_currents(currents, **conditions, **settings).value == pytest.approx(expected, rel=1e-9)
+    with pytest.raises(ValueError, match="'cve' has no setting block_ps"):
+        from_currents(currents, **conditions, estimator='cve', block_ps=1.0)
 
 
 @pytest.mark.parametrize('seeds', [1, 4])

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from aiida_ionconduct.transport import mean_squared_displacement
-from aiida_ionconduct.transport.displacement import as_positions, refuse_wrapped
+from aiida_ionconduct.transport.displacement import (
+    as_positions,
+    as_track,
+    refuse_wrapped,
+    simple_displacement,
+    species_displacements,
+)
 
 
 def brute_force(x):
@@ -53,6 +59,27 @@ def test_memory_mapped(walk, tmp_path):
     np.save(tmp_path / 'walk.npy', walk.astype(np.float32))
     mapped = np.load(tmp_path / 'walk.npy', mmap_mode='r')
     np.testing.assert_allclose(mean_squared_displacement(mapped), brute_force(mapped), rtol=1e-10, atol=0)
+
+
+def test_changes_of_a_private_mapping_are_kept(walk, tmp_path):
+    """What was read of a file is let go of, but not what the user changed and no file holds."""
+    np.save(tmp_path / 'walk.npy', walk)
+    mapped = np.load(tmp_path / 'walk.npy', mmap_mode='c')
+    mapped *= 2
+    np.testing.assert_allclose(mean_squared_displacement(mapped), brute_force(2 * walk), rtol=1e-10, atol=0)
+    assert (mapped == 2 * walk).all()
+
+
+def test_longest_lag(walk):
+    full = mean_squared_displacement(walk)
+    for longest in (0, 1, 150, 300):
+        np.testing.assert_allclose(simple_displacement(as_track(walk), longest), full[: longest + 1], rtol=1e-10)
+
+
+def test_species_displacements(walk):
+    species = np.array([1, 0, 0, 1, 2, 1, 1])
+    expected = np.stack([(walk - walk[0])[:, species == one].sum(axis=1) for one in range(3)])
+    np.testing.assert_allclose(species_displacements(walk, species), expected, rtol=0, atol=1e-11)
 
 
 def test_unaligned_fields_of_a_record(walk):

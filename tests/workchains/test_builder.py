@@ -48,6 +48,8 @@ def test_length_of_aimd(campaign_builder):
     [
         ({'thermostat': 'berendsen'}, r'aimd\.thermostat must be one of none, rescale, andersen, got berendsen'),
         ({'sampling_ps': 0}, 'must be above 0'),
+        ({'sampling_ps': 0.003}, r'at least two steps of 2.5 fs, got 0\.003: it is in picoseconds'),
+        ({'thermostat_steps': 0}, 'thermostat_steps must be at least 1'),
         ({'equilibration_ps': -1}, 'equilibration_ps not below'),
     ],
 )
@@ -185,8 +187,19 @@ def overlapping(crystals):
         (lambda _: bulk('LiBr', 'rocksalt', a=5.5), {}, 'has no pseudopotential for Br: name another'),
         (lambda _: bulk('LiHe', 'rocksalt', a=5.5), {}, 'no charge is known for He: give it'),
         (lambda _: Atoms('Li2O', positions=np.eye(3) * 3), {}, 'periodic in three dimensions'),
+        (lambda _: bulk('LiO', 'rocksalt', a=4.2), {'charges': {'O': -1}}, 'has 11 electrons, an odd number'),
     ],
-    ids=['overlap', 'immobile', 'charges', 'own charges', 'absent', 'pseudo', 'unknown charge', 'molecule'],
+    ids=[
+        'overlap',
+        'immobile',
+        'charges',
+        'own charges',
+        'absent',
+        'pseudo',
+        'unknown charge',
+        'molecule',
+        'open shell',
+    ],
 )
 def test_bad_structure(make, kwargs, message, crystals, campaign_builder):
     structure = orm.StructureData(ase=make(crystals))
@@ -280,13 +293,19 @@ def test_no_codes(aiida_profile_clean, aiida_localhost):
 def test_gpus(campaign_builder):
     """On a GPU, seeds share runs, the scheduler is asked for it, and Kokkos is told."""
     resources = {'device': 'cuda', 'md': {'gpus': 2, 'kokkos': True}, 'training': {'gpus': 1}}
-    builder = campaign_builder(overrides={'resources': resources})
+    builder = campaign_builder('fast', overrides={'resources': resources})
     assert builder.md.atoms_per_run == 2048
     assert builder.md.base.md['metadata']['options']['gpus'] == 2
     assert builder.md.base.md['settings'].get_dict() == {'kokkos_gpus': 2}
     assert builder.allegro.train['metadata']['options']['gpus'] == 1
-    assert campaign_builder().md.atoms_per_run == 1
+    assert campaign_builder('fast').md.atoms_per_run == 1
     assert campaign_builder(overrides={'resources': {'atoms_per_run': 500}}).md.atoms_per_run == 500
+
+
+def test_mliap(campaign_builder):
+    """The route is a setting of the compilation; LAMMPS follows the model."""
+    parameters = campaign_builder(overrides={'resources': {'md': {'mliap': True}}}).allegro.compile['parameters']
+    assert parameters.get_dict() == {'device': 'cpu', 'tf32': False, 'target': 'mliap'}
 
 
 def test_gpus_of_an_unknown_scheduler(campaign_builder, monkeypatch):

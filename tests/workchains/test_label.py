@@ -1,10 +1,10 @@
-"""`LabelWorkChain`: a self-consistent calculation per frame, some of which may fail."""
+"""`LabelWorkChain`: a self-consistent calculation per frame, some in a job, some of which may fail."""
 
 import pytest
 from aiida import orm
-from aiida_quantumespresso.calculations.pw import PwCalculation
 
 from aiida_ionconduct.calculations.functions.structures import frames_to_trajectory
+from aiida_ionconduct.calculations.pw_frames import PwFramesCalculation
 from aiida_ionconduct.workchains.label import LabelWorkChain
 
 
@@ -12,11 +12,12 @@ from aiida_ionconduct.workchains.label import LabelWorkChain
 def label(campaign_inputs, crystals, generate_workchain):
     """Return a function that makes the work chain for some frames, set up."""
 
-    def make(n_frames=4, min_fraction=0.5, max_concurrent=3):
+    def make(n_frames=4, frames_per_job=2, min_fraction=0.5, max_concurrent=3):
         frames = [crystals['Li3PO4'].copy() for _ in range(n_frames)]
         for index, frame in enumerate(frames):
             frame.positions[0, 0] = 0.01 * index
-        overrides = {'dataset': {'min_fraction': min_fraction}, 'resources': {'max_concurrent_scf': max_concurrent}}
+        resources = {'max_concurrent_scf': max_concurrent, 'frames_per_job': frames_per_job}
+        overrides = {'dataset': {'min_fraction': min_fraction}, 'resources': resources}
         inputs = campaign_inputs(overrides=overrides)['label']
         inputs['parameters'] = orm.Dict({**inputs['parameters'].get_dict(), 'source': 'rattled'})
         inputs['frames'] = frames_to_trajectory(frames).store()
@@ -36,43 +37,77 @@ def end(process, nodes):
     process.inspect_batch()
 
 
+@pytest.fixture
+def job(child, pw_trajectory):
+    """Return a function that makes a job that has ended, with as many labels and with frames that it did not reach."""
+
+    def make(n_labelled=1, first=0.0, unfinished=(), unconverged=()):
+        without = {'unfinished': list(unfinished), 'unconverged': list(unconverged)}
+        outputs = {'output_parameters': orm.Dict(without)}
+        if n_labelled:
+            outputs['labelled'] = pw_trajectory(n_labelled, first=first)
+        return child(exit_status=320 if unfinished else 0, node_class=orm.CalcJobNode, **outputs)
+
+    return make
+
+
 def test_batches(label, submitted):
-    """Every frame once, at most three at a time."""
-    process = label()
+    """Every frame once, two in a job, at most two jobs at a time."""
+    process = label(n_frames=5, frames_per_job=2, max_concurrent=2)
     process.run_batch()
-    assert len(submitted) == 3
+    assert len(submitted) == 2
     process.run_batch()
-    assert len(submitted) == 4
-    assert all(process_class is PwCalculation for process_class, _ in submitted)
-    first = [inputs.structure.sites[0].position[0] for _, inputs in submitted]
-    assert first == pytest.approx([0, 0.01, 0.02, 0.03])
-    assert [inputs.metadata.call_link_label for _, inputs in submitted] == [f'frame_00{index}' for index in range(4)]
+    assert all(process_class is PwFramesCalculation for process_class, _ in submitted)
+    assert [inputs.indices.get_list() for _, inputs in submitted] == [[0, 1], [2, 3], [4]]
+    assert all(inputs.frames.uuid == process.inputs.frames.uuid for _, inputs in submitted)
+    labels = [inputs.metadata.call_link_label for _, inputs in submitted]
+    assert labels == ['frames_0000', 'frames_0002', 'frames_0004']
     assert all(inputs.metadata.options.max_wallclock_seconds == 3600 for _, inputs in submitted)
 
 
-def test_dataset(label, child, pw_trajectory):
+def test_dataset(label, job):
     """The frames that came back are labelled, in their order."""
-    process = label()
-    ended = [child(node_class=orm.CalcJobNode, output_trajectory=pw_trajectory(1, first=e)) for e in (5.0, 3.0, 4.0)]
-    end(process, [*ended[:1], child(exit_status=410, node_class=orm.CalcJobNode), *ended[1:]])
+    process = label(n_frames=5, frames_per_job=2)
+    end(process, [job(2, first=5.0), job(1, first=3.0, unconverged=[3]), job(1, first=4.0)])
     assert process.results() is None
     dataset = process.outputs['dataset']
-    assert [frame.get_potential_energy() for frame in dataset.get_frames()] == [5, 3, 4]
-    assert dataset.base.attributes.get('sources') == {'rattled': 3}
+    assert [frame.get_potential_energy() for frame in dataset.get_frames()] == [5, 6, 3, 4]
+    assert dataset.base.attributes.get('sources') == {'rattled': 4}
 
 
-def test_too_many_failed(label, child, pw_trajectory):
-    process = label()
-    ended = child(node_class=orm.CalcJobNode, output_trajectory=pw_trajectory(1))
-    end(process, [ended] + [child(exit_status=410, node_class=orm.CalcJobNode) for _ in range(3)])
+def test_cut_short(label, job, submitted):
+    """What a job has is kept; what it did not reach is sent again, as long as there is any progress."""
+    process = label(n_frames=4, frames_per_job=4)
+    end(process, [job(2, first=1.0, unfinished=[2, 3])])
+    process.run_batch()
+    assert [inputs.indices.get_list() for _, inputs in submitted] == [[2, 3]]
+    process.ctx.pending = process.ctx.batch
+    end(process, [job(1, first=7.0, unfinished=[3])])
+    end(process, [job(0, unfinished=[3])])
+    assert not process.has_pending()
+    assert process.results() is None
+    energies = [frame.get_potential_energy() for frame in process.outputs['dataset'].get_frames()]
+    assert energies == [1, 2, 7]
+
+
+def test_too_many_failed(label, job, child):
+    """A job without any output counts as all of its frames."""
+    process = label(frames_per_job=1)
+    end(process, [job(1), job(0, unconverged=[1]), job(0, unfinished=[2]), child(exit_status=100)])
     exit_code = process.results()
     assert exit_code.status == 401
     assert '3 of 4 self-consistent calculations failed' in exit_code.message
     assert not process.outputs
 
 
-def test_just_enough(label, child, pw_trajectory):
-    process = label(min_fraction=0.25)
-    ended = child(node_class=orm.CalcJobNode, output_trajectory=pw_trajectory(1))
-    end(process, [ended] + [child(exit_status=410, node_class=orm.CalcJobNode) for _ in range(3)])
+def test_just_enough(label, job):
+    process = label(frames_per_job=1, min_fraction=0.25)
+    end(process, [job(1), *(job(0, unconverged=[index]) for index in (1, 2, 3))])
     assert process.results() is None
+
+
+def test_none(label, job):
+    """Not even a tolerance of everything makes a training set of nothing."""
+    process = label(frames_per_job=4, min_fraction=0.0)
+    end(process, [job(0, unconverged=[0, 1, 2, 3])])
+    assert process.results().status == 401

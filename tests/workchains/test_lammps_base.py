@@ -8,6 +8,7 @@ from plumpy import ProcessState
 
 from aiida_ionconduct.calculations.lammps_md import LammpsMdCalculation
 from aiida_ionconduct.data import IonTrajectoryData
+from aiida_ionconduct.lammps.script import CELL_THERMO
 
 EXIT_CODES = LammpsMdCalculation.exit_codes
 
@@ -214,6 +215,25 @@ def test_other_failures(name, make_base, go, job):
     assert go(base, job(EXIT_CODES[name])) == base.exit_codes.ERROR_UNHANDLED_FAILURE
     base = make_base(on_unhandled_failure=orm.Str('restart_once'))
     assert go(base, job(EXIT_CODES[name]), job(EXIT_CODES[name])).status >= 400
+
+
+def test_mean_cell(make_base, go, job, generate_structure):
+    """At constant pressure the second half of the whole run counts, not that of the last segment."""
+    base, lengths = make_base({'ensemble': 'npt'}), np.linspace(5.0, 6.0, 10)
+    jobs = [job(EXIT_CODES.ERROR_OUT_OF_WALLTIME, restart_step=70), job(restart_step=100)]
+    for node, part in zip(jobs, (lengths[:7], lengths[7:]), strict=True):
+        zero = np.zeros(len(part))
+        thermo = orm.ArrayData(
+            dict(zip(CELL_THERMO.values(), (part, zero + 6.0, zero + 7.0, zero, zero, zero), strict=True))
+        )
+        thermo.base.links.add_incoming(node, LinkType.CREATE, 'thermo')
+        thermo.store()
+    go(base, *jobs)
+    base.results()
+    mean = base.outputs['mean_structure'].get_ase()
+    assert mean.cell.lengths() == pytest.approx([lengths[5:].mean(), 6, 7])
+    given = generate_structure().get_ase()
+    np.testing.assert_allclose(mean.get_scaled_positions(), given.get_scaled_positions(), atol=1e-9)
 
 
 def test_extended(make_base, go, job, segment, submitted):

@@ -12,7 +12,11 @@ def make_seeds(campaign_inputs, generate_structure, generate_workchain, model):
     """Return a function that makes the work chain for two temperatures and three seeds, set up."""
 
     def make(**others):
-        overrides = {'temperatures_K': [600, 1200], 'seeds': [3, 1, 2], 'resources': {'max_concurrent': 4}}
+        overrides = {
+            'temperatures_K': [600, 1200],
+            'seeds': [3, 1, 2],
+            'resources': {'max_concurrent': 4, 'atoms_per_run': 1},
+        }
         inputs = campaign_inputs(overrides=overrides)['md']
         inputs['base']['md'] |= {'structure': generate_structure(), 'model': model('model.nequip.pt2')}
         process = generate_workchain('ionconduct.seeds', {**inputs, **others})

@@ -90,7 +90,7 @@ def dataset_from_labels(parameters: orm.Dict, **trajectories: orm.TrajectoryData
     :param parameters: ``source``, the name the frames get, and ``max_force_eV_per_A``.
     """
     p = parameters.get_dict()
-    labelled = [labelled_frames(run, source=p['source'])[-1] for _, run in sorted(trajectories.items())]
+    labelled = [frame for _, run in sorted(trajectories.items()) for frame in labelled_frames(run, source=p['source'])]
     return store_frames(*curate(labelled, {'max_force_eV_per_A': p['max_force_eV_per_A']}))
 
 

@@ -35,12 +35,6 @@ def make_supercell(structure: orm.StructureData, n_atoms_min: orm.Int) -> orm.St
 
 
 @calcfunction
-def split_frames(trajectory: orm.TrajectoryData):
-    """Return every frame of a trajectory as a structure, labelled ``frame_000`` and so on."""
-    return {f'frame_{index:03d}': trajectory.get_step_structure(index) for index in range(trajectory.numsteps)}
-
-
-@calcfunction
 def initial_conditions(structure: orm.StructureData, settings: orm.Dict, temperature_K: orm.Float, seed: orm.Int):
     """Return the settings of a pw.x run with Maxwell–Boltzmann velocities, and the structure moved off its symmetry.
 

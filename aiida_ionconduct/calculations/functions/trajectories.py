@@ -5,6 +5,8 @@ from aiida import orm
 from aiida.engine import calcfunction
 
 from aiida_ionconduct.data import IonTrajectoryData
+from aiida_ionconduct.lammps.script import CELL_THERMO
+from aiida_ionconduct.lammps.structure import lammps_rotation
 from aiida_ionconduct.structures import minimum_distances
 
 RUN_SUMS = ('wall_time_s',)
@@ -58,3 +60,23 @@ def join_segments(**nodes):
     description = {**runs[-1], **describe_trajectory(joined), **totals, 'n_segments': len(joined.segments)}
     description['n_steps'] = max(description['n_steps'], runs[-1].get('n_steps', 0))
     return {'trajectory': joined, 'output_parameters': orm.Dict(description)}
+
+
+def in_mean_cell(structure: orm.StructureData, thermo: list[orm.ArrayData]) -> orm.StructureData:
+    """Return a structure in the mean cell of the second half of a run at constant pressure.
+
+    :param structure: the input of the run, in whose orientation the result is.
+    :param thermo: of the segments of the run.
+    """
+    columns = [np.concatenate([one.get_array(name) for one in thermo]) for name in CELL_THERMO.values()]
+    lx, ly, lz, xy, xz, yz = (column[len(column) // 2 :].mean() for column in columns)
+    cell = np.array([[lx, 0, 0], [xy, ly, 0], [xz, yz, lz]])
+    atoms = structure.get_ase()
+    atoms.set_cell(cell @ lammps_rotation(structure.cell).T, scale_atoms=True)
+    return orm.StructureData(ase=atoms)
+
+
+@calcfunction
+def mean_structure_of_segments(structure: orm.StructureData, **thermo: orm.ArrayData) -> orm.StructureData:
+    """Return :func:`in_mean_cell` of the segments ``segment_000`` and so on."""
+    return in_mean_cell(structure, [one for _, one in sorted(thermo.items())])

@@ -26,6 +26,8 @@
 #include "pair.h"
 #include "update.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -58,6 +60,10 @@ class PairAllegro : public Pair {
     restartinfo = 0;
     single_enable = 0;
     one_coeff = 1;
+    // Every step frees and asks for the same large arrays; glibc would hand them back to the system each time.
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 2147483647);
+    mallopt(M_TOP_PAD, 256 << 20);
     manybody_flag = 1;
     centroidstressflag = CENTROID_NOTAVAIL;
   }

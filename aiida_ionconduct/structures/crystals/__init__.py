@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import ase.io
 from ase import Atoms
 
+from aiida_ionconduct.structures.checks import check_cell
+
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
@@ -47,15 +49,18 @@ def read_disordered(source: str | pathlib.Path | Atoms | Structure) -> Structure
     if isinstance(source, Structure):
         return source.copy()
     if isinstance(source, Atoms):
+        check_cell(source)
         return Structure.from_sites(AseAtomsAdaptor.get_structure(source).sites)
     path = CRYSTALS.get(str(source), pathlib.Path(source))
     if not path.exists():
         raise ValueError(f'`{source}` is neither a file nor one of {", ".join(CRYSTALS)}.')
     try:
-        with warnings.catch_warnings():  # of a formula that the file does not state, and of rounded coordinates
-            warnings.simplefilter('ignore')
+        # Of rounded coordinates and the like, which do no harm; of a file that cannot be read they say why.
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
             structure = Structure.from_file(path)
     except Exception as exception:
-        raise ValueError(f'the structure file `{source}` cannot be read: {exception}') from exception
+        why = ' '.join([str(exception), *dict.fromkeys(str(one.message) for one in caught)])
+        raise ValueError(f'the structure file `{source}` cannot be read: {why}') from exception
     structure.remove_oxidation_states()
     return structure

@@ -15,6 +15,7 @@ from scipy import stats
 
 from aiida_ionconduct.transport.constants import CM2_PER_S
 from aiida_ionconduct.transport.displacement import Track, as_track, displacement_series
+from aiida_ionconduct.transport.observed import Observed, at_least_two
 
 from .cepstral import cepstral
 from .covariance import covariance
@@ -66,23 +67,26 @@ def estimate(
     tracks: list[Track],
     dt_ps: float,
     estimator: str = 'auto',
-    displacements: np.ndarray | None = None,
+    observed: Observed | None = None,
     **settings,
 ) -> Estimate:
     """Estimate D in Å²/ps: :func:`diffusivity` on tracks that were checked already.
 
-    :param displacements: (seeds, lags) the MSD of the tracks, of :func:`at_least_two` of them, where it is known.
+    :param observed: what :func:`~aiida_ionconduct.transport.observed.observe` gives of them, where it is known.
     """
     name = AUTO if estimator == 'auto' else estimator
     if name not in ESTIMATORS:
         raise ValueError(f"`estimator` is '{estimator}': choose one of auto, {', '.join(ESTIMATORS)}.")
-    known = list(inspect.signature(ESTIMATORS[name]).parameters)[2:]
+    known = [key for key in inspect.signature(ESTIMATORS[name]).parameters if key not in ('tracks', 'dt_ps', 'runs')]
     if unknown := sorted(set(settings) - set(known)):
         raise ValueError(f"'{name}' has no setting {', '.join(unknown)}: it has {', '.join(known) or 'none'}.")
     check_runs([track.positions.shape for track in tracks], dt_ps)
     n_seeds, halves = len(tracks), at_least_two(tracks)
-    slope = ESTIMATORS[name](tracks if name == 'spectral' else halves, dt_ps, **settings)
-    beta, beta_stderr, saturated = growth(halves, displacements)
+    if name == 'spectral':
+        slope = spectral(tracks, dt_ps, observed.spectra if observed else None)
+    else:
+        slope = ESTIMATORS[name](halves, dt_ps, **settings)
+    beta, beta_stderr, saturated = growth(halves, observed.displacements if observed else None)
     resolved = slope.value > 0 and not saturated
     if slope.mixture is not None:
         resolved = bool(resolved and slope.mixture.below(0.0) < 1 - RESOLVED)
@@ -122,15 +126,6 @@ def check_runs(shapes: list[tuple[int, ...]], dt_ps: float) -> None:
         )
     if not (math.isfinite(dt_ps) and dt_ps > 0):
         raise ValueError(f'`dt_ps` is {dt_ps}: give the positive time between two frames in ps.')
-
-
-def at_least_two(tracks: list[Track]) -> list[Track]:
-    """Return the tracks; a single one as its two halves, which are then the samples that give the error."""
-    if len(tracks) > 1:
-        return tracks
-    ((positions, particles, shift),) = tracks
-    half = len(positions) // 2
-    return [Track(positions[part], particles, shift[part]) for part in (slice(0, half), slice(half, 2 * half))]
 
 
 def growth(tracks: list[Track], displacements: np.ndarray | None) -> tuple[float, float, bool]:

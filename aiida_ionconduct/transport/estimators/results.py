@@ -7,25 +7,46 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
+
+RESOLVED_WIDTHS = 4.0  # a value above so many of its widths is well above zero
 
 
 class Mixture(NamedTuple):
-    """A distribution of the true value: Student's t about several values, each with a weight, a width and ``dof``."""
+    """A distribution of the true value about several ``values``, each with a weight, a width and ``dof``.
+
+    About a value well above its width it is Student's t of the logarithm, since the error of a variance is in
+    proportion to what it truly is; about another one, of the value itself.
+    """
 
     weights: np.ndarray
     values: np.ndarray
     widths: np.ndarray
     dof: float
 
+    @property
+    def relative(self) -> np.ndarray:
+        """Widths over values where these count as well above zero, else infinity."""
+        resolved = self.values > RESOLVED_WIDTHS * self.widths
+        return np.where(resolved, self.widths / np.where(resolved, self.values, 1.0), np.inf)
+
     def below(self, x: float) -> float:
         """Return the probability of a value below x."""
-        return float(self.weights @ stats.t.cdf((x - self.values) / self.widths, self.dof))
+        reach, relative = (x - self.values) / self.widths, self.relative
+        in_proportion = np.isfinite(relative)
+        if x > 0:
+            reach[in_proportion] = np.log(x / self.values[in_proportion]) / relative[in_proportion]
+        else:
+            reach[in_proportion] = -np.inf
+        return float(self.weights @ special.stdtr(self.dof, reach))
 
     def quantile(self, probability: float) -> float:
         """Return the value below which lies a probability."""
-        reach = stats.t.ppf(max(probability, 1 - probability), self.dof) * self.widths
-        low, high = float((self.values - reach).min()), float((self.values + reach).max())
+        reach, relative = stats.t.ppf(max(probability, 1 - probability), self.dof), self.relative
+        in_proportion = np.isfinite(relative)
+        factor = np.exp(reach * np.where(in_proportion, relative, 0.0))
+        low = float(np.where(in_proportion, self.values / factor, self.values - reach * self.widths).min())
+        high = float(np.where(in_proportion, self.values * factor, self.values + reach * self.widths).max())
         if not high > low:
             return low
         return optimize.brentq(lambda x: self.below(x) - probability, low, high, xtol=1e-6 * (high - low))
@@ -41,10 +62,24 @@ class Mixture(NamedTuple):
 
 
 class SpectralWeights(NamedTuple):
-    """How a spectral estimate is an average over the spectrum: ``weights`` (bins,), and its independent segments."""
+    """How a spectral estimate is an average over the spectrum.
+
+    ``weights`` (bins,); ``segments`` of a run whose values are independent; ``variance`` (bins,) of the spectrum, and
+    ``shot_noise`` the variance that all bins share.
+    """
 
     weights: np.ndarray
     segments: int
+    variance: np.ndarray
+    shot_noise: float
+
+    def covariance(self, other: SpectralWeights) -> float:
+        """Return the covariance with another average over the same spectrum."""
+        return float((self.weights * other.weights) @ self.variance) + self.shot_noise
+
+    def scaled(self, factor: float) -> SpectralWeights:
+        """Return those of the estimate times a factor."""
+        return self._replace(variance=self.variance * factor**2, shot_noise=self.shot_noise * factor**2)
 
 
 class Slope(NamedTuple):
@@ -115,6 +150,8 @@ class Estimate:
         }
         mixture = self.diagnostics['mixture']
         scaled['mixture'] = None if mixture is None else mixture.scaled(factor)
+        spectral = self.diagnostics['spectral']
+        scaled['spectral'] = spectral and spectral.scaled(factor)
         tensor = self.diagnostics['tensor']
         scaled['tensor'] = None if tensor is None else tuple(one * factor for one in tensor)
         value, stderr = (None, None) if self.value is None else (self.value * factor, self.stderr * factor)

@@ -16,11 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from aiida_ionconduct.transport.displacement import Track
-from aiida_ionconduct.transport.spectrum import USUAL_TIME_PS, Grid, spectra, spectral_grid
+from aiida_ionconduct.transport.spectrum import SEGMENTS, USUAL_TIME_PS, Grid, spectra, spectral_grid
 
 from .results import Mixture, Slope, SpectralWeights
 
-SEGMENTS = (1, 2, 4, 8)
 MIN_BINS = 6  # in a fit
 # Ions always vibrate and hop back within picoseconds, so the spectrum is taken as white below this frequency only: a
 # small rise beyond it would not be seen and would be averaged in.
@@ -37,9 +36,9 @@ RANGE = 100.0
 # Least sum of frequencies in a segment, weighted as in the value, for its value to be independent and normal.
 INDEPENDENT = 6
 # The scatter of few segments is known badly: theory counts as so many of them.
-THEORY_DOF = 15
-# Fitted spectra do not tell all of the error of a fit; from the coverage of the intervals (benchmarks/coverage.py).
-VARIANCE_FACTOR = 1.12
+THEORY_DOF = 30
+# The scatter of segments is somewhat below theory; from the coverage of the intervals (benchmarks/coverage.py).
+VARIANCE_FACTOR = 0.95
 PLATEAU = 0.25  # largest rise of the spectrum from zero to the lowest frequency of the run
 
 
@@ -59,10 +58,13 @@ class Models(NamedTuple):
     lowest: np.ndarray
 
 
-def spectral(tracks: list[Track], dt_ps: float) -> Slope:
-    """Estimate D from the averaged models; the error from the scatter of segments and the spread of the models."""
+def spectral(tracks: list[Track], dt_ps: float, runs: list[dict[int, np.ndarray]] | None = None) -> Slope:
+    """Estimate D from the averaged models; the error from the scatter of segments and the spread of the models.
+
+    :param runs: the spectra of the tracks, where they are known.
+    """
     grid = spectral_grid(tracks[0].n_frames, dt_ps)
-    runs = [spectra(track, grid, SEGMENTS) for track in tracks]
+    runs = runs or [spectra(track, grid, SEGMENTS) for track in tracks]
     matrices = np.array([run[1][0, : len(grid.frequency)] for run in runs])  # (seeds, frequencies, d, d)
     power = np.trace(matrices, axis1=2, axis2=3) / tracks[0].dimension
     mean = grid.binned(power).mean(axis=0)
@@ -80,7 +82,9 @@ def spectral(tracks: list[Track], dt_ps: float) -> Slope:
     tensor, samples = averaged_matrices(runs, weights, count, grid)
     blocks = trace(samples)
     lag_ps = float(1 / (2 * bandwidth(weights, grid)))
-    theory = float((weights**2 * mean**2 / dof).sum())
+    gaussian = mean**2 / (independent * len(tracks) * grid.count)
+    shot = shot_noise(runs, gaussian, round(probability @ models.cut), grid)
+    theory = float((weights**2 * mean**2 / dof).sum()) + shot
     scatter = float(blocks.var(ddof=1)) / blocks.size
     scatter_dof = blocks.size - 1
     ratio = (scatter_dof * scatter + THEORY_DOF * theory) / ((scatter_dof + THEORY_DOF) * theory)
@@ -91,7 +95,7 @@ def spectral(tracks: list[Track], dt_ps: float) -> Slope:
     mixture = Mixture(
         probability[keep] / probability[keep].sum(),
         models.value[keep],
-        np.sqrt(VARIANCE_FACTOR * ratio * models.variance[keep]),
+        np.sqrt(VARIANCE_FACTOR * ratio * (models.variance[keep] + shot)),
         scatter_dof + THEORY_DOF,
     )
     stderr = mixture.stderr
@@ -105,7 +109,7 @@ def spectral(tracks: list[Track], dt_ps: float) -> Slope:
         plateau=bool(probability @ models.lowest < (1 + PLATEAU) * value),
         scan=cutoff_scan(models, grid),
         mixture=mixture,
-        spectral=SpectralWeights(weights, count),
+        spectral=SpectralWeights(weights, count, mean**2 / dof, shot),
         tensor=(tensor, matrix_error(samples)),
     )
 
@@ -154,17 +158,18 @@ def independent_components(power: np.ndarray, mean: np.ndarray, grid: Grid, most
     """Return how many independent components the power of one run is the average of.
 
     The relative variance of a periodogram that averages so many is the inverse of their number. Particles that move
-    together, and components that hardly move, count for less than one.
+    together, and components that hardly move, count for less than one. Only what varies within a run counts: what its
+    frequencies share is :func:`shot_noise`.
 
     :param power: (seeds, frequencies).
     :param most: particles times components.
     """
     total = degrees = 0.0
     for low, high, level in zip(grid.edges[1:-1], grid.edges[2:], mean[1:], strict=True):
-        samples = power[:, low:high] / level
-        if samples.size > 1:
-            weight = min(samples.size - 1, 40)
-            total += weight * samples.var(ddof=1)
+        if high - low > 1:
+            samples = power[:, low:high] / level
+            weight = min(samples.size - len(samples), 40)
+            total += weight * samples.var(axis=1, ddof=1).mean()
             degrees += weight
     return float(np.clip(degrees / total if total else 1.0, 1.0, most))
 
@@ -275,6 +280,22 @@ def segment_values(runs: list[np.ndarray], weights: np.ndarray, grid: Grid) -> n
     share = np.interp(frequency, grid.frequency, density, right=0.0)
     share[0] *= 0.5
     return np.array([np.einsum('sfij,f->sij', run, share) for run in runs]) * (frequency[1] / grid.frequency[1])
+
+
+def shot_noise(runs: list[dict[int, np.ndarray]], variance: np.ndarray, cut: int, grid: Grid) -> float:
+    """Return the variance of the value that all its frequencies share, and that no band averages away.
+
+    How many hops a run holds makes its whole spectrum higher or lower. It shows in the scatter of the mean over a band
+    from segment to segment, beyond what a Gaussian process with that spectrum would have.
+
+    :param variance: (bins,) that of the mean of all runs' spectra for a Gaussian process.
+    :param cut: number of bins in the band.
+    """
+    band = np.where(np.arange(len(variance)) < cut, np.diff(grid.edges), 0.0)
+    band /= band.sum()
+    segments = independent_segments(len(runs), band, grid)
+    values = trace(segment_values([run[segments] for run in runs], band, grid))
+    return max(float(values.var(ddof=1)) / values.size - float(band**2 @ variance), 0.0)
 
 
 def cutoff_scan(models: Models, grid: Grid) -> dict[str, np.ndarray]:

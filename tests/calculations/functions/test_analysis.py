@@ -68,7 +68,12 @@ def test_arrhenius_is_that_of_the_library():
     columns = ('temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
     ordered = [nodes[label].base.attributes for label in ('T600', 'T900', 'T1200')]
     expected = arrhenius(*([attributes.get(column) for attributes in ordered] for column in columns))
-    assert fit.keys() == expected.keys()
+    further = {'prefactor_S_K_per_cm', 'prefactor_ci95', 'transition', 'haven_ratio'}
+    assert set(fit) == set(expected) | further
+    assert fit['haven_ratio']['temperatures_K'] == [600.0, 900.0, 1200.0]
+    low, high = fit['prefactor_ci95']
+    assert fit['prefactor_S_K_per_cm'] == pytest.approx(np.exp(fit['ln_prefactor']))
+    assert low < fit['prefactor_S_K_per_cm'] < high
     for name, value in expected.items():
         if isinstance(value, float):
             assert fit[name] == pytest.approx(value, rel=1e-12)

@@ -219,7 +219,7 @@ def test_run_too_short_to_cut(aiida_profile):
     assert runs['train'].count('short') == 40
     assert {*runs['validation'], *runs['test']} == {'long'}
     parameters = {'validation': 0.1, 'test': 0.1, 'seed': 1, 'gap_correlation_times': 2.0}
-    with pytest.raises(ValueError, match='none is left for validation and test'):
+    with pytest.raises(ValueError, match=r'none is left for validation and test\. Give longer runs'):
         split_dataset(DatasetData.from_frames(short), orm.Dict(parameters))
     nodes = split_dataset(DatasetData.from_frames([*short, *long]), orm.Dict(parameters))
     assert {name: node.n_frames for name, node in nodes.items()} == {

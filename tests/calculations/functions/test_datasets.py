@@ -63,13 +63,13 @@ def test_dataset_from_aimd():
 
 
 def test_dataset_from_labels():
-    """The last frame of each calculation; the largest force component is 1.2 for the first and 12 for the second."""
+    """All frames of each job but one: the largest force component is 1.2 in the first job, 6 and 12 in the second."""
     runs = {'a': pw_trajectory(2, force=0.1), 'b': pw_trajectory(2, force=1.0, first_energy=50), 'c': pw_trajectory(1)}
     limit = {'source': 'rattled', 'max_force_eV_per_A': 10.0}
     dataset = dataset_from_labels(orm.Dict(limit), **runs)
-    assert energies(dataset) == [1, 0]
+    assert energies(dataset) == [0, 1, 50, 0]
     assert dataset.base.attributes.get('n_left_out')['exploded'] == 1
-    assert dataset.base.attributes.get('sources') == {'rattled': 2}
+    assert dataset.base.attributes.get('sources') == {'rattled': 4}
     negative = dataset_from_labels(
         orm.Dict({**limit, 'max_force_eV_per_A': 1.0}), a=pw_trajectory(1, force=-0.1), b=pw_trajectory(1, force=-0.2)
     )

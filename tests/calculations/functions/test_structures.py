@@ -17,7 +17,6 @@ from aiida_ionconduct.calculations.functions.structures import (
     make_supercell,
     maxwell_boltzmann,
     rattle,
-    split_frames,
     substitute_structure,
 )
 
@@ -95,21 +94,6 @@ def test_supercell(generate_structure):
     assert supercell.get_cell_volume() == pytest.approx(4 * structure.get_cell_volume())
     before, after = pair_distances(structure.get_ase()), pair_distances(supercell.get_ase())
     assert after[('O', 'P')] == pytest.approx(before[('O', 'P')])
-
-
-def test_split_frames(crystals):
-    """Each frame is what went in, under a label that sorts by time."""
-    frames = [crystals['Li7PSiO8'].copy() for _ in range(12)]
-    for index, frame in enumerate(frames):
-        frame.positions[0] += 0.1 * index
-    taken = split_frames(frames_to_trajectory(frames))
-    assert len(taken) == 12
-    for label, frame in zip(sorted(taken), frames, strict=True):
-        atoms = taken[label].get_ase()
-        assert atoms.get_chemical_symbols() == frame.get_chemical_symbols()
-        np.testing.assert_allclose(atoms.positions, frame.positions)
-        np.testing.assert_allclose(atoms.cell, frame.cell)
-        assert all(taken[label].pbc)
 
 
 def rattled(structure, **changes):

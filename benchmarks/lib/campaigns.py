@@ -1,0 +1,69 @@
+"""Campaigns to a requested error on processes of known conductivity, without an engine: the loop alone."""
+
+import numpy as np
+
+from aiida_ionconduct.studies.precision import CONVERGED, Known, decide
+from aiida_ionconduct.transport import diffusivity
+
+
+class Farm:
+    """Seeds that are made when they are first asked for, as long as they may become, and cut to what is asked for."""
+
+    def __init__(self, generate, dt_ps, seed, longest_ps):
+        """Take a generator of :mod:`processes`; `seed` is that of the campaign."""
+        self.generate, self.dt_ps, self.seed = generate, dt_ps, seed
+        self.frames, self.runs = round(longest_ps / dt_ps) + 1, []
+
+    def tracks(self, n_seeds, length_ps):
+        """Return the collective coordinate of each seed, (frames, 1, 3)."""
+        while len(self.runs) < n_seeds:
+            rng = np.random.default_rng([self.seed, len(self.runs)])
+            positions = self.generate(rng, frames=self.frames)
+            self.runs.append(positions.sum(axis=1, keepdims=True) / np.sqrt(positions.shape[1]))
+        return [run[: round(length_ps / self.dt_ps) + 1] for run in self.runs[:n_seeds]]
+
+
+def measure(farm, n_seeds, length_ps):
+    """Analyse as the work chain does."""
+    found = diffusivity(farm.tracks(n_seeds, length_ps), farm.dt_ps)
+    d = found.diagnostics
+    known = Known(
+        n_seeds, length_ps, found.value, found.stderr, found.dof, found.interval(0.95)[1], d['plateau'], d['beta'],
+        d['beta_stderr'],
+    )  # fmt: skip
+    return known, found
+
+
+def campaign(farm, settings, n_seeds, length_ps):
+    """Run one to its end: the last estimate, the last decision and all of them."""
+    decisions = []
+    while True:
+        known, found = measure(farm, n_seeds, length_ps)
+        decision = decide({'T': known}, settings, decisions)
+        decisions.append(decision)
+        if decision['ending']:
+            return found, decision, decisions
+        n_seeds, length_ps = (decision['temperatures']['T'][key] for key in ('n_seeds', 'length_ps'))
+
+
+def oracle_ns(generate, dt_ps, settings, length_ps, replicas=60):
+    """Return the MD after which the error is below the target at the first time a campaign could know it.
+
+    Measured, not assumed: the root mean square error of the estimate itself at growing numbers of seeds, all as long as
+    the first ones of the campaigns, and the line of slope -1/2 through it on logarithmic axes.
+    """
+    numbers = (4, 8, 16)
+    errors = []
+    for n_seeds in numbers:
+        values = []
+        for replica in range(replicas):
+            farm = Farm(generate, dt_ps, 10**6 + 1000 * n_seeds + replica, length_ps)
+            values.append(measure(farm, n_seeds, length_ps)[1].diagnostics['slope'])
+        errors.append(np.std(values) / np.mean(values))
+    spread = np.exp(np.mean(np.log(errors) + 0.5 * np.log(numbers)))
+    return (spread / settings.target) ** 2 * (length_ps + settings.equilibration_ps) / 1000
+
+
+def reached(decision):
+    """Whether the target was reached."""
+    return decision['ending'] == CONVERGED

@@ -1,0 +1,144 @@
+"""Studies as calculation functions: the numbers are those of the library, and bad input says so."""
+
+import numpy as np
+import pytest
+from aiida import orm
+
+from aiida_ionconduct.calculations.functions.precision import decide_next
+from aiida_ionconduct.calculations.functions.studies import (
+    compare_block_sizes,
+    compare_sizes,
+    compare_twins,
+    mobile_density,
+)
+from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
+from aiida_ionconduct.density import density, mobile_positions, percolation
+from aiida_ionconduct.studies.block_size import block_size_study
+from aiida_ionconduct.studies.precision import Known, Settings, decide
+
+SYMBOLS = ['Li'] * 4 + ['Cl'] * 4
+CHARGES = {'Li': 1, 'Cl': -1}
+CELL = 12 * np.eye(3)
+
+
+def run(seed, temperature_K=900.0, positions=None):
+    """Return a run in which lithium walks at random through a lattice at rest."""
+    rng = np.random.default_rng(seed)
+    if positions is None:
+        walk = np.cumsum(rng.normal(scale=0.4, size=(401, 4, 3)), axis=0)
+        lattice = np.random.default_rng(99).uniform(0, 12, (4, 3))
+        positions = np.concatenate((walk, np.broadcast_to(lattice, (len(walk), 4, 3))), axis=1)
+    return IonTrajectoryData(
+        positions=positions,
+        centres_of_mass=np.zeros((1, 2, 3)),
+        thermo=np.zeros((1, 1)),
+        symbols=SYMBOLS,
+        species=['Li', 'Cl'],
+        cell=CELL,
+        temperature_K=temperature_K,
+        timestep_fs=1.0,
+        frame_interval_ps=0.1,
+        com_interval_ps=0.1,
+        seed=seed,
+        thermo_columns=['step'],
+    )
+
+
+def stored(value):
+    """Return plain data as it comes back from the database, which keeps fourteen digits."""
+    return orm.Dict({'value': value}).store()['value']
+
+
+@pytest.fixture
+def runs(aiida_profile):
+    return {f'run_{seed}': run(seed) for seed in (1, 2, 3, 4)}
+
+
+def test_block_sizes(runs):
+    node = compare_block_sizes(orm.Dict({'charges': CHARGES, 'mobile': 'Li', 'block_ps': [10.0, 40.0]}), **runs)
+    positions = [runs[label].positions for label in sorted(runs)]
+    study = block_size_study(positions, SYMBOLS, CHARGES, CELL, 900.0, 0.1, block_ps=[10.0, 40.0])
+    assert node.base.attributes.get('rows') == stored(study.rows)
+    assert node.base.attributes.get('statement') == study.statement
+    for name, curve in study.curves.items():
+        np.testing.assert_array_equal(node.get_array(name), curve)
+
+
+def test_density(runs):
+    made = mobile_density(orm.Dict({'mobile': 'Li', 'spacing_A': 1.0}), **runs)
+    seeds = [mobile_positions(runs[label].positions, SYMBOLS) for label in sorted(runs)]
+    values = density(seeds, CELL, 1.0)
+    np.testing.assert_allclose(made['density'].get_array('density'), values)
+    assert made['statistics']['percolation'] == stored(percolation(values, 900.0))
+    assert made['statistics']['n_jumps'] == made['density'].get_array('jumps').sum()
+    assert made['cube'].get_content().splitlines()[2].split()[0] == '8'  # atoms
+    assert 0 < made['statistics']['filled_share'] < 1
+
+
+def test_density_settings(runs):
+    with pytest.raises(ValueError, match='unknown parameters grid: choose from mobile, spacing_A'):
+        mobile_density(orm.Dict({'grid': 3}), **runs)
+
+
+@pytest.mark.parametrize('function', [compare_block_sizes, mobile_density])
+def test_one_state(function, runs):
+    with pytest.raises(ValueError, match='differ in temperature_K'):
+        function(orm.Dict({'mobile': 'Li'}), **runs, hot=run(9, 1200.0))
+
+
+def test_twins(aiida_profile):
+    """Differences that double every 0.2 ps from 1e-4 Å on."""
+    rng = np.random.default_rng(0)
+    runs = {}
+    for seed in (1, 2, 3):
+        base = rng.uniform(0, 1, (1, 8, 3)) + np.cumsum(rng.normal(0, 0.02, (200, 8, 3)), axis=0)
+        size = np.minimum(1e-5 * 2 ** (np.arange(200) / 2), 1.0)
+        way = rng.normal(size=(1, 8, 3))
+        runs[f'reference_s{seed}'] = run(seed, positions=base)
+        runs[f'twin_s{seed}'] = run(
+            seed, positions=base + size[:, None, None] * (way - way.mean(axis=1, keepdims=True))
+        )
+    made = compare_twins(orm.Dict({'momentum_epsilon': 1e-3}), **runs)
+    found = made['lyapunov'].get_dict()
+    assert found['exponent_per_ps'] == pytest.approx(np.log(2) / 0.2, rel=0.02)
+    assert found['doubling_ps'] == pytest.approx(0.2, rel=0.02)
+    assert (found['n_pairs'], found['momentum_epsilon']) == (3, 1e-3)
+    assert made['divergence'].get_array('difference_A').shape == (3, 200)
+    with pytest.raises(ValueError, match='no run has a twin'):
+        compare_twins(orm.Dict({}), reference_s1=runs['reference_s1'])
+
+
+def conductivity(n_atoms, sigma, **changes):
+    """Return a result as far as the study reads it."""
+    node = ConductivityData()
+    node.base.attributes.set_many(
+        {
+            'temperature_K': 900.0, 'reduced_composition': 'LiCl', 'n_atoms': n_atoms, 'sigma_full_S_per_cm': sigma,
+            'sigma_full_stderr': 0.03 * sigma, 'sigma_full_dof': 30.0, **changes,
+        }
+    )  # fmt: skip
+    return node
+
+
+def test_sizes(aiida_profile):
+    found = compare_sizes(large=conductivity(1056, 1.0), small=conductivity(132, 1.01)).get_dict()
+    assert found['answer'] == 'no effect'
+    assert found['n_atoms'] == [132, 1056]
+    assert found['temperature_K'] == 900.0
+    with pytest.raises(ValueError, match='differ in temperature_K'):
+        compare_sizes(a=conductivity(132, 1.0), b=conductivity(264, 1.0, temperature_K=800.0))
+
+
+def test_decision_is_that_of_the_library(aiida_profile):
+    """With what the node says, and the decisions before."""
+    node = conductivity(
+        132, 1.0, sigma_full_stderr=0.3, n_seeds=4, total_time_ps=400.0, sigma_full_upper_S_per_cm=1.7, plateau=True,
+        beta=0.98, beta_stderr=0.05,
+    )  # fmt: skip
+    settings = Settings(0.1, 50.0, 8, 10.0, 0.1)
+    known = {'T900': Known(4, 100.0, 1.0, 0.3, 30.0, 1.7, True, 0.98, 0.05)}
+    first = decide_next(orm.Dict(settings._asdict()), T900=node)
+    assert first.get_dict() == stored(decide(known, settings))
+    second = decide_next(orm.Dict({**settings._asdict(), 'lost_ns': 0.5}), T900=node, round_01=first)
+    assert second.get_dict() == stored(decide(known, settings, [first.get_dict()], 0.5))
+    assert second['round'] == 2

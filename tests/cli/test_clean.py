@@ -1,0 +1,117 @@
+"""Tests of ``aiida-ionconduct clean``."""
+
+import numpy as np
+import pytest
+from aiida import orm
+from aiida.common.links import LinkType
+from aiida.engine import ProcessState
+
+from aiida_ionconduct.cli import clean
+from aiida_ionconduct.data import IonTrajectoryData
+
+pytestmark = pytest.mark.usefixtures('aiida_profile_clean')
+
+
+def trajectory():
+    """Return a trajectory of one atom."""
+    ones = np.ones((2, 1, 3))
+    return IonTrajectoryData(
+        ones, ones, np.ones((2, 2)), symbols=['Li'], species=['Li'], cell=np.eye(3).tolist(), temperature_K=300.0,
+        timestep_fs=1.0, frame_interval_ps=0.1, com_interval_ps=0.1, seed=1, thermo_columns=['step', 'a'],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def run(aiida_localhost, tmp_path):
+    """Return a function that stores a finished LAMMPS run with a folder on the computer."""
+
+    def make(name='run', exit_status=0, stored=True, folder=None):
+        folder = folder or tmp_path / 'work' / name[:2] / name[2:4] / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / 'trajectory.bin').write_bytes(b'0' * 50_000)
+        node = orm.CalcJobNode(computer=aiida_localhost, process_type=clean.PROCESS_TYPE)
+        node.set_remote_workdir(str(folder))
+        parameters = orm.Dict({'seeds': [1]}).store()
+        node.base.links.add_incoming(parameters, LinkType.INPUT_CALC, 'parameters')
+        node.set_process_state(ProcessState.FINISHED)
+        node.set_exit_status(exit_status)
+        node.store()
+        outputs = {'remote_folder': orm.RemoteData(remote_path=str(folder), computer=aiida_localhost)}
+        if stored:
+            outputs['trajectories__seed1'] = trajectory()
+        for label, output in outputs.items():
+            output.base.links.add_incoming(node, LinkType.CREATE, label)
+            output.store()
+        return node, folder
+
+    return make
+
+
+def removable():
+    """Return the folders that may go."""
+    return [one for one in clean.folders() if not one.reason]
+
+
+def test_finished(run):
+    """The folder of a run that ended well is counted, then removed, then not found any more."""
+    node, folder = run()
+    (found,) = removable()
+    assert found.job.pk == node.pk
+    ((_, number, n_bytes),) = clean.clean([found], apply=False)
+    assert number == 1
+    assert n_bytes >= 50_000
+    assert (folder / 'trajectory.bin').exists()
+    list(clean.clean([found], apply=True))
+    assert not list(folder.glob('*'))
+    assert node.outputs.remote_folder.is_cleaned
+    assert clean.folders() == []
+
+
+def test_not_finished(run):
+    """Runs that failed or were cut are not even looked at."""
+    run('failed', exit_status=310)
+    run('cut', exit_status=400)
+    assert clean.folders() == []
+
+
+def test_not_stored(run):
+    """A run whose trajectory is not stored keeps its folder, and the reason is told."""
+    run(stored=False)
+    (found,) = clean.folders()
+    assert '0 of 1 trajectories are stored' in found.reason
+
+
+def test_in_use(run):
+    """A folder that a running job reads from stays."""
+    node, _ = run()
+    user = orm.CalcJobNode(computer=node.computer)
+    user.base.links.add_incoming(node.outputs.remote_folder, LinkType.INPUT_CALC, 'parent_folder')
+    user.set_process_state(ProcessState.RUNNING)
+    user.store()
+    (found,) = clean.folders()
+    assert 'a running job reads from it' in found.reason
+
+
+def test_other_folder(run, aiida_localhost, tmp_path):
+    """A folder that is not the one of the job, as a node from elsewhere may claim, stays."""
+    node, _ = run()
+    for path in ('/', str(tmp_path)):
+        remote = orm.RemoteData(remote_path=path, computer=aiida_localhost)
+        assert 'not a folder that AiiDA has made' in clean.why_it_stays(node, remote)
+
+
+def test_recent(run):
+    """Runs that ended lately can be left alone."""
+    run()
+    assert clean.folders(older_than_days=1) == []
+
+
+def test_shell(run, tmp_path):
+    """A folder is never a command."""
+    folder = tmp_path / 'work' / 'ab' / 'cd' / '$(touch bad);touch bad; "x"'
+    node, _ = run(folder=folder)
+    (found,) = removable()
+    ((_, _, n_bytes),) = clean.clean([found], apply=True)
+    assert n_bytes >= 50_000
+    assert not list(folder.parent.rglob('bad'))
+    assert node.outputs.remote_folder.is_cleaned

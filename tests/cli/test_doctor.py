@@ -1,0 +1,98 @@
+"""Tests of ``aiida-ionconduct doctor``; the codes themselves run in the integration tests."""
+
+from collections import namedtuple
+
+import pytest
+from aiida import orm
+from aiida.common.links import LinkType
+from aiida.engine import ProcessState
+
+from aiida_ionconduct.cli import doctor
+from aiida_ionconduct.farm import site
+
+pytestmark = pytest.mark.usefixtures('aiida_profile_clean')
+Usage = namedtuple('Usage', 'free')
+
+
+def rows():
+    """Return the rows by name."""
+    return {row.name: row for row in doctor.examine(jobs=False, timeout_s=1)}
+
+
+def test_everything_is_looked_at(aiida_localhost):
+    """Every check has a row, and what is wrong says what to do."""
+    found = rows()
+    assert {'aiida-core', 'storage', 'daemon', 'paused', 'pair style', 'pseudopotentials', 'disk of the profile',
+            f'computer {aiida_localhost.label}'} <= set(found)  # fmt: skip
+    assert found[f'computer {aiida_localhost.label}'].state == doctor.OK
+    assert (found['daemon'].state, found['daemon'].remedy) == (doctor.ERROR, 'verdi daemon start 2')
+    assert found['pseudopotentials'].remedy == 'aiida-ionconduct setup'
+    assert all(row.remedy for row in found.values() if row.state != doctor.OK)
+
+
+def test_a_check_that_breaks(monkeypatch):
+    """It does not hide the others."""
+
+    def check_broken():
+        raise RuntimeError('no')
+        yield
+
+    monkeypatch.setattr(doctor, 'CHECKS', (check_broken, *doctor.CHECKS))
+    found = rows()
+    assert found['broken'].state == doctor.ERROR
+    assert 'storage' in found
+
+
+def test_disk(monkeypatch):
+    """A disk that fills is a warning."""
+    monkeypatch.setattr(doctor.shutil, 'disk_usage', lambda folder: Usage(1e9))
+    (row,) = doctor.check_disk()
+    assert (row.state, 'clean' in row.remedy) == (doctor.WARNING, True)
+
+
+def test_computer_gone(aiida_localhost, monkeypatch):
+    """A computer that does not answer is named with what to try."""
+
+    def fail(computer):
+        raise site.SiteError('it does not answer\nTry ssh')
+
+    monkeypatch.setattr(site, 'check_computer', fail)
+    (row,) = doctor.check_computers()
+    assert (row.state, row.found, row.remedy) == (doctor.ERROR, 'it does not answer', 'Try ssh')
+
+
+def test_paused():
+    """Paused processes are counted, as long as they have not ended."""
+    for state in (ProcessState.WAITING, ProcessState.FINISHED):
+        node = orm.CalcJobNode()
+        node.set_process_state(state)
+        node.pause()
+        node.store()
+    (row,) = doctor.check_processes()
+    assert (row.state, row.found) == (doctor.WARNING, '1 processes')
+
+
+@pytest.mark.parametrize(('printed', 'state'), [('JOB DONE.', doctor.OK), ('Error in routine', doctor.ERROR)])
+def test_judgement(aiida_localhost, printed, state):
+    """The job of a code that works is deleted again, that of one that does not stays for a look."""
+    code = orm.InstalledCode(
+        label='pw',
+        computer=aiida_localhost,
+        filepath_executable='/bin/true',
+        default_calc_job_plugin='quantumespresso.pw',
+    ).store()
+    node = orm.CalcJobNode(computer=aiida_localhost).store()
+    retrieved = orm.FolderData()
+    retrieved.base.repository.put_object_from_bytes(printed.encode(), 'doctor.out')
+    retrieved.base.links.add_incoming(node, LinkType.CREATE, 'retrieved')
+    retrieved.store()
+    pk = node.pk
+    row = doctor.judge(code, node)
+    assert row.state == state
+    assert (orm.QueryBuilder().append(orm.CalcJobNode, filters={'id': pk}).count() == 0) == (state == doctor.OK)
+    assert (printed in row.found) == (state != doctor.OK)
+
+
+def test_every_engine_has_a_trial():
+    """No code of the set-up is left out."""
+    assert set(site.PLUGINS.values()) == set(doctor.TRIALS)

@@ -1,0 +1,87 @@
+"""`aiida-ionconduct study …` on stored trajectories: what is printed and written, and what is refused."""
+
+import numpy as np
+import pytest
+from aiida import orm
+from aiida.common.links import LinkType
+from aiida.manage import get_manager
+from click.testing import CliRunner
+
+from aiida_ionconduct.cli import cli
+from aiida_ionconduct.data import IonTrajectoryData
+
+SYMBOLS = ['Li'] * 4 + ['Cl'] * 4
+
+
+def run(seed, temperature_K=900.0):
+    """Return a stored run in which lithium walks at random through a lattice at rest."""
+    rng = np.random.default_rng(seed)
+    walk = np.cumsum(rng.normal(scale=0.4, size=(401, 4, 3)), axis=0)
+    lattice = np.broadcast_to(np.random.default_rng(99).uniform(0, 12, (4, 3)), (401, 4, 3))
+    return IonTrajectoryData(
+        positions=np.concatenate((walk, lattice), axis=1),
+        centres_of_mass=np.zeros((1, 2, 3)),
+        thermo=np.zeros((1, 1)),
+        symbols=SYMBOLS,
+        species=['Li', 'Cl'],
+        cell=12 * np.eye(3),
+        temperature_K=temperature_K,
+        timestep_fs=1.0,
+        frame_interval_ps=0.1,
+        com_interval_ps=0.1,
+        seed=seed,
+        thermo_columns=['step'],
+    ).store()
+
+
+@pytest.fixture
+def campaign(aiida_profile):
+    """A work chain with runs at two temperatures in its outputs."""
+    node = orm.WorkChainNode().store()
+    for T in (600.0, 900.0):
+        for seed in (1, 2, 3):
+            run(seed, T).base.links.add_incoming(node, LinkType.RETURN, f'trajectories__T{T:g}_seed{seed}')
+    return node
+
+
+def invoke(*words):
+    profile = get_manager().get_profile().name
+    return CliRunner().invoke(cli, ['study', *map(str, words), '-p', profile])
+
+
+def test_blocks(campaign, tmp_path):
+    """One command: the table, the statement, the figure; and the analysis is in the graph."""
+    result = invoke('blocks', campaign.pk, '--temperature', 900, '--blocks', '10,20,40', '-o', tmp_path)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert sum(line.split()[:1] in (['10'], ['20'], ['40']) for line in lines) == 12
+    assert any(line.startswith('full: blocks of 10, 20, 40 ps give') for line in lines)
+    assert {path.name for path in tmp_path.iterdir()} == {'block-sizes-900K.png', 'block-sizes-900K.svg'}
+    query = orm.QueryBuilder().append(
+        orm.CalcFunctionNode, filters={'attributes.process_label': 'compare_block_sizes'}, tag='study'
+    )
+    node = query.order_by({'study': {'id': 'desc'}}).first(flat=True)
+    assert len(node.base.links.get_incoming(link_type=LinkType.INPUT_CALC).all()) == 4
+
+
+def test_density(campaign, tmp_path):
+    result = invoke('density', campaign.pk, '--temperature', 600, '--spacing', 1, '-o', tmp_path)
+    assert result.exit_code == 0, result.output
+    assert 'along a: ' in result.output
+    assert {path.suffix for path in tmp_path.iterdir()} == {'.cube', '.png', '.svg'}
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_several_temperatures(campaign, tmp_path):
+    result = invoke('blocks', campaign.pk, '-o', tmp_path)
+    assert result.exit_code == 1
+    assert 'found: 600, 900 K; choose by --temperature' in result.output
+
+
+def test_bad_input_is_a_message(campaign, tmp_path):
+    result = invoke('blocks', campaign.pk, '--temperature', 600, '--blocks', '500', '-o', tmp_path)
+    assert result.exit_code == 1
+    assert 'blocks of 500 ps do not fit' in result.output
+    assert 'no node 999999' in invoke('blocks', 999999).output
+    assert 'nothing for this study' in invoke('blocks', orm.Int(1).store().pk).output
+    assert 'is no finished TwinsWorkChain' in invoke('twins', campaign.pk).output

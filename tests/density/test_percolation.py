@@ -1,0 +1,75 @@
+"""Percolation through the periodic cell, against a walk over the infinite lattice and a known barrier."""
+
+from collections import deque
+
+import numpy as np
+import pytest
+
+from aiida_ionconduct.density import percolation
+from aiida_ionconduct.density.percolation import windings
+from aiida_ionconduct.transport.constants import BOLTZMANN_EV_PER_K
+
+
+def walked(occupied):
+    """Return the axes along which a walk comes back to a cell an image away, by breadth-first search."""
+    shape, found, seen = np.array(occupied.shape), set(), {}
+    for start in map(tuple, np.argwhere(occupied)):
+        if start in seen:
+            continue
+        seen[start], queue = (0, 0, 0), deque([(start, (0, 0, 0))])
+        while queue:
+            cell, image = queue.popleft()
+            for axis in range(3):
+                for step in (-1, 1):
+                    place = list(cell)
+                    place[axis] += step
+                    there = tuple(np.array(image) + np.floor_divide(place, shape))
+                    place = tuple(np.mod(place, shape))
+                    if not occupied[place]:
+                        continue
+                    if place not in seen:
+                        seen[place] = there
+                        queue.append((place, there))
+                    else:
+                        found |= set(np.flatnonzero(np.array(seen[place]) - there).tolist())
+    return found
+
+
+def test_against_a_walk():
+    """Random grids about the percolation threshold of the simple cubic lattice, 0.3116."""
+    rng = np.random.default_rng(0)
+    answers = set()
+    for _ in range(120):
+        occupied = rng.random(tuple(rng.integers(2, 6, 3))) < rng.uniform(0.2, 0.6)
+        assert windings(occupied) == walked(occupied)
+        answers.add(frozenset(walked(occupied)))
+    assert len(answers) == 8  # none, each axis, each pair, all
+
+
+def test_diagonal_channel():
+    """A staircase that leaves through one face and comes back through another winds along both."""
+    occupied = np.zeros((4, 4, 4), dtype=bool)
+    for index in range(4):
+        occupied[index, index, 1] = occupied[(index + 1) % 4, index, 1] = True
+    assert windings(occupied) == {0, 1}
+
+
+def test_barrier():
+    """Boltzmann's density in a channel along the second axis with a barrier of 0.25 eV."""
+    T, barrier, n = 700.0, 0.25, 24
+    energy = np.full((8, n, 8), np.inf)
+    energy[3:5, :, 2:4] = (barrier / 2 * (1 - np.cos(2 * np.pi * 2 * np.arange(n) / n)))[None, :, None]
+    result = percolation(np.exp(-energy / (BOLTZMANN_EV_PER_K * T)), T)
+    assert result['b']['percolates']
+    assert result['b']['barrier_eV'] == pytest.approx(barrier, rel=1e-9)
+    for axis in 'ac':
+        assert result[axis] == {'percolates': False, 'bottleneck': None, 'barrier_eV': None}
+
+
+def test_uniform():
+    for one in percolation(np.full((3, 4, 5), 0.02), 300.0).values():
+        assert one == {'percolates': True, 'bottleneck': 0.02, 'barrier_eV': 0.0}
+
+
+def test_empty():
+    assert not any(one['percolates'] for one in percolation(np.zeros((3, 3, 3)), 300.0).values())

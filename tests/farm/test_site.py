@@ -1,0 +1,97 @@
+"""Tests of the file of a site."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from aiida import orm
+
+from aiida_ionconduct.farm import site
+
+EXAMPLE = Path(__file__).parents[2] / 'docs' / 'examples' / 'site.yaml'
+
+
+def write(tmp_path, **contents):
+    """Write a file of a site."""
+    path = tmp_path / 'site.yaml'
+    path.write_text(yaml.safe_dump(contents))
+    return path
+
+
+def computer(**changes):
+    """Return a computer that needs nothing but this machine."""
+    return {'transport': 'local', 'scheduler': 'direct', 'workdir': '/tmp/{username}/aiida', **changes}
+
+
+def test_example():
+    """The example of the documentation is right, and its GPU partition is asked for first of all."""
+    found = site.load_site(EXAMPLE)
+    assert {'cluster', 'cluster-gpu'} <= set(found.computers)
+    gpu = found.computers['cluster-gpu']
+    assert gpu.prepend_text.splitlines()[0] == f'#SBATCH --partition={gpu.partition}'
+    assert set(site.PLUGINS) <= {label.partition('@')[0] for label in found.codes}
+
+
+@pytest.mark.parametrize(
+    ('contents', 'complaint'),
+    [
+        ({'computer': {}}, 'computer: Extra inputs'),
+        ({'computers': {'c': computer(sheduler='slurm')}}, 'computers.c.sheduler: Extra inputs'),
+        ({'computers': {'c': computer(scheduler='condor')}}, "computers.c.scheduler: Input should be 'direct'"),
+        ({'computers': {'c': computer(workdir='scratch')}}, 'computers.c.workdir: .*absolute path'),
+        ({'computers': {'c': computer(hostname='-oProxyCommand=touch x')}}, 'computers.c.hostname: .*match'),
+        ({'computers': {'c': computer(partition='gpu')}}, 'a partition needs a scheduler'),
+        ({'computers': {'c': computer(scheduler='slurm', partition='a;b')}}, 'computers.c.partition: .*match'),
+        ({'computers': {'a b': computer()}}, 'the computer `a b` needs another label'),
+        ({'computers': {'localhost': computer()}}, 'the computer `localhost` needs another label'),
+        ({'codes': {'pw@c': {'executable': '/bin/pw.x'}}}, 'the computer being in this file'),
+        ({'codes': {'vasp@localhost': {'executable': '/bin/vasp'}}}, 'needs a `plugin`'),
+        ({'codes': {'pw@localhost': {'executable': 'pw.x'}}}, 'codes.pw@localhost.executable: .*match'),
+    ],
+)
+def test_refused(tmp_path, contents, complaint):
+    """Every mistake is named by its key, before anything is created."""
+    with pytest.raises(site.SiteError, match=complaint):
+        site.load_site(write(tmp_path, **contents))
+
+
+def test_not_yaml(tmp_path):
+    """A file that is not YAML is refused."""
+    (tmp_path / 'site.yaml').write_text('computers: [')
+    with pytest.raises(site.SiteError, match='cannot be read as YAML'):
+        site.load_site(tmp_path / 'site.yaml')
+
+
+def test_computer(aiida_profile_clean, tmp_path):
+    """A computer is created, left alone, changed where it can be, and not mistaken for another machine."""
+    wanted = site.Computer(**computer(workdir=str(tmp_path / 'work'), poll_interval_s=3))
+    assert site.ensure_computer('here', wanted) == 'created'
+    assert site.ensure_computer('here', wanted) == 'exists'
+    node = orm.load_computer('here')
+    assert node.get_minimum_job_poll_interval() == 3
+    assert node.is_configured
+    assert (tmp_path / 'work').is_dir()
+    changed = wanted.model_copy(update={'poll_interval_s': 60, 'prepend': 'module load lammps'})
+    assert site.ensure_computer('here', changed).startswith('changed')
+    assert orm.load_computer('here').get_prepend_text() == 'module load lammps'
+    with pytest.raises(site.SiteError, match=r'hostname.*verdi computer relabel'):
+        site.ensure_computer('here', wanted.model_copy(update={'hostname': 'elsewhere'}))
+
+
+def test_no_answer(aiida_profile_clean, tmp_path):
+    """A scheduler that is not there is named with what to try."""
+    wanted = site.Computer(**computer(scheduler='lsf', workdir=str(tmp_path)))
+    with pytest.raises(site.SiteError, match=r'the computer here does not answer.*\nTry'):
+        site.ensure_computer('here', wanted)
+
+
+def test_code(aiida_profile_clean, tmp_path):
+    """A code is created once, must have an executable, and is not silently changed."""
+    site.ensure_computer('here', site.Computer(**computer(workdir=str(tmp_path))))
+    assert site.ensure_code('lammps@here', site.Code(executable='/bin/true')) == 'created'
+    assert site.ensure_code('lammps@here', site.Code(executable='/bin/true')) == 'exists'
+    assert orm.load_code('lammps@here').default_calc_job_plugin == 'ionconduct.lammps.md'
+    with pytest.raises(site.SiteError, match='verdi code relabel'):
+        site.ensure_code('lammps@here', site.Code(executable='/bin/false'))
+    with pytest.raises(site.SiteError, match='does not exist'):
+        site.ensure_code('pw@here', site.Code(executable='/nowhere/pw.x'))

@@ -1,0 +1,73 @@
+"""Campaigns to a requested error under a daemon: `verdi run loop.py submit|extend|describe …` prints JSON."""
+
+import json
+import pathlib
+import sys
+
+import ase.io
+from aiida import orm
+from aiida.engine import submit
+
+from aiida_ionconduct.data import AllegroModelData
+from aiida_ionconduct.workchains.precision import PrecisionWorkChain
+
+PARAMETERS = {
+    'timestep_fs': 1.0,
+    'equilibration_steps': 50,
+    'production_steps': 400,
+    'frame_stride': 10,
+    'com_stride': 10,
+    'thermo_stride': 10,
+}
+SEEDS, TEMPERATURE_K = [1, 2], 250.0
+FIRST_NS = len(SEEDS) * 450e-6
+
+
+def start(model, frames, max_md_ns):
+    """Submit a campaign with a compiled model on a frame of a file; return its PK."""
+    builder = PrecisionWorkChain.get_builder()
+    builder.md.base.md.code = orm.load_code('lammps@localhost')
+    builder.md.base.md.model = AllegroModelData(pathlib.Path(model))
+    builder.md.base.md.structure = orm.StructureData(ase=ase.io.read(frames, 2))
+    builder.md.base.md.metadata.options = {'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1}}
+    builder.md.parameters = orm.Dict(PARAMETERS)
+    builder.md.temperatures_K, builder.md.seeds = orm.List([TEMPERATURE_K]), orm.List(SEEDS)
+    builder.analysis = orm.Dict({'charges': {'Li': 1, 'P': 5, 'Si': 4, 'O': -2}, 'mobile': 'Li'})
+    builder.target_relative_error, builder.max_md_ns = orm.Float(0.1), orm.Float(float(max_md_ns))
+    return submit(builder).pk
+
+
+def extend(pk, max_md_ns):
+    """Submit a campaign that goes on with another one; return its PK."""
+    return submit(PrecisionWorkChain.get_builder_extending(orm.load_node(int(pk)), max_md_ns=float(max_md_ns))).pk
+
+
+def describe(pk):
+    """Return the state of a campaign, and what its jobs have run."""
+    node = orm.load_node(int(pk))
+    jobs = sorted((one for one in node.called_descendants if isinstance(one, orm.CalcJobNode)), key=lambda one: one.pk)
+    runs = {}
+    for job in jobs:
+        begun = job.inputs.restart.base.attributes.get('step') if 'restart' in job.inputs else 0
+        for seed in job.inputs.parameters['seeds']:
+            runs.setdefault(str(seed), []).append([begun, job.inputs.parameters['production_steps']])
+    outcome = node.outputs.outcome.get_dict() if 'outcome' in node.outputs else None
+    frames = {
+        label: trajectory.positions.shape[0]
+        for label, trajectory in (node.outputs.trajectories.items() if 'trajectories' in node.outputs else ())
+    }
+    return {
+        'terminated': node.is_terminated,
+        'exit_status': node.exit_status,
+        'n_children': len(node.called),
+        'n_jobs': len(jobs),
+        'n_cached': sum(job.base.caching.is_created_from_cache for job in jobs),
+        'runs': runs,
+        'outcome': outcome,
+        'frames': frames,
+    }
+
+
+if __name__ == '__main__':
+    function = {'submit': start, 'extend': extend, 'describe': describe}[sys.argv[1]]
+    print(json.dumps(function(*sys.argv[2:])))

@@ -1,0 +1,228 @@
+"""A farm of LAMMPS runs on PostgreSQL, RabbitMQ and Slurm over ssh, while one or the other of them dies.
+
+Every campaign must end with every seed finished exactly once, every frame there, and the numbers of a campaign that was
+left alone. Nothing here waits for a fixed time but the length of an outage: what a test waits for is a state.
+
+`make test FAULTS=short` runs them, `FAULTS=full` in the long form: 60 seeds and outages of 30 s and more.
+"""
+
+import os
+import signal
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from .farm import STEPS, STRIDES, T_K
+from .production import NODE_TYPE, collect, is_command, needs_services, services_script, wait_until
+
+pytestmark = [pytest.mark.integration, needs_services]
+
+FULL = os.environ.get('IONCONDUCT_FAULTS') == 'full'
+N_SEEDS, N_MANY, OUTAGE_S, SSH_OUTAGE_S = (6, 60, 30, 60) if FULL else (2, 4, 4, 4)
+
+
+@pytest.fixture(scope='module')
+def undisturbed(farm):
+    """The arrays of every seed, of a campaign that was left alone."""
+    seeds = list(range(1, N_MANY + 1))
+    pk = farm.submit(seeds)
+    wait_until(lambda: farm.has_ended(pk), farm)
+    answer, arrays = collect(farm, pk)
+    assert (answer['state'], answer['exit_status']) == ('finished', 0)
+    assert len(answer['jobs']) == N_MANY
+    return arrays
+
+
+@pytest.fixture
+def campaign(farm, undisturbed):
+    """Return a function that submits a campaign; afterwards no job waits or fails any more."""
+
+    def start(n_seeds=N_SEEDS, **options):
+        start.before = len(farm.services.finished_jobs())
+        start.seeds = list(range(1, n_seeds + 1))
+        return farm.submit(start.seeds, **options)
+
+    yield start
+    for path in (farm.gate, farm.quota, farm.hang):
+        path.unlink(missing_ok=True)
+
+
+def check(farm, campaign, pk, undisturbed, cut=False, forget=True):
+    """Wait for the end of a campaign: every seed once, every frame, the numbers of the one that was left alone.
+
+    :param cut: whether LAMMPS itself was interrupted: round-off then grows from the restart on.
+    :return: the jobs.
+    """
+    wait_until(lambda: farm.has_ended(pk), farm)
+    answer, arrays = collect(farm, pk, forget)
+    assert (answer['state'], answer['exit_status']) == ('finished', 0), answer
+    labels = sorted(f'T{T_K}_seed{seed}' for seed in campaign.seeds)
+    assert answer['seeds'] == sorted(arrays) == labels
+    ended = [label for label, state, status in answer['runs'] if (state, status) == ('finished', 0)]
+    assert sorted(ended) == labels
+    # What a killed worker had submitted and not noted was set aside before it began, everything else ran once.
+    assert {state for label, state, _ in answer['runs']} <= {'finished', 'killed'}, answer['runs']
+    good = [job['run'] for job in answer['jobs'] if job['exit_status'] == 0]
+    assert sorted(good) == labels
+    folders = [job['WorkDir'] for job in farm.services.finished_jobs()[campaign.before :]]
+    assert len(folders) == len(set(folders)), 'two jobs of Slurm have run in the same folder'
+    assert set(folders) == {job['folder'] for job in answer['jobs'] if job['job_id']}
+
+    n_frames = 1 + STEPS['production_steps'] // STRIDES['frame_stride']
+    for label in labels:
+        found, expected = arrays[label], undisturbed[label]
+        assert len(found['positions']) == n_frames
+        for name, values in expected.items():
+            assert found[name].shape == values.shape, (label, name)
+            if not cut:
+                assert np.array_equal(found[name], values), (label, name)
+        assert np.allclose(found['times_ps'], expected['times_ps'], rtol=0, atol=1e-9)
+        assert np.abs(found['positions'] - expected['positions']).max() < 2e-3
+        assert np.abs(found['centres_of_mass'] - expected['centres_of_mass']).max() < 2e-3
+    jobs = [job for job in answer['jobs'] if job['state'] != 'killed']
+    if not cut:
+        assert len(jobs) == len(labels), jobs
+    return jobs
+
+
+def test_workers_killed(farm, campaign, undisturbed):
+    """`kill -9` of the workers at five stages of their jobs, of all of them and of one in turn."""
+    # Before and during upload, during submission, in the queue or running, during retrieval, while parsed.
+    stages = [['new'], ['unstashing', 'submitting'], ['withscheduler'], ['stashing', 'retrieving'], ['parsing']]
+    pk = campaign(N_MANY)
+    for index, stage in enumerate(stages):
+        wait_until(lambda stage=stage: farm.jobs_in(*stage), farm, within=pk, interval_s=0.01)
+        farm.kill_workers(every=index % 2 == 0)
+        wait_until(lambda: len(farm.workers()) == 2, farm)
+    check(farm, campaign, pk, undisturbed)
+
+
+@pytest.mark.parametrize('name', ['rabbitmq', 'postgresql'])
+def test_service_stopped(farm, campaign, undisturbed, name):
+    """A service is away for a while, in the middle of a campaign, and comes back."""
+    farm.gate.touch()
+    pk = campaign()
+    wait_until(lambda: farm.slurm_jobs('RUNNING'), farm, within=pk)
+    farm.services.stop(name)
+    farm.gate.unlink()
+    time.sleep(OUTAGE_S)
+    farm.services.start(name)
+    check(farm, campaign, pk, undisturbed)
+
+
+def test_jobs_cancelled(farm, campaign, undisturbed):
+    """`scancel` of a running job: it goes on from its restart file."""
+    farm.hang.touch()
+    pk = campaign()
+    farm.services.slurm('scancel', job_in(farm, hanging(farm, pk)))
+    jobs = check(farm, campaign, pk, undisturbed, cut=True)
+    (cut,) = [job for job in jobs if job['exit_status'] != 0]
+    assert cut['exit_status'] == 320
+    assert len(jobs) == N_SEEDS + 1
+
+
+def hanging(farm, pk):
+    """Wait until a job of a campaign hangs in the middle of its run, and return its folder."""
+
+    def waits(folder):
+        process = farm.engine_in(folder)
+        asleep = process is not None and (folder / 'production.restart.1').exists()
+        for _ in range(20):  # what computes is not asleep each time
+            asleep = asleep and process.is_running() and process.status() == psutil.STATUS_SLEEPING
+            time.sleep(0.02)
+        return asleep
+
+    def pipe():
+        return next((path for path in farm.scratch.rglob('production.restart.2') if path.is_fifo()), None)
+
+    path = wait_until(pipe, farm, within=pk)
+    wait_until(lambda: waits(path.parent), farm, within=pk)
+    path.unlink()  # who waits at it goes on waiting; nobody else shall
+    return path.parent
+
+
+def job_in(farm, folder):
+    """Return the id of the job that runs in a folder."""
+    lines = farm.services.slurm('squeue', '--noheader', '--states=RUNNING', '--format=%i %Z').splitlines()
+    return next(line.split()[0] for line in lines if line.split()[1] == str(folder))
+
+
+def test_walltime(farm, campaign, undisturbed):
+    """LAMMPS hangs and cannot stop itself, so Slurm kills it at the end of the wall time; the run goes on."""
+    farm.hang.touch()
+    pk = campaign(walltime_s=60)
+    folder = hanging(farm, pk)
+    jobs = check(farm, campaign, pk, undisturbed, cut=True)
+    states = {job['WorkDir']: job['JobState'] for job in farm.services.finished_jobs()}
+    assert states[str(folder)] == 'TIMEOUT'
+    assert [job['exit_status'] for job in jobs if job['folder'] == str(folder)] == [320]
+
+
+def test_node_drained(farm, campaign, undisturbed):
+    """A node is drained while jobs run, and returned: what waited in the queue runs then."""
+    farm.gate.touch()
+    farm.services.slurm('scontrol', 'update', f'nodename={services_script.NODE}', 'state=drain', 'reason=test')
+    pk = campaign()
+    wait_until(lambda: len(farm.slurm_jobs('PENDING')) == N_SEEDS, farm, within=pk)
+    farm.services.slurm('scontrol', 'update', f'nodename={services_script.NODE}', 'state=resume')
+    farm.gate.unlink()
+    check(farm, campaign, pk, undisturbed)
+
+
+def test_ssh_cut(farm, campaign, undisturbed):
+    """The ssh server and its sessions die while jobs run, and come back."""
+    farm.gate.touch()
+    pk = campaign()
+    wait_until(lambda: farm.slurm_jobs('RUNNING'), farm, within=pk)
+    farm.services.stop('sshd', kill=True)
+    farm.gate.unlink()
+    time.sleep(SSH_OUTAGE_S)
+    farm.services.start('sshd')
+    check(farm, campaign, pk, undisturbed)
+
+
+def test_everything_down(farm, campaign, undisturbed):
+    """The daemon, its workers and all services end without warning, and are started again as after a reboot."""
+    farm.gate.touch()
+    pk = campaign()
+    wait_until(lambda: farm.slurm_jobs('RUNNING'), farm, within=pk)
+    for process in farm.processes():
+        if is_command(process, 'daemon'):
+            process.send_signal(signal.SIGKILL)
+    farm.services.stop('slurmctld', 'slurmd')
+    farm.services.stop(kill=True)
+    farm.services.kill_jobs()
+    farm.gate.unlink()
+    farm.services.start()
+    farm.set_up()
+    check(farm, campaign, pk, undisturbed)
+
+
+def test_disk_full(farm, campaign, undisturbed):
+    """What LAMMPS writes beyond a limit is lost without a message; the run is repeated when there is room again."""
+    farm.quota.touch()
+    pk = campaign()
+    failed = "SELECT 1 FROM db_dbnode WHERE id > %s AND node_type = %s AND attributes->>'exit_status' <> '0'"
+    wait_until(lambda: farm.query(failed, pk, NODE_TYPE), farm, within=pk)
+    farm.quota.unlink()
+    jobs = check(farm, campaign, pk, undisturbed, cut=True)
+    assert any(job['exit_status'] for job in jobs)
+
+
+def test_submitted_twice(farm, campaign, undisturbed):
+    """The same submission made twice at the same time is one campaign; made again later, it takes nothing to run."""
+    farm.gate.touch()
+    pk = campaign(at_once=2)
+    again = farm.submit(campaign.seeds)
+    farm.gate.unlink()
+    assert again == pk
+    check(farm, campaign, pk, undisturbed, forget=False)
+    later = farm.submit(campaign.seeds)
+    wait_until(lambda: farm.has_ended(later), farm)
+    answer, arrays = collect(farm, later)
+    assert later != pk
+    assert all(job['cached'] for job in answer['jobs'])
+    for label, found in arrays.items():
+        assert np.array_equal(found['positions'], undisturbed[label]['positions'])
