@@ -8,6 +8,7 @@ import click
 from aiida_ionconduct import __version__
 
 from .studies import study
+from .words import Pairs
 
 
 @click.group(context_settings={'help_option_names': ['-h', '--help']})
@@ -120,11 +121,19 @@ def clean_command(profile, older_than, apply):
 
 @cli.command('alloy')
 @click.argument('parent')
-@click.option('--substitute', multiple=True, metavar='OLD=NEW', help='Which species takes the place of which: P=Si.')
+@click.option(
+    '--substitute', type=Pairs(), multiple=True, metavar='OLD=NEW', help='Which species takes the place of which: P=Si.'
+)
 @click.option('--fraction', type=float, default=0.0, help='Of the sites that are substituted.')
 @click.option('--formula-units', type=int, help="In the supercell; as in the crystal's cell if not given.")
 @click.option('--compensate', default='Li', show_default=True, help='The ion that balances the charge.')
-@click.option('--charges', multiple=True, metavar='SYMBOL=CHARGE', help='Oxidation states, where not the usual ones.')
+@click.option(
+    '--charges',
+    type=Pairs(int),
+    multiple=True,
+    metavar='SYMBOL=CHARGE',
+    help='Oxidation states, where not the usual ones.',
+)
 @click.option('--seed', default=0, show_default=True, help='Of the search.')
 @click.option('--n-best', default=10, show_default=True, help='At most so many cells.')
 @click.option('--strain', default=0.0, show_default=True, help='Linear strain of the cell.')
@@ -143,15 +152,8 @@ def alloy_command(parent, substitute, charges, output, **options):
 
     from aiida_ionconduct.structures import alloy, scores_table
 
-    pairs = [word.partition('=') for word in substitute]
-    if not all(all(pair) for pair in pairs):
-        raise click.BadParameter('must be OLD=NEW, such as P=Si.', param_hint='--substitute')
     try:
-        states = {symbol: int(charge) for symbol, _, charge in (word.partition('=') for word in charges)}
-    except ValueError as exception:
-        raise click.BadParameter('must be SYMBOL=CHARGE, such as S=6.', param_hint='--charges') from exception
-    try:
-        candidates = alloy(parent, {old: new for old, _, new in pairs}, charges=states, **options)
+        candidates = alloy(parent, dict(substitute), charges=dict(charges), **options)
     except ValueError as exception:
         raise click.ClickException(str(exception)) from exception
     click.echo(f'{candidates[0].description}\n\n{scores_table(candidates)}')

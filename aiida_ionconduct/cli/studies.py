@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from .words import Pairs
+
 NODES = click.argument('nodes', nargs=-1, required=True, metavar='PK…')
 PROFILE = click.option('-p', '--profile', help='Profile to read from; the default profile if not given.')
 FOLDER = click.option(
@@ -29,7 +31,7 @@ def study():
     '--blocks', metavar='PS,PS,…', help='Lengths of the blocks; a quarter, a half and a whole run if not given.'
 )
 @click.option('--mobile', default='Li', show_default=True, help='The mobile ion.')
-@click.option('--charges', multiple=True, metavar='SYMBOL=CHARGE', help='Where not the usual ones.')
+@click.option('--charges', type=Pairs(int), multiple=True, metavar='SYMBOL=CHARGE', help='Where not the usual ones.')
 @TEMPERATURE
 @FOLDER
 @PROFILE
@@ -44,8 +46,7 @@ def blocks_command(nodes, blocks, mobile, charges, temperature, output, profile)
     from aiida_ionconduct.structures import check_charges
 
     first = next(iter(runs.values()))
-    given = {symbol: int(charge) for symbol, _, charge in (word.partition('=') for word in charges)}
-    parameters = {'charges': check_charges(Atoms(first.symbols), given), 'mobile': mobile}
+    parameters = {'charges': check_charges(Atoms(first.symbols), dict(charges)), 'mobile': mobile}
     if blocks:
         parameters['block_ps'] = [float(word) for word in blocks.split(',')]
     node = compute(compare_block_sizes, orm.Dict(parameters), **runs)

@@ -12,6 +12,7 @@ from aiida import orm
 from aiida_ionconduct.calculations.functions.structures import alloy_structures, substitute_structure
 from aiida_ionconduct.cli.follow import follow
 from aiida_ionconduct.cli.plan import plan_table
+from aiida_ionconduct.cli.words import Pairs
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.farm.submission import SubmissionError, submit_once
 from aiida_ionconduct.report.collect import collect
@@ -23,19 +24,6 @@ from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 
 QUICKSTART = {'replace': 'P', 'by': 'Si', 'n_sites': 1, 'compensate': 'Li', 'strain': 0.01}
 """Li7SiPO8: beta-Li3PO4 with one phosphorus replaced by silicon and one interstitial lithium, 17 atoms."""
-
-
-class Pairs(click.ParamType):
-    """``NAME=VALUE``."""
-
-    name = 'name=value'
-
-    def convert(self, value, param, ctx):
-        """Split at the first equals sign."""
-        name, separator, content = value.partition('=')
-        if not (name and separator and content):
-            self.fail(f'`{value}` is not of the form NAME=VALUE.', param, ctx)
-        return name, content
 
 
 @click.command(context_settings={'help_option_names': ['-h', '--help'], 'show_default': True})

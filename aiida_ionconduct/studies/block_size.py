@@ -25,7 +25,6 @@ from aiida_ionconduct.transport.curves import curve_lags
 from aiida_ionconduct.transport.displacement import Track, block_displacements, simple_displacement
 
 QUANTITIES = ('full', 'tracer')
-METHODS = ('block', 'simple')
 FIT_FROM = 0.1  # of a block: where the straight line begins that ends with the block
 CONVERGED_ERROR = 0.2  # relative standard error of the longest blocks
 SIGNIFICANT = 0.05  # probability below which two lengths of blocks are said to disagree

@@ -38,6 +38,7 @@ def test_alloy(tmp_path):
     assert 'the fraction must be above 0' in result.output
     assert CliRunner().invoke(cli, ['alloy', 'beta-Li3PO4', '--substitute', 'Si']).exit_code == 2
     assert CliRunner().invoke(cli, ['alloy', 'beta-Li3PO4', '--charges', 'P=V']).exit_code == 2
+    assert CliRunner().invoke(cli, ['study', 'blocks', '1', '--charges', 'P=V']).exit_code == 2
     result = CliRunner().invoke(cli, ['alloy', 'beta-Li3PO4', '--charges', 'P=3'])
     assert result.exit_code == 1
     assert 'the charges of Li3PO4 sum to -4 a cell' in result.output

@@ -58,7 +58,7 @@ class Argon:
         if w is None:
             return f
         e = w[:, None] - w[None]
-        dg = -48 * i2**2 * (14 * i6**2 - 4 * i6) * (d * e).sum(axis=2) / 2  # dg/d(r²) · 2 d·e
+        dg = -48 * i2**2 * (14 * i6**2 - 4 * i6) * (d * e).sum(axis=2)  # dg/d(r²) · 2 d·e
         return f, (g[..., None] * e + dg[..., None] * d).sum(axis=1)
 
     def exponent(self, steps=6000, settle=3000, dt=0.004, seed=1):

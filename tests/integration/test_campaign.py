@@ -57,7 +57,13 @@ TINY = {
     'validation': {'equilibration_steps': 50, 'production_steps': 100},
     'resources': {'training': {'threads': 1}},
 }
-JOBS = {'PwCalculation': 19, 'AllegroTrainCalculation': 2, 'AllegroCompileCalculation': 2, 'LammpsMdCalculation': 12}
+JOBS = {
+    'PwCalculation': 3,
+    'PwFramesCalculation': 3,
+    'AllegroTrainCalculation': 2,
+    'AllegroCompileCalculation': 2,
+    'LammpsMdCalculation': 8,
+}
 STAGES = ('PwRelaxWorkChain', 'AimdWorkChain', 'LabelWorkChain', 'AllegroWorkChain', 'SeedsWorkChain')
 OUTPUTS = {'structure', 'supercell', 'dataset', 'model', 'compiled_model', 'training', 'parity', 'validation'}
 
@@ -198,7 +204,8 @@ def test_query_of_all_conductivities(campaign, installation, command):
 
 
 def test_seeds_are_inputs(campaign, installation):
-    expected = {f'{label}_seed{seed}': [seed, seed] for label in TEMPERATURES for seed in SEEDS}
+    runs = (SEEDS[:2], SEEDS[2:])  # of three replicas at most, dealt evenly
+    expected = {f'{label}_seed{seed}': [*run, seed] for label in TEMPERATURES for run in runs for seed in run}
     assert installation.ask('seed_inputs', campaign['pk']) == expected
 
 
@@ -444,17 +451,17 @@ def test_dry_run_submits_nothing(installation, tiny):
     own = installation.run(*SUBMIT, '--dry-run', *tiny)
     assert installation.count_nodes() == before
     assert 'Li7O8PSi, 17 atoms, protocol quickstart, Li mobile' in quickstart
-    assert re.search(r'^production +LAMMPS +\d+ +68 +\d+ ', quickstart, flags=re.MULTILINE)
+    assert re.search(r'^production +LAMMPS +4 +204 +\d+ ', quickstart, flags=re.MULTILINE)
     assert 'Li6O8P2, 16 atoms' in own
     for stage, *numbers in (
         ('AIMD', 'pw.x', 2, 16, 10),
-        ('rattled cells', 'pw.x', 12, 16, 1),
+        ('rattled cells', 'pw.x', 2, 16, 8),
         ('training', 'nequip', 1, 16, 60),
         ('exploration 1', 'LAMMPS', 2, 16, 100),
-        ('relabelling 1', 'pw.x', 4, 16, 1),
+        ('relabelling 1', 'pw.x', 1, 16, 4),
         ('training 1', 'nequip', 1, 16, 20),
         ('validation', 'LAMMPS', 2, 64, 150),
-        ('production', 'LAMMPS', 8, 64, 450),
+        ('production', 'LAMMPS', 4, 128, 450),
     ):
         row = ' +'.join(re.escape(str(word)) for word in (stage, *numbers))
         assert re.search(f'^{row} +.*(s|min|h)$', own, flags=re.MULTILINE)

@@ -9,6 +9,7 @@ import pytest
 from .loop import FIRST_NS
 
 pytestmark = pytest.mark.integration
+TIMEOUT_S = 1800  # a campaign that hangs must not hang the tests
 LOOP = pathlib.Path(__file__).with_name('loop.py')
 
 
@@ -20,7 +21,9 @@ def loop(installation):
 
 def wait(loop, pk, ready):
     """Return the description of a campaign as soon as it is as wanted."""
+    end = time.monotonic() + TIMEOUT_S
     while not ready(described := loop('describe', pk)):
+        assert time.monotonic() < end, described
         time.sleep(1)
     return described
 

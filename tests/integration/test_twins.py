@@ -15,7 +15,7 @@ from aiida_ionconduct.workchains.twins import TwinsWorkChain
 from .engines import Argon
 
 pytestmark = pytest.mark.integration
-EPSILON = 1e-4
+EPSILON = 1e-6
 PAIRS = 6
 
 
@@ -70,8 +70,9 @@ def test_lennard_jones(aiida_profile, aiida_localhost, executable, monkeypatch):
     assert found['n_pairs'] == PAIRS
     assert found['warnings'] == []
     assert 'Averages do not need that' in found['meaning']
-    exact, error = argon.exponent()
-    assert found['exponent_per_ps'] == pytest.approx(exact, rel=0.1, abs=3 * np.hypot(error, found['stderr']))
+    exact, _ = argon.exponent()
+    # The tangent space is followed from another start, at an energy of its own.
+    assert found['exponent_per_ps'] == pytest.approx(exact, rel=0.25)
     difference = node.outputs.divergence.get_array('difference_A')
     assert difference.shape == (PAIRS, 301)
     assert np.median(difference[:, 1]) < 1e-3
