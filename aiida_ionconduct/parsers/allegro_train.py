@@ -53,7 +53,8 @@ class AllegroTrainParser(Parser):
         parameters = summarise(rows)
         diverged = parameters.pop('diverged')
         predictions = temporary / f'{PREDICTIONS}_dataset0.xyz'
-        finished = all(message in messages for message in FINISHED) and TIME_IS_UP not in messages
+        is_last = len(rows) >= {**DEFAULTS, **self.node.inputs.parameters.get_dict()}['max_epochs']
+        finished = all(message in messages for message in FINISHED) and (is_last or TIME_IS_UP not in messages)
         if predictions.exists() and finished and not diverged:
             parity = read_predictions(predictions)
             parameters |= test_errors(parity)

@@ -257,14 +257,18 @@ def test_killed(parse):
     assert results['output_parameters']['n_epochs'] == 2
 
 
-def test_out_of_walltime(parse):
+@pytest.mark.parametrize(('max_epochs', 'status'), [(3, 420), (2, 0)], ids=['on the way', 'in the last epoch'])
+def test_out_of_walltime(parse, max_epochs, status):
+    """A training whose last epoch is over needs no more time."""
+
     def stop(folder):
         with_checkpoints(folder)
         output(folder, lambda text: text + 'Time limit reached. Elapsed time is 0:00:07. Signaling Trainer to stop.')
 
-    results, calcfunction = parse(change=stop)
-    assert calcfunction.exit_status == 420
-    assert results.keys() == {'output_parameters', 'checkpoint'}
+    results, calcfunction = parse(change=stop, parameters=orm.Dict({'r_max': 3.5, 'max_epochs': max_epochs}))
+    assert calcfunction.exit_status == status
+    assert {'output_parameters', 'checkpoint'} <= results.keys()
+    assert ('model' in results) == ('parity' in results) == (status == 0)
 
 
 def test_learning_curves_go_on(parse):
