@@ -84,6 +84,8 @@ def plan(builder) -> list[Stage]:
         ('production', builder.md.seeds.get_list(), builder.md.parameters.get_dict()),
     ):
         stages.append(md_stage(name, builder, temperatures, seeds, supercell, p))
+        if name == 'validation' and builder.active_learning is not None:
+            stages.append(in_every_round(stages.pop(), builder.active_learning))
     if builder.target_relative_error is not None:
         if has_previous(builder.md):
             stages.pop()
@@ -130,12 +132,19 @@ def active_learning_stages(builder, n: int, n_frames: int, scf: float, p: dict) 
     first = training_stage('', n, n_frames, p).core_hours
     later = training_stage('', n, n_frames + n_labels // 2, {**p, **active['training']}).core_hours
     hours = members * (first + (rounds - 1) * later)
-    runs = md_stage('exploration, at most', builder, active['temperatures_K'], active['seeds'], n, active['md'])
+    runs = md_stage('exploration', builder, active['temperatures_K'], active['seeds'], n, active['md'])
     return [
         Stage('committee, at most', 'nequip', members * rounds, n, p['max_epochs'], hours),
-        runs._replace(jobs=runs.jobs * rounds, core_hours=runs.core_hours * rounds),
+        in_every_round(runs, active),
         labelling_stage('labelling, at most', builder, n_labels, n, scf),
     ]
+
+
+def in_every_round(stage: Stage, active) -> Stage:
+    """Return a stage that is repeated after every training of an active learning."""
+    rounds = active['max_rounds'] + 1
+    name = f'{stage.stage}, at most'
+    return stage._replace(stage=name, jobs=stage.jobs * rounds, core_hours=stage.core_hours * rounds)
 
 
 def training_stage(name: str, n: int, n_frames: int, p: dict) -> Stage:

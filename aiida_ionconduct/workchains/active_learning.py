@@ -10,14 +10,15 @@ from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.workchains.committee import CommitteeWorkChain
 from aiida_ionconduct.workchains.label import LabelWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
+from aiida_ionconduct.workchains.validation import ValidationWorkChain
 
 
 class ActiveLearningWorkChain(WorkChain):
     """Train a committee, run its first member where it will be used and hotter, label what the members disagree on.
 
-    A round ends with the question whether anything is left to learn: the members agree on fresh frames, what they
-    disagree on is known already, or the budget of rounds or labels is spent. The potential in the outputs is always
-    one that was trained on all the frames.
+    A round ends with the question whether anything is left to learn: the members agree on fresh frames, the first
+    passes the gate, what they disagree on is known already, or the budget of rounds or labels is spent. The potential
+    in the outputs is always one that was trained on all the frames.
     """
 
     @classmethod
@@ -36,6 +37,12 @@ class ActiveLearningWorkChain(WorkChain):
         )
         spec.expose_inputs(AllegroEvaluateCalculation, namespace='evaluate', exclude=('frames', 'models'))
         spec.expose_inputs(LabelWorkChain, namespace='label', exclude=('frames',))
+        spec.expose_inputs(
+            ValidationWorkChain,
+            namespace='gate',
+            exclude=('base.md.model', 'training', 'dataset', 'previous'),
+            namespace_options={'required': False, 'populate_defaults': False, 'help': 'Left out, it is not asked.'},
+        )
         spec.input(
             'parameters',
             valid_type=orm.Dict,
@@ -60,6 +67,7 @@ class ActiveLearningWorkChain(WorkChain):
         spec.output('compiled_model', valid_type=AllegroModelData, help='The same for this machine.')
         spec.output('output_parameters', valid_type=orm.Dict, help='Its learning curves and errors.')
         spec.output('parity', valid_type=orm.ArrayData, help='Its predictions on held-out frames.')
+        spec.output('validation', valid_type=orm.Dict, required=False, help='The gate, check by check.')
         spec.output_namespace('models', valid_type=AllegroModelData, help='All members by seed.')
         spec.output_namespace('reports', valid_type=orm.Dict, help='Of `select_frames`, by round: `round_1`.')
         spec.output('report', valid_type=orm.Dict, help='The last of them, which says by what the loop has `ended_by`.')
@@ -96,13 +104,19 @@ class ActiveLearningWorkChain(WorkChain):
             return self.failure('TRAINING', self.ctx.training)
 
     def run_exploration(self):
-        """Let the first member run at and above the temperatures of its use."""
+        """Let the first member run at and above the temperatures of its use and, beside that, through the gate."""
         inputs = self.exposed_inputs(SeedsWorkChain, 'md')
         inputs.base.md.structure = self.inputs.structure
         inputs.base.md.model = self.ctx.training.outputs.compiled_model
         inputs.temperatures_K = orm.List(self.ctx.p['temperatures_K'])
         inputs.seeds = orm.List([seed + 100 * self.ctx.round for seed in self.ctx.p['seeds']])
-        return self.child('explore', SeedsWorkChain, inputs, 'exploration')
+        children = self.child('explore', SeedsWorkChain, inputs, 'exploration')
+        if 'gate' in self.inputs:
+            inputs = self.exposed_inputs(ValidationWorkChain, 'gate')
+            inputs.base.md.model, inputs.dataset = self.ctx.training.outputs.compiled_model, self.ctx.dataset
+            inputs.training = self.ctx.training.outputs.output_parameters[self.first()]
+            children |= self.child('validate', ValidationWorkChain, inputs, 'gate')
+        return children
 
     def inspect_exploration(self):
         """Runs that exploded have left frames too, those before it."""
@@ -127,12 +141,12 @@ class ActiveLearningWorkChain(WorkChain):
         return self.child('evaluate', AllegroEvaluateCalculation, inputs, 'evaluation')
 
     def inspect_evaluation(self):
-        """Choose frames, or end: because the committee knows them, or because the budget is spent."""
+        """Choose frames, or end: because the committee knows them, the gate is passed, or the budget is spent."""
         if not self.ctx.evaluation.is_finished_ok:
             return self.failure('EVALUATION', self.ctx.evaluation)
         spent = self.ctx.round > self.ctx.p['max_rounds'] or self.ctx.n_labelled >= self.ctx.p['max_frames']
         chosen = select_frames(
-            orm.Dict({**self.ctx.p, 'budget_is_spent': spent}),
+            orm.Dict({**self.ctx.p, 'budget_is_spent': spent, 'gate_is_passed': self.gate_is_passed()}),
             self.ctx.candidates,
             self.ctx.evaluation.outputs.predictions,
             self.ctx.dataset,
@@ -165,17 +179,28 @@ class ActiveLearningWorkChain(WorkChain):
     def results(self):
         """Attach the potential, and why the loop has ended."""
         self.attach()
+        if 'gate' in self.ctx and 'validation' in self.ctx.gate.outputs:
+            self.out('validation', self.ctx.gate.outputs.validation)
         self.report(f'ended by {self.ctx.ended_by} after {self.ctx.round} rounds and {self.ctx.n_labelled} labels')
         self.out('report', self.ctx.reports[f'round_{self.ctx.round}'])
 
     # Helpers -------------------------------------------------------------------------------------------------------
+
+    def first(self) -> str:
+        """Return the label of the member that runs."""
+        return f'seed{self.ctx.p["committee_seeds"][0]}'
+
+    def gate_is_passed(self) -> bool:
+        """Whether the potential of this round is good enough."""
+        outputs = self.ctx.gate.outputs if 'gate' in self.ctx else {}
+        return 'validation' in outputs and outputs.validation['passed']
 
     def attach(self):
         """Attach what there is of the potential, its frames and the reports."""
         self.out('dataset', self.ctx.dataset)
         self.out('reports', self.ctx.reports)
         if 'training' in self.ctx and 'model' in self.ctx.training.outputs:
-            outputs, first = self.ctx.training.outputs, f'seed{self.ctx.p["committee_seeds"][0]}'
+            outputs, first = self.ctx.training.outputs, self.first()
             self.out('models', dict(outputs.model))
             for name in ('model', 'output_parameters', 'parity'):
                 if first in outputs[name]:

@@ -191,8 +191,8 @@ class ConductivityWorkChain(WorkChain):
         """Start from the inputs."""
         self.ctx.structure = self.inputs.structure
         self.ctx.round, self.ctx.n_rounds, self.ctx.max_rounds = 0, 0, 0
-        if 'relabelling' in self.inputs:
-            self.ctx.n_rounds = self.inputs.relabelling['n_rounds']
+        if 'relabelling' in self.inputs:  # after active learning only for a potential that fails its gate
+            self.ctx.n_rounds = 0 if 'active_learning' in self.inputs else self.inputs.relabelling['n_rounds']
             self.ctx.max_rounds = self.inputs.relabelling['max_rounds']
         self.ctx.on_trial = True
         if 'dataset' in self.inputs:
@@ -345,17 +345,15 @@ class ConductivityWorkChain(WorkChain):
         return self.ctx.on_trial
 
     def run_validation(self):
-        """Run briefly at every temperature of the production, in its supercell."""
-        self.ctx.supercell = make_supercell(self.ctx.structure, self.inputs.n_atoms_min)
-        p = self.inputs.validation.get_dict()
-        inputs = self.md_inputs(self.ctx.supercell, self.inputs.md.temperatures_K.get_list(), [p['seed']], p['md'])
-        inputs.thresholds = self.inputs.validation
+        """Run briefly at every temperature of the production, in its supercell; active learning has done so."""
+        if 'training' in self.ctx and 'validation' in self.ctx.training[-1].outputs:
+            self.ctx.validation_md = self.ctx.training[-1]
+            return None
+        inputs = self.validation_inputs()
         if 'dataset' in self.ctx:
             inputs.dataset = self.ctx.dataset
         if 'training' in self.ctx:
             inputs.training = self.ctx.training[-1].outputs.output_parameters
-        if 'aimd' in self.ctx and (p.get('rdf_difference') or p.get('msd_factor')):
-            inputs.references = dict(self.ctx.aimd.outputs.trajectories)
         return self.child(f'validate_{self.ctx.round}', ValidationWorkChain, inputs, name='validation_md')
 
     def inspect_validation(self):
@@ -437,9 +435,22 @@ class ConductivityWorkChain(WorkChain):
         """Return the inputs of a fan-out with the current potential; `parameters` replace those of the production."""
         inputs = self.exposed_inputs(SeedsWorkChain, 'md')
         inputs.pop('previous', None)  # belongs to the production alone
-        inputs.base.md.structure, inputs.base.md.model = structure, self.ctx.compiled_model
+        inputs.base.md.structure = structure
+        if 'compiled_model' in self.ctx:
+            inputs.base.md.model = self.ctx.compiled_model
         inputs.temperatures_K, inputs.seeds = orm.List(temperatures_K), orm.List(seeds)
         inputs.parameters = orm.Dict({**inputs.parameters.get_dict(), **parameters})
+        return inputs
+
+    def validation_inputs(self):
+        """Return the inputs of the gate but for what is on trial."""
+        if 'supercell' not in self.ctx:
+            self.ctx.supercell = make_supercell(self.ctx.structure, self.inputs.n_atoms_min)
+        p = self.inputs.validation.get_dict()
+        inputs = self.md_inputs(self.ctx.supercell, self.inputs.md.temperatures_K.get_list(), [p['seed']], p['md'])
+        inputs.thresholds = self.inputs.validation
+        if 'aimd' in self.ctx and (p.get('rdf_difference') or p.get('msd_factor')):
+            inputs.references = dict(self.ctx.aimd.outputs.trajectories)
         return inputs
 
     def active_learning_inputs(self):
@@ -458,6 +469,7 @@ class ConductivityWorkChain(WorkChain):
                 'committee': {'allegro': allegro, 'max_concurrent': self.inputs.md.max_concurrent},
                 'evaluate': self.exposed_inputs(AllegroEvaluateCalculation, 'evaluate'),
                 'label': label,
+                'gate': self.validation_inputs(),
                 'md': md,
                 'parameters': orm.Dict(p),
             }

@@ -134,6 +134,26 @@ def test_plan_grows(builder):
     assert after.core_hours == pytest.approx(2 * before.core_hours)
 
 
+@pytest.mark.parametrize('protocol', ['quickstart', 'fast', 'balanced', 'stringent', 'talk'])
+def test_plan_of_active_learning(pseudo_family, fixture_code, generate_structure, protocol):
+    """The default from `balanced` up, with all that its budget allows; the talk has AIMD frames alone."""
+    codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
+    builder = ConductivityWorkChain.get_builder_from_protocol(codes, generate_structure('Li7PSiO8'), protocol=protocol)
+    text, stages = plan_table(builder, protocol), {stage.stage: stage for stage in plan(builder)}
+    assert ('committee, at most' in text) == (protocol in ('balanced', 'stringent'))
+    assert (builder.active_learning is None) == (protocol not in ('balanced', 'stringent'))
+    if builder.active_learning is None:
+        return
+    active, temperatures = builder.active_learning.get_dict(), len(builder.md.temperatures_K.get_list())
+    rounds = active['max_rounds'] + 1
+    assert not any('relabelling' in name for name in stages)
+    assert stages['committee, at most'].jobs == rounds * len(active['committee_seeds'])
+    assert stages['exploration, at most'].jobs == rounds * len(active['seeds']) * len(active['temperatures_K'])
+    assert stages['validation, at most'].jobs == rounds * temperatures
+    labelling = stages['labelling, at most']
+    assert labelling.jobs * labelling.steps >= min(active['max_frames'], active['max_rounds'] * active['n_frames'])
+
+
 def test_plan_with_a_target(pseudo_family, fixture_code, generate_structure):
     """What the budget leaves after the first round, and the goal in words."""
     codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}

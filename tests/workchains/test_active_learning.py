@@ -12,6 +12,7 @@ from aiida_ionconduct.workchains.committee import CommitteeWorkChain
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 from aiida_ionconduct.workchains.label import LabelWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
+from aiida_ionconduct.workchains.validation import ValidationWorkChain
 
 N_FRAMES = 4
 LEARNING = {'n_candidates': N_FRAMES, 'n_frames': 2, 'max_rounds': 2, 'committee_seeds': [1, 2]}
@@ -88,12 +89,13 @@ def names(submitted):
 def play(trained, evaluated, ion_trajectory, child, dataset):
     """Return a function that plays a round up to the question whether it goes on, with a dispute in eV/Å."""
 
-    def play(process, dispute):
+    def play(process, dispute, passed=False):
         process.run_training()
         process.ctx.training = trained()
         assert process.inspect_training() is None
         process.run_exploration()
         process.ctx.exploration = child(trajectories__T600_seed201=ion_trajectory())
+        process.ctx.gate = child(exit_status=0 if passed else 420, validation=orm.Dict({'passed': passed}))
         assert process.inspect_exploration() is None
         process.run_evaluation()
         process.ctx.evaluation = evaluated(dispute)
@@ -110,15 +112,20 @@ def test_round(learning, submitted, play, child, dataset):
     assert names(submitted) == [
         (CommitteeWorkChain, 'train_1'),
         (SeedsWorkChain, 'explore_1'),
+        (ValidationWorkChain, 'validate_1'),
         (AllegroEvaluateCalculation, 'evaluate_1'),
         (LabelWorkChain, 'label_1'),
     ]
-    committee, exploration, evaluation, labelling = (inputs for _, inputs in submitted)
+    committee, exploration, gate, evaluation, labelling = (inputs for _, inputs in submitted)
     assert committee.seeds.get_list() == [1, 2]
     assert not committee.get('initial_models')
     assert exploration.base.md.model.uuid == process.ctx.training.outputs.compiled_model.uuid
     assert exploration.temperatures_K.get_list() == process.ctx.p['temperatures_K']
     assert exploration.parameters['production_steps'] == 20000
+    assert gate.base.md.model.uuid == exploration.base.md.model.uuid
+    assert len(gate.base.md.structure.sites) > len(exploration.base.md.structure.sites)
+    assert gate.training.get_dict() == {'n_epochs': 3}
+    assert gate.dataset.n_frames == 20
     assert set(evaluation.models) == {'seed1', 'seed2'}
     assert evaluation.frames.numsteps == N_FRAMES
     assert labelling.frames.numsteps == 2
@@ -154,7 +161,28 @@ def test_budget(learning, submitted, play, child, dataset, budget):
     assert not process.has_more_to_learn()
     process.results()
     assert process.outputs['report']['ended_by'] == 'budget'
-    assert submitted[-3][1].allegro.dataset.n_frames == 22
+    assert submitted[-4][1].allegro.dataset.n_frames == 22
+
+
+def test_gate(learning, submitted, play):
+    """A potential that passes ends the loop, whatever the committee says of hotter frames; the judgement is kept."""
+    process = learning(max_disagreement_eV_per_A=50.0, distance_fraction=0.0)
+    assert play(process, 4.0, passed=True) is None
+    assert not process.has_more_to_learn()
+    process.results()
+    assert process.outputs['report']['ended_by'] == 'gate'
+    assert process.outputs['validation']['passed']
+
+
+def test_without_gate(learning_inputs, generate_workchain, submitted, trained, child):
+    inputs = learning_inputs()
+    del inputs['gate']
+    process = generate_workchain(ActiveLearningWorkChain, inputs)
+    process.setup()
+    process.ctx.round, process.ctx.training = 1, trained()
+    process.run_exploration()
+    assert names(submitted) == [(SeedsWorkChain, 'explore_1')]
+    assert not process.gate_is_passed()
 
 
 def test_nothing_but_rubbish(learning, submitted, play):

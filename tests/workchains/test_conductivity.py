@@ -6,6 +6,7 @@ from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
 
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.functions.validation import validate_model
+from aiida_ionconduct.workchains.active_learning import ActiveLearningWorkChain
 from aiida_ionconduct.workchains.aimd import AimdWorkChain
 from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
@@ -235,11 +236,35 @@ def test_given_model(campaign, model, submitted, child):
     assert process.ctx.compiled_model.model_format == 'aotinductor'
 
 
+def test_active_learning(campaign, dataset, submitted, child, trained):
+    """It takes the place of the rounds; its gate is that of the campaign, and is not asked twice."""
+    process = campaign({'active_learning': {'max_rounds': 2}})
+    process.ctx.dataset = dataset(n_frames=20)
+    process.run_training()
+    assert names(submitted) == [(ActiveLearningWorkChain, 'active_learning')]
+    inputs = submitted[0][1]
+    assert inputs.gate.thresholds.uuid == process.inputs.validation.uuid
+    assert inputs.gate.base.md.structure.uuid == process.ctx.supercell.uuid
+    assert inputs.parameters['max_rounds'] == 2
+    more, outputs = dataset(n_frames=30), trained().outputs
+    found = {name: outputs[name] for name in ('model', 'compiled_model', 'output_parameters', 'parity')}
+    process.ctx.training = [child(**found, dataset=more, validation=orm.Dict({'passed': True}))]
+    assert process.inspect_training() is None
+    assert process.ctx.dataset.uuid == more.uuid
+    assert not process.should_relabel()
+    submitted.clear()
+    process.run_validation()
+    assert judge(process) is None
+    assert submitted == []
+    assert process.outputs['validation']['passed']
+
+
 # Validation ---------------------------------------------------------------------------------------------------------
 
 
 def test_validation_runs(validated, submitted):
     process = validated()
+    del process.ctx['supercell']
     process.run_validation()
     assert names(submitted) == [(ValidationWorkChain, 'validate_0')]
     inputs = submitted[0][1]

@@ -14,7 +14,7 @@ from aiida_ionconduct.structures import minimum_distances, radial_distribution
 
 NO_NUMBER_EV_PER_A = 1e6  # in the place of a force that is no number
 FINGERPRINT_R_MAX_A, FINGERPRINT_BIN_A = 5.0, 0.25
-DISAGREEMENT, NO_NEW_ENVIRONMENTS, BUDGET = 'disagreement', 'no_new_environments', 'budget'
+DISAGREEMENT, GATE, NO_NEW_ENVIRONMENTS, BUDGET = 'disagreement', 'gate', 'no_new_environments', 'budget'
 
 
 def committee_spread(forces: np.ndarray) -> np.ndarray:
@@ -78,7 +78,7 @@ def select_frames(
 
     :param parameters: ``threshold_eV_per_A``, ``max_disagreement_eV_per_A``, ``max_uncertain_fraction``,
         ``distance_fraction`` (of the shortest distances in the training set), ``n_frames`` to choose; and whether the
-        ``budget_is_spent``.
+        ``budget_is_spent`` and the ``gate_is_passed``.
     :param predictions: forces of every member on the candidates.
     :param dataset: what the committee was trained on.
     :param parities: predictions of every member on the held-out frames.
@@ -103,6 +103,8 @@ def select_frames(
     novelty = np.array([])
     if uncertain.mean() <= p['max_uncertain_fraction']:
         ended_by = DISAGREEMENT
+    elif p.get('gate_is_passed'):
+        ended_by = GATE
     elif (uncertain & physical).any():
         worth = np.flatnonzero(uncertain & physical)
         known = np.array([fingerprint(f.positions, symbols, f.cell.array) for f in frames if same_species(f, symbols)])

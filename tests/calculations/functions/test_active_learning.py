@@ -144,3 +144,10 @@ def test_nothing_physical(evidence):
     chosen = evidence([0.1] * 4, [99.0] * 4)
     assert chosen['report']['ended_by'] is None
     assert 'frames' not in chosen
+
+
+def test_gate(evidence):
+    """A potential that is good enough ends the loop, though not what its committee agrees on already."""
+    passed = {'gate_is_passed': True, 'budget_is_spent': True}
+    assert evidence([0.1] * 4, [2.0] * 4, parameters=passed)['report']['ended_by'] == 'gate'
+    assert evidence([0.1] * 4, [0.0] * 4, parameters=passed)['report']['ended_by'] == 'disagreement'
