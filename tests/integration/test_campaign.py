@@ -176,6 +176,15 @@ def test_conductivities_are_consistent(campaign):
     assert (campaign['outputs']['arrhenius']['attributes']['activation_energy_eV'] is None) == (None in numbers)
 
 
+def test_training(campaign):
+    """On frames that the chain has made: the learning curve falls, and errors are told by element."""
+    training = campaign['outputs']['training']['attributes']
+    losses = training['curves']['train_loss']
+    assert len(losses) == TINY['relabelling']['training']['max_epochs']
+    assert losses[-1] < losses[0]
+    assert set(training['test_forces_mae_by_element']) == {'Li', 'O', 'P'}
+
+
 def test_printed_text(campaign):
     """A table per temperature, the gate, and what the numbers are worth."""
     text = campaign['text']
