@@ -178,7 +178,7 @@ def test_plan_with_a_model(pseudo_family, fixture_code, generate_structure, tmp_
     model = AllegroModelData(tmp_path / 'model.nequip.zip', type_names=['Li', 'O', 'P'], r_max=4.5)
     codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
     builder = ConductivityWorkChain.get_builder_from_protocol(
-        codes, generate_structure(), protocol='quickstart', model=model
+        codes, generate_structure(), protocol='quickstart', model=model, trust_model=True
     )
     assert [stage.stage for stage in plan(builder)] == ['compilation', 'validation', 'production']
 
