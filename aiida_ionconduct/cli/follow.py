@@ -1,4 +1,4 @@
-"""A live view of a campaign: its stages, their jobs, picoseconds of MD, elapsed time."""
+"""A live view of a campaign: its stages, their jobs, picoseconds of MD, epochs of training, elapsed time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from aiida import orm
 from aiida.common import timezone
 from tabulate import tabulate
 
+from aiida_ionconduct.calculations.allegro_config import DEFAULTS
 from aiida_ionconduct.report.stages import process_state
 from aiida_ionconduct.report.tree import CallTree
 from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
 
 INTERVAL_S = 4.0
+TRAINING = 'AllegroTrainCalculation'
 
 
 def follow(node: orm.ProcessNode) -> bool:
@@ -48,11 +50,11 @@ def follow(node: orm.ProcessNode) -> bool:
 
 def table(rows: list[tuple]) -> str:
     """Lay the stages out."""
-    return tabulate(rows, headers=('stage', 'process', 'state', 'jobs', 'MD'), tablefmt='simple')
+    return tabulate(rows, headers=('stage', 'process', 'state', 'jobs', 'progress'), tablefmt='simple')
 
 
 def stage_rows(node: orm.ProcessNode, ended: dict[int, tuple]) -> list[tuple]:
-    """Return label, process, state, jobs done and picoseconds of every work chain and job called by the top.
+    """Return label, process, state, jobs done and progress of every work chain and job called by the top.
 
     :param ended: rows of stages that have ended, by PK; filled here, so that they are asked for once.
     """
@@ -68,7 +70,7 @@ def stage_rows(node: orm.ProcessNode, ended: dict[int, tuple]) -> list[tuple]:
         jobs = tree.jobs(child)
         done, total = sum(job.is_finished for job in jobs), n_jobs(child, jobs)
         process = f'{child.process_label}<{child.pk}>'
-        rows.append((call.label, process, state(child), f'{done}/{total}', md(child, done, total)))
+        rows.append((call.label, process, state(child), f'{done}/{total}', md(child, done, total) or training(jobs)))
         if terminated:
             ended[child.pk] = rows[-1]
     return rows
@@ -100,6 +102,19 @@ def md(child: orm.ProcessNode, done: int, total: int) -> str:
     n_runs = len(child.inputs.seeds.get_list()) * len(child.inputs.temperatures_K.get_list())
     length_ps = n_runs * p['production_steps'] * p['timestep_fs'] / 1000
     return f'{min(done / total, 1) * length_ps:g} of {length_ps:g} ps'
+
+
+def training(jobs: list) -> str:
+    """Return the epoch and the losses of the last training that has told of them."""
+    told = [(job, job.base.extras.get('progress', None)) for job in jobs if job.process_label == TRAINING]
+    for job, progress in reversed(told):
+        if progress:
+            n_epochs = {**DEFAULTS, **job.inputs.parameters.get_dict()}['max_epochs']
+            loss = f', loss {progress["train_loss"]:.3g}' if 'train_loss' in progress else ''
+            forces = progress.get('val_forces_mae_eV_per_A')
+            errors = '' if forces is None else f', forces {forces:.3g} eV/Å'
+            return f'epoch {progress["epoch"] + 1} of {n_epochs}{loss}{errors}'
+    return ''
 
 
 def footer(node: orm.ProcessNode) -> str:
