@@ -41,13 +41,9 @@ def describe(node: orm.Node, temperature_K: float | None = None) -> str:
     if text := study(node):
         return text
     if '.ionconduct.' in node.node_type:
-        attributes = {
-            key: value for key, value in node.base.attributes.all.items() if not isinstance(value, (list, dict))
-        }
-        return tabulate(attributes.items(), headers=(type(node).__name__, node.pk), disable_numparse=True)
-    raise ValueError(
-        f'node {node.pk} is a {type(node).__name__}: show takes campaigns, conductivities, studies, models …'
-    )
+        rows = [(key, value) for key, value in node.base.attributes.all.items() if not isinstance(value, (list, dict))]
+        return tabulate(rows, headers=(type(node).__name__, node.pk), disable_numparse=True)
+    raise ValueError(f'node {node.pk} is a {type(node).__name__}: give a campaign, a conductivity, a study or a model.')
 
 
 def gather(node: orm.Node, temperature_K: float | None = None) -> Campaign:
@@ -89,10 +85,9 @@ def as_data(node: orm.Node, temperature_K: float | None = None) -> dict[str, Any
 def origin(node: ConductivityData) -> str:
     """Return what a conductivity comes from."""
     runs, owner = trajectories_of(node), campaigns_of().get(node.pk)
-    source = f'Result of campaign {owner}' if owner else 'Of no campaign'
-    return (
-        f'{source}, from {len(runs)} trajectories: {", ".join(str(run.pk) for run in runs.values()) or "not stored"}.'
-    )
+    source = f'Result of campaign {owner}' if owner else 'Of no campaign in this profile'
+    pks = ', '.join(str(run.pk) for _, run in sorted(runs.items()))
+    return f'{source}, from {len(runs)} trajectories: {pks}.' if runs else f'{source}; its trajectories are not stored.'
 
 
 def study(node: orm.Node) -> str | None:
