@@ -21,8 +21,8 @@ run: install  ## set up the profile, then crystal -> conductivity with the quick
 	@$(ENV) aiida-ionconduct setup
 	@$(ENV) verdi run submit_conductivity.py --protocol quickstart
 
-# `make test FAULTS=short` (or full) also kills services, workers and jobs: PostgreSQL, RabbitMQ, sshd, Slurm.
-FAULTS ?=
+# PostgreSQL, RabbitMQ, sshd, Slurm, workers and jobs are killed in a short form, in the full one (FAULTS=full) or not (FAULTS=).
+FAULTS ?= short
 test: packages := test $(if $(FAULTS),services)
 test: docs $(STAMPS)/tests  ## the documentation and every test, real engines included
 	@$(ENV) IONCONDUCT_FAULTS=$(FAULTS) python -m pytest

@@ -61,7 +61,8 @@ def plan(builder) -> list[Stage]:
     supercell = n * int(np.prod(supercell_repeats(builder.structure.cell, n, builder.n_atoms_min.value)))
     stages, n_frames = [], 0
     scf = dft_step_s(builder, n)
-    if 'base_relax' in builder.relax:
+    # An empty namespace of a builder has the keys of its ports all the same: only what is a value tells.
+    if 'parameters' in builder.relax['base_relax']['pw']:
         cells = max(len(builder.candidates), 1)
         stages.append(Stage('relaxation', 'pw.x', cells, n, 15, cells * 15 * scf / 3600))
     if 'temperatures_K' in builder.aimd:
@@ -74,7 +75,7 @@ def plan(builder) -> list[Stage]:
         n_frames = rattled + runs * dynamics['n_sampling'] // builder.frames['stride']
     elif builder.dataset is not None:
         n_frames = builder.dataset.n_frames
-    if 'train' in builder.allegro:
+    if 'parameters' in builder.allegro['train']:
         stages += training_stages(builder, n, n_frames, scf)
     else:
         stages.append(Stage('compilation', 'nequip-compile', 1, 0, 0, COMPILE_S / 3600))
@@ -129,10 +130,11 @@ def training_stage(name: str, n: int, n_frames: int, p: dict) -> Stage:
 
 def dft_step_s(builder, n: int) -> float:
     """Return the core seconds of one self-consistent MD step."""
-    if 'pw' not in builder.label:
+    pw = builder.label['pw']
+    if 'parameters' not in pw:
         return 0.0
-    cutoff = builder.label['pw']['parameters']['SYSTEM']['ecutwfc']
-    n_kpoints = np.prod(builder.label['pw']['kpoints'].get_kpoints_mesh()[0])
+    cutoff = pw['parameters']['SYSTEM']['ecutwfc']
+    n_kpoints = np.prod(pw['kpoints'].get_kpoints_mesh()[0])
     scale = (n / SCF_ATOMS) ** SCF_EXPONENT * (cutoff / SCF_CUTOFF_RY) ** 1.5
     return SCF_STEP_S * scale * (1 if n_kpoints == 1 else n_kpoints)
 

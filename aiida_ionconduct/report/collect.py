@@ -11,6 +11,7 @@ from aiida import orm
 from aiida.common.links import LinkType
 from ase.data import chemical_symbols
 
+from .inputs import flat_inputs
 from .stages import Flow, Stage, collect_stages, process_state, wall_time_s
 from .tree import CallTree, linked
 
@@ -47,6 +48,9 @@ class Campaign:
     flows: list[Flow] = field(default_factory=list)
     codes: list[dict[str, str]] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    found: dict[str, Any] = field(default_factory=dict)
+    """Of :func:`aiida_ionconduct.report.runs.look_into`, which only the page asks for."""
 
     @property
     def attributes(self) -> list[dict[str, Any]]:
@@ -78,6 +82,7 @@ def collect(node: orm.WorkChainNode) -> Campaign:
         flows=flows,
         codes=_codes(jobs),
         versions=_versions([node, *jobs]),
+        inputs=flat_inputs(node),
         **{name: read(outputs[name]) for name, read in OUTPUT_READERS.items() if name in outputs},
     )
 
@@ -139,6 +144,8 @@ def _parity(node: orm.ArrayData) -> dict[str, Any]:
     return arrays
 
 
+ENGINE_VERSIONS = {'creator_version': 'Quantum ESPRESSO', 'lammps_version': 'LAMMPS'}
+"""Keys of the output parameters of jobs, and the programs whose versions they state."""
 OUTPUT_READERS: Mapping[str, Callable[[orm.Data], dict]] = {
     'training': orm.Dict.get_dict,
     'validation': orm.Dict.get_dict,
@@ -168,4 +175,8 @@ def _versions(processes: list[orm.ProcessNode]) -> dict[str, str]:
         entry_point = (process.process_type or '').partition(':')[2]
         if 'plugin' in recorded and entry_point:
             versions[f'aiida-{entry_point.partition(".")[0]}'] = recorded['plugin']
+    for row in linked(processes, 'outgoing', LinkType.CREATE, kind=orm.Dict, label='output_parameters'):
+        for key, program in ENGINE_VERSIONS.items():
+            if version := row.node.base.attributes.get(key, None):
+                versions[program] = str(version)
     return versions

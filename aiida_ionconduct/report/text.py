@@ -67,7 +67,7 @@ def _statement(judged: Verdict) -> str:
     ]
     criteria = [(criterion.label, MARKS[criterion.passed], criterion.detail) for criterion in judged.criteria]
     evidence = [f'{label}: {value}' for label, value in judged.evidence]
-    table = tabulate(criteria, headers=('criterion', 'met', ''), disable_numparse=True)
+    table = tabulate(criteria, headers=('criterion', 'met', ''), disable_numparse=True, maxcolwidths=[None, None, 44])
     return '\n'.join([_wrap(judged.sentence), *numbers, '', table, *(_wrap(text) for text in evidence)])
 
 

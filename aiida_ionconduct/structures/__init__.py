@@ -4,6 +4,7 @@ from .alloys import Candidate, alloy, scores_table
 from .checks import OXIDATION_STATES, check_charges, check_structure
 from .crystals import CRYSTALS, crystal, is_disordered, read_disordered
 from .distances import minimum_distances
+from .rdf import radial_distribution
 from .substitution import substitute
 from .supercell import supercell_repeats
 
@@ -17,6 +18,7 @@ __all__ = (
     'crystal',
     'is_disordered',
     'minimum_distances',
+    'radial_distribution',
     'read_disordered',
     'scores_table',
     'substitute',

@@ -11,7 +11,7 @@ from aiida_ionconduct.cli.follow import stage_rows, table
 from aiida_ionconduct.cli.plan import plan, plan_table
 from aiida_ionconduct.cli.submit import load_cells, load_data, load_structure, numbers
 from aiida_ionconduct.cli.words import Pairs
-from aiida_ionconduct.data import DatasetData
+from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.structures import crystal
 from aiida_ionconduct.workchains.builder import CODES
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
@@ -151,6 +151,17 @@ def test_plan_with_a_target(pseudo_family, fixture_code, generate_structure):
     text = plan_table(builder, 'quickstart')
     assert 'until σ is known to 0.1 of its value' in text
     assert '5 ns of MD' in text
+
+
+def test_plan_with_a_model(pseudo_family, fixture_code, generate_structure, tmp_path):
+    """No DFT and no training."""
+    (tmp_path / 'model.nequip.zip').write_bytes(b'weights')
+    model = AllegroModelData(tmp_path / 'model.nequip.zip', type_names=['Li', 'O', 'P'], r_max=4.5)
+    codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
+    builder = ConductivityWorkChain.get_builder_from_protocol(
+        codes, generate_structure(), protocol='quickstart', model=model
+    )
+    assert [stage.stage for stage in plan(builder)] == ['compilation', 'validation', 'production']
 
 
 def test_stage_rows(aiida_profile_clean):

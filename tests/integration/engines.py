@@ -40,6 +40,12 @@ class Argon:
         corners = np.array(np.meshgrid(*[range(self.cells)] * 3, indexing='ij')).reshape(3, -1).T
         return (corners[:, None] + basis).reshape(-1, 3) * self.edge / self.cells
 
+    def order(self, positions):
+        """Return how much of the crystal is left, 1 to about 1/sqrt(atoms): its structure factor at (111) and the like."""
+        shortest = np.array([[1, 1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]])
+        phase = positions @ shortest.T * 2 * np.pi * self.cells / (self.edge * self.sigma_A)
+        return np.abs(np.exp(1j * phase).mean(axis=0)).mean()
+
     def atoms(self):
         """Return the crystal in Å."""
         positions = self.fcc() * self.sigma_A

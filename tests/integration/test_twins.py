@@ -53,7 +53,9 @@ def test_lennard_jones(aiida_profile, aiida_localhost, executable, monkeypatch):
                     'timestep_fs': 5.0,
                     'equilibration_steps': 4000,
                     'production_steps': 6000,
-                    'velocity_temperature_K': 3 * temperature_K,
+                    # Weakly damped, or the crystal, which is metastable here, does not melt.
+                    'velocity_temperature_K': 6 * temperature_K,
+                    'thermostat_damping_fs': 2000.0,
                     'frame_stride': 20,
                     'com_stride': 200,
                     'thermo_stride': 200,
@@ -70,12 +72,14 @@ def test_lennard_jones(aiida_profile, aiida_localhost, executable, monkeypatch):
     assert found['n_pairs'] == PAIRS
     assert found['warnings'] == []
     assert 'Averages do not need that' in found['meaning']
-    exact, _ = argon.exponent()
-    # The tangent space is followed from another start, at an energy of its own.
-    assert found['exponent_per_ps'] == pytest.approx(exact, rel=0.25)
+    references = [run for label, run in node.outputs.trajectories.items() if label.startswith('reference_')]
+    assert max(argon.order(run.positions[0]) for run in references) < 0.4
+    exact, error = argon.exponent()
+    print(f'exponent {found["exponent_per_ps"]:.3f} ± {found["stderr"]:.3f}, tangent space {exact:.3f} ± {error:.3f} /ps')
+    assert found['exponent_per_ps'] == pytest.approx(exact, rel=0.1)
     difference = node.outputs.divergence.get_array('difference_A')
     assert difference.shape == (PAIRS, 301)
     assert np.median(difference[:, 1]) < 1e-3
     assert np.median(difference[:, -1]) > 0.5  # by then nothing is left in common
-    temperature = node.outputs.trajectories[f'reference_T{temperature_K:g}_seed1'.replace('.', '_')].thermo
-    assert temperature['temperature_K'].mean() == pytest.approx(temperature_K, rel=0.25)
+    mean = np.mean([run.thermo['temperature_K'].mean() for run in references])
+    assert mean == pytest.approx(temperature_K, rel=0.1)
