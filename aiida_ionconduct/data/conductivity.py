@@ -11,9 +11,24 @@ from aiida_ionconduct.transport import TransportResult
 class ConductivityData(orm.ArrayData):
     """Full and tracer conductivity at one temperature.
 
-    The attributes are those of :meth:`aiida_ionconduct.transport.TransportResult.attributes` and the arrays those of
-    :attr:`aiida_ionconduct.transport.TransportResult.curves`, so a query can filter on, say,
-    ``attributes.sigma_full_S_per_cm``.
+    The arrays are those of :attr:`aiida_ionconduct.transport.TransportResult.curves`. The attributes are flat, so that
+    a query can filter on, say, ``attributes.sigma_full_S_per_cm``; :mod:`aiida_ionconduct.queries` has the usual ones
+    ready. A number that the runs do not give is None. Attributes:
+
+    - of the material: ``composition`` of the cell of the MD, ``reduced_composition``, ``species`` (the order of the
+      matrices), ``mobile``, ``n_atoms``, ``n_mobile``, ``volume_A3``, ``temperature_K``;
+    - the results, each with its standard error and its 95 % interval (a list of two): ``sigma_full_S_per_cm``,
+      ``sigma_full_stderr``, ``sigma_full_ci95``; ``sigma_tracer_S_per_cm``, ``sigma_tracer_stderr``,
+      ``sigma_tracer_ci95``; ``haven_ratio``, ``haven_ratio_stderr``, ``haven_ratio_ci95``; ``diffusivity_cm2_per_s``,
+      ``diffusivity_stderr``, ``diffusivity_ci95``. ``sigma_full_dof`` are the degrees of freedom of the error, and
+      ``sigma_full_upper_S_per_cm`` is the upper bound (97.5 %), also where there is no number;
+    - matrices, of the spectral estimator: ``sigma_full_tensor_S_per_cm`` and ``sigma_tracer_tensor_S_per_cm`` (3, 3),
+      ``onsager_S_per_cm`` (species, species), with ``sigma_full_tensor_stderr``, ``sigma_tracer_tensor_stderr``,
+      ``onsager_stderr``;
+    - what they rest on: ``n_seeds``, ``seeds``, ``n_frames`` and ``total_time_ps`` of all seeds, ``dt_ps`` between
+      frames, ``estimator``, ``frame`` of reference, ``lag_ps`` and ``lag_tracer_ps`` that were chosen;
+    - whether they can be used: ``diffusive``, ``converged`` (σ known to 20 %, slopes on a plateau), ``plateau``,
+      ``beta`` and ``beta_stderr`` (exponent of the MSD at long lags), ``warnings`` (a list of sentences).
     """
 
     @classmethod

@@ -65,7 +65,8 @@ def collect(node: orm.WorkChainNode) -> Campaign:
     """
     outputs = {link.link_label: link.node for link in node.base.links.get_outgoing(link_type=LinkType.RETURN)}
     inputs = {link.link_label: link.node for link in node.base.links.get_incoming(link_type=LinkType.INPUT_WORK)}
-    conductivities = [_conductivity(one) for label, one in outputs.items() if label.startswith('conductivities__')]
+    results = [one for label, one in outputs.items() if label.startswith('conductivities__')]
+    conductivities = [collect_conductivity(one) for one in results]
     trajectories = [one for label, one in outputs.items() if label.startswith('trajectories__')]
     structure = outputs.get('structure', inputs.get('structure'))
     dataset = outputs.get('dataset', inputs.get('dataset'))
@@ -127,7 +128,8 @@ def repetitions(cell, supercell) -> list[int] | None:
     return counts.tolist() if np.allclose(matrix, np.diag(counts), atol=0.05) and counts.min() > 0 else None
 
 
-def _conductivity(node: orm.ArrayData) -> Conductivity:
+def collect_conductivity(node: orm.ArrayData) -> Conductivity:
+    """Return a stored conductivity."""
     curves = {name: node.get_array(name) for name in node.get_arraynames()}
     # The array node keeps the shapes of its arrays among the attributes.
     attributes = {key: value for key, value in node.base.attributes.all.items() if not key.startswith('array|')}

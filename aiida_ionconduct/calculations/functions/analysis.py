@@ -20,17 +20,18 @@ def analyse_trajectories(parameters: orm.Dict, **trajectories: IonTrajectoryData
     """Return the full and tracer conductivity from all seeds at one temperature.
 
     :param parameters: ``charges`` by chemical symbol, ``mobile``, and any other argument of
-        :func:`aiida_ionconduct.transport.analyse`.
+        :func:`aiida_ionconduct.transport.analyse`; ``discard_ps`` is left out of the beginning of every run.
     """
     runs = [trajectories[label] for label in sorted(trajectories)]
-    first = runs[0]
+    first, settings = runs[0], parameters.get_dict()
+    n_discarded = round(settings.pop('discard_ps', 0.0) / first.frame_interval_ps)
     result = analyse(
-        [run.positions for run in runs],
+        [run.positions[n_discarded:] for run in runs],
         first.symbols,
         cell=first.cell,
         temperature_K=first.temperature_K,
         dt_ps=first.frame_interval_ps,
-        **parameters.get_dict(),
+        **settings,
     )
     formula = Formula.from_list(first.symbols)
     return ConductivityData.from_result(
