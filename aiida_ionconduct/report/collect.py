@@ -156,12 +156,11 @@ OUTPUT_READERS: Mapping[str, Callable[[orm.Data], dict]] = {
 
 
 def _codes(jobs: list[orm.CalcJobNode]) -> list[dict[str, str]]:
-    """Return each code that ran, once; no paths, which belong to a machine and not to a result."""
+    """Return each code that ran, once; no paths and computers, which belong to a place and not to a result."""
     codes = {}
     for row in linked(jobs, 'incoming', LinkType.INPUT_CALC, kind=orm.AbstractCode, label='code'):
-        computer = row.node.computer.label if row.node.computer else ''
         plugin = row.node.default_calc_job_plugin or ''
-        codes[row.node.uuid] = {'label': row.node.label, 'computer': computer, 'plugin': plugin}
+        codes[row.node.uuid] = {'label': row.node.label, 'plugin': plugin}
     return sorted(codes.values(), key=lambda code: code['label'])
 
 

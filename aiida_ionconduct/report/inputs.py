@@ -33,7 +33,7 @@ def _plain(node: orm.Data):
     if isinstance(node, (orm.Int, orm.Float, orm.Str, orm.Bool)):
         return node.value
     if isinstance(node, orm.AbstractCode):
-        return node.full_label
+        return node.label  # its computer belongs to a place and not to a result
     attributes = node.base.attributes.all
     if isinstance(node, orm.StructureData):
         return f'{node.get_formula(mode="count_compact")}, {len(node.sites)} atoms, {node.get_cell_volume():.3f} Å³'

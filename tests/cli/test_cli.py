@@ -54,3 +54,20 @@ def test_report_of_another_node(aiida_profile_clean):
     result = CliRunner().invoke(cli, ['report', '999999', *profile])
     assert result.exit_code == 2
     assert 'no node 999999' in result.output
+
+
+def test_report_of_several(aiida_profile_clean, tmp_path):
+    """Two campaigns that have only started are compared; one twice is refused."""
+    pks = []
+    for _ in range(2):
+        node = orm.WorkChainNode()
+        node.set_process_type('aiida.workflows:ionconduct.conductivity')
+        node.set_process_label('ConductivityWorkChain')
+        pks.append(str(node.store().pk))
+    options = ['--profile', aiida_profile_clean.name, '-o', str(tmp_path / 'comparison.html')]
+    result = CliRunner().invoke(cli, ['report', *pks, *options])
+    assert result.exit_code == 0, result.output
+    assert '2 campaigns compared' in (tmp_path / 'comparison.html').read_text()
+    result = CliRunner().invoke(cli, ['report', pks[0], pks[0], *options])
+    assert result.exit_code == 2
+    assert 'each once' in result.output

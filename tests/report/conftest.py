@@ -195,8 +195,8 @@ def make_synthetic_campaign() -> Campaign:
             Flow('conductivity', 3, [611, 615, 619], 6, [7]),
         ],
         codes=[
-            {'label': 'pw', 'computer': 'localhost', 'plugin': 'quantumespresso.pw'},
-            {'label': 'lmp', 'computer': 'localhost', 'plugin': 'ionconduct.lammps.md'},
+            {'label': 'pw', 'plugin': 'quantumespresso.pw'},
+            {'label': 'lmp', 'plugin': 'ionconduct.lammps.md'},
         ],
         versions={'aiida-core': '2.9.4', 'aiida-ionconduct': '0.1.0', 'aiida-quantumespresso': '5.1.0'},
         inputs={'md.parameters.timestep_fs': '2.0', 'md.seeds': '[1, 2, 3, 4]'},

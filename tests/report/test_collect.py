@@ -115,7 +115,7 @@ def test_collect(campaign, make_conductivity):
     np.testing.assert_array_equal(one.curves['msd_A2'], expected.curves['msd_A2'])
     assert data.validation == {'passed': True, 'checks': []}
     assert (data.training, data.arrhenius, data.parity) == ({}, {}, {})
-    assert data.codes == [{'label': 'lmp', 'computer': 'localhost', 'plugin': 'core.arithmetic.add'}]
+    assert data.codes == [{'label': 'lmp', 'plugin': 'core.arithmetic.add'}]
     assert data.versions == {'aiida-core': '2.9.4', 'aiida-ionconduct': '0.1.0'}
 
 

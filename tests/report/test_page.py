@@ -122,7 +122,7 @@ def test_numbers_and_statement(html):
         '(3.40 ± 0.85) × 10⁻² S/cm',
         '[1.7, 5.1] × 10⁻²',
         'verdi process status 412',
-        'verdi archive create conductivity.aiida --nodes 0b8c3a52-7d1e-4a7e-9d55-3f6a8c1e2b90',
+        'aiida-ionconduct export 0b8c3a52-7d1e-4a7e-9d55-3f6a8c1e2b90',
         '4 × LAMMPS 1200 K',
         'aiida-quantumespresso',
     ):
