@@ -21,8 +21,8 @@ run: install  ## set up the profile, then crystal -> conductivity with the quick
 	@$(ENV) aiida-ionconduct setup
 	@$(ENV) verdi run submit_conductivity.py --protocol quickstart
 
-# `make test FAULTS=short` (or full) also kills services, workers and jobs: PostgreSQL, RabbitMQ, sshd, Slurm.
-FAULTS ?=
+# PostgreSQL, RabbitMQ, sshd, Slurm, workers and jobs are killed in a short form, in the full one (FAULTS=full) or not (FAULTS=).
+FAULTS ?= short
 test: packages := test $(if $(FAULTS),services)
 test: docs $(STAMPS)/tests  ## the documentation and every test, real engines included
 	@$(ENV) IONCONDUCT_FAULTS=$(FAULTS) python -m pytest
@@ -41,7 +41,7 @@ bench: install $(STAMPS)/bench  ## every script of benchmarks/
 clean:  ## stop this clone's daemon and remove everything `make` built, results included
 	@if [ -x $(BIN)/verdi ] && [ -e .aiida/config.json ]; then $(ENV) verdi daemon stop || true; fi
 	@for path in .venv .aiida .cache .run build results docs/_build docs/reference/apidoc .pytest_cache .ruff_cache .hypothesis *.egg-info \
-	        aiida_ionconduct/transport/_kernels.c aiida_ionconduct/*/*.so aiida_ionconduct/*/*/*.so; do \
+	        aiida_ionconduct/*/*.c aiida_ionconduct/*/*.so aiida_ionconduct/*/*/*.so; do \
 	    if [ -e "$$path" ]; then echo "removing $$path"; rm -rf -- "$$path"; fi; done
 
 # ---- The steps of `install`. A stamp is newer than what it was made from, so a second call does nothing.
@@ -60,7 +60,7 @@ $(STAMPS)/pip: | system
 	@mkdir -p $(STAMPS) && touch $@
 
 # torch goes first, pinned: what is found later must not draw another one.
-$(STAMPS)/package: $(STAMPS)/pip setup.cfg setup.py pyproject.toml $(wildcard aiida_ionconduct/transport/*.pyx)
+$(STAMPS)/package: $(STAMPS)/pip setup.cfg setup.py pyproject.toml $(wildcard aiida_ionconduct/*/*.pyx)
 	@echo 'Python packages: aiida-ionconduct with its engines (some minutes the first time)'
 	@$(PIP) "$$(grep -o 'torch==[0-9.]*' setup.cfg)"
 	@$(PIP) --editable '.[engines]'

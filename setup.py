@@ -8,13 +8,14 @@ setup(
     ext_modules=cythonize(
         [
             Extension(
-                'aiida_ionconduct.transport._kernels',
-                ['aiida_ionconduct/transport/_kernels.pyx'],
+                f'aiida_ionconduct.{name}',
+                [f'aiida_ionconduct/{name.replace(".", "/")}.pyx'],
                 include_dirs=[numpy.get_include()],
                 define_macros=[('NPY_NO_DEPRECATED_API', 'NPY_1_7_API_VERSION')],
                 extra_compile_args=['-O3', '-fopenmp'],
                 extra_link_args=['-fopenmp'],
             )
+            for name in ('readers._text', 'transport._kernels')
         ],
         language_level=3,
     )

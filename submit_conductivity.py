@@ -1,7 +1,7 @@
 #!/usr/bin/env verdi run
 """Submit a campaign: from a crystal to its ionic conductivity. Run as `verdi run submit_conductivity.py --help`."""
 
-from aiida_ionconduct.cli.submit import submit
+from aiida_ionconduct.cli.commands.launch import launch_command
 
 if __name__ == '__main__':
-    submit()
+    launch_command()

@@ -31,7 +31,11 @@ from services import NODE, PARTITION, Services
 ACTIONS = allegro.ROOT / 'tests' / 'integration' / 'farm.py'
 TARGET_S = 4.0  # of the workers' processor time for a job
 WORKERS = 2
-PARAMETERS = {'max_epochs': 10, 'num_layers': 1, 'num_scalar_features': 16, 'num_tensor_features': 4, 'l_max': 1}
+# As in the tests: small, but trained long enough that the dynamics does not explode.
+PARAMETERS = {
+    'r_max': 5.0, 'l_max': 1, 'num_layers': 1, 'num_scalar_features': 16, 'num_tensor_features': 4, 'mlp_width': 16,
+    'readout_width': 16, 'max_epochs': 150, 'learning_rate': 0.01, 'accelerator': 'cpu',
+}  # fmt: skip
 RUN = {'equilibration_steps': 20, 'production_steps': 200, 'frame_stride': 10, 'com_stride': 5}
 COPY = '#!/bin/bash\ncp {}/* .\n'
 
@@ -39,7 +43,7 @@ COPY = '#!/bin/bash\ncp {}/* .\n'
 def prepare(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
     """Train and compile a small model, and run LAMMPS once; return the model and the folder of that run."""
     allegro.build_plugin()
-    allegro.train(folder / 'model', {**PARAMETERS, 'accelerator': 'cpu', 'r_max': 5.0})
+    allegro.train(folder / 'model', PARAMETERS)
     model = allegro.compiled(folder / 'model', 'compiled', 'cpu', 'pair_allegro')
     atoms = ase.io.read(allegro.FRAMES, 2)
     allegro.lammps(folder / 'run', atoms, model, temperature_K=300.0, timestep_fs=1.0, thermo_stride=10, **RUN)
@@ -76,7 +80,7 @@ def set_up(services: Services, folder: pathlib.Path, executable: pathlib.Path) -
     # As for a cluster, but for the interval between two looks at the queue, which would hide the rest here.
     computer = {
         'hostname': NODE, 'scheduler': 'slurm', 'partition': PARTITION, 'workdir': str(folder / 'scratch'),
-        'poll_interval_s': 5, 'safe_interval_s': 1,
+        'poll_interval_s': 5, 'safe_interval_s': 1, 'use_login_shell': False,
     }  # fmt: skip
     codes = {'lammps@farm': {'executable': str(executable), 'prepend': 'export OMP_NUM_THREADS=1'}}
     (folder / 'site.yaml').write_text(yaml.safe_dump({'computers': {'farm': computer}, 'codes': codes}))
@@ -95,10 +99,10 @@ def command(environment: dict[str, str], name: str, *arguments: str) -> str:
 
 def worker_seconds(folder: pathlib.Path) -> dict[int, float]:
     """Return the processor time of the daemon's workers by their ids."""
-    seconds = {}
+    seconds, folders = {}, (str(folder), str(folder / '.aiida'))  # the daemon has the second
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.AccessDenied, psutil.NoSuchProcess):
-            if process.environ().get('AIIDA_PATH') == str(folder) and 'worker' in process.cmdline():
+            if process.environ().get('AIIDA_PATH') in folders and 'worker' in process.cmdline():
                 times = process.cpu_times()
                 seconds[process.pid] = times.user + times.system + times.children_user + times.children_system
     return seconds

@@ -36,6 +36,10 @@ USER = pwd.getpwuid(os.geteuid()).pw_name
 MACHINE = socket.gethostname().partition('.')[0]
 NODE, PARTITION, PHRASE = 'node1', 'cpu', 'ionconduct'
 PORTS = ('postgresql', 'rabbitmq', 'epmd', 'distribution', 'sshd', 'slurmctld', 'slurmd')
+PROGRAMS = (
+    *('initdb', 'postgres', 'epmd', 'rabbitmq-server', 'sshd', 'ssh-keygen', 'munged', 'slurmctld', 'slurmd'),
+    *('sbatch', 'squeue', 'scancel', 'scontrol', 'sinfo'),
+)
 READY_S = 180  # for a service to answer, on a slow and busy machine
 END_S = 30  # for a process to end when asked to
 # Not on the PATH of every user.
@@ -62,10 +66,21 @@ def program(name: str) -> str:
 
     :raises ServiceError: if it is not installed.
     """
-    path = shutil.which(name, path=os.pathsep.join((os.environ['PATH'], *FOLDERS)))
+    path = find(name)
     if path is None:
         raise ServiceError(f'{name} is not installed. Run: scripts/system_packages.sh services')
     return path
+
+
+def missing() -> list[str]:
+    """Return what is not installed of the programs that the services are made of."""
+    names = [*PROGRAMS, *(['setpriv'] if os.geteuid() == 0 else [])]
+    return [name for name in names if find(name) is None]
+
+
+def find(name: str) -> str | None:
+    """Return the path of a program, if it is installed."""
+    return shutil.which(name, path=os.pathsep.join((os.environ['PATH'], *FOLDERS)))
 
 
 def free_ports(n: int) -> list[int]:
@@ -81,20 +96,22 @@ class Services:
     """The services of one folder. Ports and passwords are drawn once and kept there, so that a restart finds them.
 
     :param folder: made if missing; best with a short path, as sockets lie in it.
+    :param slots: of the Slurm node of a new folder; as many as the machine has cores, two at least, if not given.
     """
 
-    def __init__(self, folder: pathlib.Path | str):
+    def __init__(self, folder: pathlib.Path | str, slots: int | None = None):
         self.folder = pathlib.Path(folder).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o711)  # the user of PostgreSQL passes through
         path = self.folder / 'settings.json'
         if not path.exists():
             ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-            text = json.dumps({'ports': ports, 'password': secrets.token_urlsafe(24)})
+            slots = slots or max(2, os.cpu_count() or 1)
+            text = json.dumps({'ports': ports, 'password': secrets.token_urlsafe(24), 'slots': slots})
             path.touch(mode=0o600)
             path.write_text(text)
         settings = json.loads(path.read_text())
-        self.ports, self.password = settings['ports'], settings['password']
+        self.ports, self.password, self.slots = settings['ports'], settings['password'], settings['slots']
 
     # What a client needs -------------------------------------------------------------------------------------------
 
@@ -389,8 +406,8 @@ def prepare_munge(services: Services) -> None:
 
 
 def prepare_slurm(services: Services) -> None:
-    """Write the settings of one node without cgroups, with more slots than cores on a small machine, quick polling."""
-    folder, cpus = services.folder / 'slurm', max(2, os.cpu_count() or 1)
+    """Write the settings of one node without cgroups, whose slots need not be cores, with quick polling."""
+    folder = services.folder / 'slurm'
     for name in ('state', 'spool'):
         (folder / name).mkdir(parents=True, exist_ok=True)
     values = {
@@ -429,7 +446,7 @@ def prepare_slurm(services: Services) -> None:
     }
     lines = [f'{name}={value}' for name, value in values.items()]
     lines += [
-        f'NodeName={NODE} NodeHostname={MACHINE} NodeAddr={HOST} CPUs={cpus} State=UNKNOWN',
+        f'NodeName={NODE} NodeHostname={MACHINE} NodeAddr={HOST} CPUs={services.slots} State=UNKNOWN',
         f'PartitionName={PARTITION} Nodes={NODE} Default=YES MaxTime=INFINITE State=UP',
     ]
     (folder / 'slurm.conf').write_text('\n'.join(lines) + '\n')

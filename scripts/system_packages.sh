@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Install what the system must provide and what is not there yet: scripts/system_packages.sh [test] [services]
-# A program already on PATH is used as it is; the rest comes from Debian or Ubuntu.
+# A program already on PATH is used as it is; the rest comes from Debian or Ubuntu. Whoever cannot install packages goes
+# without the services, and the tests that need them are skipped.
 set -euo pipefail
 
 python=${PYTHON:-python3}
@@ -11,19 +12,23 @@ sbin=${SBIN:-/usr/sbin}
 programs=(pw.x:quantum-espresso mpirun:openmpi-bin dot:graphviz g++:g++ ps:procps)
 [[ " $* " = *" test "* ]] && programs+=(chromium:chromium)
 # Servers are looked for where Debian puts them, which is not on the PATH of every user.
+servers=()
 if [[ " $* " = *" services "* ]]; then
-    programs+=(initdb:postgresql rabbitmq-server:rabbitmq-server sshd:openssh-server ssh:openssh-client
+    servers=(initdb:postgresql rabbitmq-server:rabbitmq-server sshd:openssh-server ssh:openssh-client
         slurmctld:slurmctld slurmd:slurmd squeue:slurm-client munged:munge setpriv:util-linux)
     PATH="$PATH:$sbin$(printf ':%s' "${POSTGRES:-/usr/lib/postgresql}"/*/bin)"
 fi
 
 missing=() packages=()
-for entry in "${programs[@]}"; do
-    if ! command -v "${entry%%:*}" >/dev/null; then
-        missing+=("${entry%%:*}")
-        packages+=("${entry##*:}")
-    fi
-done
+look_for() {
+    for entry in "$@"; do
+        if ! command -v "${entry%%:*}" >/dev/null; then
+            missing+=("${entry%%:*}")
+            packages+=("${entry##*:}")
+        fi
+    done
+}
+look_for "${programs[@]}"
 
 if ! command -v "$python" >/dev/null; then
     echo "No $python on PATH. Install Python 3.10 or newer, or name it: make install PYTHON=/path/to/python3.12" >&2
@@ -43,13 +48,20 @@ sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())';
     packages+=(python3-dev)
 fi
 
+needed=${#missing[@]}
+look_for ${servers[@]+"${servers[@]}"}
 [ ${#missing[@]} -eq 0 ] && exit 0
 
+end_here() {
+    [ "$needed" -eq 0 ] || exit 1
+    echo 'Going on without them: the tests that start these services will be skipped.' >&2
+    exit 0
+}
 command="apt-get install -y --no-install-recommends ${packages[*]}"
 if ! command -v apt-get >/dev/null; then
     echo "Missing: ${missing[*]}." >&2
     echo "This system has no apt-get: install them with its own package manager and put them on PATH." >&2
-    exit 1
+    end_here
 elif [ "$(id -u)" -eq 0 ]; then
     sudo=()
 elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
@@ -57,7 +69,7 @@ elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; th
 else
     echo "Missing: ${missing[*]}. Installing them needs root; ask for, or run as root:" >&2
     echo "    $command" >&2
-    exit 1
+    end_here
 fi
 
 echo "System packages: ${packages[*]}"

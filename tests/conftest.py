@@ -25,7 +25,10 @@ from aiida.plugins import CalculationFactory, ParserFactory, WorkflowFactory
 from aiida.plugins.entry_point import format_entry_point_string
 from aiida_pseudo.data.pseudo import UpfData
 from aiida_pseudo.groups.family import CutoffsPseudoPotentialFamily
+from ase import Atoms
 
+from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories, fit_arrhenius
+from aiida_ionconduct.data import AllegroModelData, IonTrajectoryData
 from aiida_ionconduct.structures import crystal, substitute
 
 pytest_plugins = ['aiida.tools.pytest_fixtures']
@@ -115,6 +118,90 @@ def flatten(inputs, prefix=''):
         elif name != 'metadata':
             flat |= flatten(value, f'{prefix}{name}__')
     return flat
+
+
+CAMPAIGN_TEMPERATURES, CAMPAIGN_SEEDS = (600.0, 900.0), (1, 2, 3)
+SALT = ['Li'] * 4 + ['Cl'] * 4
+
+
+def salt_run(seed, temperature_K=900.0, n_frames=2001, first=0):
+    """Return a run in which lithium walks at random through chlorine at rest; faster where it is hotter.
+
+    :param first: the segment begins with this frame.
+    """
+    rng = np.random.default_rng([seed, int(temperature_K)])
+    walk = np.cumsum(rng.normal(scale=temperature_K / 2250, size=(n_frames, 4, 3)), axis=0)
+    lattice = np.broadcast_to(np.random.default_rng(99).uniform(0, 12, (4, 3)), (n_frames, 4, 3))
+    return IonTrajectoryData(
+        positions=np.concatenate((walk, lattice), axis=1)[first:],
+        start_ps=0.1 * first,
+        centres_of_mass=np.zeros((1, 2, 3)),
+        thermo=np.zeros((1, 1)),
+        symbols=SALT,
+        species=['Li', 'Cl'],
+        cell=12 * np.eye(3),
+        temperature_K=temperature_K,
+        timestep_fs=1.0,
+        frame_interval_ps=0.1,
+        com_interval_ps=0.1,
+        seed=seed,
+        thermo_columns=['step'],
+        ensemble='NVE',
+    )
+
+
+@pytest.fixture(scope='session')
+def make_salt_run():
+    """Return the function that makes a run, not stored."""
+    return salt_run
+
+
+@pytest.fixture(scope='module')
+def stored_campaign(aiida_profile):
+    """A finished campaign in the profile, as small as one can be: a model, jobs, runs, conductivities, a line."""
+    model = AllegroModelData(
+        io.BytesIO(os.urandom(16)), filename='m.nequip.zip', type_names=['Li', 'Cl'], r_max=5.0
+    ).store()
+    structure = orm.StructureData(
+        ase=Atoms(SALT, np.random.default_rng(1).uniform(0, 12, (8, 3)), cell=[12] * 3, pbc=True)
+    )
+    node = orm.WorkChainNode(process_type='aiida.workflows:ionconduct.conductivity', label='salt')
+    node.base.links.add_incoming(structure.store(), LinkType.INPUT_WORK, 'structure')
+    node.set_process_label('ConductivityWorkChain')
+    node.store()
+    outputs = {'structure': structure, 'model': model, 'validation': orm.Dict({'passed': True, 'checks': []}).store()}
+    parameters = orm.Dict({'charges': {'Li': 1, 'Cl': -1}, 'mobile': 'Li'}).store()
+    for T in CAMPAIGN_TEMPERATURES:
+        job = orm.CalcJobNode(computer=localhost(), process_type='aiida.calculations:ionconduct.lammps.md')
+        job.set_options(OPTIONS)
+        job.base.links.add_incoming(model, LinkType.INPUT_CALC, 'model')
+        job.store()
+        runs = {f'T{T:g}_seed{seed}': salt_run(seed, T) for seed in CAMPAIGN_SEEDS}
+        for label, run in runs.items():
+            run.base.links.add_incoming(job, LinkType.CREATE, label)
+            outputs[f'trajectories__{label}'] = run.store()
+        job.set_process_state('finished')
+        job.seal()
+        outputs[f'conductivities__T{T:g}'] = analyse_trajectories(parameters, **runs)
+    outputs['arrhenius'] = fit_arrhenius(
+        **{f'T{T:g}': outputs[f'conductivities__T{T:g}'] for T in CAMPAIGN_TEMPERATURES}
+    )
+    for label, output in outputs.items():
+        output.base.links.add_incoming(node, LinkType.RETURN, label)
+    node.set_process_state('finished')
+    node.set_exit_status(0)
+    node.base.extras.set('protocol', 'balanced')
+    node.seal()
+    return node
+
+
+def localhost():
+    """Return the computer of the campaign, with a work folder that must not get into an archive."""
+    query = orm.QueryBuilder().append(orm.Computer, filters={'label': 'secret-machine'})
+    if found := query.first(flat=True):
+        return found
+    where = {'workdir': '/secret/folder', 'transport_type': 'core.local', 'scheduler_type': 'core.direct'}
+    return orm.Computer(label='secret-machine', hostname='secret.example.org', **where).store()
 
 
 @pytest.fixture(scope='session')

@@ -1,193 +1,42 @@
-"""The command line: ``aiida-ionconduct``. AiiDA is imported inside the commands, so that ``--help`` is quick."""
-
-import warnings
-from pathlib import Path
+"""The command line: ``aiida-ionconduct``. A command's module is imported when it is asked for, AiiDA when it runs."""
 
 import click
 
 from aiida_ionconduct import __version__
 
-from .studies import study
-from .words import Pairs
+from .groups import LazyGroup
+
+MODULES = {
+    'analyse': ('analyse',),
+    'archives': ('export', 'import'),
+    'installation': ('clean', 'doctor', 'setup'),
+    'launch': ('launch',),
+    'model': ('model',),
+    'query': ('query',),
+    'results': ('report', 'show', 'status'),
+    'structures': ('alloy', 'structures'),
+    'study': ('study',),
+}
+"""The modules below :mod:`aiida_ionconduct.cli.commands`, and what they hold."""
 
 
-@click.group(context_settings={'help_option_names': ['-h', '--help']})
+@click.group(
+    cls=LazyGroup,
+    commands_in={name: f'{__name__}.commands.{module}' for module, names in MODULES.items() for name in names},
+    context_settings={'help_option_names': ['-h', '--help']},
+)
 @click.version_option(__version__)
-def cli():
-    """Ionic conductivities with an error bar, every step in AiiDA's provenance graph."""
-
-
-cli.add_command(study)
-
-
-@cli.command('setup')
-@click.option('-p', '--profile', default='ionconduct', show_default=True, help='Profile to create or complete.')
-@click.option('-w', '--workers', default=2, show_default=True, type=click.IntRange(1), help='Daemon workers.')
-@click.option(
-    '--cache',
-    type=click.Path(file_okay=False, path_type=Path),
-    envvar='AIIDA_IONCONDUCT_CACHE',
-    default=Path('~/.cache/aiida-ionconduct').expanduser(),
-    show_default=True,
-    show_envvar=True,
-    help='Where downloaded pseudopotentials are kept.',
-)
-@click.option(
-    '--postgres',
-    metavar='postgresql://USER:PASSWORD@HOST:PORT/DATABASE',
-    envvar='AIIDA_IONCONDUCT_POSTGRES',
-    show_envvar=True,
-    help='An empty database, for many jobs.',
-)
-@click.option(
-    '--rabbitmq',
-    metavar='amqp://USER:PASSWORD@HOST:PORT',
-    envvar='AIIDA_IONCONDUCT_RABBITMQ',
-    show_envvar=True,
-    help='The broker that goes with it.',
-)
-@click.option(
-    '--site',
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help='YAML file with further computers and codes.',
-)
-def setup_command(**settings):
-    """Make everything a calculation needs: profile, computers, codes, pseudopotentials, daemon.
-
-    What exists already is left as it is, so the command can be repeated. The profile is created in the AiiDA
-    configuration that the environment variable AIIDA_PATH names. It uses SQLite and the ZeroMQ broker, which need no
-    server, or PostgreSQL and RabbitMQ where these are given; passwords are better given by the environment, as
-    others see a command line.
-    """
-    # AiiDA says so as soon as it is imported, and the first line printed below says it again.
-    warnings.filterwarnings('ignore', message='Creating AiiDA configuration folder')
-    from .setup import Settings, SetupError, run_steps
-
-    try:
-        for name, state in run_steps(Settings(**settings)):
-            click.echo(f'{name:<48s} {state}')
-    except SetupError as exception:
-        raise click.ClickException(str(exception)) from exception
-
-
-@cli.command('doctor')
-@click.option('-p', '--profile', help='Profile to look at; the default profile if not given.')
-@click.option('--jobs/--no-jobs', default=True, show_default=True, help='Run every code with a tiny input.')
-@click.option('--timeout', default=600.0, show_default=True, help='Seconds for these jobs.')
-def doctor_command(profile, jobs, timeout):
-    """Look at everything that a calculation needs, and say what to do about what is wrong.
-
-    The exit status is 1 if something is. The jobs are deleted again from the profile when they have done what they
-    should.
-    """
-    from aiida import load_profile
-    from tabulate import tabulate
-
-    load_profile(profile)
-    from .doctor import ERROR, examine
-
-    rows = list(examine(jobs, timeout))
-    click.echo(tabulate(rows, headers=('', 'state', 'found', 'what to do'), maxcolwidths=[None, None, 60, 60]))
-    raise SystemExit(any(row.state == ERROR for row in rows))
-
-
-@cli.command('clean')
-@click.option('-p', '--profile', help='Profile to look at; the default profile if not given.')
-@click.option('--older-than', default=0.0, metavar='DAYS', help='Only runs that ended so many days ago.')
-@click.option('--apply', is_flag=True, help='Remove them; without this they are only counted.')
-def clean_command(profile, older_than, apply):
-    """Remove the remote folders of LAMMPS runs that ended well and whose trajectories are stored.
-
-    Without --apply nothing is removed. Runs that failed, that were cut or that run keep their folders.
-    """
-    from aiida import load_profile
-
-    load_profile(profile)
-    from .clean import clean, folders
-
-    found = folders(older_than)
-    for one in found:
-        if one.reason:
-            click.echo(f'LammpsMdCalculation<{one.job.pk}> stays: {one.reason}.')
-    total = 0
-    for label, number, n_bytes in clean([one for one in found if not one.reason], apply):
-        total += number
-        click.echo(f'{label}: {number} folders, {n_bytes / 1e6:.1f} MB {"removed" if apply else "can be removed"}')
-    if not total:
-        click.echo('Nothing to remove.')
-    elif not apply:
-        click.echo('Nothing was removed; with --apply they are.')
-
-
-@cli.command('alloy')
-@click.argument('parent')
-@click.option(
-    '--substitute', type=Pairs(), multiple=True, metavar='OLD=NEW', help='Which species takes the place of which: P=Si.'
-)
-@click.option('--fraction', type=float, default=0.0, help='Of the sites that are substituted.')
-@click.option('--formula-units', type=int, help="In the supercell; as in the crystal's cell if not given.")
-@click.option('--compensate', default='Li', show_default=True, help='The ion that balances the charge.')
-@click.option(
-    '--charges',
-    type=Pairs(int),
-    multiple=True,
-    metavar='SYMBOL=CHARGE',
-    help='Oxidation states, where not the usual ones.',
-)
-@click.option('--seed', default=0, show_default=True, help='Of the search.')
-@click.option('--n-best', default=10, show_default=True, help='At most so many cells.')
-@click.option('--strain', default=0.0, show_default=True, help='Linear strain of the cell.')
-@click.option(
-    '-o', '--output', type=click.Path(dir_okay=False, path_type=Path), help='Write the cells, as ASE does by the name.'
-)
-def alloy_command(parent, substitute, charges, output, **options):
-    """Make ordered cells of an alloy, or of a crystal with partial occupancies, and rank them by electrostatics.
-
-    PARENT is a CIF file or the name of a shipped crystal, such as gamma-Li3PO4. The talk's cell:
+@click.option('--traceback', is_flag=True, help='Where did it go wrong? For bug reports.')
+def cli(traceback):
+    """Ionic conductivities with an error bar, every step in AiiDA's provenance graph.
 
     \b
-      aiida-ionconduct alloy gamma-Li3PO4 --substitute P=Si --fraction 0.25 --formula-units 16 -o cells.extxyz
+      aiida-ionconduct launch --structure cell.cif --dry-run    what a campaign would do
+      aiida-ionconduct query campaigns                          what there is
+      aiida-ionconduct show PK                                  a result, and whether it can be trusted
+
+    PK is a number, a UUID or a label, as for verdi. Completion of commands and PKs in bash:
+
+    \b
+      eval "$(_AIIDA_IONCONDUCT_COMPLETE=bash_source aiida-ionconduct)"
     """
-    import ase.io
-
-    from aiida_ionconduct.structures import alloy, scores_table
-
-    try:
-        candidates = alloy(parent, dict(substitute), charges=dict(charges), **options)
-    except ValueError as exception:
-        raise click.ClickException(str(exception)) from exception
-    click.echo(f'{candidates[0].description}\n\n{scores_table(candidates)}')
-    if output:
-        ase.io.write(output, [one.atoms for one in candidates])
-        click.echo(f'\nWritten: {output}')
-
-
-@cli.command('report')
-@click.argument('pk', metavar='PK')
-@click.option(
-    '-o',
-    '--output',
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path('conductivity.html'),
-    show_default=True,
-    help='The HTML page to write.',
-)
-@click.option('-p', '--profile', help='Profile to read from; the default profile if not given.')
-def report_command(pk, output, profile):
-    """Print the results of the ConductivityWorkChain PK (or UUID) and write them as an HTML page."""
-    from aiida import load_profile, orm
-    from aiida.common.exceptions import NotExistent
-
-    load_profile(profile)
-    from aiida_ionconduct.report.collect import collect
-    from aiida_ionconduct.report.page import write_page
-    from aiida_ionconduct.report.text import summary_tables
-
-    try:
-        node = orm.load_node(pk)
-    except NotExistent as exception:
-        raise click.BadParameter(f'no node {pk} in this profile.', param_hint='PK') from exception
-    if node.process_type != 'aiida.workflows:ionconduct.conductivity':
-        raise click.BadParameter(f'node {pk} is a {node.node_type}, not a ConductivityWorkChain.', param_hint='PK')
-    click.echo(summary_tables(collect(node)))
-    click.echo(f'Page written: {write_page(node, output)}')

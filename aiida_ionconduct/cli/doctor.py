@@ -16,13 +16,13 @@ from typing import NamedTuple
 from aiida import orm
 from aiida.common.links import LinkType
 from aiida.engine import submit
-from aiida.engine.daemon.client import get_daemon_client
 from aiida.manage import get_config_option, get_manager
 from aiida.manage.configuration import get_config
 from aiida.plugins import CalculationFactory
 from aiida.tools import delete_nodes
 
 from aiida_ionconduct.farm import services, site
+from aiida_ionconduct.farm.daemon import daemon_client
 from aiida_ionconduct.lammps.plugin.build import installed_versions
 
 from . import pseudos
@@ -84,7 +84,7 @@ def first_line_apart(error: Exception) -> tuple[str, str]:
 
 def check_daemon() -> Iterator[Row]:
     """Look whether the workers run, are as new as the source, and have slots left."""
-    client = get_daemon_client()
+    client = daemon_client()
     if not client.is_daemon_running:
         yield Row('daemon', ERROR, 'not running', 'verdi daemon start 2')
         return
@@ -295,5 +295,5 @@ def examine(jobs: bool, timeout_s: float) -> Iterator[Row]:
             yield from check()
         except Exception as error:  # one check that breaks must not hide the others
             yield Row(check.__name__.removeprefix('check_'), ERROR, repr(error), 'verdi status')
-    if jobs and get_daemon_client().is_daemon_running:
+    if jobs and daemon_client().is_daemon_running:
         yield from run_codes(timeout_s)

@@ -11,12 +11,14 @@ from typing import NamedTuple
 
 from aiida import load_profile, orm
 from aiida.common.exceptions import NotExistent
-from aiida.engine.daemon.client import DaemonException, get_daemon_client
+from aiida.engine.daemon.client import DaemonException
+from aiida.engine.utils import set_process_state_change_timestamp
 from aiida.manage.configuration import create_profile, get_config
 from aiida.plugins import BrokerFactory
 
 import aiida_ionconduct
 from aiida_ionconduct.farm import services, site
+from aiida_ionconduct.farm.daemon import daemon_client
 
 from . import pseudos
 
@@ -124,6 +126,9 @@ def ensure_profile(settings):
     config.set_default_profile(settings.profile, overwrite=False)
     config.store()
     load_profile(settings.profile, allow_switch=True)
+    # Each kind of process has a row with the time of its last change: two workers that both make it would fail.
+    for node in (orm.CalculationNode(), orm.WorkflowNode()):
+        set_process_state_change_timestamp(node)
     return f'created in {config.dirpath}'
 
 
@@ -234,7 +239,7 @@ def ensure_pseudos(settings):
 
 def ensure_daemon(settings):
     """Start the daemon unless it runs; restart it if its workers are older than this package's source."""
-    client = get_daemon_client(settings.profile)
+    client = daemon_client(settings.profile)
     try:
         if not client.is_daemon_running:
             client.start_daemon(number_workers=settings.workers)

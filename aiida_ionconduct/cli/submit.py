@@ -1,4 +1,4 @@
-"""Submit a campaign and follow it: the command behind ``submit_conductivity.py``."""
+"""Submit a campaign and follow it: what ``aiida-ionconduct launch`` does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from aiida import orm
 from aiida_ionconduct.calculations.functions.structures import alloy_structures, substitute_structure
 from aiida_ionconduct.cli.follow import follow
 from aiida_ionconduct.cli.plan import plan_table
-from aiida_ionconduct.cli.words import Pairs
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.farm.submission import SubmissionError, submit_once
 from aiida_ionconduct.report.collect import collect
@@ -26,58 +25,17 @@ QUICKSTART = {'replace': 'P', 'by': 'Si', 'n_sites': 1, 'compensate': 'Li', 'str
 """Li7SiPO8: beta-Li3PO4 with one phosphorus replaced by silicon and one interstitial lithium, 17 atoms."""
 
 
-@click.command(context_settings={'help_option_names': ['-h', '--help'], 'show_default': True})
-@click.option(
-    '--structure',
-    metavar='FILE|PK|NAME',
-    help=f'Anything ASE reads, a node, or one of {", ".join(CRYSTALS)}. [default: Li7SiPO8, 17 atoms]',
-)
-@click.option('--substitute', type=Pairs(), multiple=True, metavar='OLD=NEW', help='Make an alloy: P=Si.')
-@click.option('--fraction', type=float, default=0.0, help='Of the sites that are substituted.')
-@click.option('--formula-units', type=int, help="In the alloy's supercell. [default: as in the crystal's cell]")
-@click.option('--compensate', default='Li', help='The ion that balances the charge of an alloy.')
-@click.option('--protocol', default='quickstart', help='quickstart, fast, balanced, stringent or talk.')
-@click.option('--temperatures', metavar='K,K,…', help='Temperatures of the production runs.')
-@click.option('--seeds', metavar='N,N,…', help='Velocity seeds of the production runs.')
-@click.option('--mobile', default='Li', help='The mobile ion.')
-@click.option('--charges', type=Pairs(), multiple=True, metavar='SYMBOL=CHARGE', help='Where not the usual ones.')
-@click.option('--codes', type=Pairs(), multiple=True, metavar='NAME=LABEL', help='Codes not called name@localhost.')
-@click.option('--dataset', metavar='FILE|PK', help='Labelled frames (extended XYZ), instead of AIMD.')
-@click.option('--model', metavar='FILE|PK', help='A packaged Allegro model (.nequip.zip), instead of training one.')
-@click.option('--trust-model', is_flag=True, help='Load that model though no training in this profile made it.')
-@click.option('--relaxed', is_flag=True, help='Take the structure as it is.')
-@click.option('--target-error', type=float, help='Run until the relative standard error of σ is this: 0.1.')
-@click.option('--max-md-ns', type=float, help='MD in ns that this may take, all runs together.')
-@click.option(
-    '--extend', type=int, metavar='PK', help='Go on with the production of a campaign, with a new target or budget.'
-)
-@click.option('--overrides', type=click.Path(exists=True, dir_okay=False), help='YAML file, nested like a protocol.')
-@click.option('--ignore-validation', is_flag=True, help='Go on with a potential that fails its validation.')
-@click.option('--dry-run', is_flag=True, help='Print the plan and submit nothing.')
-@click.option('--detach', is_flag=True, help='Submit and return at once.')
-@click.option('--follow', 'follow_pk', type=int, metavar='PK', help='Come back to a campaign already submitted.')
-@click.option('--output', type=click.Path(file_okay=False), default='results', help='Folder of the HTML page.')
 def submit(follow_pk, extend, output, detach, dry_run, ignore_validation, **options):
-    """From a crystal to its ionic conductivity.
+    """Do what ``aiida-ionconduct launch`` is told.
 
-    Without options this runs the quickstart. Examples:
-
-    \b
-      verdi run submit_conductivity.py --dry-run
-      verdi run submit_conductivity.py --structure LGPS.cif --protocol balanced --temperatures 600,800,1000
-      verdi run submit_conductivity.py --structure cell.cif --dataset frames.extxyz --charges Ge=4
-      verdi run submit_conductivity.py --structure gamma-Li3PO4 --substitute P=Si --fraction 0.25 \\
-          --formula-units 16 --protocol talk --dry-run
-      verdi run submit_conductivity.py --structure cell.cif --protocol balanced --target-error 0.1 --max-md-ns 60
-      verdi run submit_conductivity.py --extend PK --max-md-ns 120
+    :param options: of :func:`get_builder`.
+    :raises ValueError: for bad input, saying what to do.
+    :raises click.ClickException: if the campaign does not end well.
     """
     if follow_pk is not None:
         finish(load_campaign(follow_pk), output)
         return
-    try:
-        builder = get_extension(extend, **options) if extend else get_builder(**options)
-    except ValueError as exception:
-        raise click.ClickException(str(exception)) from exception
+    builder = get_extension(extend, **options) if extend else get_builder(**options)
     protocol = load_campaign(extend).base.extras.get('protocol', '') if extend else options['protocol']
     click.echo(plan_table(builder, protocol))
     if dry_run:
@@ -264,17 +222,17 @@ def finish(node: orm.ProcessNode, output: str) -> None:
     if not follow(node):
         click.echo(
             f'\nThe campaign goes on without this window. Come back to it:\n'
-            f'  verdi run submit_conductivity.py --follow {node.pk}\n  verdi process status {node.pk}'
+            f'  aiida-ionconduct launch --follow {node.pk}\n  aiida-ionconduct status {node.pk}'
         )
         return
     click.echo('\n' + summary_tables(collect(node)))
     path = write_page(node, pathlib.Path(output) / f'conductivity-{node.pk}.html')
     click.echo(
         f'\nPage: {path}\n\nNext:\n'
-        f'  verdi process status {node.pk}                                        # every stage\n'
-        f'  verdi archive create --nodes {node.pk} -- campaign-{node.pk}.aiida      # share it\n'
-        '  verdi run docs/examples/query.py                                # all conductivities in this profile\n'
-        '  verdi run submit_conductivity.py --structure FILE --dry-run     # another material'
+        f'  verdi process status {node.pk}                         # every stage\n'
+        f'  aiida-ionconduct export {node.pk}                      # share it\n'
+        '  aiida-ionconduct query conductivities            # all that are in this profile\n'
+        '  aiida-ionconduct launch --structure FILE --dry-run     # another material'
     )
     if not node.is_finished_ok:
         raise click.ClickException(

@@ -21,3 +21,16 @@ class Pairs(click.ParamType):
             return name, self.kind(content)
         except ValueError:
             self.fail(f'`{content}` in `{value}` must be of type {self.kind.__name__}.', param, ctx)
+
+
+class Symbols(click.ParamType):
+    """Chemical symbols separated by commas."""
+
+    name = 'symbols'
+
+    def convert(self, value, param, ctx):
+        """Split at the commas."""
+        symbols = [word.strip() for word in value.split(',')] if isinstance(value, str) else value
+        if not all(symbol.isalpha() for symbol in symbols):
+            self.fail(f'`{value}` must be symbols separated by commas, such as Li,P,S.', param, ctx)
+        return symbols

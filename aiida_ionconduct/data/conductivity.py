@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from aiida import orm
 
+from aiida_ionconduct.data.display import card, interval, node_title, plot
 from aiida_ionconduct.transport import TransportResult
 
 
 class ConductivityData(orm.ArrayData):
     """Full and tracer conductivity at one temperature.
 
-    The attributes are those of :meth:`aiida_ionconduct.transport.TransportResult.attributes` and the arrays those of
-    :attr:`aiida_ionconduct.transport.TransportResult.curves`, so a query can filter on, say,
-    ``attributes.sigma_full_S_per_cm``.
+    The arrays are those of :attr:`aiida_ionconduct.transport.TransportResult.curves`. The attributes are flat, so that
+    a query can filter on, say, ``attributes.sigma_full_S_per_cm``; :mod:`aiida_ionconduct.queries` has the usual ones
+    ready. A number that the runs do not give is None. Attributes:
+
+    - of the material: ``composition`` of the cell of the MD, ``reduced_composition``, ``species`` (the order of the
+      matrices), ``mobile``, ``n_atoms``, ``n_mobile``, ``volume_A3``, ``temperature_K``;
+    - the results, each with its standard error and its 95 % interval (a list of two): ``sigma_full_S_per_cm``,
+      ``sigma_full_stderr``, ``sigma_full_ci95``; ``sigma_tracer_S_per_cm``, ``sigma_tracer_stderr``,
+      ``sigma_tracer_ci95``; ``haven_ratio``, ``haven_ratio_stderr``, ``haven_ratio_ci95``; ``diffusivity_cm2_per_s``,
+      ``diffusivity_stderr``, ``diffusivity_ci95``. ``sigma_full_dof`` are the degrees of freedom of the error, and
+      ``sigma_full_upper_S_per_cm`` is the upper bound (97.5 %), also where there is no number;
+    - matrices, of the spectral estimator: ``sigma_full_tensor_S_per_cm`` and ``sigma_tracer_tensor_S_per_cm`` (3, 3),
+      ``onsager_S_per_cm`` (species, species), with ``sigma_full_tensor_stderr``, ``sigma_tracer_tensor_stderr``,
+      ``onsager_stderr``;
+    - what they rest on: ``n_seeds``, ``seeds``, ``n_frames`` and ``total_time_ps`` of all seeds, ``dt_ps`` between
+      frames, ``estimator``, ``frame`` of reference, ``lag_ps`` and ``lag_tracer_ps`` that were chosen;
+    - whether they can be used: ``diffusive``, ``converged`` (σ known to 20 %, slopes on a plateau), ``plateau``,
+      ``beta`` and ``beta_stderr`` (exponent of the MSD at long lags), ``warnings`` (a list of sentences).
     """
 
     @classmethod
@@ -31,3 +47,29 @@ class ConductivityData(orm.ArrayData):
     def temperature_K(self) -> float:
         """Temperature."""
         return self.base.attributes.get('temperature_K')
+
+    def _repr_html_(self) -> str:
+        """Return a table of the numbers and their warnings, and the mean-squared displacement, for notebooks."""
+        a = self.base.attributes.all
+
+        def numbers(name, unit, stem=None):
+            return interval(a.get(name), a.get(f'{stem or name}_stderr'), a.get(f'{stem or name}_ci95'), unit)
+
+        bound = a.get('sigma_full_upper_S_per_cm')
+        unresolved = None if bound is None else f'no number, below {bound:.2g} S/cm'
+        n_seeds, total = a.get('n_seeds'), a.get('total_time_ps')
+        rows = [
+            ('Temperature', f'{a["temperature_K"]:g} K' if 'temperature_K' in a else None),
+            ('σ, full', numbers('sigma_full_S_per_cm', 'S/cm', 'sigma_full') or unresolved),
+            ('σ, tracer', numbers('sigma_tracer_S_per_cm', 'S/cm', 'sigma_tracer')),
+            ('Haven ratio', numbers('haven_ratio', '')),
+            ('D, tracer', numbers('diffusivity_cm2_per_s', 'cm²/s', 'diffusivity')),
+            ('MD', f'{n_seeds} seeds, {total:g} ps together' if n_seeds and total else None),
+            ('Composition', a.get('composition')),
+            *(('Warning', text) for text in a.get('warnings') or []),
+        ]
+        drawing = ''
+        if 'msd_A2' in self.get_arraynames():
+            arrays = (self.get_array(name) for name in ('lag_ps', 'msd_A2'))
+            drawing = plot('Mean squared displacement (Å²) against lag (ps), log-log', *arrays, logarithmic=True)
+        return card(node_title(self), rows, drawing)

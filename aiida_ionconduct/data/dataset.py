@@ -13,6 +13,8 @@ import numpy as np
 from aiida import orm
 from ase import Atoms
 
+from aiida_ionconduct.data.display import bars, card, node_title
+
 FILENAME = 'dataset.extxyz'
 
 
@@ -73,6 +75,20 @@ class DatasetData(orm.SinglefileData):
     def elements(self) -> list[str]:
         """Chemical symbols that occur, sorted."""
         return self.base.attributes.get('elements')
+
+    def _repr_html_(self) -> str:
+        """Return a table of what the frames are, for notebooks; no frame is read."""
+        a = self.base.attributes.all
+        temperatures = ', '.join(f'{one:g}' for one in a['temperatures_K'])
+        rows = [
+            ('Frames', a['n_frames']),
+            *((f'… from {source}', count) for source, count in a['sources'].items()),
+            ('Elements', ', '.join(a['elements'])),
+            ('Temperatures', f'{temperatures} K' if temperatures else None),
+            ('Stress', 'in all frames' if a['has_stress'] else 'not in all frames'),
+            ('SHA-256', f'{a["sha256"][:12]}…'),
+        ]
+        return card(node_title(self), rows, bars('Frames by source', a['sources']))
 
 
 def check_frames(frames: Sequence[Atoms]) -> None:

@@ -12,6 +12,8 @@ import yaml
 from aiida import orm
 from aiida.manage import get_manager
 
+from aiida_ionconduct.data.display import bars, card, node_title
+
 FORMATS = {'package': '.nequip.zip', 'aotinductor': '.nequip.pt2', 'mliap': '.nequip.lmp.pt'}
 """The portable package made by ``nequip-package``, and what is made from it for one machine: by ``nequip-compile`` for
 ``pair_style allegro``, by ``nequip-prepare-lmp-mliap`` for ``pair_style mliap``; the latter does not say what it is."""
@@ -68,6 +70,26 @@ class AllegroModelData(orm.SinglefileData):
     def sha256(self) -> str:
         """Checksum of the file."""
         return self.base.attributes.get('sha256')
+
+    def _repr_html_(self) -> str:
+        """Return a table of what is known of the model, for notebooks; the file is not opened."""
+        a = self.base.attributes.all
+        metrics = a.get('metrics') or {}
+        errors = [
+            ('Force MAE', metrics.get('test_forces_mae_eV_per_A'), 'meV/Å'),
+            ('Energy MAE', metrics.get('test_energy_mae_eV_per_atom'), 'meV/atom'),
+        ]
+        rows = [
+            ('Format', f'{a["model_format"]}, {a["filename"]}'),
+            ('Elements', ', '.join(a['type_names'])),
+            ('Cutoff', f'{a["r_max"]:g} Å'),
+            *((label, f'{1000 * value:.3g} {unit}') for label, value, unit in errors if value is not None),
+            ('Device', a.get('device')),
+            ('SHA-256', f'{a["sha256"][:12]}…'),
+        ]
+        by_element = metrics.get('test_forces_mae_by_element') or {}
+        scaled = {symbol: 1000 * value for symbol, value in by_element.items()}
+        return card(node_title(self), rows, bars('Force MAE by element (meV/Å)', scaled))
 
     def missing_types(self, symbols) -> list[str]:
         """Return the symbols this model was not trained for, sorted."""

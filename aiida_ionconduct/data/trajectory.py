@@ -13,7 +13,10 @@ import numpy as np
 from aiida import orm
 from aiida.common.links import LinkType
 from ase import Atoms
+from ase.formula import Formula
 from ase.io import write
+
+from aiida_ionconduct.data.display import card, node_title, plot
 
 ARRAYS = ('positions', 'centres_of_mass', 'thermo')
 
@@ -188,6 +191,24 @@ class IonTrajectoryData(orm.Data):
     def length_ps(self) -> float:
         """Time between the first and the last frame."""
         return (self.base.attributes.get('n_frames') - 1) * self.frame_interval_ps
+
+    def _repr_html_(self) -> str:
+        """Return a table of what the run is, and its temperature against time, for notebooks; no positions are read."""
+        if 'n_frames' not in self.base.attributes:
+            return card(node_title(self), [('Frames', 'none yet')])
+        n_frames, lengths = self.base.attributes.get('n_frames'), np.linalg.norm(self.cell, axis=1)
+        rows = [
+            ('Composition', f'{Formula.from_list(self.symbols):metal}, {len(self.symbols)} atoms'),
+            ('Temperature', f'{self.temperature_K:g} K, {self.base.attributes.get("ensemble", "ensemble not stated")}'),
+            ('Length', f'{self.length_ps:g} ps, {n_frames} frames every {1000 * self.frame_interval_ps:g} fs'),
+            ('Seed', self.base.attributes.get('seed', None)),
+            ('Cell', ' × '.join(f'{length:.2f}' for length in lengths) + ' Å'),
+            ('Segments', len(self.segments) if len(self.segments) > 1 else None),
+        ]
+        drawing = ''
+        if {'step', 'temperature_K'} <= set(self.base.attributes.get('thermo_columns', [])):
+            drawing = plot('Temperature (K) against time (ps)', self.thermo_times_ps, self.thermo['temperature_K'])
+        return card(node_title(self), rows, drawing)
 
     def iter_ase(self, stride: int = 1) -> Iterator[Atoms]:
         """Yield frames as ASE atoms, unwrapped, with ``time_ps`` and ``temperature_K`` as info.

@@ -11,6 +11,7 @@ from aiida import orm
 from aiida.common.links import LinkType
 from ase.data import chemical_symbols
 
+from .inputs import flat_inputs
 from .stages import Flow, Stage, collect_stages, process_state, wall_time_s
 from .tree import CallTree, linked
 
@@ -47,6 +48,9 @@ class Campaign:
     flows: list[Flow] = field(default_factory=list)
     codes: list[dict[str, str]] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    found: dict[str, Any] = field(default_factory=dict)
+    """Of :func:`aiida_ionconduct.report.runs.look_into`, which only the page asks for."""
 
     @property
     def attributes(self) -> list[dict[str, Any]]:
@@ -61,7 +65,8 @@ def collect(node: orm.WorkChainNode) -> Campaign:
     """
     outputs = {link.link_label: link.node for link in node.base.links.get_outgoing(link_type=LinkType.RETURN)}
     inputs = {link.link_label: link.node for link in node.base.links.get_incoming(link_type=LinkType.INPUT_WORK)}
-    conductivities = [_conductivity(one) for label, one in outputs.items() if label.startswith('conductivities__')]
+    results = [one for label, one in outputs.items() if label.startswith('conductivities__')]
+    conductivities = [collect_conductivity(one) for one in results]
     trajectories = [one for label, one in outputs.items() if label.startswith('trajectories__')]
     structure = outputs.get('structure', inputs.get('structure'))
     dataset = outputs.get('dataset', inputs.get('dataset'))
@@ -77,6 +82,7 @@ def collect(node: orm.WorkChainNode) -> Campaign:
         flows=flows,
         codes=_codes(jobs),
         versions=_versions([node, *jobs]),
+        inputs=flat_inputs(node),
         **{name: read(outputs[name]) for name, read in OUTPUT_READERS.items() if name in outputs},
     )
 
@@ -122,7 +128,8 @@ def repetitions(cell, supercell) -> list[int] | None:
     return counts.tolist() if np.allclose(matrix, np.diag(counts), atol=0.05) and counts.min() > 0 else None
 
 
-def _conductivity(node: orm.ArrayData) -> Conductivity:
+def collect_conductivity(node: orm.ArrayData) -> Conductivity:
+    """Return a stored conductivity."""
     curves = {name: node.get_array(name) for name in node.get_arraynames()}
     # The array node keeps the shapes of its arrays among the attributes.
     attributes = {key: value for key, value in node.base.attributes.all.items() if not key.startswith('array|')}
@@ -137,6 +144,8 @@ def _parity(node: orm.ArrayData) -> dict[str, Any]:
     return arrays
 
 
+ENGINE_VERSIONS = {'creator_version': 'Quantum ESPRESSO', 'lammps_version': 'LAMMPS'}
+"""Keys of the output parameters of jobs, and the programs whose versions they state."""
 OUTPUT_READERS: Mapping[str, Callable[[orm.Data], dict]] = {
     'training': orm.Dict.get_dict,
     'validation': orm.Dict.get_dict,
@@ -166,4 +175,8 @@ def _versions(processes: list[orm.ProcessNode]) -> dict[str, str]:
         entry_point = (process.process_type or '').partition(':')[2]
         if 'plugin' in recorded and entry_point:
             versions[f'aiida-{entry_point.partition(".")[0]}'] = recorded['plugin']
+    for row in linked(processes, 'outgoing', LinkType.CREATE, kind=orm.Dict, label='output_parameters'):
+        for key, program in ENGINE_VERSIONS.items():
+            if version := row.node.base.attributes.get(key, None):
+                versions[program] = str(version)
     return versions

@@ -13,8 +13,9 @@ import numpy as np
 
 from aiida_ionconduct.transport.constants import BOLTZMANN_EV_PER_K
 
+from .interactive import mark
 from .numbers import format_number, superscript
-from .svg import ELEMENT_COLOURS, PALETTE, temperature_colours
+from .svg import CAMPAIGN_COLOURS, ELEMENT_COLOURS, PALETTE, temperature_colours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,6 +52,7 @@ STYLE = {
 SIZE = (4.5, 3.1)
 """In inches: the drawing keeps its text size on a phone and grows on a wide page."""
 SMALL = (3.9, 3.5)
+MARKERS = 'osD^vP'
 LEARNING = (('train_loss', 'Training loss', 1, FULL), ('val_force', 'Validation force MAE (meV/Å)', 1000, TRACER))
 """What the learning curves show: start of the column's name, label, scale, colour."""
 
@@ -118,7 +120,8 @@ def exponent(curves: Mapping[float, Mapping], lags_ps: Mapping[float, float] | N
         _band(axes, lag, value, stderr, color=colours[temperature], label=f'{temperature:g} K')
         chosen = (lags_ps or {}).get(temperature)
         if chosen and len(lag):
-            axes.plot([chosen], [np.interp(chosen, lag, value)], 'o', color=colours[temperature], markersize=5)
+            height = np.interp(chosen, lag, value)
+            figure.curves[-1].artists += axes.plot([chosen], [height], 'o', color=colours[temperature], markersize=5)
     axes.set_xscale('log')
     _power_ticks(axes.xaxis)
     axes.set_ylim(-0.1, 2.1)
@@ -142,11 +145,12 @@ def running_conductivity(curves: Mapping, lags_ps: Mapping[str, float] | None = 
         running = _finite(curves['lag_ps'], curves[f'running_{value_name}'], curves[f'running_{stderr_name}'])
         scan = _finite(curves['plateau_lag_ps'], curves[f'plateau_{value_name}'], curves[f'plateau_{stderr_name}'])
         _band(axes, *running, color=colour, linestyle=linestyle, label=f'{kind}, running slope')
-        bars = {'fmt': marker, 'color': colour, 'markersize': 3.5, 'elinewidth': 0.9}
-        axes.errorbar(*scan, **bars, label=f'{kind}, estimator')
+        bars = {'color': colour, 'marker': marker, 'markersize': 3.5, 'elinewidth': 0.9}
+        _bars(axes, *scan, **bars, label=f'{kind}, estimator')
         if chosen := (lags_ps or {}).get(kind):
             label = f'{kind}, chosen lag {chosen:.3g} ps'
-            axes.axvline(chosen, color=colour, linewidth=0.9, linestyle=linestyle, alpha=0.6, label=label)
+            line = axes.axvline(chosen, color=colour, linewidth=0.9, linestyle=linestyle, alpha=0.6, label=label)
+            figure.curves[-1].artists.append(line)
         for lag, value, stderr in (running, scan):
             late = lag > np.max(curves['lag_ps']) / 10
             ends += [*(value - stderr)[late], *(value + stderr)[late]]
@@ -179,11 +183,11 @@ def parity(
     for index, name in enumerate(sorted(set(names))):
         chosen = names == name
         error = 1000 * np.abs(predicted[chosen] - reference[chosen]).mean()
-        marker = 'osD^vP'[index % 6]
+        marker = MARKERS[index % len(MARKERS)]
         text = f'MAE {format_number(error)} m{unit}'
-        axes.scatter(
-            reference[chosen].ravel(),
-            predicted[chosen].ravel(),
+        points = reference[chosen].ravel(), predicted[chosen].ravel()
+        dots = axes.scatter(
+            *points,
             s=12,
             marker=marker,
             linewidths=0,
@@ -193,6 +197,7 @@ def parity(
             zorder=2,
             label=text if groups is None else f'{name}: {text}',
         )
+        mark(axes, dots.get_label(), [dots], *points, colour=colours[index % len(colours)], line=None, marker=marker)
     axes.set(xlim=limits, ylim=limits, aspect='equal')
     _legend(axes, loc='upper left', markerscale=1.5)
     figure.set_dpi(200)
@@ -217,7 +222,8 @@ def learning_curves(curves: Mapping[str, Sequence[float]]) -> Figure:
     for axes, (name, label, scale, colour) in zip(panels, shown, strict=True):
         value = scale * np.array(curves[name], dtype=float)
         epoch, known = np.array(curves['epoch']), np.isfinite(value) & (value > 0)
-        axes.plot(epoch[known], value[known], color=colour, marker='.' if known.sum() < 20 else None)
+        (line,) = axes.plot(epoch[known], value[known], color=colour, marker='.' if known.sum() < 20 else None)
+        mark(axes, label, [line], epoch[known], value[known], colour=colour)
         axes.set_yscale('log')
         axes.set_title(label, fontsize=8.5, loc='left', color=INK)
         _power_ticks(axes.yaxis)
@@ -236,8 +242,10 @@ def arrhenius(points: Sequence[Mapping], line: Mapping | None = None) -> Figure:
     figure, axes = _canvas(xlabel='1000 K / T', ylabel='Conductivity (S/cm)')
     if line:
         inverse = 1000 / np.asarray(line['temperature_K'])
-        axes.fill_between(inverse, line['low'], line['high'], color=FULL, alpha=0.14, linewidth=0)
-        axes.plot(inverse, line['sigma'], color=FULL, linewidth=1.1, label='Arrhenius fit, 95 % band')
+        label, ends = 'Arrhenius fit, 95 % band', (line['low'], line['high'])
+        band = axes.fill_between(inverse, *ends, color=FULL, alpha=0.14, linewidth=0)
+        (curve,) = axes.plot(inverse, line['sigma'], color=FULL, linewidth=1.1, label=label)
+        mark(axes, label, [band, curve], inverse, line['sigma'], interval=ends, colour=FULL)
     for kind, colour, marker in (('full', FULL, 'o'), ('tracer', TRACER, 's')):
         known = [point for point in points if point.get(f'sigma_{kind}_S_per_cm')]
         if not known:
@@ -247,21 +255,60 @@ def arrhenius(points: Sequence[Mapping], line: Mapping | None = None) -> Figure:
         # An interval that reaches zero has no lower end on this axis: the bar goes down to a thousandth.
         low = np.maximum(interval[:, 0], sigma / 1000)
         inverse = [1000 / point['temperature_K'] for point in known]
-        axes.errorbar(
-            inverse,
-            sigma,
-            [sigma - low, interval[:, 1] - sigma],
-            fmt=marker,
-            color=colour,
-            markersize=4.5,
-            elinewidth=1.1,
-            capsize=2.5,
-            label=kind,
-        )
+        style = {'color': colour, 'marker': marker, 'markersize': 4.5, 'elinewidth': 1.1, 'capsize': 2.5}
+        _bars(axes, inverse, sigma, interval=[low, interval[:, 1]], label=kind, **style)
     axes.set_yscale('log')
     _power_ticks(axes.yaxis)
     _temperature_axis(axes, [point['temperature_K'] for point in points])
     _legend(axes, loc='lower left' if line else 'best')
+    return figure
+
+
+@styled
+def compared(
+    points: Mapping[str, Sequence[Mapping]],
+    lines: Mapping[str, Mapping | None],
+    value: str,
+    interval: str,
+    against: str = 'inverse',
+) -> Figure:
+    """Draw one quantity of several campaigns against the temperature: ``inverse`` and logarithmic, or linear.
+
+    :param points: flat attributes of conductivities by campaign.
+    :param lines: by campaign, as :func:`fit_line` gives them.
+    :param value: name of the attribute that is drawn, and ``interval`` of its 95 % interval.
+    """
+    inverse = against == 'inverse'
+    labels = ('1000 K / T', 'Conductivity (S/cm)') if inverse else ('Temperature (K)', 'Haven ratio')
+    figure, axes = _canvas(xlabel=labels[0], ylabel=labels[1])
+    if not inverse:
+        axes.axhline(1, color=GUIDE, linewidth=1, linestyle=(0, (4, 2)))
+    temperatures = [one['temperature_K'] for attributes in points.values() for one in attributes]
+    shift = 0.015 * (max(temperatures) - min(temperatures)) or 1.0  # side by side where the temperature is the same
+    for index, (name, attributes) in enumerate(points.items()):
+        colour, marker = CAMPAIGN_COLOURS[index][0], MARKERS[index]
+        if line := lines.get(name):
+            x, ends = 1000 / np.asarray(line['temperature_K']), (line['low'], line['high'])
+            band = axes.fill_between(x, *ends, color=colour, alpha=0.12, linewidth=0)
+            (curve,) = axes.plot(x, line['sigma'], color=colour, linewidth=1)
+            mark(axes, name, [band, curve], x, line['sigma'], interval=ends, colour=colour, name=f'{name}, fit')
+        known = [one for one in attributes if one.get(value) and one.get(interval)]
+        if not known:
+            continue
+        numbers, ends = np.array([one[value] for one in known]), np.array([one[interval] for one in known]).T
+        # An interval that reaches zero has no lower end on a logarithmic axis: the bar goes down to a thousandth.
+        ends[0] = np.maximum(ends[0], numbers / 1000) if inverse else ends[0]
+        place = np.array([one['temperature_K'] for one in known])
+        place = 1000 / place if inverse else place + shift * (index - (len(points) - 1) / 2)
+        style = {'color': colour, 'marker': marker, 'markersize': 4.5, 'elinewidth': 1.1, 'capsize': 2.5}
+        _bars(axes, place, numbers, interval=ends, label=name, **style)
+    if inverse:
+        axes.set_yscale('log')
+        _power_ticks(axes.yaxis)
+        _temperature_axis(axes, temperatures)
+    else:
+        axes.set_ylim(bottom=0)
+    _legend(axes, loc='best')
     return figure
 
 
@@ -311,8 +358,19 @@ def _band(axes: Axes, x, value, stderr, color: str, **kwargs) -> None:
     low = np.where(
         (value > 0) & (stderr < 1e3 * np.abs(value)), np.maximum(value - stderr, value / 1000), value - stderr
     )
-    axes.fill_between(x, low, value + stderr, color=color, alpha=0.2, linewidth=0)
-    axes.plot(x, value, color=color, **kwargs)
+    band = axes.fill_between(x, low, value + stderr, color=color, alpha=0.2, linewidth=0)
+    (line,) = axes.plot(x, value, color=color, **kwargs)
+    mark(axes, kwargs['label'], (band, line), x, value, stderr, colour=color, line=kwargs.get('linestyle', '-'))
+
+
+def _bars(axes: Axes, x, value, stderr=None, *, color: str, marker: str, label: str, interval=None, **kwargs) -> None:
+    """Draw points with error bars: one standard error, or the ends of an interval (2, N)."""
+    value = np.asarray(value, dtype=float)
+    errors = stderr if interval is None else np.abs(np.asarray(interval) - value)
+    found = axes.errorbar(x, value, errors, fmt=marker, color=color, label=label, **kwargs)
+    artists = [one for one in (found[0], *found[1], *found[2]) if one is not None]
+    glyph = f'hollow {marker}' if kwargs.get('markerfacecolor') == 'none' else marker
+    mark(axes, label, artists, x, value, stderr, colour=color, interval=interval, line=None, marker=glyph)
 
 
 def _legend(axes: Axes, by_label: bool = False, **kwargs) -> None:

@@ -8,7 +8,7 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +18,21 @@ from markupsafe import Markup, escape
 
 from . import figures, rows
 from .collect import Campaign, collect
+from .interactive import legend, readings
 from .numbers import format_duration
 from .rows import chosen_lags
+from .runs import look_into
 from .stages import Stage
-from .study_figures import haven_ratio
-from .svg import colour_variables, embed, figure_to_svg
+from .study_figures import (
+    block_slopes,
+    density_map,
+    displacement_against_aimd,
+    divergence,
+    haven_ratio,
+    projections,
+    radial_distributions,
+)
+from .svg import colour_variables, embed, figure_to_svg, in_page_colours
 from .text import campaign_verdict
 
 if TYPE_CHECKING:
@@ -30,6 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_CSV_ROWS = 20000
+BLOCK_COLUMNS = ('block_ps', 'quantity', 'method', 'n_blocks', 'sigma_S_per_cm', 'stderr', 'beta', 'beta_stderr')
 
 
 @dataclass
@@ -41,6 +52,8 @@ class Drawing:
     caption: str
     figure: Figure
     columns: dict[str, Sequence]
+    wide: bool = False
+    alt: str = ''
 
 
 def write_page(node: orm.WorkChainNode, path: str | Path) -> Path:
@@ -50,9 +63,16 @@ def write_page(node: orm.WorkChainNode, path: str | Path) -> Path:
     :param path: the file to write; its folder is made.
     :returns: the file written.
     """
+    data = collect(node)
+    data.found = look_into(node)
+    return write(render(data), path)
+
+
+def write(html: str, path: str | Path) -> Path:
+    """Write a page, making its folder."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(collect(node)), encoding='utf-8')
+    path.write_text(html, encoding='utf-8')
     return path
 
 
@@ -60,6 +80,24 @@ def render(data: Campaign) -> str:
     """Return the page of a campaign as HTML.
 
     :param data: as :func:`aiida_ionconduct.report.collect.collect` returns it; an empty field leaves its section out.
+    """
+    return fill(
+        'page.html.j2',
+        colour_variables([one.temperature_K for one in data.conductivities]),
+        _drawings(data),
+        data=data,
+        verdict=campaign_verdict(data),
+        graph=_graph(data),
+        rows=rows,
+        timeline=_timeline(data.stages),
+        json=_json_uri(data),
+    )
+
+
+def fill(template: str, colours: dict[str, tuple[str, str]], drawings: Iterable[Drawing], **variables) -> str:
+    """Fill a template with drawings and whatever else it shows.
+
+    :param colours: as :func:`aiida_ionconduct.report.svg.colour_variables` gives them.
     """
     import jinja2
 
@@ -71,27 +109,34 @@ def render(data: Campaign) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(duration=format_duration, formula=_subscripts)
-    colours = colour_variables([one.temperature_K for one in data.conductivities])
-    drawings = [
-        {
-            'name': one.name,
-            'title': one.title,
-            'caption': one.caption,
-            'csv': _csv_uri(one.columns),
-            'svg': figure_to_svg(one.figure, one.name, one.title, one.caption, colours),
-        }
-        for one in _drawings(data)
-    ]
-    return environment.get_template('page.html.j2').render(
-        data=data,
-        colours=colours,
-        verdict=campaign_verdict(data),
-        drawings=drawings,
-        graph=_graph(data),
-        rows=rows,
-        timeline=_timeline(data.stages),
-        json=_json_uri(data),
-    )
+    shown, numbers = [], {}
+    for one in drawings:
+        # The page's own legend switches curves and wraps on a narrow screen.
+        titles = {axes.get_title(loc='left') for axes in one.figure.axes}
+        entries = [entry for entry in legend(one.figure) if entry['label'] not in {*titles, one.title}]
+        entries = [{**entry, 'colour': in_page_colours(entry['colour'], colours)} for entry in entries]
+        if entries:
+            _drop_legends(one.figure)
+        shown.append(
+            {
+                'name': one.name,
+                'title': one.title,
+                'caption': one.caption,
+                'wide': one.wide,
+                'legend': entries,
+                'csv': _csv_uri(one.columns),
+                'svg': figure_to_svg(one.figure, one.name, one.title, one.alt or one.caption, colours),
+            }
+        )
+        numbers[one.name] = readings(one.figure)
+    return environment.get_template(template).render(colours=colours, drawings=shown, readings=numbers, **variables)
+
+
+def _drop_legends(figure: Figure) -> None:
+    found = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
+    for one in found:
+        if one is not None:
+            one.remove()
 
 
 def _drawings(data: Campaign) -> Iterator[Drawing]:
@@ -105,10 +150,18 @@ def _drawings(data: Campaign) -> Iterator[Drawing]:
             f'running-{temperature:g}K',
             f'Running conductivity at {temperature:g} K',
             'Lines: from the slope of the displacement at each lag; points: the estimator with nothing faster than '
-            'each lag. Bands and bars are one standard error. A value counts where it no longer depends on the lag.',
+            'each lag. Bands and bars are one standard error. A value counts where it no longer depends on the lag'
+            f'{_chosen(lags[temperature])}.',
             figures.running_conductivity(curve, lags[temperature]),
             _columns(curve, temperature, ('lag_ps', 'running_', 'plateau_')),
         )
+    for temperature, study in data.found.get('blocks', {}).items():
+        yield _blocks(temperature, study)
+    densities = data.found.get('density', {})
+    maps = [one for found in densities.values() for one in projections(found['density'], found['cell'])]
+    highest = max((one.max() for one in maps), default=0)
+    for temperature, one in densities.items():
+        yield _density(temperature, one, highest)
     if any(one.get('sigma_full_S_per_cm') for one in data.attributes):
         yield _arrhenius(data)
     if len(data.arrhenius.get('haven_ratio', {}).get('values', [])) > 1:
@@ -123,6 +176,17 @@ def _drawings(data: Campaign) -> Iterator[Drawing]:
             figures.learning_curves(data.training['curves']),
             data.training['curves'],
         )
+    for temperature, one in data.found.get('aimd', {}).items():
+        yield _radial_distribution(temperature, one)
+    for temperature, one in data.found.get('aimd', {}).items():
+        yield _displacement_against_aimd(temperature, one)
+    for one in data.found.get('twins', []):
+        yield _twins(one)
+
+
+def _chosen(lags: Mapping[str, float]) -> str:
+    texts = [f'{kind} {lag:.3g} ps' for kind, lag in lags.items()]
+    return f'; chosen: {", ".join(texts)}' if texts else ''
 
 
 def _displacements(curves: Mapping[float, Mapping], lags: Mapping[float, float]) -> Iterator[Drawing]:
@@ -164,6 +228,8 @@ def _arrhenius(data: Campaign) -> Drawing:
         + ('; the line is the fit of σT, with its 95 % band.' if line else '.'),
         figures.arrhenius(data.attributes, line),
         columns,
+        alt='Full conductivity: '
+        + '; '.join(f'{temperature}: {value}' for temperature, value, _ in campaign_verdict(data).numbers),
     )
 
 
@@ -174,6 +240,82 @@ def _haven(found: Mapping) -> Drawing:
         'Tracer over full conductivity with one standard error; the band is the weighted mean.',
         haven_ratio(found),
         {'temperature_K': found['temperatures_K'], 'haven_ratio': found['values'], 'stderr': found['stderrs']},
+    )
+
+
+def _blocks(temperature: float, study: Mapping) -> Drawing:
+    return Drawing(
+        f'blocks-{temperature:g}K',
+        f'Lengths of the blocks at {temperature:g} K',
+        'Conductivities from blocks of several lengths. Where they have settled, and both methods agree, the length '
+        'does not matter.',
+        block_slopes(study['rows']),
+        {name: [row[name] for row in study['rows']] for name in BLOCK_COLUMNS},
+    )
+
+
+def _density(temperature: float, found: Mapping, highest: float) -> Drawing:
+    values, cell = found['density'], found['cell']
+    columns: dict[str, list] = {name: [] for name in ('along', 'first', 'second', 'first_A', 'second_A', 'per_A2')}
+    for along, projected in enumerate(projections(values, cell)):
+        one, other = (axis for axis in range(3) if axis != along)
+        places = np.indices(projected.shape).reshape(2, -1).T
+        steps = [np.linalg.norm(cell[axis]) / n for axis, n in zip((one, other), projected.shape, strict=True)]
+        columns['along'] += ['abc'[along]] * len(places)
+        columns['first'] += ['abc'[one]] * len(places)
+        columns['second'] += ['abc'[other]] * len(places)
+        columns['first_A'] += list((places[:, 0] + 0.5) * steps[0])
+        columns['second_A'] += list((places[:, 1] + 0.5) * steps[1])
+        columns['per_A2'] += list(projected.ravel())
+    return Drawing(
+        f'density-{temperature:g}K',
+        f'Density of the mobile ions at {temperature:g} K',
+        f'Integrated along each cell vector, from {found["n_frames"]} frames of all seeds, relative to the framework, '
+        'whose atoms in one frame are the rings. The scale is that of all temperatures shown.',
+        density_map(values, found['framework'], cell, highest),
+        columns,
+        wide=True,
+    )
+
+
+def _radial_distribution(temperature: float, found: Mapping) -> Drawing:
+    pairs = found['rdf']['AIMD']
+    return Drawing(
+        f'rdf-{temperature:g}K',
+        f'Radial distribution at {temperature:g} K',
+        'g(r) of every pair by the potential (solid) and by AIMD (dashed), each scaled by its highest peak. AIMD is a '
+        'short run of a small cell: its curves are rough.',
+        radial_distributions(found['r_A'], found['rdf']['Allegro'], pairs),
+        {
+            'r_A': found['r_A'],
+            **{f'{pair}_{who}': found['rdf'][who][pair] for pair in pairs for who in ('Allegro', 'AIMD')},
+        },
+    )
+
+
+def _displacement_against_aimd(temperature: float, found: Mapping) -> Drawing:
+    return Drawing(
+        f'aimd-msd-{temperature:g}K',
+        f'Displacement against AIMD at {temperature:g} K',
+        'Of the mobile ions relative to the framework, up to half the length of each run. One run each: there is no '
+        'band to give.',
+        displacement_against_aimd(found['msd']),
+        {
+            f'{who}_{name}': column
+            for who, columns in found['msd'].items()
+            for name, column in zip(('lag_ps', 'msd_A2'), columns, strict=True)
+        },
+    )
+
+
+def _twins(one: Mapping) -> Drawing:
+    curves = {f'difference_{index}_A': curve for index, curve in enumerate(one['difference_A'])}
+    return Drawing(
+        f'twins-{one["pk"]}',
+        f'How fast twin runs part (work chain {one["pk"]})',
+        one['found']['meaning'],
+        divergence(one['time_ps'], one['difference_A'], one['found']),
+        {'time_ps': one['time_ps'], **curves},
     )
 
 
@@ -222,13 +364,15 @@ def _csv_uri(columns: Mapping[str, Sequence]) -> str:
     writer.writerow(columns)
     table = list(itertools.zip_longest(*columns.values(), fillvalue=''))
     for row in table[:: -(-len(table) // MAX_CSV_ROWS) or 1]:
-        writer.writerow([f'{value:.6g}' if isinstance(value, (float, np.floating)) else value for value in row])
+        # The shortest digits that are the same number: a download is what the node holds.
+        writer.writerow([value.item() if isinstance(value, np.generic) else value for value in row])
     return _data_uri('text/csv', stream.getvalue())
 
 
 def _json_uri(data: Campaign) -> str:
     """Return all that is not an array as a JSON file in a data URI."""
-    names = ('process', 'composition', 'dataset', 'training', 'validation', 'arrhenius', 'outcome', 'codes', 'versions')
+    names = ('process', 'composition', 'dataset', 'training', 'validation', 'arrhenius', 'outcome')
+    names += ('codes', 'versions', 'inputs')
     summary = {name: getattr(data, name) for name in names}
     summary['conductivities'] = [{**one.attributes, 'uuid': one.uuid} for one in data.conductivities]
     return _data_uri('application/json', json.dumps(summary, indent=1, default=str))
@@ -240,7 +384,7 @@ def _data_uri(media_type: str, text: str) -> str:
 
 def _subscripts(formula: str) -> Markup:
     """Set the counts of a formula lower: Li7PO4."""
-    return Markup(re.sub(r'(\d+)', r'<sub>\1</sub>', str(escape(formula))))
+    return Markup(re.sub(r'(?<=[A-Za-z)])(\d+)', r'<sub>\1</sub>', str(escape(formula))))
 
 
 def _graph(data: Campaign) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from .numbers import MISSING, format_estimate, format_interval, format_number, format_percent
+from .verdict import diffusive_answer
 
 # Label, key of the value, key of its error, key of its interval, unit.
 QUANTITIES = (
@@ -36,11 +38,10 @@ def conductivity_rows(one: Mapping) -> list[tuple[str, str, str]]:
 
 def sampling_rows(one: Mapping) -> list[tuple[str, str]]:
     """Return what the numbers at one temperature rest on: seeds, MD length, whether the motion is diffusive."""
-    diffusive = {True: 'yes', False: 'no', None: MISSING}[one.get('diffusive')]
     lags = chosen_lags(one)
     texts = [f'{lag:.3g}' for lag in lags.values()]
     return [
-        ('Diffusive', diffusive),
+        ('Diffusive', diffusive_answer(one)),
         ('Lag, full / tracer', f'{" / ".join(texts)} ps' if texts else MISSING),
         ('β, tracer', format_estimate(one.get('beta'), one.get('beta_stderr'))),
         ('Seeds', str(one.get('n_seeds', MISSING))),
@@ -113,6 +114,85 @@ def validation_rows(validation: Mapping) -> list[tuple[str, str, str, bool]]:
         label = check.get('label') or check['name']
         rows.append((label, format_number(check.get('value'), unit=unit), allowed, bool(check['passed'])))
     return rows
+
+
+def validation_table(validation: Mapping) -> tuple[list[str], list[tuple[str, list[tuple[str, str, bool] | None]]]]:
+    """Return the gate with a column for each temperature, so that it stays short.
+
+    :return: the temperatures; and rows of a label and, for each temperature, value, what is allowed and whether it
+        passed, or None; a check that is of no temperature has a single such cell.
+    """
+    cells: dict[str, dict[str, tuple[str, str, bool]]] = {}
+    for label, *cell in validation_rows(validation):
+        found = re.fullmatch(r'(.*), ([\d.]+) K', label)
+        name, temperature = found.groups() if found else (label, '')
+        cells.setdefault(name, {})[temperature] = tuple(cell)
+    columns = sorted({one for row in cells.values() for one in row if one}, key=float)
+    return columns, [
+        (name, [row['']] if '' in row else [row.get(column) for column in columns]) for name, row in cells.items()
+    ]
+
+
+def error_rows(training: Mapping) -> list[tuple[str, str, str]]:
+    """Return what is predicted, and mean absolute and root-mean-square errors on held-out frames, where known."""
+    kinds = [
+        ('Energy', 'energy_{}_eV_per_atom', 1000, 'meV/atom'),
+        ('Forces', 'forces_{}_eV_per_A', 1000, 'meV/Å'),
+        ('Stress', 'stress_{}_eV_per_A3', 1000, 'meV/Å³'),
+    ]
+    rows = [
+        (label, *(training.get(f'test_{key.format(kind)}') for kind in ('mae', 'rmse')), scale, unit)
+        for label, key, scale, unit in kinds
+    ]
+    by_element = [training.get(f'test_forces_{kind}_by_element') or {} for kind in ('mae', 'rmse')]
+    for symbol, mae in by_element[0].items():
+        rows.append((f'Forces on {symbol}', mae, by_element[1].get(symbol), 1000, 'meV/Å'))
+    return [
+        (label, *(format_number(None if value is None else scale * value, unit=unit) for value in values))
+        for label, *values, scale, unit in rows
+        if values[0] is not None
+    ]
+
+
+def source_words(sources: Mapping[str, int]) -> str:
+    """Return how many frames of a training set come from where, in words."""
+    words = {'aimd': 'AIMD', 'rattled': 'rattled cells'}
+    texts = {source: words.get(source) or re.sub('_(.+)$', r' in round \1', source) for source in sources}
+    return ', '.join(f'{count} {texts[source]}' for source, count in sources.items())
+
+
+def decision_rows(decisions: Sequence[Mapping]) -> list[tuple[str, str, str, str, str]]:
+    """Return round, temperature, relative error, decision and reasons, of a campaign with a target."""
+    return [
+        (
+            str(one['round']),
+            f'{label.removeprefix("T").replace("_", ".")} K',
+            format_percent(plan['relative_error']),
+            plan['ending'] or f'{plan["action"]}: {plan["n_seeds"]} × {format_number(plan["length_ps"], unit="ps")}',
+            '; '.join(plan['reasons']),
+        )
+        for one in decisions
+        for label, plan in one['temperatures'].items()
+    ]
+
+
+def density_rows(statistics: Mapping) -> list[tuple[str, str]]:
+    """Return label and value of what a density study says about sites, jumps and paths at one temperature."""
+    paths = [
+        f'{axis}: {format_number(one["barrier_eV"], 2, "eV")}' if one['percolates'] else f'{axis}: none seen'
+        for axis, one in statistics['percolation'].items()
+    ]
+    share = 100 * statistics['filled_share']
+    error = statistics['filled_share_stderr']
+    residence = format_estimate(statistics['mean_residence_ps'], statistics['mean_residence_stderr'], 'ps')
+    return [
+        ('Paths through the crystal, thinnest place', ', '.join(paths)),
+        ('Sites', str(statistics['n_sites'])),
+        ('Jumps seen', str(statistics['n_jumps'])),
+        ('Residence time', residence),
+        ('Jump length', format_number(statistics['jump_length_A'], unit='Å')),
+        ('Share of the cell the ions fill', f'{format_estimate(share, None if error is None else 100 * error)} %'),
+    ]
 
 
 def warnings(conductivities: Sequence[Mapping], arrhenius: Mapping) -> list[str]:

@@ -8,7 +8,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .figures import FULL, GUIDE, INK, MUTED, TRACER, _band, _canvas, _finite, _legend, _power_ticks, styled
+from .figures import (
+    FULL,
+    GUIDE,
+    INK,
+    MUTED,
+    SIZE,
+    TRACER,
+    _band,
+    _bars,
+    _canvas,
+    _finite,
+    _legend,
+    _log_scales,
+    _power_ticks,
+    styled,
+)
+from .interactive import mark
 from .numbers import superscript
 
 if TYPE_CHECKING:
@@ -19,11 +35,15 @@ LINES = {'block': '-', 'simple': (0, (3, 2))}
 MARKERS = {'block': 'o', 'simple': 's'}
 SHARES = (0.02, 0.2)
 """Isosurfaces, as shares of the highest density: the way the ions take, and their sites."""
+DENSITY_COLOURS, RINGS = 'BuPu', '#2b2b2b'
+"""Falls evenly in lightness, from white where no ion is, on a dark page as well; the rings of atoms are dark."""
 
 
 @styled
 def block_sizes(curves: Mapping[str, np.ndarray], rows: Sequence[Mapping]) -> Figure:
-    """Draw the running conductivity of every block length, with bands over seeds, and beside them all numbers.
+    """Draw the running conductivity of every block length, with bands over seeds, and beside them all slopes.
+
+    The scale is that of the slopes: a running curve of few blocks goes far beyond it at short lags.
 
     :param curves: of :func:`aiida_ionconduct.studies.block_size.block_size_study`.
     :param rows: likewise.
@@ -33,7 +53,7 @@ def block_sizes(curves: Mapping[str, np.ndarray], rows: Sequence[Mapping]) -> Fi
     lengths = sorted({row['block_ps'] for row in rows})
     figure = Figure(figsize=(2.6 * (len(lengths) + 1), 3.2))
     panels = figure.subplots(1, len(lengths) + 1, sharey=True)
-    power, ends = _power_of(max(row['sigma_S_per_cm'] + row['stderr'] for row in rows)), [0.0]
+    power = _power_of(max(row['sigma_S_per_cm'] + row['stderr'] for row in rows))
     for axes, length in zip(panels, lengths, strict=False):
         for quantity, colour in COLOURS.items():
             for method, line in LINES.items():
@@ -41,44 +61,56 @@ def block_sizes(curves: Mapping[str, np.ndarray], rows: Sequence[Mapping]) -> Fi
                 column = f'{name}_{quantity}_running_S_per_cm'
                 found = _finite(curves[f'{name}_lag_ps'], curves[column], curves[f'{column}_stderr'])
                 lag, value, stderr = (one[found[0] > length / 30] for one in found)
-                value, stderr = value / 10.0**power, stderr / 10.0**power
-                label = f'{quantity}, {method}'
-                if method == 'block':
-                    _band(axes, lag, value, stderr, color=colour, linestyle=line, label=label)
-                else:
-                    axes.plot(lag, value, color=colour, linestyle=line, linewidth=1, label=label)
-                ends += [*(value - stderr)[lag > length / 5], *(value + stderr)[lag > length / 5]]
+                shown = lag, value / 10.0**power, stderr / 10.0**power
+                _band(axes, *shown, color=colour, linestyle=line, linewidth=1, label=f'{quantity}, {method}')
         axes.axvspan(0.1 * length, length, color=GUIDE, alpha=0.08, linewidth=0)
         axes.set_xscale('log')
         _power_ticks(axes.xaxis)
         axes.set_xlabel('Lag (ps)')
         axes.set_title(f'blocks of {length:g} ps', fontsize=8.5, loc='left', color=INK)
-    last, places = panels[-1], np.arange(len(lengths))
+    _slopes(panels[-1], rows, power)
+    panels[-1].set_title('slopes', fontsize=8.5, loc='left', color=INK)
+    panels[0].set_ylabel(f'Conductivity ({_unit(power)})')
+    ends = [(row['sigma_S_per_cm'] + sign * row['stderr']) / 10.0**power for row in rows for sign in (-3, 3)]
+    panels[0].set_ylim(min(0.0, *ends), max(ends) or None)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc='outside upper center', ncols=4)
+    return figure
+
+
+@styled
+def block_slopes(rows: Sequence[Mapping]) -> Figure:
+    """Draw the conductivities of every block length with their standard errors, without the curves behind them.
+
+    :param rows: of :func:`aiida_ionconduct.studies.block_size.block_size_study`.
+    """
+    power = _power_of(max(row['sigma_S_per_cm'] + row['stderr'] for row in rows))
+    figure, axes = _canvas(ylabel=f'Conductivity ({_unit(power)})')
+    _slopes(axes, rows, power)
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    _legend(axes, loc='lower left', bbox_to_anchor=(0, 1), ncols=2)
+    return figure
+
+
+def _slopes(axes, rows: Sequence[Mapping], power: int) -> None:
+    lengths = sorted({row['block_ps'] for row in rows})
+    places = np.arange(len(lengths))
     for number, (quantity, method) in enumerate((q, m) for q in COLOURS for m in LINES):
-        chosen = sorted(
-            (row for row in rows if (row['quantity'], row['method']) == (quantity, method)),
-            key=lambda row: row['block_ps'],
-        )
-        last.errorbar(
+        chosen = [row for row in rows if (row['quantity'], row['method']) == (quantity, method)]
+        chosen.sort(key=lambda row: row['block_ps'])
+        _bars(
+            axes,
             places + 0.12 * (number - 1.5),
-            [row['sigma_S_per_cm'] / 10.0**power for row in chosen],
-            [row['stderr'] / 10.0**power for row in chosen],
-            fmt=MARKERS[method],
+            *(np.array([row[name] for row in chosen]) / 10.0**power for name in ('sigma_S_per_cm', 'stderr')),
             color=COLOURS[quantity],
+            marker=MARKERS[method],
+            label=f'{quantity}, {method}',
             markerfacecolor=COLOURS[quantity] if method == 'block' else 'none',
             markersize=4.5,
             capsize=2.5,
         )
-    ends += [(row['sigma_S_per_cm'] + sign * row['stderr']) / 10.0**power for row in rows for sign in (-1, 1)]
-    last.set_xticks(places, [f'{length:g}' for length in lengths])
-    last.set_xlim(-0.6, len(lengths) - 0.4)
-    last.set_xlabel('Block (ps)')
-    last.set_title('slopes', fontsize=8.5, loc='left', color=INK)
-    unit = f'10{superscript(power)} S/cm' if power else 'S/cm'
-    panels[0].set_ylabel(f'Conductivity ({unit})')
-    panels[0].set_ylim(1.05 * min(ends), 1.1 * max(ends) or None)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc='outside upper center', ncols=4)
-    return figure
+    axes.set_xticks(places, [f'{length:g}' for length in lengths])
+    axes.set_xlim(-0.6, len(lengths) - 0.4)
+    axes.set_xlabel('Length of the blocks (ps)')
 
 
 @styled
@@ -92,7 +124,8 @@ def divergence(time_ps: np.ndarray, difference_A: np.ndarray, found: Mapping) ->
     figure, axes = _canvas(xlabel='Time (ps)', ylabel='Distance of the twins (Å, RMS)')
     for curve in difference_A:
         known = curve > 0
-        axes.plot(time_ps[known], curve[known], color=TRACER, linewidth=0.8, alpha=0.6)
+        (line,) = axes.plot(time_ps[known], curve[known], color=TRACER, linewidth=0.8, alpha=0.6)
+        mark(axes, 'twins', [line], time_ps[known], curve[known], colour=TRACER)
     value, stderr = found.get('exponent_per_ps'), found.get('stderr')
     if value is not None:
         begin, end = np.mean(found['windows_ps'], axis=0)
@@ -101,12 +134,9 @@ def divergence(time_ps: np.ndarray, difference_A: np.ndarray, found: Mapping) ->
             mean = np.exp(np.mean(np.log(np.maximum(difference_A[:, inside], 1e-300))))
             middle = time_ps[inside].mean()
             error = '' if stderr is None else f' ± {stderr:.2g}'
-            axes.plot(
-                time_ps[inside],
-                mean * np.exp(value * (time_ps[inside] - middle)),
-                color=FULL,
-                label=f'λ = {value:.3g}{error} /ps',
-            )
+            fitted, label = mean * np.exp(value * (time_ps[inside] - middle)), f'λ = {value:.3g}{error} /ps'
+            (line,) = axes.plot(time_ps[inside], fitted, color=FULL, label=label)
+            mark(axes, label, [line], time_ps[inside], fitted, colour=FULL)
     axes.set_yscale('log')
     _power_ticks(axes.yaxis)
     _legend(axes, loc='lower right')
@@ -121,7 +151,8 @@ def haven_ratio(found: Mapping) -> Figure:
     """
     figure, axes = _canvas(xlabel='Temperature (K)', ylabel='Haven ratio')
     axes.axhline(1, color=GUIDE, linewidth=1, linestyle=(0, (4, 2)))
-    axes.errorbar(found['temperatures_K'], found['values'], found['stderrs'], fmt='o', color=FULL, capsize=2.5)
+    columns = (found[name] for name in ('temperatures_K', 'values', 'stderrs'))
+    _bars(axes, *columns, color=FULL, marker='o', label='Haven ratio', capsize=2.5)
     if found['mean'] is not None:
         axes.axhspan(
             found['mean'] - found['mean_stderr'],
@@ -131,6 +162,100 @@ def haven_ratio(found: Mapping) -> Figure:
             linewidth=0,
         )
     axes.set_ylim(bottom=0)
+    return figure
+
+
+@styled
+def density_map(density: np.ndarray, framework: np.ndarray, cell: np.ndarray, highest: float | None = None) -> Figure:
+    """Draw the density of the mobile ions, integrated along each cell vector, with the other atoms as rings.
+
+    Colours go with the square root of the density, or the ways between the sites would not be seen.
+
+    :param density: (nx, ny, nz), 1/Å³, as of :func:`aiida_ionconduct.density.density`.
+    :param framework: (atoms, 3), Å, the other atoms in one frame.
+    :param cell: (3, 3), cell vectors as rows, Å.
+    :param highest: end of the scale, 1/Å²; the highest of the three maps by default.
+    """
+    from matplotlib.colors import PowerNorm
+    from matplotlib.figure import Figure
+
+    maps = projections(density, cell)
+    highest = max(one.max() for one in maps) if highest is None else highest
+    figure = Figure(figsize=(8.4, 3.4))
+    panels, inside = figure.subplots(1, 3), (framework @ np.linalg.inv(cell)) % 1.0
+    for along, (axes, projected) in enumerate(zip(panels, maps, strict=True)):
+        one, other = (axis for axis in range(3) if axis != along)
+        basis = _in_plane(cell[one], cell[other])
+        corners = [np.linspace(0, 1, n + 1) for n in projected.shape]
+        grid = np.stack(np.meshgrid(*corners, indexing='ij'), axis=-1) @ basis
+        scale = {'cmap': DENSITY_COLOURS, 'norm': PowerNorm(0.5, 0, highest)}
+        drawn = axes.pcolormesh(grid[..., 0], grid[..., 1], projected, rasterized=True, **scale)
+        axes.plot(
+            *(inside[:, [one, other]] @ basis).T, 'o', color=RINGS, markersize=3.5, markerfacecolor='none', alpha=0.7
+        )
+        axes.set(aspect='equal', xlabel=f'{"abc"[one]} (Å)', ylabel=f'{"abc"[other]} (Å)')
+        axes.grid(False)
+        axes.set_title(f'along {"abc"[along]}', fontsize=8.5, loc='left', color=INK)
+    figure.colorbar(drawn, ax=panels, label='Mobile ions (1/Å²)', fraction=0.03, pad=0.01)
+    figure.set_dpi(150)
+    return figure
+
+
+def projections(density: np.ndarray, cell: np.ndarray) -> list[np.ndarray]:
+    """Return a density integrated along each cell vector, 1/Å²: number per area of the two others."""
+    volume = abs(np.linalg.det(cell))
+    areas = [np.linalg.norm(np.cross(cell[(axis + 1) % 3], cell[(axis + 2) % 3])) for axis in range(3)]
+    return [density.mean(axis=axis) * volume / area for axis, area in enumerate(areas)]
+
+
+@styled
+def radial_distributions(
+    r_A: np.ndarray, model: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray]
+) -> Figure:
+    """Draw g(r) of every pair, by the potential and by AIMD, above each other, each scaled by the highest peak.
+
+    :param r_A: middles of the bins.
+    :param model: by pair, such as ``Li-O``; likewise ``reference``.
+    """
+    pairs = [pair for pair in model if pair in reference and reference[pair].max() > 0]
+    figure, axes = _canvas(size=(SIZE[0], 0.9 + 0.42 * len(pairs)), xlabel='Distance (Å)')
+    for place, pair in enumerate(reversed(pairs)):
+        height = 1.15 * max(reference[pair].max(), model[pair].max())
+        for label, curve, colour, line in (
+            ('AIMD', reference[pair], TRACER, (0, (3, 2))),
+            ('Allegro', model[pair], FULL, '-'),
+        ):
+            (drawn,) = axes.plot(
+                r_A,
+                place + curve / height,
+                color=colour,
+                linestyle=line,
+                linewidth=1.2,
+                label=label if place == 0 else None,
+            )
+            about = {'name': f'{pair}, {label}', 'reads': curve}
+            mark(axes, label, [drawn], r_A, place + curve / height, colour=colour, line=line, **about)
+    axes.set_yticks(np.arange(len(pairs)), [pair.replace('-', '–') for pair in reversed(pairs)])
+    axes.tick_params(axis='y', length=0, labelcolor=INK)
+    axes.set_ylim(-0.05, len(pairs))
+    axes.set_xlim(0, r_A[-1])
+    _legend(axes, loc='lower left', bbox_to_anchor=(0, 1), ncols=2)
+    return figure
+
+
+@styled
+def displacement_against_aimd(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Draw the mean-squared displacement of the mobile ions by the potential and by AIMD.
+
+    :param curves: lags in ps and displacements in Å², by ``AIMD`` and ``Allegro``.
+    """
+    figure, axes = _canvas(xlabel='Lag (ps)', ylabel='Mean squared displacement (Å²)')
+    for label, colour, line in (('AIMD', TRACER, (0, (3, 2))), ('Allegro', FULL, '-')):
+        lag, value = (np.asarray(column)[1:] for column in curves[label])
+        (drawn,) = axes.plot(lag, value, color=colour, linestyle=line, label=label)
+        mark(axes, label, [drawn], lag, value, colour=colour, line=line)
+    _log_scales(axes)
+    _legend(axes, loc='upper left')
     return figure
 
 
@@ -211,6 +336,10 @@ def isosurfaces(density: np.ndarray, cell: np.ndarray, shares: Sequence[float] =
     axes.set_title(' and '.join(f'{share:.0%}' for share in sorted(shares)) + ' of the highest density', fontsize=8.5)
     figure.set_dpi(160)
     return figure
+
+
+def _unit(power: int) -> str:
+    return f'10{superscript(power)} S/cm' if power else 'S/cm'
 
 
 def _power_of(highest: float) -> int:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .interactive import label_artists
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -24,6 +26,15 @@ PALETTE = {
 }
 TEMPERATURE_ANCHORS = (('#243a9c', '#8e2490', '#dd4a62'), ('#8fa6ff', '#cf8be8', '#ff9f92'))
 """Cold to hot, light and dark: lightness rises along both."""
+CAMPAIGN_COLOURS = (
+    ('#0b6670', '#4fc3c9'),
+    ('#b35a00', '#f0a04b'),
+    ('#5b3fa8', '#b3a1f2'),
+    ('#a12a5e', '#f08ab8'),
+    ('#4b6b12', '#a9cc5c'),
+    ('#1b4f9c', '#7fb2f5'),
+)
+"""Light and dark; each campaign has a marker of its own as well."""
 ELEMENT_COLOURS = ('#3d6fb6', '#d1773a', '#4a9a6f', '#b0508e', '#8d8a2d', '#6b6f78')
 """In the middle of the lightness scale, since the dots of a parity plot are pixels and cannot follow the page."""
 
@@ -63,9 +74,17 @@ def figure_to_svg(figure: Figure, name: str, title: str, description: str, colou
     import matplotlib
 
     stream = io.StringIO()
+    label_artists(figure)
     with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': name}):
         figure.savefig(stream, format='svg', metadata={'Date': None}, transparent=True)
     return embed(stream.getvalue(), name, title, description, colours)
+
+
+def in_page_colours(text: str, colours: dict[str, tuple[str, str]]) -> str:
+    """Return a text with every light colour replaced by the variable that follows the page."""
+    for variable, (light, _) in colours.items():
+        text = text.replace(light, f'var(--{variable})')
+    return text
 
 
 def embed(svg: str, name: str, title: str, description: str, colours: dict[str, tuple[str, str]] | None = None) -> str:
@@ -77,8 +96,7 @@ def embed(svg: str, name: str, title: str, description: str, colours: dict[str, 
     svg = re.sub(r'<metadata>.*?</metadata>|<!--.*?-->', '', svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
     svg = re.sub(r'(xlink:href="#|url\(#)', rf'\1{name}-', svg)
-    for variable, (light, _) in (colours or {}).items():
-        svg = svg.replace(light, f'var(--{variable})')
+    svg = in_page_colours(svg, colours or {})
     opening, rest = svg.split('>', 1)
     width = re.search(r'\swidth="([^"]*)"', opening)[1]
     opening = re.sub(r'\s(width|height)="[^"]*"', '', opening)

@@ -27,10 +27,12 @@ def campaign_verdict(data: Campaign) -> Verdict:
     return verdict(data.attributes, data.validation, data.process.get('protocol'), data.training, data.process['state'])
 
 
-def summary_tables(data: Campaign) -> str:
+def summary_tables(data: Campaign, judged: bool = True) -> str:
     """Write one table per temperature, the Arrhenius line, the validation gate, and what the numbers are worth.
 
     :param data: as :func:`aiida_ionconduct.report.collect.collect` returns it.
+    :param judged: whether a campaign with its protocol and validation stands behind the numbers. If not, only what the
+        runs themselves say is said.
     """
     sections = [_temperature(one) for one in data.attributes]
     if rows := arrhenius_rows(data.arrhenius):
@@ -46,7 +48,7 @@ def summary_tables(data: Campaign) -> str:
         sections.append(tabulate(rows, headers=('Validation', 'value', 'allowed', 'passed'), disable_numparse=True))
     if texts := warnings(data.attributes, data.arrhenius):
         sections.append('\n'.join(['Warnings', *(_wrap(text, '- ') for text in texts)]))
-    return '\n\n'.join([*sections, _statement(campaign_verdict(data))])
+    return '\n\n'.join([*sections, _statement(campaign_verdict(data)) if judged else _own_statement(data)])
 
 
 def _temperature(one: dict) -> str:
@@ -65,8 +67,16 @@ def _statement(judged: Verdict) -> str:
     ]
     criteria = [(criterion.label, MARKS[criterion.passed], criterion.detail) for criterion in judged.criteria]
     evidence = [f'{label}: {value}' for label, value in judged.evidence]
-    table = tabulate(criteria, headers=('criterion', 'met', ''), disable_numparse=True)
+    table = tabulate(criteria, headers=('criterion', 'met', ''), disable_numparse=True, maxcolwidths=[None, None, 44])
     return '\n'.join([_wrap(judged.sentence), *numbers, '', table, *(_wrap(text) for text in evidence)])
+
+
+def _own_statement(data: Campaign) -> str:
+    lines = []
+    for one in data.attributes:
+        state = 'converged' if one['converged'] else 'not converged'
+        lines.append(f'{one["temperature_K"]:g} K: {state} (σ known to 20 %, both slopes on a plateau)')
+    return '\n'.join(lines)
 
 
 def _wrap(text: str, mark: str = '') -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from aiida_ionconduct.studies.precision import below_one
+
 from .numbers import MISSING, format_estimate, format_interval, format_percent
 
 MAX_RELATIVE_HALF_WIDTH = 0.2
@@ -111,10 +113,28 @@ def _precision(conductivities: Sequence[dict]) -> Criterion:
 
 
 def _diffusive(conductivities: Sequence[dict]) -> Criterion:
-    answers = [one.get('diffusive') for one in conductivities]
-    texts = [{True: 'yes', False: 'no', None: MISSING}[answer] for answer in answers]
-    passed = bool(answers) and all(answers)
+    texts = [_exponent(one) for one in conductivities]
+    passed = bool(conductivities) and all(one.get('diffusive') and not subdiffusive(one) for one in conductivities)
     return Criterion('Diffusive at every temperature', passed, _per_temperature(conductivities, texts))
+
+
+def diffusive_answer(one: dict) -> str:
+    """Return whether the motion at one temperature is diffusive, in words."""
+    answer = {True: 'yes', False: 'no', None: MISSING}[one.get('diffusive')]
+    if one.get('diffusive') and subdiffusive(one):
+        return 'not yet'
+    return answer
+
+
+def _exponent(one: dict) -> str:
+    answer, beta = diffusive_answer(one), one.get('beta')
+    return answer if beta is None else f'{answer}, β = {format_estimate(beta, one.get("beta_stderr"))}'
+
+
+def subdiffusive(one: dict) -> bool:
+    """Whether the exponent of the displacement at the longest lags is below 1, as a campaign with a target sees it."""
+    beta, stderr, n_seeds = (one.get(key) for key in ('beta', 'beta_stderr', 'n_seeds'))
+    return beta is not None and stderr is not None and below_one(beta, stderr, n_seeds or 2)
 
 
 def _validated(validation: dict | None) -> Criterion:

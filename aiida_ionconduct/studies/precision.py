@@ -189,12 +189,17 @@ def why_too_short(known: Known) -> list[str]:
         )
     elif not known.plateau:
         reasons.append(f'the slope is on no plateau yet in {known.length_ps:g} ps')
-    t = stats.t.ppf(BETA_CONFIDENCE, max(known.n_seeds - 1, 1))
-    if known.beta < BETA and known.beta + t * known.beta_stderr < 1:
+    if below_one(known.beta, known.beta_stderr, known.n_seeds):
         reasons.append(
             f'the mean-squared displacement grows with the exponent {known.beta:.2f} ± {known.beta_stderr:.2f}, not 1'
         )
     return reasons
+
+
+def below_one(beta: float, beta_stderr: float, n_seeds: int) -> bool:
+    """Return whether an exponent of the mean-squared displacement is one of runs that are too short for diffusion."""
+    t = stats.t.ppf(BETA_CONFIDENCE, max(n_seeds - 1, 1))
+    return bool(beta < BETA and beta + t * beta_stderr < 1)
 
 
 def smoothed_md_ns(plans: Sequence[dict]) -> float:

@@ -98,6 +98,14 @@ class LammpsMdBaseWorkChain(SegmentsWorkChain):
             self.report(f'{node.process_label}<{node.pk}> has left no whole restart file to go on from: repeating it')
         return ProcessHandlerReport(True)
 
+    @process_handler(priority=580, exit_codes=JOB_EXIT_CODES.ERROR_OUTPUT_LOG_MISSING)
+    def handle_not_started(self, node):
+        """Cancelled in the queue, or killed with its node: repeat. Twice in a row, it is the code that cannot start."""
+        if [child.exit_status for child in self.ctx.children[-2:]] == 2 * [node.exit_status]:
+            return None
+        self.report(f'{node.process_label}<{node.pk}> ended before LAMMPS had started: repeating it')
+        return ProcessHandlerReport(True)
+
     @process_handler(priority=500, exit_codes=JOB_EXIT_CODES.ERROR_EXPLODED)
     def handle_exploded(self, node):
         """Repeat the segment once with half the time step; of several replicas, one by one finds the sick one."""

@@ -1,5 +1,6 @@
-"""Tests of ``scripts/audit.sh`` with a false ``pip-audit``: what it says is passed on, what it cannot say is said."""
+"""Tests of ``scripts/audit.py`` with a false ``pip-audit``: what it says is passed on, what it cannot say is said."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,31 +8,44 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / 'scripts' / 'audit.sh'
-FOUND = 'echo "Found 1 known vulnerability in 1 package" >&2; echo "Name ID"; exit 1'
-OFFLINE = 'echo "ERROR: no connection" >&2; exit 1'
+SCRIPT = Path(__file__).parents[2] / 'scripts' / 'audit.py'
+CLEAN = {'name': 'numpy', 'version': '2.0', 'vulns': []}
+SICK = {'name': 'jinja2', 'version': '3.0', 'vulns': [{'id': 'PYSEC-1', 'fix_versions': ['3.1.6']}]}
+UNKNOWN = {'name': 'torch', 'skip_reason': 'Dependency not found on PyPI and could not be audited: torch (2.13.0+cpu)'}
 
 
 @pytest.mark.parametrize(
-    ('script', 'required', 'status', 'printed'),
+    ('packages', 'options', 'status', 'printed'),
     [
-        ('echo "No known vulnerabilities found" >&2', '0', 0, 'No known vulnerabilities found'),
-        (FOUND, '0', 1, 'Found 1 known'),
-        (OFFLINE, '0', 0, 'NOT AUDITED'),
-        (OFFLINE, '1', 2, 'NOT AUDITED'),
+        ([CLEAN], [], 0, '1 packages looked up, 0 known vulnerabilities.'),
+        ([CLEAN, SICK], [], 1, 'jinja2 3.0: PYSEC-1, mended in 3.1.6'),
+        ([CLEAN, UNKNOWN], ['--required'], 0, '1 could not be looked up: torch'),
+        ([UNKNOWN], [], 0, 'NOT AUDITED'),
+        ([UNKNOWN], ['--required'], 2, 'NOT AUDITED'),
+        (None, [], 0, 'ERROR: no connection'),
+        (None, ['--required'], 2, 'NOT AUDITED'),
     ],
 )
-def test_outcomes(tmp_path, script, required, status, printed):
-    """Vulnerabilities fail; a database that cannot be had is never taken for a clean bill."""
-    program = tmp_path / 'pip-audit'
-    program.write_text(f'#!/bin/sh\n{script}\n')
-    program.chmod(0o755)
-    environment = {
-        'PATH': f'{tmp_path}:{os.environ["PATH"]}',
-        'VENV': str(Path(sys.executable).parents[1]),
-        'AUDIT_REQUIRED': required,
-    }
-    done = subprocess.run([SCRIPT], env=environment, capture_output=True, text=True, check=False)
+def test_outcomes(tmp_path, packages, options, status, printed):
+    """Vulnerabilities fail; a database that cannot be had, or knows nothing, is never taken for a clean bill."""
+    (tmp_path / 'answer').write_text(json.dumps({'dependencies': packages}))
+    script = f'cat {tmp_path}/answer' if packages else 'echo "ERROR: no connection" >&2; exit 1'
+    (tmp_path / 'pip-audit').write_text(f'#!/bin/sh\n{script}\n')
+    (tmp_path / 'pip-audit').chmod(0o755)
+    done = audit(f'{tmp_path}:{os.environ["PATH"]}', options)
     assert done.returncode == status
     assert printed in done.stdout + done.stderr
-    assert (printed == 'NOT AUDITED') == ('NOT AUDITED' in done.stdout + done.stderr)
+    assert ('NOT AUDITED' in done.stderr) == (not packages or packages == [UNKNOWN])
+
+
+def test_without_pip_audit(tmp_path):
+    """Whoever has no pip-audit is told."""
+    done = audit(str(tmp_path), ['--required'])
+    assert done.returncode == 2
+    assert 'pipx install pip-audit' in done.stderr
+
+
+def audit(path, options):
+    """Run the script with a PATH."""
+    command = [sys.executable, SCRIPT, *options]
+    return subprocess.run(command, env={'PATH': path}, capture_output=True, text=True, check=False)

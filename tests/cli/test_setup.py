@@ -1,6 +1,8 @@
 """Tests of the steps of ``aiida-ionconduct setup``."""
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 import sysconfig
@@ -134,6 +136,10 @@ def test_setup_twice(command_in, tmp_path):
     assert any('created: 72 elements' in line for line in first)
     assert 'Daemon is running' in command_in('verdi', 'status')
     assert command_in('verdi', 'config', 'get', 'caching.default_enabled').strip() == 'True'
+    (database,) = (tmp_path / 'clone' / '.aiida').rglob('database.sqlite')
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        keys = {key for (key,) in connection.execute('SELECT key FROM db_dbsetting')}
+    assert keys >= {'process|state_change|calculation', 'process|state_change|work'}
     user = tmp_path / 'home' / '.aiida'
     assert [path.name for path in user.rglob('*')] == ['config.json']
     assert (user / 'config.json').read_text() == 'the profiles of a user'

@@ -9,7 +9,8 @@ from ase.build import bulk
 
 from aiida_ionconduct.cli.follow import stage_rows, table
 from aiida_ionconduct.cli.plan import plan, plan_table
-from aiida_ionconduct.cli.submit import Pairs, load_cells, load_data, load_structure, numbers
+from aiida_ionconduct.cli.submit import load_cells, load_data, load_structure, numbers
+from aiida_ionconduct.cli.words import Pairs
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.structures import crystal
 from aiida_ionconduct.workchains.builder import CODES

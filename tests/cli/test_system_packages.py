@@ -74,6 +74,15 @@ def test_as_user(run):
     assert 'apt-get install -y --no-install-recommends quantum-espresso openmpi-bin' in message
 
 
+@pytest.mark.parametrize(('missing', 'status'), [(['slurmd'], 0), (['slurmd', 'pw.x'], 1)])
+def test_services_are_optional(run, missing, status):
+    """A user who can install nothing goes on without services, never without an engine."""
+    code, message, log = run('services', user=1000, missing=missing)
+    assert (code, log) == (status, '')
+    assert 'slurmd' in message
+    assert ('Going on without them' in message) == (status == 0)
+
+
 def test_old_python(run, tmp_path):
     """A Python that is too old, or none, is refused by name before anything is installed."""
     run.write('python3.9', '[ "$1" = --version ] && echo Python 3.9.2; exit 1')

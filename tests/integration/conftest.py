@@ -93,10 +93,10 @@ class Installation:
 
     def processes(self) -> list[psutil.Process]:
         """Return what runs in this installation: the environment, which children inherit, tells."""
-        found = []
+        found, folders = [], (str(self.path), str(self.path / '.aiida'))  # the daemon has the second
         for process in psutil.process_iter():
             try:
-                if process.environ().get('AIIDA_PATH') == str(self.path):
+                if process.environ().get('AIIDA_PATH') in folders:
                     found.append(process)
             except (psutil.AccessDenied, psutil.NoSuchProcess):
                 continue
@@ -179,12 +179,19 @@ def services():
     """PostgreSQL, RabbitMQ, sshd and Slurm, in a folder with a short name that other users can pass through."""
     from .production import services_script
 
-    services = services_script.Services(tempfile.mkdtemp(prefix='ionconduct-'))
+    services = services_script.Services(tempfile.mkdtemp(prefix='ionconduct-'), slots=2)
+    # Whoever ends the tests by a signal shall find none of the services afterwards, as with Ctrl-C.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         services.start()
         yield services
     finally:
         services.remove()
+        signal.signal(signal.SIGTERM, before)
+    assert not services.folder.exists()
+    assert not [
+        one.info for one in psutil.process_iter(['cmdline']) if str(services.folder) in str(one.info['cmdline'])
+    ]
 
 
 @pytest.fixture(scope='session')

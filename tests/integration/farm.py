@@ -90,7 +90,8 @@ def contents() -> dict:
 def result(pk: str, folder: str, forget: str = '') -> dict:
     """Write the arrays of every seed into a folder, and tell what ran; if asked to, keep the jobs out of the cache."""
     node = orm.load_node(pk)
-    for label, trajectory in node.outputs.trajectories.items():
+    trajectories = node.outputs.trajectories if 'trajectories' in node.outputs else {}
+    for label, trajectory in trajectories.items():
         arrays = {name: getattr(trajectory, name) for name in ARRAYS if name != 'thermo'}
         thermo = np.column_stack(list(trajectory.thermo.values()))
         np.savez(pathlib.Path(folder, label), **arrays, thermo=thermo, times_ps=trajectory.times_ps)
@@ -113,7 +114,7 @@ def result(pk: str, folder: str, forget: str = '') -> dict:
         'state': node.process_state.value,
         'exit_status': node.exit_status,
         'runs': [[link.link_label, link.node.process_state.value, link.node.exit_status] for link in called(node)],
-        'seeds': sorted(node.outputs.trajectories),
+        'seeds': sorted(trajectories),
         'jobs': described,
     }
 

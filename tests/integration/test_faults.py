@@ -3,7 +3,7 @@
 Every campaign must end with every seed finished exactly once, every frame there, and the numbers of a campaign that was
 left alone. Nothing here waits for a fixed time but the length of an outage: what a test waits for is a state.
 
-`make test FAULTS=short` runs them, `FAULTS=full` in the long form: 60 seeds and outages of 30 s and more.
+`make test` runs them; `FAULTS=full` in the long form, 60 seeds and outages of 30 s and more; `FAULTS=` leaves them out.
 """
 
 import os
@@ -88,13 +88,21 @@ def check(farm, campaign, pk, undisturbed, cut=False, forget=True):
 
 
 def test_workers_killed(farm, campaign, undisturbed):
-    """`kill -9` of the workers at five stages of their jobs, of all of them and of one in turn."""
-    # Before and during upload, during submission, in the queue or running, during retrieval, while parsed.
-    stages = [['new'], ['unstashing', 'submitting'], ['withscheduler'], ['stashing', 'retrieving'], ['parsing']]
+    """`kill -9` of the workers at five stages of their jobs, of all of them or of one."""
+    stages = [
+        (['new'], True),  # before and during upload
+        (['unstashing', 'submitting'], False),
+        (['withscheduler'], False),  # in the queue or running
+        (['stashing', 'retrieving'], True),
+        (['parsing'], True),
+    ]
+    farm.gate.touch()
     pk = campaign(N_MANY)
-    for index, stage in enumerate(stages):
+    for stage, every in stages:
+        if stage == ['stashing', 'retrieving']:
+            farm.gate.unlink()
         wait_until(lambda stage=stage: farm.jobs_in(*stage), farm, within=pk, interval_s=0.01)
-        farm.kill_workers(every=index % 2 == 0)
+        assert farm.kill_workers(every)
         wait_until(lambda: len(farm.workers()) == 2, farm)
     check(farm, campaign, pk, undisturbed)
 
@@ -161,13 +169,21 @@ def test_walltime(farm, campaign, undisturbed):
 
 
 def test_node_drained(farm, campaign, undisturbed):
-    """A node is drained while jobs run, and returned: what waited in the queue runs then."""
+    """A node is drained while jobs run: they end, those in the queue wait until it is returned."""
+
+    def drained():
+        return 'drained' in farm.services.slurm('sinfo', '--noheader', '--format=%T')
+
     farm.gate.touch()
+    pk = campaign(N_MANY)
+    n_running = farm.services.slots
+    wait_until(lambda: len(farm.slurm_jobs('PENDING', 'RUNNING')) == N_MANY, farm, within=pk)
+    wait_until(lambda: len(farm.slurm_jobs('RUNNING')) == n_running, farm, within=pk)
     farm.services.slurm('scontrol', 'update', f'nodename={services_script.NODE}', 'state=drain', 'reason=test')
-    pk = campaign()
-    wait_until(lambda: len(farm.slurm_jobs('PENDING')) == N_SEEDS, farm, within=pk)
-    farm.services.slurm('scontrol', 'update', f'nodename={services_script.NODE}', 'state=resume')
     farm.gate.unlink()
+    wait_until(drained, farm, within=pk)
+    assert len(farm.slurm_jobs('PENDING')) == N_MANY - n_running
+    farm.services.slurm('scontrol', 'update', f'nodename={services_script.NODE}', 'state=resume')
     check(farm, campaign, pk, undisturbed)
 
 
@@ -184,7 +200,7 @@ def test_ssh_cut(farm, campaign, undisturbed):
 
 
 def test_everything_down(farm, campaign, undisturbed):
-    """The daemon, its workers and all services end without warning, and are started again as after a reboot."""
+    """The daemon, its workers, all services and the jobs end without warning and are started again: a reboot."""
     farm.gate.touch()
     pk = campaign()
     wait_until(lambda: farm.slurm_jobs('RUNNING'), farm, within=pk)
@@ -196,8 +212,12 @@ def test_everything_down(farm, campaign, undisturbed):
     farm.services.kill_jobs()
     farm.gate.unlink()
     farm.services.start()
+    # Slurm knows a rebooted node by the time of the boot, and gives up its jobs as those of any node that is down.
+    for state in ('down', 'resume'):
+        farm.services.slurm('scontrol', 'update', f'nodename={services_script.NODE}', f'state={state}', 'reason=boot')
     farm.set_up()
-    check(farm, campaign, pk, undisturbed)
+    jobs = check(farm, campaign, pk, undisturbed, cut=True)
+    assert any(job['exit_status'] for job in jobs)
 
 
 def test_disk_full(farm, campaign, undisturbed):

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from aiida_ionconduct.density import density
 from aiida_ionconduct.report.collect import Campaign, Conductivity
 from aiida_ionconduct.report.stages import Flow, Stage
+from aiida_ionconduct.studies.block_size import block_size_study
+from aiida_ionconduct.studies.precision import Known, Settings, decide
 from aiida_ionconduct.transport import arrhenius
 
 SIGMA = {800: 0.012, 1000: 0.034, 1200: 0.071}
@@ -196,4 +199,72 @@ def make_synthetic_campaign() -> Campaign:
             {'label': 'lmp', 'computer': 'localhost', 'plugin': 'ionconduct.lammps.md'},
         ],
         versions={'aiida-core': '2.9.4', 'aiida-ionconduct': '0.1.0', 'aiida-quantumespresso': '5.1.0'},
+        inputs={'md.parameters.timestep_fs': '2.0', 'md.seeds': '[1, 2, 3, 4]'},
+        found=synthetic_findings(),
     )
+
+
+def synthetic_findings() -> dict:
+    """Return what `look_into` finds: random walks of lithium through a framework at rest."""
+    rng = np.random.default_rng(11)
+    cell = np.array([[6.0, 0.0, 0.0], [1.0, 7.0, 0.0], [0.0, 0.0, 8.0]])
+    moves = np.where(np.arange(8) < 4, 0.1, 0.0)[None, None, :, None] * rng.normal(size=(3, 400, 8, 3))
+    seeds, symbols = np.cumsum(moves, axis=1), ['Li'] * 4 + ['Cl'] * 4
+    lag, msd, r = 0.01 * np.arange(30), 0.4 * np.arange(30), 0.05 + 0.1 * np.arange(50)
+    g = {pair: np.exp(-((r - place) ** 2) / 0.05) for pair, place in (('Li-O', 2.0), ('O-O', 2.8), ('Li-Li', 3.0))}
+    time = 0.1 * np.arange(60)
+    known = Known(4, 20.0, 0.012, 0.003, 3.0, 0.018, True, 0.96, 0.08)
+    return {
+        'blocks': {800.0: block_size_study(seeds, symbols, {'Li': 1, 'Cl': -1}, cell, 800.0, 0.05)._asdict()},
+        'density': {
+            800.0: {
+                'density': density([one[:, :4] for one in seeds], cell, 0.8),
+                'framework': rng.random((4, 3)) @ cell,
+                'cell': cell,
+                'n_frames': 1200,
+            }
+        },
+        'aimd': {
+            800.0: {
+                'r_A': r,
+                'rdf': {'Allegro': g, 'AIMD': {pair: 0.95 * curve for pair, curve in g.items()}},
+                'msd': {'Allegro': (lag, msd), 'AIMD': (lag[:10], msd[:10])},
+            }
+        },
+        'studies': {'blocks': [], 'density': [synthetic_density_study()], 'sizes': []},
+        'twins': [
+            {
+                'pk': 77,
+                'time_ps': time,
+                'difference_A': 1e-5 * np.exp(time)[None] * np.array([[1.0], [1.2]]),
+                'found': {
+                    'exponent_per_ps': 1.0,
+                    'stderr': 0.05,
+                    'windows_ps': [[1, 4], [1, 4]],
+                    'meaning': 'Twins have nothing in common after a while.',
+                },
+            }
+        ],
+        'decisions': [decide({'T800': known}, Settings(0.1, 100.0, 5))],
+    }
+
+
+def synthetic_density_study() -> dict:
+    """Return the numbers of a density study, as it is stored."""
+    axis = {'percolates': True, 'barrier_eV': 0.31}
+    return {
+        'pk': 640,
+        'arrays': {},
+        'attributes': {
+            'temperature_K': 800.0,
+            'percolation': {'a': axis, 'b': axis, 'c': {'percolates': False, 'barrier_eV': None}},
+            'n_sites': 12,
+            'n_jumps': 340,
+            'mean_residence_ps': 2.4,
+            'mean_residence_stderr': 0.1,
+            'jump_length_A': 1.96,
+            'filled_share': 0.038,
+            'filled_share_stderr': 0.002,
+            'warnings': [],
+        },
+    }

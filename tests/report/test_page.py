@@ -1,15 +1,12 @@
 """The page, from made-up data: complete, self-contained, escaped, and there even when little else is."""
 
-import base64
 import csv
 import io
 import json
 import re
-import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from html.parser import HTMLParser
 
 import graphviz
 import numpy as np
@@ -20,7 +17,8 @@ from aiida_ionconduct.report.collect import Campaign, Conductivity
 from aiida_ionconduct.report.page import render
 from aiida_ionconduct.transport import analyse, arrhenius
 
-CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
+from .browser import GEOMETRY, Page, chromium, marked, measured
+
 FIGURES = [
     'arrhenius',
     'msd',
@@ -29,57 +27,15 @@ FIGURES = [
     'running-800K',
     'running-1000K',
     'running-1200K',
+    'blocks-800K',
+    'density-800K',
     'parity-forces',
     'parity-energies',
     'learning',
+    'rdf-800K',
+    'aimd-msd-800K',
+    'twins-77',
 ]
-FLAGS = [
-    '--headless',
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-    '--hide-scrollbars',
-    '--enable-logging=stderr',
-    '--v=0',
-]
-VOID = {'meta', 'link', 'br'}
-
-
-class Page(HTMLParser):
-    """Ids, links and downloads of a page, and whether its tags nest."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.ids, self.links, self.downloads, self.open, self.data = [], [], {}, [], []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        if 'id' in attributes:
-            self.ids.append(attributes['id'])
-        self.links += [attributes[key] for key in ('href', 'src', 'xlink:href') if key in attributes]
-        if 'download' in attributes:
-            self.downloads[attributes['download']] = base64.b64decode(
-                attributes['href'].partition('base64,')[2]
-            ).decode()
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.handle_starttag(tag, attributes)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.data.append(data)
 
 
 @pytest.fixture(scope='module')
@@ -126,7 +82,7 @@ def test_nothing_is_fetched(html):
     parsed = Page(html)
     assert parsed.links
     assert all(link.startswith(('data:', '#')) for link in parsed.links)
-    assert not re.search(r'@import|url\((?!#)|<script', html)
+    assert not re.search(r'@import|url\((?!#)|<script[^>]* src|fetch\(|XMLHttpRequest', html)
 
 
 def test_colours_follow_the_page(html):
@@ -142,7 +98,14 @@ def test_downloads_hold_the_data(html, synthetic_campaign):
     assert set(downloads) == {f'{name}.csv' for name in FIGURES} | {'conductivity.json'}
     rows = list(csv.DictReader(io.StringIO(downloads['msd.csv'])))
     chosen = np.array([float(row['msd_A2']) for row in rows if float(row['temperature_K']) == 1000])
-    np.testing.assert_allclose(chosen, synthetic_campaign.conductivities[1].curves['msd_A2'], rtol=1e-5)
+    np.testing.assert_array_equal(chosen, synthetic_campaign.conductivities[1].curves['msd_A2'])
+    energies = list(csv.DictReader(io.StringIO(downloads['parity-energies.csv'])))
+    column = [float(row['dft_eV_per_atom']) for row in energies]
+    np.testing.assert_array_equal(column, synthetic_campaign.parity['energy_reference_eV_per_atom'])
+    for name, text in downloads.items():
+        if name.endswith('.csv'):
+            lengths = {len(row) for row in csv.reader(io.StringIO(text))}
+            assert len(lengths) == 1, name
     forces = list(csv.DictReader(io.StringIO(downloads['parity-forces.csv'])))
     assert [row['symbol'] for row in forces] == synthetic_campaign.parity['symbols']
     summary = json.loads(downloads['conductivity.json'])
@@ -174,7 +137,7 @@ def test_text_from_nodes_is_escaped(synthetic_campaign):
     synthetic_campaign.composition['formula'] = '<i>Li2'
     synthetic_campaign.stages[0].title = '<Relax & co>'
     html = render(synthetic_campaign)
-    assert '<script' not in html
+    assert '<script>alert' not in html
     assert '<b>' not in html
     assert '<i>' not in html
     assert '&lt;Relax &amp; co&gt;' in html
@@ -241,29 +204,95 @@ def test_importing_the_page_does_not_import_matplotlib():
     assert output.strip() == 'False'
 
 
-@pytest.mark.integration
-@pytest.mark.skipif(CHROMIUM is None, reason='needs Chromium')
-@pytest.mark.parametrize(('width', 'scheme'), [(1280, 1), (500, 0)], ids=['wide, light', 'narrow, dark'])
-def test_opens_in_chromium_without_a_console_message(html, tmp_path, width, scheme):
-    """The page also measures itself: every drawing is visible and nothing is wider than the window."""
-    probe = """<script>addEventListener('load', () => {
-      const drawings = [...document.querySelectorAll('figure svg')].filter(svg => svg.clientHeight > 100);
-      document.title = `drawings ${drawings.length} overflow ${document.documentElement.scrollWidth - innerWidth}`;
-    })</script>"""
+OVERLAPS = """
+  const overlaps = [];
+  for (const svg of page.querySelectorAll('figure:not(.flowchart) svg')) {
+    const texts = [...svg.querySelectorAll('text')].filter(text => text.textContent.trim());
+    const boxes = texts.map(text => text.getBoundingClientRect());
+    boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b, j) => {
+      const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+      const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+      if (wide > 1.5 && high > 3) overlaps.push(texts[i].textContent + ' | ' + texts[i + 1 + j].textContent);
+    }));
+  }
+  return overlaps;
+"""
+PAPER = """
+  view.dispatchEvent(new view.Event('beforeprint'));
+  const shown = selector => [...page.querySelectorAll(selector)].filter(one => one.getClientRects().length).length;
+  const before = [shown('nav'), page.querySelectorAll('details').length, page.querySelectorAll('details[open]').length];
+  view.dispatchEvent(new view.Event('afterprint'));
+  return [...before, page.querySelectorAll('details[open]').length, page.documentElement.scrollWidth - view.innerWidth];
+"""
+INTERACTION = """
+  const figure = page.getElementById('figure-msd'), svg = figure.querySelector('svg');
+  const tip = figure.querySelector('.tip'), button = figure.querySelector('button');
+  figure.scrollIntoView();
+  const box = svg.getBoundingClientRect();
+  const over = (x, y) => figure.querySelector('.drawing').dispatchEvent(new view.PointerEvent(
+    'pointermove', { clientX: box.left + x * box.width, clientY: box.top + y * box.height }));
+  over(0.6, 0.5);
+  const all = [...tip.children].map(one => one.textContent), visible = !tip.hidden;
+  button.click();
+  over(0.6, 0.5);
+  const fewer = [...tip.children].map(one => one.textContent);
+  const gone = [...svg.querySelectorAll('[id^="msd-curve0-"]')].map(one => view.getComputedStyle(one).display);
+  button.click();
+  const back = [...svg.querySelectorAll('[id^="msd-curve0-"]')].map(one => view.getComputedStyle(one).display);
+  over(0.01, 0.01);
+  return { all, fewer, gone, back, visible, hidden: tip.hidden, label: button.textContent };
+"""
+
+
+@marked
+def test_opens_without_a_console_message(html, tmp_path):
     path = tmp_path / 'page.html'
-    path.write_text(html.replace('</body>', f'{probe}</body>'), encoding='utf-8')
-    flags = [
-        *FLAGS,
-        f'--user-data-dir={tmp_path / "profile"}',
-        f'--window-size={width},900',
-        f'--blink-settings=preferredColorScheme={scheme}',
-        '--dump-dom',
-    ]
-    result = subprocess.run([CHROMIUM, *flags, path.as_uri()], capture_output=True, text=True, timeout=120, check=True)
-    assert 'CONSOLE' not in result.stderr
-    drawings, overflow = re.search(r'<title>drawings (\d+) overflow (-?\d+)</title>', result.stdout).groups()
-    assert int(drawings) == len(FIGURES) + 1
-    assert int(overflow) <= 0
+    path.write_text(html, encoding='utf-8')
+    _, console = chromium(path, tmp_path)
+    assert 'CONSOLE' not in console
+
+
+@marked
+@pytest.mark.parametrize(('width', 'scheme'), [(1280, 1), (390, 0)], ids=['wide, light', 'phone, dark'])
+def test_every_figure_is_drawn_and_nothing_overflows(html, tmp_path, width, scheme):
+    found = measured(html, GEOMETRY, tmp_path, width, scheme)
+    assert found['width'] == width
+    assert found['drawn'] == found['named'] == len(FIGURES) + 1
+    assert found['overflow'] <= 0
+    assert found['outside'] == []
+    assert found['small'] == 0
+
+
+@marked
+def test_no_text_lies_on_another(html, tmp_path):
+    assert measured(html, OVERLAPS, tmp_path, 1280) == []
+
+
+@marked
+def test_paper_has_all_that_is_folded_and_no_links_within(html, tmp_path):
+    """The print style is put on the screen, as a page without a window has no paper."""
+    nav, folded, opened, left, overflow = measured(html.replace('@media print', '@media all'), PAPER, tmp_path, 760)
+    assert nav == 0
+    assert folded == opened > 1
+    assert left == 0
+    assert overflow <= 0
+
+
+@marked
+def test_values_are_read_off_and_curves_switched(html, synthetic_campaign, tmp_path):
+    found = measured(html, INTERACTION, tmp_path, 1280)
+    assert found['visible']
+    assert found['hidden']
+    where, *values = found['all']
+    lag = float(where.removeprefix('Lag (ps): '))
+    assert [value.partition(':')[0] for value in values] == ['800 K', '1000 K', '1200 K']
+    curves = synthetic_campaign.conductivities[0].curves
+    shown = float(values[0].partition(': ')[2].partition(' ±')[0])
+    assert shown == pytest.approx(np.interp(lag, curves['lag_ps'], curves['msd_A2']), rel=0.02)
+    assert found['label'] == '800 K'
+    assert [value.partition(':')[0] for value in found['fewer'][1:]] == ['1000 K', '1200 K']
+    assert set(found['gone']) == {'none'}
+    assert 'none' not in found['back']
 
 
 def test_page_of_a_real_analysis(make_campaign):
@@ -295,6 +324,6 @@ def test_page_of_a_real_analysis(make_campaign):
     rows = list(csv.DictReader(io.StringIO(parsed.downloads['running-900K.csv'])))
     for name in ('running_sigma_full_S_per_cm', 'running_sigma_tracer_stderr', 'plateau_sigma_full_S_per_cm'):
         column = [float(row[name]) for row in rows if row[name]]
-        np.testing.assert_allclose(column, conductivities[0].curves[name], rtol=1e-5)
+        np.testing.assert_array_equal(column, conductivities[0].curves[name])
     assert sum(one.attributes['sigma_full_S_per_cm'] is not None for one in conductivities) == 2
     assert 'Arrhenius fit, 95 % band' in ''.join(parsed.data)

@@ -208,13 +208,22 @@ def test_out_of_memory(make_base, go, job):
     assert go(make_base(), job(EXIT_CODES.ERROR_OUT_OF_MEMORY)).status == 411
 
 
-@pytest.mark.parametrize('name', ['ERROR_LAMMPS', 'ERROR_OUTPUT_LOG_MISSING'])
-def test_other_failures(name, make_base, go, job):
+def test_not_started(make_base, go, job, segment, submitted):
+    """A job that was cancelled in the queue is repeated; a code that never starts ends the work chain."""
+    base, missing = make_base(), EXIT_CODES.ERROR_OUTPUT_LOG_MISSING
+    go(base, job(missing), job(EXIT_CODES.ERROR_INCOMPLETE, {1: segment(0)}, 40), job(missing))
+    assert base.should_run_process()
+    assert submitted[2][1].restart.base.attributes.get('step') == 40
+    assert go(base, job(missing)) == base.exit_codes.ERROR_UNHANDLED_FAILURE
+
+
+def test_other_failures(make_base, go, job):
     """They end the work chain, or are tried once more where the user asks for that."""
+    failed = EXIT_CODES.ERROR_LAMMPS
     base = make_base()
-    assert go(base, job(EXIT_CODES[name])) == base.exit_codes.ERROR_UNHANDLED_FAILURE
+    assert go(base, job(failed)) == base.exit_codes.ERROR_UNHANDLED_FAILURE
     base = make_base(on_unhandled_failure=orm.Str('restart_once'))
-    assert go(base, job(EXIT_CODES[name]), job(EXIT_CODES[name])).status >= 400
+    assert go(base, job(failed), job(failed)).status >= 400
 
 
 def test_mean_cell(make_base, go, job, generate_structure):

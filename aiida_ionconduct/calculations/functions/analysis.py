@@ -1,12 +1,18 @@
 """From stored trajectories to conductivities: the transport kernels as calculation functions."""
 
+import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
 from ase.formula import Formula
 
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
-from aiida_ionconduct.studies.temperatures import haven_ratios, prefactor, transition
+from aiida_ionconduct.density import density, mobile_positions, participation
+from aiida_ionconduct.studies.temperatures import haven_ratios, order_change, prefactor, transition
 from aiida_ionconduct.transport import analyse, arrhenius
+
+SAME_LENGTH = 0.05  # of the runs at two temperatures, relative: in a longer one the ions get to more places
+FILLED = ('filled_share', 'filled_share_stderr')
+FILLED_FRAMES = 2000  # of each seed, evenly spread
 
 
 @calcfunction
@@ -14,17 +20,18 @@ def analyse_trajectories(parameters: orm.Dict, **trajectories: IonTrajectoryData
     """Return the full and tracer conductivity from all seeds at one temperature.
 
     :param parameters: ``charges`` by chemical symbol, ``mobile``, and any other argument of
-        :func:`aiida_ionconduct.transport.analyse`.
+        :func:`aiida_ionconduct.transport.analyse`; ``discard_ps`` is left out of the beginning of every run.
     """
     runs = [trajectories[label] for label in sorted(trajectories)]
-    first = runs[0]
+    first, settings = runs[0], parameters.get_dict()
+    n_discarded = round(settings.pop('discard_ps', 0.0) / first.frame_interval_ps)
     result = analyse(
-        [run.positions for run in runs],
+        [run.positions[n_discarded:] for run in runs],
         first.symbols,
         cell=first.cell,
         temperature_K=first.temperature_K,
         dt_ps=first.frame_interval_ps,
-        **parameters.get_dict(),
+        **settings,
     )
     formula = Formula.from_list(first.symbols)
     return ConductivityData.from_result(
@@ -34,21 +41,41 @@ def analyse_trajectories(parameters: orm.Dict, **trajectories: IonTrajectoryData
         seeds=[run.base.attributes.get('seed') for run in runs],
         plateau=bool(result.sigma_full.diagnostics['plateau'] and result.sigma_tracer.diagnostics['plateau']),
         sigma_full_upper_S_per_cm=result.sigma_full.interval(0.95)[1],
+        **filled_share(runs, parameters.get_dict().get('mobile', 'Li')),
     )
+
+
+def filled_share(runs: list[IonTrajectoryData], mobile: str) -> dict[str, float | None]:
+    """Return the share of the cell that the mobile ions fill, with its standard error over seeds: their order."""
+    shares = []
+    for run in runs:
+        positions = run.positions[:: max(1, len(run.positions) // FILLED_FRAMES)]
+        shares.append(participation(density([mobile_positions(positions, run.symbols, mobile)], run.cell)))
+    stderr = float(np.std(shares, ddof=1) / len(shares) ** 0.5) if len(shares) > 1 else None
+    return {'filled_share': float(np.mean(shares)), 'filled_share_stderr': stderr}
 
 
 @calcfunction
 def fit_arrhenius(**conductivities: ConductivityData) -> orm.Dict:
     """Fit ln(sigma T) against 1/T, each temperature weighted by its error, and test whether one line is enough.
 
-    :return: of :func:`aiida_ionconduct.transport.arrhenius`, with the prefactor's interval, ``transition`` and
-        ``haven_ratio`` of :mod:`aiida_ionconduct.studies.temperatures`.
+    :return: of :func:`aiida_ionconduct.transport.arrhenius`, with the prefactor's interval, ``transition``,
+        ``order_change`` and ``haven_ratio`` of :mod:`aiida_ionconduct.studies.temperatures`.
     """
     results = sorted((node.base.attributes.all for node in conductivities.values()), key=lambda a: a['temperature_K'])
     columns = ('temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
     points = [[result[column] for result in results] for column in columns]
     haven = [[result[column] for result in results] for column in ('haven_ratio', 'haven_ratio_stderr')]
-    fit, change = arrhenius(*points), transition(*points)
-    warnings = [*fit['warnings'], *([change['warning']] if change['warning'] else [])]
-    further = {'transition': change, 'haven_ratio': haven_ratios(points[0], *haven)}
+    fit, changes = arrhenius(*points), {'transition': transition(*points), 'order_change': sublattice(results)}
+    warnings = [*fit['warnings'], *(one['warning'] for one in changes.values() if one['warning'])]
+    further = {**changes, 'haven_ratio': haven_ratios(points[0], *haven)}
     return orm.Dict({**fit, **prefactor(fit), **further, 'warnings': warnings})
+
+
+def sublattice(results: list[dict]) -> dict:
+    """Return whether the order of the mobile ions changes between two temperatures, of runs that are equally long."""
+    known = [one for one in results if one.get('filled_share_stderr') is not None]
+    lengths = [one['total_time_ps'] / one['n_seeds'] for one in known]
+    if lengths and max(lengths) > (1 + SAME_LENGTH) * min(lengths):
+        known = []
+    return order_change(*([one[name] for one in known] for name in ('temperature_K', *FILLED)))

@@ -5,7 +5,8 @@ import pytest
 from aiida import orm
 
 from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories, fit_arrhenius
-from aiida_ionconduct.data import IonTrajectoryData
+from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
+from aiida_ionconduct.density import mobile_positions
 from aiida_ionconduct.transport import analyse, arrhenius
 
 SYMBOLS = ['Li'] * 6 + ['Cl'] * 6
@@ -68,7 +69,7 @@ def test_arrhenius_is_that_of_the_library():
     columns = ('temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
     ordered = [nodes[label].base.attributes for label in ('T600', 'T900', 'T1200')]
     expected = arrhenius(*([attributes.get(column) for attributes in ordered] for column in columns))
-    further = {'prefactor_S_K_per_cm', 'prefactor_ci95', 'transition', 'haven_ratio'}
+    further = {'prefactor_S_K_per_cm', 'prefactor_ci95', 'transition', 'order_change', 'haven_ratio'}
     assert set(fit) == set(expected) | further
     assert fit['haven_ratio']['temperatures_K'] == [600.0, 900.0, 1200.0]
     low, high = fit['prefactor_ci95']
@@ -78,3 +79,44 @@ def test_arrhenius_is_that_of_the_library():
         if isinstance(value, float):
             assert fit[name] == pytest.approx(value, rel=1e-12)
     assert fit['activation_energy_eV'] == pytest.approx(expected['activation_energy_eV'])
+
+
+def test_share_that_the_ions_fill(runs):
+    """Of each seed for itself, by the density over the cell; it is what a density study of the seed says."""
+    attributes = analyse_trajectories(orm.Dict(PARAMETERS), **runs).base.attributes
+    shares = []
+    for run in runs.values():
+        moving = mobile_positions(run.positions, SYMBOLS)
+        counts = np.histogramdd((moving.reshape(-1, 3) / 12) % 1, 40 * np.ones(3, int), [(0, 1)] * 3)[0]
+        shares.append(counts.sum() ** 2 / (counts.size * (counts**2).sum()))
+    assert attributes.get('filled_share') == pytest.approx(np.mean(shares), rel=1e-3)
+    assert attributes.get('filled_share_stderr') == pytest.approx(np.std(shares, ddof=1) / 3**0.5, rel=0.02)
+
+
+@pytest.mark.parametrize(('jump', 'longest_ps', 'between'), [(1.0, 20, None), (1.8, 20, [700, 800]), (1.8, 40, None)])
+def test_order_of_the_sublattice_is_a_warning(jump, longest_ps, between):
+    """Where the mobile ions melt, whether or not the conductivity jumps; runs of other lengths are not compared."""
+    nodes = {}
+    for T in (500, 600, 700, 800, 900, 1000):
+        sigma = 100 / T * np.exp(-0.3 / (8.617e-5 * T))
+        share = 0.02 * np.exp((T - 500) / 800) * (jump if T > 750 else 1)
+        node = ConductivityData()
+        node.base.attributes.set_many(
+            {
+                'temperature_K': float(T),
+                'sigma_full_S_per_cm': sigma,
+                'sigma_full_stderr': 0.05 * sigma,
+                'sigma_full_dof': 20.0,
+                'haven_ratio': 0.5,
+                'haven_ratio_stderr': 0.05,
+                'filled_share': share,
+                'filled_share_stderr': 0.02 * share,
+                'n_seeds': 4,
+                'total_time_ps': 4.0 * (longest_ps if T == 1000 else 20),
+            }
+        )
+        nodes[f'T{T}'] = node
+    fit = fit_arrhenius(**nodes).get_dict()
+    assert fit['order_change']['between_K'] == between
+    assert any('sublattice' in text for text in fit['warnings']) == (between is not None)
+    assert fit['transition']['between_K'] is None

@@ -1,0 +1,92 @@
+"""`aiida-ionconduct show`, `status` and `report`: what was found, and where a campaign is."""
+
+from pathlib import Path
+
+import click
+
+from aiida_ionconduct.cli.nodes import PROFILE, Node, kind, open_profile
+
+CAMPAIGN = Node('aiida.workflows:ionconduct.conductivity')
+RESULT = Node('aiida.workflows:ionconduct.conductivity', 'ionconduct.conductivity')
+
+
+@click.command('show')
+@click.argument('node', type=RESULT, metavar='PK')
+@click.option('-T', '--temperature', type=float, help='Only this temperature, in K.')
+@click.option('-f', '--format', 'layout', type=click.Choice(('text', 'json')), default='text', show_default=True)
+@PROFILE
+def show_command(node, temperature, layout, profile):
+    """Print a result: the numbers, their intervals, and whether they can be trusted.
+
+    PK is a campaign or another work chain with conductivities, a ConductivityData, a study, a model or a trajectory.
+
+    \b
+      aiida-ionconduct show PK
+      aiida-ionconduct show PK --temperature 900
+      aiida-ionconduct show PK --format json
+    """
+    open_profile(profile)
+    from aiida_ionconduct.report.describe import as_data, describe, to_json
+
+    if layout == 'json':
+        click.echo(to_json(as_data(node, temperature)))
+    else:
+        click.echo(describe(node, temperature))
+
+
+@click.command('status')
+@click.argument('node', type=CAMPAIGN, metavar='PK')
+@click.option('--follow', 'live', is_flag=True, help='Stay until the end; Ctrl-C leaves, the campaign goes on.')
+@PROFILE
+def status_command(node, live, profile):
+    """Print where a campaign is: its stages and jobs, MD done and to do, the present errors, about when it will end.
+
+    The exit status is 1 for a campaign that has failed.
+
+    \b
+      aiida-ionconduct status PK
+      aiida-ionconduct status PK --follow
+    """
+    open_profile(profile)
+    from aiida import orm
+
+    from aiida_ionconduct.cli.follow import follow, status
+
+    if not isinstance(node, orm.ProcessNode):
+        raise click.BadParameter(f'node {node.pk} is a {kind(node)}, not a process.', param_hint='PK')
+    if live:
+        follow(node)
+    else:
+        click.echo(status(node))
+    if node.is_terminated and not node.is_finished_ok:
+        raise click.ClickException(
+            f'it ended with [{node.exit_status}] {node.exit_message or node.exception}: verdi process report {node.pk}'
+        )
+
+
+@click.command('report')
+@click.argument('node', type=CAMPAIGN, metavar='PK')
+@click.option(
+    '-o',
+    '--output',
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path('conductivity.html'),
+    show_default=True,
+    help='The HTML page to write.',
+)
+@PROFILE
+def report_command(node, output, profile):
+    """Print the results of a ConductivityWorkChain and write them as an HTML page.
+
+    \b
+      aiida-ionconduct report PK -o conductivity.html
+    """
+    open_profile(profile)
+    from aiida_ionconduct.report.collect import collect
+    from aiida_ionconduct.report.page import write_page
+    from aiida_ionconduct.report.text import summary_tables
+
+    if getattr(node, 'process_type', None) != CAMPAIGN.entry_points[0]:
+        raise click.BadParameter(f'node {node.pk} is a {kind(node)}, not a ConductivityWorkChain.', param_hint='PK')
+    click.echo(summary_tables(collect(node)))
+    click.echo(f'Page written: {write_page(node, output)}')

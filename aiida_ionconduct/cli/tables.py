@@ -1,0 +1,69 @@
+"""Frames as tables, CSV or JSON, with the options that `verdi` has for lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import click
+
+LAYOUTS = ('table', 'csv', 'json')
+
+
+def TABLE(command: Callable) -> Callable:
+    """Add the options that say how a frame is printed."""
+    for option in (
+        click.option('-P', '--project', multiple=True, metavar='COLUMN', help='Print this column; can be repeated.'),
+        click.option('-r', '--raw', is_flag=True, help='Without headers and without a word on what was not found.'),
+        click.option(
+            '-f',
+            '--format',
+            'layout',
+            type=click.Choice(LAYOUTS),
+            default='table',
+            show_default=True,
+            help='CSV and JSON have all columns, with all digits.',
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def print_frame(frame, shown: Sequence[str], layout: str = 'table', raw: bool = False, project: Sequence[str] = ()):
+    """Print a frame.
+
+    :param frame: of :mod:`aiida_ionconduct.queries`.
+    :param shown: columns of a table; CSV and JSON have all.
+    :param project: columns chosen by the user.
+    :raises click.BadParameter: if one of them does not exist.
+    """
+    if unknown := sorted(set(project) - set(frame.columns)):
+        raise click.BadParameter(
+            f'there is no column {", ".join(unknown)}, but {", ".join(frame.columns)}.', param_hint='--project'
+        )
+    columns = list(project or (shown if layout == 'table' else frame.columns))
+    chosen = frame[columns]
+    if layout == 'csv':
+        click.echo(chosen.to_csv(index=False, header=not raw), nl=False)
+    elif layout == 'json':
+        click.echo(chosen.to_json(orient='records', date_format='iso', indent=None if raw else 2, double_precision=15))
+    elif len(chosen) or raw:
+        click.echo(as_text(chosen, raw), nl=bool(len(chosen)))
+    else:
+        click.echo('Nothing found.')
+
+
+def as_text(frame, raw: bool) -> str:
+    """Return a frame as a table with four significant figures; a dash is what is missing, times are to the minute."""
+    import pandas as pd
+    from tabulate import tabulate
+
+    def cell(value):
+        if isinstance(value, pd.Timestamp):
+            return f'{value:%Y-%m-%d %H:%M}'
+        if pd.isna(value):
+            return '–'
+        return f'{value:.4g}' if isinstance(value, float) else str(value)
+
+    rows = [[cell(value) for value in row] for row in frame.itertuples(index=False)]
+    headers = () if raw else [name.removesuffix('_S_per_cm').replace('_', ' ') for name in frame.columns]
+    return tabulate(rows, headers=headers, tablefmt='plain' if raw else 'simple', disable_numparse=True)

@@ -1,0 +1,271 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""Positions out of text, without the GIL and on all threads, every number rounded as by strtod; and their unwrapping."""
+
+from cython.parallel cimport prange
+from libc.math cimport fabs, rint
+from libc.stdint cimport int64_t
+from libc.stdlib cimport strtod
+from libc.string cimport memchr, memcmp, memcpy
+
+
+cdef extern from 'string.h' nogil:
+    void* memmem(const void* text, size_t size, const void* word, size_t length)
+
+
+cdef enum:
+    LONGEST = 63  # characters of a number that is left to strtod
+    DIGITS = 18  # that fit into an integer of 64 bits
+    COORDINATES = 3
+    FLAGS = 3
+    VALUES = 7  # of a row: coordinates, image flags, id
+
+cdef double[23] POWERS
+for _power in range(23):
+    POWERS[_power] = 10.0**_power
+
+cdef unsigned long long EXACT = <unsigned long long> 1 << 53
+
+
+def find_frames(const unsigned char[::1] text, Py_ssize_t shortest, int64_t[:, ::1] found):
+    """Find the frames of a LAMMPS dump and return their number; one that ends within its header does not count.
+
+    :param shortest: bytes that the rows of a frame take at least.
+    :param found: (most, 4), set to the step, where the rest of the header and where the rows begin, and whether that
+        header is the first frame's.
+    """
+    cdef Py_ssize_t n = 0, most = found.shape[0], size = text.shape[0], at = 0, header, body, first = 0, length = 0
+    cdef const unsigned char* t = &text[0]
+    cdef int64_t step
+    with nogil:
+        while n < most:
+            at = after(t, size, at, b'ITEM: TIMESTEP', 14)
+            if at < 0:
+                break
+            step = 0
+            header = at
+            while header < size and t[header] != c'\n':
+                if c'0' <= t[header] <= c'9':
+                    step = 10 * step + (t[header] - c'0')
+                header += 1
+            body = after(t, size, header, b'ITEM: ATOMS', 11)
+            if body < 0:
+                break
+            if n == 0:
+                first, length = header, body - header
+            found[n, 0], found[n, 1], found[n, 2] = step, header, body
+            found[n, 3] = body - header == length and memcmp(t + header, t + first, length) == 0
+            n += 1
+            at = min(body + shortest, size)
+    return n
+
+
+cdef Py_ssize_t after(
+    const unsigned char* text, Py_ssize_t size, Py_ssize_t at, const char* word, Py_ssize_t length
+) noexcept nogil:
+    """Return where the line behind the one with a word begins, or -1."""
+    cdef const unsigned char* here = <const unsigned char*> memmem(text + at, size - at, word, length)
+    if here == NULL:
+        return -1
+    here = <const unsigned char*> memchr(here, c'\n', size - (here - text))
+    return -1 if here == NULL else here - text + 1
+
+
+def parse_frames(
+    const unsigned char[::1] text,
+    const Py_ssize_t[::1] starts,
+    const Py_ssize_t[::1] targets,
+    const double[:, :, ::1] cells,
+    const double[:, ::1] origins,
+    bint scaled,
+    double[:, :, ::1] positions,
+    int64_t[:, ::1] ids,
+    const int64_t[::1] expected,
+    int64_t[::1] others,
+    Py_ssize_t[::1] whole,
+):
+    """Write the positions of every frame.
+
+    :param text: the file.
+    :param starts: (frames,), where the first row of each frame begins.
+    :param targets: (columns,), for each column of the text 0, 1, 2 for coordinates, 3, 4, 5 for image flags, 6 for the
+        id, or -1 to leave it out.
+    :param cells: (1 or frames, 3, 3), by which image flags and scaled coordinates count.
+    :param origins: (1 or frames, 3), added to scaled coordinates.
+    :param positions: (frames, rows, 3).
+    :param ids: (frames, rows), 0 where the text has none; or (0, 0) if they are not asked for.
+    :param expected: (rows,), ids that are compared instead of written; or (0,).
+    :param others: (frames,), zero; set to how many differ from them.
+    :param whole: (frames,), set to the number of rows that could be read: less than all if the text ends, a row has
+        too few columns, or a word is no number. The last row must end with a line feed: a number before it may be cut.
+    """
+    cdef Py_ssize_t frames = starts.shape[0], size = text.shape[0], f
+    while size and text[size - 1] != c'\n':
+        size -= 1
+    for f in prange(frames, schedule='static', nogil=True):
+        whole[f] = parse_rows(
+            &text[0] + starts[f],
+            &text[0] + size,
+            targets,
+            &cells[f if cells.shape[0] > 1 else 0, 0, 0],
+            &origins[f if origins.shape[0] > 1 else 0, 0],
+            scaled,
+            positions[f],
+            &ids[f, 0] if ids.shape[0] else NULL,
+            &expected[0] if expected.shape[0] else NULL,
+            &others[f],
+        )
+
+
+cdef Py_ssize_t parse_rows(
+    const unsigned char* p,
+    const unsigned char* end,
+    const Py_ssize_t[::1] targets,
+    const double* cell,
+    const double* origin,
+    bint scaled,
+    double[:, ::1] positions,
+    int64_t* ids,
+    const int64_t* expected,
+    int64_t* others,
+) noexcept nogil:
+    """Return how many rows could be read. The text before its end has a line feed last, so no word passes it."""
+    cdef Py_ssize_t rows = positions.shape[0], columns = targets.shape[0], row, column, k
+    cdef bint good = True, flags = False
+    cdef double[VALUES] values
+    for k in range(VALUES):
+        values[k] = 0.0
+    for column in range(columns):
+        flags = flags or COORDINATES <= targets[column] < COORDINATES + FLAGS
+    for row in range(rows):
+        if p >= end:
+            return row
+        for column in range(columns):
+            while p[0] == c' ' or p[0] == c'\t':
+                p += 1
+            if targets[column] >= 0:
+                p = number(p, &values[targets[column]], &good)
+                if not good:
+                    return row
+            elif p[0] <= c' ':
+                return row
+            else:
+                while p[0] > c' ':
+                    p += 1
+        while p[0] != c'\n':
+            p += 1
+        p += 1
+        if scaled:
+            for k in range(3):
+                positions[row, k] = origin[k] + (
+                    (values[0] + values[3]) * cell[k] + (values[1] + values[4]) * cell[3 + k]
+                    + (values[2] + values[5]) * cell[6 + k]
+                )
+        elif flags:
+            for k in range(3):
+                positions[row, k] = values[k] + (
+                    values[3] * cell[k] + values[4] * cell[3 + k] + values[5] * cell[6 + k]
+                )
+        else:
+            for k in range(3):
+                positions[row, k] = values[k]
+        if ids != NULL:
+            ids[row] = <int64_t> values[6]
+        if expected != NULL and expected[row] != <int64_t> values[6]:
+            others[0] += 1
+    return rows
+
+
+cdef inline const unsigned char* number(const unsigned char* p, double* value, bint* good) noexcept nogil:
+    """Set the number that begins here, and return where it ends.
+
+    An integer up to 2⁵³ over a power of ten up to 10²², both exact, is rounded once (Clinger 1990,
+    10.1145/93542.93557). Everything else is for strtod.
+    """
+    cdef const unsigned char* start = p
+    cdef const unsigned char* first
+    cdef unsigned long long mantissa = 0
+    cdef Py_ssize_t fraction = 0, digits
+    cdef bint negative = p[0] == c'-'
+    if negative or p[0] == c'+':
+        p += 1
+    first = p
+    while c'0' <= p[0] <= c'9':
+        mantissa = 10 * mantissa + (p[0] - c'0')
+        p += 1
+    digits = p - first
+    if p[0] == c'.':
+        p += 1
+        first = p
+        while c'0' <= p[0] <= c'9':
+            mantissa = 10 * mantissa + (p[0] - c'0')
+            p += 1
+        fraction = p - first
+        digits += fraction
+    if p[0] > c' ' or digits == 0 or digits > DIGITS or mantissa > EXACT:
+        return by_strtod(start, value, good)
+    value[0] = <double> mantissa / POWERS[fraction] if fraction else <double> mantissa
+    if negative:
+        value[0] = -value[0]
+    return p
+
+
+cdef const unsigned char* by_strtod(const unsigned char* word, double* value, bint* good) noexcept nogil:
+    """Set the number that strtod reads: many digits, exponents, nan and inf; not good if it is none."""
+    cdef char[LONGEST + 1] buffer
+    cdef char* end
+    cdef Py_ssize_t length = 0
+    while word[length] > c' ':
+        length += 1
+    good[0] = 0 < length <= LONGEST
+    if good[0]:
+        memcpy(buffer, word, length)
+        buffer[length] = 0
+        value[0] = strtod(buffer, &end)
+        good[0] = end == buffer + length
+    return word + length
+
+
+def unwrap_frames(
+    double[:, :, ::1] positions,
+    const double[:, :, ::1] cells,
+    const double[:, :, ::1] inverses,
+    double[:, ::1] last,
+    double[:, ::1] images,
+    double[:, ::1] longest,
+):
+    """Take off, in place, the jumps at the borders of the cell, every atom going the shortest way.
+
+    :param positions: (frames, rows, 3).
+    :param cells: (1 or frames, 3, 3), and so are ``inverses``.
+    :param last: (rows, 3), for the fractional positions of the frame before.
+    :param images: (rows, 3), zero; the whole cells gone so far.
+    :param longest: (frames, 2), zero; set to the longest step to each frame, in cell vectors, and 3 atom + vector.
+    """
+    cdef Py_ssize_t frames = positions.shape[0], rows = positions.shape[1], f, i, k, c
+    cdef double s, step, whole
+    cdef bint moved
+    with nogil:
+        for f in range(frames):
+            c = f if cells.shape[0] > 1 else 0
+            for i in range(rows):
+                moved = False
+                for k in range(3):
+                    s = (
+                        positions[f, i, 0] * inverses[c, 0, k]
+                        + positions[f, i, 1] * inverses[c, 1, k]
+                        + positions[f, i, 2] * inverses[c, 2, k]
+                    )
+                    step = s - last[i, k] if f else 0.0
+                    last[i, k] = s
+                    if fabs(step) > 0.5:
+                        whole = rint(step)
+                        images[i, k] += whole
+                        step -= whole
+                    if fabs(step) > longest[f, 0]:
+                        longest[f, 0], longest[f, 1] = fabs(step), 3 * i + k
+                    moved = moved or images[i, k] != 0
+                if moved:  # what has not crossed a border keeps its digits
+                    for k in range(3):
+                        positions[f, i, k] -= (
+                            images[i, 0] * cells[c, 0, k] + images[i, 1] * cells[c, 1, k] + images[i, 2] * cells[c, 2, k]
+                        )

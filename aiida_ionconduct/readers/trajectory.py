@@ -1,0 +1,88 @@
+"""What every reader returns, and what all of them need: unwrapping, and frames at equal times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ._text import unwrap_frames
+
+LONGEST_STEP = 0.4
+"""In cell vectors: of a longer step between two wrapped frames, one cannot say which way the atom went."""
+INSIDE = 1e-6
+"""How far outside the cell, in cell vectors, rounding may put a wrapped atom."""
+
+
+@dataclass
+class Trajectory:
+    """Frames of one run.
+
+    ``positions`` are unwrapped, (frames, atoms, 3) in Å; ``cell`` is the mean one, (3, 3), vectors as rows. What the
+    file does not say is None. ``steps`` are numbers of MD steps and ``times_ps`` times, one for each frame. ``notes``
+    tell what was done that the user should know.
+    """
+
+    positions: np.ndarray
+    symbols: list[str] | None = None
+    cell: np.ndarray | None = None
+    steps: np.ndarray | None = None
+    times_ps: np.ndarray | None = None
+    temperature_K: float | None = None  # noqa: N815  (the field's own name)
+    notes: list[str] = field(default_factory=list)
+
+    def interval_ps(self, timestep_fs: float | None = None) -> float | None:
+        """Return the time between two frames, from their times or from their steps; None if neither is known.
+
+        :raises ValueError: if the frames are not equally spaced.
+        """
+        if self.times_ps is None and (self.steps is None or timestep_fs is None):
+            return None
+        times = self.times_ps if self.times_ps is not None else self.steps * timestep_fs / 1000
+        gaps = np.diff(times)
+        if not len(gaps):
+            return None
+        wrong = ~(np.abs(gaps - gaps[0]) <= 1e-6 * abs(gaps[0]) + 1e-9)
+        if wrong.any() or gaps[0] <= 0:
+            frame = int(np.argmax(wrong))
+            raise ValueError(
+                f'the frames are not equally spaced in time: {gaps[0]:g} ps at first, {gaps[frame]:g} ps after frame '
+                f'{frame}. Write them at one interval, each once.'
+            )
+        return float((times[-1] - times[0]) / len(gaps))
+
+
+def unwrap(positions: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Return positions without the jumps at the borders of the cell: every atom goes the shortest way.
+
+    :param positions: (frames, atoms, 3), Å; changed in place where it can be.
+    :param cells: (3, 3), or one for each frame, vectors as rows.
+    :raises ValueError: if a step is so long that the way back would be about as short.
+    """
+    positions = np.require(positions, float, ('C', 'W'))
+    boxes = np.ascontiguousarray(np.reshape(cells, (-1, 3, 3)), dtype=float)
+    last, images = np.empty(positions.shape[1:]), np.zeros(positions.shape[1:])
+    longest = np.zeros((len(positions), 2))
+    unwrap_frames(positions, boxes, np.ascontiguousarray(np.linalg.inv(boxes)), last, images, longest)
+    frame = int(np.argmax(longest[:, 0]))
+    if longest[frame, 0] > LONGEST_STEP:
+        atom, axis = divmod(int(longest[frame, 1]), 3)
+        raise ValueError(
+            f'between frames {frame - 1} and {frame}, atom {atom} moves by {longest[frame, 0]:.2f} of cell vector '
+            f'{"abc"[axis]}: from wrapped coordinates one cannot say which way. Write frames more often, or '
+            'unwrapped (xu yu zu or ix iy iz in a LAMMPS dump).'
+        )
+    return positions
+
+
+def unwrap_if_inside(positions: np.ndarray, cells: np.ndarray, notes: list[str]) -> np.ndarray:
+    """Return positions unwrapped if all of them lie in the cell, and as they are if any does not.
+
+    :param notes: is told.
+    :raises ValueError: as :func:`unwrap`.
+    """
+    fractional = positions @ np.linalg.inv(cells)
+    if fractional.min() < -INSIDE or fractional.max() > 1 + INSIDE:
+        return positions
+    notes.append('all positions lie in the cell: they were taken as wrapped, and unwrapped.')
+    return unwrap(positions, cells)

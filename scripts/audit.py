@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""Look up what is installed beside this Python in the database of known vulnerabilities, by the pip-audit on PATH.
+
+    python scripts/audit.py [--required]
+
+Exit status 1: there are some. Where the database cannot be had, or knows none of the packages, that is said and nothing
+is claimed; with ``--required`` it is exit status 2.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import sysconfig
+
+OPTIONS = ('--skip-editable', '--progress-spinner', 'off', '--format', 'json')
+
+
+def look_up(folder: str) -> list[dict]:
+    """Return what pip-audit says of each package in a folder; nothing, with the reason printed, if it cannot."""
+    try:
+        done = subprocess.run(
+            ['pip-audit', '--path', folder, *OPTIONS], capture_output=True, text=True, check=False
+        )  # fmt: skip
+        return json.loads(done.stdout)['dependencies']
+    except FileNotFoundError:
+        print('pip-audit is not on PATH: pipx install pip-audit', file=sys.stderr)
+    except (ValueError, KeyError):
+        print(done.stderr[-1000:], file=sys.stderr)
+    return []
+
+
+def main() -> None:
+    """Print the vulnerabilities, and what could not be looked up."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--required', action='store_true', help='Fail where the database cannot be had.')
+    required = parser.parse_args().required
+    packages = look_up(sysconfig.get_path('purelib'))
+    known = [one for one in packages if 'skip_reason' not in one]
+    unknown = [one['name'] for one in packages if 'skip_reason' in one]
+    found = [(one, vulnerability) for one in known for vulnerability in one['vulns']]
+    for one, vulnerability in found:
+        mended = ', '.join(vulnerability['fix_versions']) or 'no version'
+        print(f'{one["name"]} {one["version"]}: {vulnerability["id"]}, mended in {mended}')
+    if known:
+        print(f'{len(known)} packages looked up, {len(found)} known vulnerabilities.')
+    if unknown:
+        print(f'{len(unknown)} could not be looked up: {", ".join(unknown)}')
+    if not known:
+        print('NOT AUDITED: the database of vulnerabilities could not be had here.', file=sys.stderr)
+    sys.exit(1 if found else 2 if required and not known else 0)
+
+
+if __name__ == '__main__':
+    main()

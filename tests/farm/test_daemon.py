@@ -1,0 +1,36 @@
+"""Tests of what is known of a daemon that was killed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from aiida.engine.daemon.client import get_daemon_client
+
+from aiida_ionconduct.farm.daemon import daemon_client
+
+
+@pytest.fixture
+def pid_file(aiida_profile):
+    """The file with the id of the daemon's process, removed afterwards."""
+    path = Path(get_daemon_client().circus_pid_file)
+    yield path
+    path.unlink(missing_ok=True)
+
+
+def test_killed(pid_file):
+    """A process that has gone, or is another one by now, is not the daemon; one that is called so is."""
+    gone = subprocess.Popen([sys.executable, '-c', ''])
+    gone.wait()
+    other = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])
+    daemon = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', 'start-circus'])
+    try:
+        for process, runs in ((gone, False), (other, False), (daemon, True)):
+            pid_file.write_text(str(process.pid))
+            assert get_daemon_client().is_daemon_running
+            assert daemon_client().is_daemon_running == runs
+            assert pid_file.exists() == runs
+    finally:
+        for process in (other, daemon):
+            process.kill()
+            process.wait()

@@ -1,0 +1,175 @@
+"""Archives: what is in them, what is not, and the same bits in somebody else's profile."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from aiida import orm
+from aiida.engine import calcfunction
+
+from aiida_ionconduct.archives import PAGE, README, export, import_results, read_readme
+from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories
+from aiida_ionconduct.data import IonTrajectoryData
+
+SECRETS = (b'/secret/folder', b'secret-machine', b'secret.example.org')
+
+
+@pytest.fixture(scope='module')
+def archives(stored_campaign, tmp_path_factory):
+    """The three kinds of archive of the campaign."""
+    folder = tmp_path_factory.mktemp('archives')
+    return {
+        'analysis': export(stored_campaign, folder / 'analysis.aiida'),
+        'results': export(stored_campaign, folder / 'results.aiida', trajectories=False),
+        'campaign': export(stored_campaign, folder / 'campaign.aiida', provenance=True),
+    }
+
+
+def everything(path):
+    """Return all bytes of all files in an archive."""
+    with zipfile.ZipFile(path) as archive:
+        return b'\n'.join(archive.read(name) for name in archive.namelist())
+
+
+def test_what_is_in_them(archives):
+    counts = {name: one.counts for name, one in archives.items()}
+    assert counts['analysis']['IonTrajectoryData'] == counts['campaign']['IonTrajectoryData'] == 6
+    assert counts['analysis']['CalcFunctionNode'] == 3
+    assert 'IonTrajectoryData' not in counts['results']
+    assert all(one['ConductivityData'] == 2 and one['AllegroModelData'] == 1 for one in counts.values())
+    assert 'CalcJobNode' not in counts['analysis']
+    assert counts['campaign']['CalcJobNode'] == 2
+
+
+def test_sizes(archives):
+    for one in archives.values():
+        assert one.n_bytes == one.path.stat().st_size
+    assert archives['results'].trajectory_bytes == 0
+    assert archives['analysis'].n_bytes > archives['analysis'].trajectory_bytes > 1e5
+    assert archives['results'].n_bytes < archives['analysis'].n_bytes - archives['analysis'].trajectory_bytes / 2
+
+
+@pytest.mark.parametrize('name', ['analysis', 'results'])
+def test_no_name_of_a_machine(archives, name):
+    """Neither the computer nor the folders of this configuration; in the archive with the jobs they are found."""
+    content, control = everything(archives[name].path), everything(archives['campaign'].path)
+    places = (
+        os.environ['AIIDA_PATH'].encode(),
+        str(pathlib.Path.home()).encode() + b'/',
+        str(pathlib.Path.cwd()).encode(),
+    )
+    assert [secret for secret in (*SECRETS, *places) if secret in content] == []
+    assert all(secret in control for secret in SECRETS)
+
+
+def test_readme(archives, stored_campaign):
+    """The result with its verdict, the commands, and what can no longer be done."""
+    text = {name: read_readme(one.path) for name, one in archives.items()}
+    hot = stored_campaign.outputs.conductivities['T900']
+    for one in text.values():
+        assert '900 K: σ = ' in one
+        assert 'criterion' in one
+        assert f'aiida-ionconduct show {stored_campaign.outputs.conductivities["T600"].uuid}' in one
+        assert str(hot.uuid) in one
+    assert 'aiida-ionconduct analyse' in text['analysis']
+    assert 'aiida-ionconduct analyse' not in text['results']
+    assert 'nothing can be analysed again' in text['results']
+    with zipfile.ZipFile(archives['results'].path) as archive:
+        assert archive.read(PAGE).lower().startswith(b'<!doctype html>')
+        assert archive.testzip() is None
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """Return a function that runs a command in a profile of its own."""
+    scripts = pathlib.Path(sys.executable).parent
+    environment = {**os.environ, 'AIIDA_PATH': str(tmp_path), 'PATH': f'{scripts}{os.pathsep}{os.environ["PATH"]}'}
+
+    def run(*words):
+        done = subprocess.run(
+            [scripts / words[0], *words[1:]], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    who = ('--email', 'a@b.org', '--first-name', 'A', '--last-name', 'B', '--institution', 'C')
+    options = ('-n', '--profile-name', 'other', '--broker', 'none', '--set-as-default')
+    run('verdi', 'profile', 'setup', 'core.sqlite_dos', *options, *who)
+    return run
+
+
+def test_import_and_analyse_elsewhere(archives, elsewhere, stored_campaign):
+    """Somebody else imports, looks, and analyses again: the same numbers to the last bit."""
+    results = dict(stored_campaign.outputs.conductivities)
+    printed = elsewhere('aiida-ionconduct', 'import', archives['analysis'].path)
+    assert all(f'{T} K  σ = ' in printed for T in (600, 900))
+    uuid = str(results['T900'].uuid)
+    assert '900 K: σ = ' in elsewhere('aiida-ionconduct', 'show', uuid)
+    (again,) = json.loads(elsewhere('aiida-ionconduct', 'analyse', uuid, '--format', 'json'))
+    assert again.pop('uuid') != uuid
+    again.pop('pk')
+    stored = {
+        name: value for name, value in results['T900'].base.attributes.all.items() if not name.startswith('array|')
+    }
+    assert again == stored
+
+
+def test_import_of_results_alone(archives, elsewhere, stored_campaign):
+    """Without trajectories there is something to show and nothing to analyse."""
+    elsewhere('aiida-ionconduct', 'import', archives['results'].path)
+    uuid = str(stored_campaign.outputs.conductivities['T900'].uuid)
+    assert 'its trajectories are not stored' in elsewhere('aiida-ionconduct', 'show', uuid)
+    with pytest.raises(AssertionError, match='has no trajectories to analyse'):
+        elsewhere('aiida-ionconduct', 'analyse', uuid)
+
+
+def test_again_in_the_same_profile(archives, stored_campaign):
+    """Nothing is there twice."""
+    n_nodes = orm.QueryBuilder().append(orm.Node).count()
+    found = import_results(archives['campaign'].path)
+    assert [one.uuid for one in found] == [
+        one.uuid for _, one in sorted(stored_campaign.outputs.conductivities.items())
+    ]
+    assert orm.QueryBuilder().append(orm.Node).count() == n_nodes
+
+
+def test_one_conductivity(stored_campaign, tmp_path):
+    made = export(stored_campaign.outputs.conductivities['T600'], tmp_path / 'one.aiida')
+    assert made.counts == {'CalcFunctionNode': 1, 'ConductivityData': 1, 'Dict': 1, 'IonTrajectoryData': 3}
+
+
+@calcfunction
+def join(**segments):
+    """Return one trajectory over two."""
+    return IonTrajectoryData.join([segment for _, segment in sorted(segments.items())])
+
+
+def test_joined_runs_take_their_segments_with_them(stored_campaign, make_salt_run, tmp_path):
+    parameters = stored_campaign.outputs.conductivities['T600'].creator.inputs.parameters
+    runs = {}
+    for seed in (11, 12):
+        first, second = make_salt_run(seed, n_frames=1000), make_salt_run(seed, first=1000)
+        runs[f'seed_{seed}'] = join(segment_0=first.store(), segment_1=second.store())
+    made = export(analyse_trajectories(parameters, **runs), tmp_path / 'joined.aiida')
+    assert made.counts['IonTrajectoryData'] == 6
+    assert made.counts['CalcFunctionNode'] == 3
+
+
+def test_bad_input(stored_campaign, archives, tmp_path):
+    for words, says in (
+        ((stored_campaign, archives['results'].path), 'exists: give another name'),
+        ((stored_campaign.inputs.structure, tmp_path / 'a'), 'is a StructureData: give a campaign'),
+        ((orm.WorkChainNode().store(), tmp_path / 'a'), 'no conductivities yet'),
+    ):
+        with pytest.raises(ValueError, match=says):
+            export(*words)
+    with pytest.raises(ValueError, match='--provenance or --no-trajectories'):
+        export(stored_campaign, tmp_path / 'a', trajectories=False, provenance=True)
+    (tmp_path / README).write_text('no archive')
+    with pytest.raises(ValueError, match='no AiiDA archive'):
+        import_results(tmp_path / README)
+    assert not (tmp_path / 'a').exists()
