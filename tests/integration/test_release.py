@@ -31,7 +31,7 @@ def built(tmp_path_factory):
         if (REPOSITORY / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(REPOSITORY / name, source / name)
-    run(sys.executable, '-m', 'build', '--outdir', out, source)
+    run(sys.executable, '-m', 'build', '--no-isolation', '--outdir', out, source)
     return next(out.glob('*.tar.gz')), next(out.glob('*.whl'))
 
 
@@ -82,7 +82,8 @@ def test_metadata():
     """One version everywhere, and what the registry of AiiDA plugins asks for."""
     citation = yaml.safe_load((REPOSITORY / 'CITATION.cff').read_text())
     assert citation['version'] == aiida_ionconduct.__version__
-    assert citation['cff-version'] and citation['title'] == 'aiida-ionconduct'
+    assert citation['cff-version']
+    assert citation['title'] == 'aiida-ionconduct'
     setup = (REPOSITORY / 'setup.cfg').read_text()
     assert 'Framework :: AiiDA' in setup
     assert 'Development Status ::' in setup
