@@ -23,6 +23,7 @@ copyright = f'2026, {author}'
 release = version = aiida_ionconduct.__version__
 
 extensions = [
+    'executed',
     'exit_codes',
     'myst_parser',
     'sphinx.ext.apidoc',

@@ -5,6 +5,7 @@ from aiida.common.datastructures import CalcInfo, CodeInfo
 
 from aiida_ionconduct.calculations.gpus import GpuCalcJob
 from aiida_ionconduct.data import AllegroModelData
+from aiida_ionconduct.data.model import TRUST_HELP
 
 PACKAGE = 'model.nequip.zip'
 TARGETS = {
@@ -19,6 +20,12 @@ def validate_model(model, _):
     """Only a package can be compiled."""
     if model.model_format != 'package':
         return f'the model is already compiled ({model.filename}): give the package it came from.'
+
+
+def validate_inputs(inputs, _):
+    """Refuse a file that may be anything."""
+    if 'model' in inputs:
+        return inputs['model'].check(inputs.get('trust_model'))
 
 
 def validate_parameters(parameters, _):
@@ -44,6 +51,7 @@ class AllegroCompileCalculation(GpuCalcJob):
             help='The `nequip-compile` command; for the target `mliap`, `nequip-prepare-lmp-mliap`.',
         )
         spec.input('model', valid_type=AllegroModelData, validator=validate_model, help='The packaged model.')
+        spec.input('trust_model', valid_type=orm.Bool, required=False, help=TRUST_HELP)
         spec.input(
             'parameters',
             valid_type=orm.Dict,
@@ -51,6 +59,7 @@ class AllegroCompileCalculation(GpuCalcJob):
             validator=validate_parameters,
             help='`device` (`cpu` or `cuda`), `tf32`, and `target` (`pair_allegro` or `mliap`).',
         )
+        spec.inputs.validator = validate_inputs
         options = spec.inputs['metadata']['options']
         options['parser_name'].default = 'ionconduct.allegro.compile'
         options['resources'].default = {'num_machines': 1, 'num_mpiprocs_per_machine': 1}

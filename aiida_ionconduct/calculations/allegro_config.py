@@ -10,10 +10,10 @@ DEFAULTS = {
     'num_scalar_features': 64,
     'num_tensor_features': 16,
     'num_bessels': 8,
-    'embed_mlp_depth': 1,  # of the two-body embedding
-    'embed_mlp_width': 64,
-    'mlp_depth': 1,  # of every layer
+    'mlp_depth': 1,
     'mlp_width': 64,
+    'embed_mlp_depth': 0,  # of the two-body embedding; 0 is that of the layers
+    'embed_mlp_width': 0,
     'readout_width': 32,
     'zbl': True,
     'model_dtype': 'float32',
@@ -154,7 +154,8 @@ def trainer_section(p: dict, type_names: list[str], resume: bool, max_time_s: fl
         },
     ]
     if max_time_s is not None:
-        callbacks.append({'_target_': f'{resumable}.Timer', 'duration': {'seconds': max_time_s}, 'interval': 'epoch'})
+        timer = {'duration': {'seconds': max_time_s}, 'interval': 'epoch', '_convert_': 'all'}
+        callbacks.append({'_target_': f'{resumable}.Timer', **timer})
     return {
         '_target_': 'lightning.Trainer',
         'accelerator': p['accelerator'],
@@ -194,8 +195,8 @@ def model_section(p: dict, type_names: list[str]) -> dict:
         'per_type_energy_scales': '${training_data_stats:forces_rms}',
     }
     for mlp, prefix in (('scalar_embed', 'embed_mlp'), ('allegro', 'mlp')):
-        model[f'{mlp}_mlp_hidden_layers_depth'] = p[f'{prefix}_depth']
-        model[f'{mlp}_mlp_hidden_layers_width'] = p[f'{prefix}_width']
+        model[f'{mlp}_mlp_hidden_layers_depth'] = p[f'{prefix}_depth'] or p['mlp_depth']
+        model[f'{mlp}_mlp_hidden_layers_width'] = p[f'{prefix}_width'] or p['mlp_width']
     if p['zbl']:  # a short-range repulsion that no training set has to teach
         model['pair_potential'] = {
             '_target_': 'nequip.nn.pair_potential.ZBL',
@@ -203,3 +204,28 @@ def model_section(p: dict, type_names: list[str]) -> dict:
             'chemical_species': type_names,
         }
     return model
+
+
+FRAMES = 'frames.extxyz'
+
+
+def evaluation_configuration(
+    type_names: list[str], r_max: float, package: str, predictions: str, accelerator: str = 'auto'
+) -> dict:
+    """Return the configuration of ``nequip-train`` that evaluates a packaged model on :data:`FRAMES`.
+
+    A test alone: the labels of the frames are not looked at.
+
+    :param predictions: name of the file that is written, to which nequip adds ``_dataset0.xyz``.
+    """
+    configuration = nequip_configuration({'r_max': r_max, 'accelerator': accelerator}, type_names, package)
+    writer = next(one for one in configuration['trainer']['callbacks'] if 'XYZ' in one['_target_'])
+    paths = dict.fromkeys(('train_file_path', 'val_file_path', 'test_file_path'), FRAMES)
+    module = {key: value for key, value in configuration['training_module'].items() if key != 'ema_decay'}
+    return {
+        **configuration,
+        'run': ['test'],
+        'training_module': {**module, '_target_': 'nequip.train.NequIPLightningModule'},  # the weights as they are
+        'data': {**configuration['data'], **paths},
+        'trainer': {**configuration['trainer'], 'logger': False, 'callbacks': [{**writer, 'out_file': predictions}]},
+    }

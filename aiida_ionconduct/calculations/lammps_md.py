@@ -7,6 +7,7 @@ from aiida.common.datastructures import CalcInfo, CodeInfo
 
 from aiida_ionconduct.calculations.gpus import GpuCalcJob, check_scheduler
 from aiida_ionconduct.data import AllegroModelData, IonTrajectoryData
+from aiida_ionconduct.data.model import TRUST_HELP
 from aiida_ionconduct.lammps import script
 from aiida_ionconduct.lammps.structure import data_file, species_order
 
@@ -96,6 +97,10 @@ def validate_inputs(inputs, _) -> str | None:
                 f'the model knows {", ".join(inputs["model"].type_names)}, not {", ".join(missing)}: '
                 'train one on the elements of the structure.'
             )
+    if 'model' in inputs:
+        complaint = inputs['model'].check(inputs.get('trust_model'))
+        if complaint:
+            return complaint
     if 'code' in inputs and inputs.get('metadata', {}).get('options', {}).get('gpus'):
         complaint = check_scheduler(inputs['code'].computer.scheduler_type)
         if complaint:
@@ -134,6 +139,7 @@ class LammpsMdCalculation(GpuCalcJob):
         spec.input('code', valid_type=orm.AbstractCode, help='A LAMMPS with `pair_style allegro`.')
         spec.input('structure', valid_type=orm.StructureData, validator=validate_structure, help='The supercell.')
         spec.input('model', valid_type=AllegroModelData, validator=validate_model, help='The compiled potential.')
+        spec.input('trust_model', valid_type=orm.Bool, required=False, help=TRUST_HELP)
         spec.input(
             'parameters',
             valid_type=orm.Dict,

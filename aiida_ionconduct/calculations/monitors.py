@@ -1,12 +1,15 @@
 """Monitors: what AiiDA looks at while a job runs."""
 
+import pathlib
 import tempfile
 
 from aiida.engine.processes.calcjobs.monitors import CalcJobMonitorResult
 from aiida.orm import CalcJobNode
 from aiida.transports import Transport
 
+from aiida_ionconduct.calculations.allegro_config import METRICS
 from aiida_ionconduct.lammps.log import find_explosion, read_log
+from aiida_ionconduct.parsers.allegro_train import CURVES, read_rows
 
 
 def explosion(node: CalcJobNode, transport: Transport) -> CalcJobMonitorResult | None:
@@ -25,3 +28,17 @@ def explosion(node: CalcJobNode, transport: Transport) -> CalcJobMonitorResult |
         return None
     detail = find_explosion(log, node.inputs.parameters.get_dict(), len(node.inputs.structure.sites))
     return detail and CalcJobMonitorResult(message=detail, override_exit_code=False)
+
+
+def training(node: CalcJobNode, transport: Transport) -> None:
+    """Note how far a training has come, as the extra ``progress``: the epoch and the losses on the validation set."""
+    path = f'{node.get_remote_workdir()}/{METRICS}'
+    if not transport.isfile(path):
+        return
+    with tempfile.NamedTemporaryFile() as copy:
+        transport.getfile(path, copy.name)
+        rows = read_rows(pathlib.Path(copy.name))
+    if rows:
+        epoch = max(rows)
+        losses = {name: rows[epoch][column] for name, column in CURVES.items() if column in rows[epoch]}
+        node.base.extras.set('progress', {'epoch': epoch, **losses})

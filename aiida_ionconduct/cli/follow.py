@@ -1,4 +1,4 @@
-"""A live view of a campaign: its stages, their jobs, picoseconds of MD, elapsed time."""
+"""A live view of a campaign: its stages, their jobs, picoseconds of MD, epochs of training, elapsed time."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from aiida.common import timezone
 from aiida.common.links import LinkType
 from tabulate import tabulate
 
+from aiida_ionconduct.calculations.allegro_config import DEFAULTS
 from aiida_ionconduct.cli.plan import plan
 from aiida_ionconduct.data import ConductivityData
 from aiida_ionconduct.queries import CAMPAIGN
@@ -22,6 +23,7 @@ from aiida_ionconduct.report.tree import CallTree, linked
 from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
 
 INTERVAL_S = 4.0
+TRAINING = 'AllegroTrainCalculation'
 LABELS = {
     'relaxation': 'relax',
     'AIMD': 'aimd',
@@ -32,6 +34,8 @@ LABELS = {
     'compilation': 'compile',
     'validation': 'validate',
     'production': 'md',
+    'more, at most': 'md',
+    **dict.fromkeys(('committee, at most', 'exploration, at most', 'labelling, at most'), 'active_learning'),
 }
 """The labels of the calls of the stages of a plan."""
 
@@ -76,11 +80,11 @@ def status(node: orm.ProcessNode) -> str:
 
 def table(rows: list[tuple]) -> str:
     """Lay the stages out."""
-    return tabulate(rows, headers=('stage', 'process', 'state', 'jobs', 'MD'), tablefmt='simple')
+    return tabulate(rows, headers=('stage', 'process', 'state', 'jobs', 'progress'), tablefmt='simple')
 
 
 def stage_rows(node: orm.ProcessNode, ended: dict[int, tuple], tree: CallTree | None = None) -> list[tuple]:
-    """Return label, process, state, jobs done and picoseconds of every work chain and job called by the top.
+    """Return label, process, state, jobs done and progress of every work chain and job called by the top.
 
     :param ended: rows of stages that have ended, by PK; filled here, so that they are asked for once.
     :param tree: what was called, where it is known.
@@ -97,7 +101,7 @@ def stage_rows(node: orm.ProcessNode, ended: dict[int, tuple], tree: CallTree | 
         jobs = tree.jobs(child)
         done, total = sum(job.is_finished for job in jobs), n_jobs(child, jobs)
         process = f'{child.process_label}<{child.pk}>'
-        rows.append((call.label, process, state(child), f'{done}/{total}', md(child, done, total)))
+        rows.append((call.label, process, state(child), f'{done}/{total}', md(child, done, total) or training(jobs)))
         if terminated:
             ended[child.pk] = rows[-1]
     return rows
@@ -131,6 +135,19 @@ def md(child: orm.ProcessNode, done: int, total: int) -> str:
     return f'{min(done / total, 1) * length_ps:g} of {length_ps:g} ps'
 
 
+def training(jobs: list) -> str:
+    """Return the epoch and the losses of the last training that has told of them."""
+    told = [(job, job.base.extras.get('progress', None)) for job in jobs if job.process_label == TRAINING]
+    for job, progress in reversed(told):
+        if progress:
+            n_epochs = {**DEFAULTS, **job.inputs.parameters.get_dict()}['max_epochs']
+            loss = f', loss {progress["train_loss"]:.3g}' if 'train_loss' in progress else ''
+            forces = progress.get('val_forces_mae_eV_per_A')
+            errors = '' if forces is None else f', forces {forces:.3g} eV/Å'
+            return f'epoch {progress["epoch"] + 1} of {n_epochs}{loss}{errors}'
+    return ''
+
+
 def footer(node: orm.ProcessNode, rows: list[tuple], planned: dict[str, float]) -> str:
     """Return the elapsed time and, of a process that runs, about when it will end."""
     end = node.mtime if node.is_terminated else timezone.now()
@@ -148,7 +165,11 @@ def planned_hours(node: orm.ProcessNode) -> dict[str, float]:
     """Return the core hours planned for each stage of a campaign, by the label of its call; nothing for others."""
     if node.process_type != CAMPAIGN or node.is_terminated:
         return {}
-    return {stage_label(stage.stage): stage.core_hours for stage in plan(node.get_builder_restart())}
+    hours: dict[str, float] = {}
+    for stage in plan(node.get_builder_restart()):
+        label = stage_label(stage.stage)
+        hours[label] = hours.get(label, 0.0) + stage.core_hours
+    return hours
 
 
 def stage_label(planned: str) -> str:

@@ -85,6 +85,8 @@ def plan(builder) -> list[Stage]:
         ('production', builder.md.seeds.get_list(), builder.md.parameters.get_dict()),
     ):
         stages.append(md_stage(name, builder, temperatures, seeds, supercell, p))
+        if name == 'validation' and builder.active_learning is not None:
+            stages.append(in_every_round(stages.pop(), builder.active_learning))
     if builder.target_relative_error is not None:
         if has_previous(builder.md):
             stages.pop()
@@ -96,6 +98,8 @@ def training_stages(builder, n: int, n_frames: int, scf: float) -> list[Stage]:
     """Return the first training and the rounds of relabelling."""
     p = {**DEFAULTS, **builder.allegro.train['parameters'].get_dict()}
     relabelling = builder.relabelling.get_dict()
+    if builder.active_learning is not None:
+        return active_learning_stages(builder, n, n_frames, scf, p)
     stages = [training_stage('training', n, n_frames, p)]
     for index in range(1, relabelling['n_rounds'] + 1):
         labels = relabelling['n_frames']
@@ -119,6 +123,29 @@ def labelling_stage(name: str, builder, n_frames: int, n: int, scf: float) -> St
     """Return single calculations of frames, some of them in each job."""
     size = min(builder.label.frames_per_job.value, n_frames)
     return Stage(name, 'pw.x', -(-n_frames // size), n, size, n_frames * SCF_FROM_SCRATCH * scf / 3600)
+
+
+def active_learning_stages(builder, n: int, n_frames: int, scf: float, p: dict) -> list[Stage]:
+    """Return the rounds of an active learning that spends its budget, each kind of job in one row."""
+    active = builder.active_learning.get_dict()
+    members, rounds = len(active['committee_seeds']), active['max_rounds'] + 1
+    n_labels = min(active['max_rounds'] * active['n_frames'], active['max_frames'])
+    first = training_stage('', n, n_frames, p).core_hours
+    later = training_stage('', n, n_frames + n_labels // 2, {**p, **active['training']}).core_hours
+    hours = members * (first + (rounds - 1) * later)
+    runs = md_stage('exploration', builder, active['temperatures_K'], active['seeds'], n, active['md'])
+    return [
+        Stage('committee, at most', 'nequip', members * rounds, n, p['max_epochs'], hours),
+        in_every_round(runs, active),
+        labelling_stage('labelling, at most', builder, n_labels, n, scf),
+    ]
+
+
+def in_every_round(stage: Stage, active) -> Stage:
+    """Return a stage that is repeated after every training of an active learning."""
+    rounds = active['max_rounds'] + 1
+    name = f'{stage.stage}, at most'
+    return stage._replace(stage=name, jobs=stage.jobs * rounds, core_hours=stage.core_hours * rounds)
 
 
 def training_stage(name: str, n: int, n_frames: int, p: dict) -> Stage:

@@ -76,6 +76,7 @@ def get_builder(
     codes,
     dataset,
     model,
+    trust_model,
     relaxed,
     overrides,
     target_error=None,
@@ -109,6 +110,7 @@ def get_builder(
         mobile=mobile,
         dataset=load_data(dataset, DatasetData, 'dataset') if dataset else None,
         model=load_data(model, AllegroModelData, 'model') if model else None,
+        trust_model=trust_model,
         relaxed=relaxed,
         candidates=cells,
     )

@@ -10,12 +10,14 @@ from typing import BinaryIO
 
 import yaml
 from aiida import orm
+from aiida.manage import get_manager
 
 from aiida_ionconduct.data.display import bars, card, node_title
 
 FORMATS = {'package': '.nequip.zip', 'aotinductor': '.nequip.pt2', 'mliap': '.nequip.lmp.pt'}
 """The portable package made by ``nequip-package``, and what is made from it for one machine: by ``nequip-compile`` for
 ``pair_style allegro``, by ``nequip-prepare-lmp-mliap`` for ``pair_style mliap``; the latter does not say what it is."""
+TRUST_HELP = 'Load a model that was not made by a training in this profile.'
 
 
 class AllegroModelData(orm.SinglefileData):
@@ -92,6 +94,47 @@ class AllegroModelData(orm.SinglefileData):
     def missing_types(self, symbols) -> list[str]:
         """Return the symbols this model was not trained for, sorted."""
         return sorted(set(symbols) - set(self.type_names))
+
+    @property
+    def is_made_here(self) -> bool:
+        """Whether a training or a compilation in this profile has made this very file."""
+        return is_made_here(self.sha256)
+
+    def check(self, trust_model: orm.Bool | None) -> str | None:
+        """Return why the file must not be handed to a program that unpickles it, or None.
+
+        :param trust_model: the user's word that it may.
+        """
+        if hashlib.sha256(self.get_content(mode='rb')).hexdigest() != self.sha256:
+            return (
+                f'the file {self.filename} of {type(self).__name__}<{self.pk}> is not the one that was stored: its '
+                'SHA-256 differs. Get the model anew.'
+            )
+        if self.is_made_here or (trust_model is not None and trust_model.value):
+            return None
+        return (
+            f'{self.filename} (SHA-256 {self.sha256[:12]}…) was not made by a training in this profile. A model is a '
+            'program: whoever made the file can run anything as you on the computer that loads it. If you know where '
+            'it comes from, set trust_model=True.'
+        )
+
+
+MADE_HERE = 'ionconduct|made_here|{}'
+"""Key of a file in the settings of the profile's storage. These, unlike attributes and extras, are part of no archive,
+so that a file which was imported cannot state them itself."""
+
+
+def remember_made_here(sha256: str) -> None:
+    """Note that a job in this profile has made a file."""
+    get_manager().get_profile_storage().set_global_variable(MADE_HERE.format(sha256), True)
+
+
+def is_made_here(sha256: str) -> bool:
+    """Return whether a job in this profile has made a file."""
+    try:
+        return bool(get_manager().get_profile_storage().get_global_variable(MADE_HERE.format(sha256)))
+    except KeyError:
+        return False
 
 
 def read_metadata(content: bytes, filename: str = 'model') -> dict:

@@ -11,8 +11,10 @@ import numpy as np
 from .script import PRODUCTION, STAGE_MARK, check_parameters, explosion_energy, explosion_temperature, thermo_columns
 
 WALLTIME_MARK = 'Wall time limit reached'
-EXPLOSIONS = re.compile('Fix halt condition|Lost atoms|Non-numeric|Bond atoms missing|Atom .* is out of range')
-"""What LAMMPS says when atoms have left it: the temperature limit of our script, or its own checks."""
+EXPLOSIONS = re.compile(
+    'Fix halt condition|Lost atoms|Non-numeric|Bond atoms missing|Atom .* is out of range|no two atoms are within'
+)
+"""What LAMMPS says when atoms have left it: the temperature limit of our script, its own checks, or the pair style."""
 OUT_OF_MEMORY = re.compile('out of memory|Failed to allocate|std::bad_alloc|not enough memory', flags=re.IGNORECASE)
 """What LAMMPS, torch and CUDA say then."""
 

@@ -6,6 +6,7 @@ from aiida.parsers import Parser
 
 from aiida_ionconduct.calculations.allegro_compile import PARAMETERS, TARGETS
 from aiida_ionconduct.data import AllegroModelData
+from aiida_ionconduct.data.model import remember_made_here
 
 
 class AllegroCompileParser(Parser):
@@ -21,5 +22,8 @@ class AllegroCompileParser(Parser):
         described = {'package_sha256': package.sha256, 'computer': self.node.computer.label}
         if parameters['target'] == 'mliap':
             described |= {'type_names': package.type_names, 'r_max': package.r_max, 'device': parameters['device']}
-        self.out('model', AllegroModelData(compiled, **described))
+        model = AllegroModelData(compiled, **described)
+        if package.is_made_here:
+            remember_made_here(model.sha256)
+        self.out('model', model)
         return None

@@ -17,6 +17,7 @@ STAGE_TITLES = {
     'aimd': 'Ab initio MD',
     'label_rattled': 'Rattled cells',
     'train': 'Training',
+    'active_learning': 'Active learning',
     'explore': 'Exploration',
     'label': 'Relabelling',
     'compile': 'Compilation',
@@ -29,6 +30,7 @@ JOB_TITLES = {
     'PwFramesCalculation': 'pw.x on frames',
     'AllegroTrainCalculation': 'nequip-train',
     'AllegroCompileCalculation': 'nequip-compile',
+    'AllegroEvaluateCalculation': 'nequip, committee',
     'LammpsMdCalculation': 'LAMMPS',
 }
 DATA_TITLES = {

@@ -1,53 +1,165 @@
 """Train an Allegro potential and compile it for LAMMPS."""
 
 from aiida import orm
-from aiida.engine import ToContext, WorkChain
+from aiida.common import AttributeDict
+from aiida.engine import ProcessHandlerReport, ToContext, if_, process_handler, while_
 
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
-from aiida_ionconduct.calculations.allegro_train import AllegroTrainCalculation
+from aiida_ionconduct.calculations.allegro_config import DEFAULTS
+from aiida_ionconduct.calculations.allegro_train import MONITOR, AllegroTrainCalculation
 from aiida_ionconduct.calculations.functions.datasets import split_dataset
 from aiida_ionconduct.data import AllegroModelData, DatasetData
+from aiida_ionconduct.workchains.segments import SegmentsWorkChain
+
+JOB_EXIT_CODES = AllegroTrainCalculation.exit_codes
+MAX_LOWERED, LOWERED_BY = 2, 0.3
+"""How often, and by which factor, the learning rate of a training that diverges is lowered."""
 
 
-class AllegroWorkChain(WorkChain):
-    """Split the frames, train and package a potential, compile it for the machine that runs LAMMPS."""
+class AllegroWorkChain(SegmentsWorkChain):
+    """Split the frames, train and package a potential, compile it for the machine that runs LAMMPS.
+
+    A training that was cut by the wall time or killed goes on from its last whole epoch with the state of its
+    optimiser. Its outputs are those of one training, whatever the number of jobs.
+    """
+
+    _process_class = AllegroTrainCalculation
 
     @classmethod
     def define(cls, spec):
         """Define the process specification."""
         super().define(spec)
         spec.expose_inputs(AllegroTrainCalculation, namespace='train', exclude=('train', 'validation', 'test'))
-        spec.expose_inputs(AllegroCompileCalculation, namespace='compile', exclude=('model',))
+        spec.expose_inputs(
+            AllegroCompileCalculation,
+            namespace='compile',
+            exclude=('model',),
+            namespace_options={'required': False, 'populate_defaults': False, 'help': 'Left out, the package is all.'},
+        )
         spec.input('dataset', valid_type=DatasetData, help='All labelled frames.')
         spec.input('split', valid_type=orm.Dict, help='Of `split_dataset`.')
         spec.outline(
-            cls.run_train,
-            cls.inspect_train,
-            cls.run_compile,
-            cls.inspect_compile,
+            cls.setup,
+            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
+            cls.results,
+            if_(cls.should_compile)(cls.run_compile, cls.inspect_compile),
         )
-        spec.expose_outputs(AllegroTrainCalculation, include=('model', 'output_parameters', 'parity'))
-        spec.output('compiled_model', valid_type=AllegroModelData, help='The model for this machine.')
-        spec.exit_code(401, 'ERROR_SUB_PROCESS_FAILED_TRAIN', message='The training failed: {detail}')
-        spec.exit_code(402, 'ERROR_SUB_PROCESS_FAILED_COMPILE', message='The compilation failed: {detail}')
+        spec.expose_outputs(AllegroTrainCalculation, include=('model', 'output_parameters', 'checkpoint', 'parity'))
+        spec.output('compiled_model', valid_type=AllegroModelData, required=False, help='The model for this machine.')
+        spec.exit_code(410, 'ERROR_SUB_PROCESS_FAILED_COMPILE', message='The compilation failed: {detail}')
+        spec.exit_code(
+            411,
+            'ERROR_DIVERGED',
+            message='The training diverged at learning rates down to {learning_rate:g}: look for frames with wrong '
+            'labels, or start from a much lower rate.',
+        )
+        spec.exit_code(
+            412,
+            'ERROR_OUT_OF_MEMORY',
+            message='One frame alone does not fit into the memory of the device: take fewer features, a shorter r_max, '
+            'or smaller cells.',
+        )
+        spec.exit_code(
+            413,
+            'ERROR_NO_PROGRESS',
+            message='The wall time ends before an epoch has: raise max_wallclock_seconds.',
+        )
 
-    def run_train(self):
-        """Split the frames and train."""
-        inputs = self.exposed_inputs(AllegroTrainCalculation, 'train')
-        inputs.update(split_dataset(self.inputs.dataset, self.inputs.split))
-        inputs.metadata.call_link_label = 'train'
-        return ToContext(train=self.submit(AllegroTrainCalculation, **inputs))
+    def setup(self):
+        """Split the frames, and put the inputs where the restart loop expects them."""
+        super().setup()
+        self.ctx.inputs = AttributeDict(self.exposed_inputs(AllegroTrainCalculation, 'train'))
+        self.ctx.inputs.update(split_dataset(self.inputs.dataset, self.inputs.split))
+        self.ctx.inputs.monitors = {'progress': orm.Dict(MONITOR), **self.ctx.inputs.get('monitors', {})}
+        self.ctx.n_lowered = 0
 
-    def inspect_train(self):
-        """Attach the model, or what is known of the failure."""
-        if not self.ctx.train.is_finished_ok:
-            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_TRAIN.format(detail=self.ctx.train.exit_message)
-        self.out_many(self.exposed_outputs(self.ctx.train, AllegroTrainCalculation))
+    def inspect_process(self):
+        """Let the handlers look at a job; when nothing helps, keep what there is."""
+        node = self.ctx.children[-1]
+        exit_code = super().inspect_process()
+        if exit_code is not None and exit_code.status:
+            self.attach(node)
+        return exit_code
+
+    def results(self):
+        """Attach the outputs of the training."""
+        self.attach(self.ctx.children[-1])
+
+    def attach(self, node):
+        """Attach what a job has left."""
+        for name in ('model', 'output_parameters', 'checkpoint', 'parity'):
+            if name in node.outputs:
+                self.out(name, node.outputs[name])
+
+    # What can go wrong ---------------------------------------------------------------------------------------------
+
+    @process_handler(priority=600, exit_codes=JOB_EXIT_CODES.ERROR_OUT_OF_WALLTIME)
+    def handle_out_of_walltime(self, node):
+        """Continue; as long as there is progress, this does not count against `max_iterations`."""
+        if not self.continue_from(node):
+            return ProcessHandlerReport(True, self.exit_codes.ERROR_NO_PROGRESS)
+        self.leave_uncounted()
+        return ProcessHandlerReport(True)
+
+    @process_handler(priority=590, exit_codes=JOB_EXIT_CODES.ERROR_INCOMPLETE)
+    def handle_killed(self, node):
+        """Continue from the last whole epoch; without one, from where the job had begun."""
+        if not self.continue_from(node):
+            self.report(f'{node.process_label}<{node.pk}> was killed before an epoch was over: repeating it')
+        return ProcessHandlerReport(True)
+
+    @process_handler(priority=580, exit_codes=JOB_EXIT_CODES.ERROR_OUT_OF_MEMORY)
+    def handle_out_of_memory(self, node):
+        """Halve the batch, down to one frame; what has been learned is kept."""
+        batch_size = self.parameter('batch_size') // 2
+        if batch_size < 1:
+            return ProcessHandlerReport(True, self.exit_codes.ERROR_OUT_OF_MEMORY)
+        self.change(batch_size=batch_size)
+        self.continue_from(node)
+        self.report(f'{node.process_label}<{node.pk}> ran out of memory: going on with batches of {batch_size}')
+        return ProcessHandlerReport(True)
+
+    @process_handler(priority=570, exit_codes=JOB_EXIT_CODES.ERROR_DIVERGED)
+    def handle_diverged(self, node):
+        """Begin again with a lower learning rate, twice at most."""
+        learning_rate = self.parameter('learning_rate')
+        if self.ctx.n_lowered == MAX_LOWERED:
+            return ProcessHandlerReport(True, self.exit_codes.ERROR_DIVERGED.format(learning_rate=learning_rate))
+        self.ctx.n_lowered += 1
+        self.ctx.inputs.pop('checkpoint', None)  # its optimiser has its own rate
+        self.change(learning_rate=learning_rate * LOWERED_BY)
+        self.report(f'{node.process_label}<{node.pk}> diverged: again at {learning_rate * LOWERED_BY:g}')
+        return ProcessHandlerReport(True)
+
+    def continue_from(self, node) -> bool:
+        """Go on from the checkpoint of a job, if it has come farther than the one before."""
+        if 'checkpoint' not in node.outputs or node.outputs.checkpoint.base.attributes.get('epoch') <= self.epoch():
+            return False
+        self.ctx.inputs.checkpoint = node.outputs.checkpoint
+        return True
+
+    def epoch(self) -> int:
+        """Return the epoch from which the training goes on."""
+        return self.ctx.inputs.checkpoint.base.attributes.get('epoch') if 'checkpoint' in self.ctx.inputs else -1
+
+    def parameter(self, name: str):
+        """Return a parameter of the training as it is now."""
+        return self.ctx.inputs.parameters.get_dict().get(name, DEFAULTS[name])
+
+    def change(self, **parameters):
+        """Change parameters of the training."""
+        self.ctx.inputs.parameters = orm.Dict({**self.ctx.inputs.parameters.get_dict(), **parameters})
+
+    # Compilation ---------------------------------------------------------------------------------------------------
+
+    def should_compile(self):
+        """Whether the model is to be compiled."""
+        return 'compile' in self.inputs
 
     def run_compile(self):
         """Compile the packaged model."""
         inputs = self.exposed_inputs(AllegroCompileCalculation, 'compile')
-        inputs.model = self.ctx.train.outputs.model
+        inputs.model = self.ctx.children[-1].outputs.model
         inputs.metadata.call_link_label = 'compile'
         return ToContext(compile=self.submit(AllegroCompileCalculation, **inputs))
 

@@ -70,6 +70,7 @@ def get_builder_from_protocol(
     model=None,
     relaxed=False,
     candidates=None,
+    trust_model=False,
     **_,
 ):
     """Return a builder with the inputs of a protocol, everything checked that can be checked before submission.
@@ -82,6 +83,7 @@ def get_builder_from_protocol(
     :param mobile: chemical symbol of the mobile ion.
     :param dataset: :class:`DatasetData`, instead of AIMD.
     :param model: packaged :class:`AllegroModelData`, instead of a training.
+    :param trust_model: load a model that was not made by a training in this profile.
     :param relaxed: take the structure as it is.
     :param candidates: ``StructureData`` of ordered cells of the structure's composition, best first; the first
         ``n_candidates`` of them are relaxed and the lowest is taken on.
@@ -94,14 +96,15 @@ def get_builder_from_protocol(
     charges = check_charges(atoms, charges)
     check_numbers(p)
     check_gpus(codes, p['resources'])
-    check_products(structure, dataset, model)
+    check_products(structure, dataset, model, trust_model)
     check_candidates(structure, candidates, p['n_candidates'])
 
     builder = cls.get_builder()
     builder.structure = structure
     builder.charges, builder.mobile = orm.Dict(charges), orm.Str(mobile)
     builder.n_atoms_min = orm.Int(p['n_atoms_min'])
-    needs_dft = model is None and (dataset is None or not relaxed or p['relabelling']['max_rounds'] > 0)
+    n_rounds = p['relabelling']['max_rounds'] + p['active_learning']['max_rounds']
+    needs_dft = model is None and (dataset is None or not relaxed or n_rounds > 0)
     if needs_dft:
         check_electrons(atoms)
         check_pseudos(structure, p['dft']['pseudo_family'])
@@ -123,14 +126,19 @@ def get_builder_from_protocol(
             builder.label = label_inputs(codes['pw'], structure, p)
         builder.allegro = allegro_inputs(codes, p)
         builder.relabelling = relabelling_parameters(p)
+        if p['active_learning']['max_rounds']:
+            builder.active_learning = active_learning_parameters(p)
+            builder.evaluate = evaluation_inputs(codes, p)
     else:
         builder.model = model
     builder.compile = compile_inputs(codes, p)
     builder.md = md_inputs(codes, p)
+    if model is not None and not model.is_made_here:
+        builder.compile.trust_model = builder.md.base.md.trust_model = orm.Bool(True)
     if p['precision']['target_relative_error'] is not None or p['precision']['max_md_ns'] is not None:
         check_precision(p['precision'], builder.md)
         set_target(builder, p['precision'])
-    builder.validation = validation_parameters(p)
+    builder.validation = validation_parameters(p, mobile)
     return builder
 
 
@@ -143,6 +151,7 @@ def check_numbers(p: dict) -> None:
         'temperatures_K': p['temperatures_K'],
         'aimd.temperatures_K': p['aimd']['temperatures_K'],
         'relabelling.temperatures_K': p['relabelling']['temperatures_K'],
+        'active_learning.temperatures_K': p['active_learning']['temperatures_K'],
     }.items():
         bad = [T for T in temperatures if not (isinstance(T, (int, float)) and 0 < T < float('inf'))]
         if bad or not temperatures:
@@ -165,7 +174,11 @@ def check_numbers(p: dict) -> None:
     seeds = p['seeds']
     if not seeds or len(set(seeds)) < len(seeds) or any(not isinstance(s, int) or not 0 < s < 2**31 for s in seeds):
         raise ValueError(f'seeds must be different integers from 1 to 2147483647, got {seeds}.')
-    for section, training in {'training': p['training'], 'relabelling.training': p['relabelling']['training']}.items():
+    for section, training in {
+        'training': p['training'],
+        'relabelling.training': p['relabelling']['training'],
+        'active_learning.training': p['active_learning']['training'],
+    }.items():
         unknown = sorted(set(training) - set(DEFAULTS))
         if unknown:
             raise ValueError(f'unknown {section} keys {", ".join(unknown)}: choose from {", ".join(sorted(DEFAULTS))}.')
@@ -192,10 +205,10 @@ def check_gpus(codes: dict, resources: dict) -> None:
             raise ValueError(f'resources.{section}.gpus: {complaint}')
 
 
-def check_products(structure: orm.StructureData, dataset, model) -> None:
-    """Refuse a dataset or a model that does not cover the structure.
+def check_products(structure: orm.StructureData, dataset, model, trust_model: bool) -> None:
+    """Refuse a dataset or a model that does not cover the structure, and a model of anyone.
 
-    :raises ValueError: naming the elements that are missing.
+    :raises ValueError: naming the elements that are missing, or saying how to trust the model.
     """
     elements = structure.get_symbols_set()
     if dataset is not None and elements - set(dataset.elements):
@@ -210,6 +223,9 @@ def check_products(structure: orm.StructureData, dataset, model) -> None:
                 f'the model knows {", ".join(model.type_names)}, but the structure contains {", ".join(missing)}: '
                 'train one on frames of this material.'
             )
+        complaint = model.check(orm.Bool(trust_model))
+        if complaint:
+            raise ValueError(complaint)
 
 
 def check_candidates(structure: orm.StructureData, candidates, n_candidates) -> None:
@@ -378,6 +394,15 @@ def allegro_inputs(codes, p) -> dict:
     }
 
 
+def evaluation_inputs(codes, p) -> dict:
+    """Inputs of the evaluation by a committee, which runs where the training does."""
+    return {
+        'code': codes['nequip-train'],
+        'accelerator': orm.Str(ACCELERATORS[p['resources']['device']]),
+        'metadata': {'options': job_options(p['resources']['training'])},
+    }
+
+
 def compile_inputs(codes, p) -> dict:
     """Inputs of the compilation, which runs where LAMMPS will."""
     resources = p['resources']
@@ -397,6 +422,13 @@ def relabelling_parameters(p) -> orm.Dict:
     return orm.Dict({**relabelling, 'md': {**p['md'], **steps}})
 
 
+def active_learning_parameters(p) -> orm.Dict:
+    """Parameters of the active learning, with those of its runs as ``md``."""
+    parameters = dict(p['active_learning'])
+    steps = {key: parameters.pop(key) for key in STEPS}
+    return orm.Dict({**parameters, 'md': {**p['md'], **steps}})
+
+
 def md_inputs(codes, p) -> dict:
     """Inputs of the production."""
     resources = p['resources']
@@ -414,8 +446,8 @@ def md_inputs(codes, p) -> dict:
     }
 
 
-def validation_parameters(p) -> orm.Dict:
+def validation_parameters(p, mobile) -> orm.Dict:
     """Thresholds of the gate and the length of its runs."""
     validation = dict(p['validation'])
     steps = {key: validation.pop(key) for key in STEPS}
-    return orm.Dict({**validation, 'md': {**p['md'], **steps}})
+    return orm.Dict({**validation, 'mobile': mobile, 'md': {**p['md'], **steps}})

@@ -7,6 +7,7 @@ from aiida.engine import ToContext, WorkChain, append_, if_, while_
 from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
 
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
+from aiida_ionconduct.calculations.allegro_evaluate import AllegroEvaluateCalculation
 from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories, fit_arrhenius
 from aiida_ionconduct.calculations.functions.datasets import (
     curate_dataset,
@@ -15,14 +16,16 @@ from aiida_ionconduct.calculations.functions.datasets import (
     pick_frames,
 )
 from aiida_ionconduct.calculations.functions.structures import make_supercell, rank_energies, rattle
-from aiida_ionconduct.calculations.functions.validation import validate_model
+from aiida_ionconduct.calculations.functions.validation import describe_failure
 from aiida_ionconduct.data import AllegroModelData, ConductivityData, DatasetData, IonTrajectoryData
+from aiida_ionconduct.workchains.active_learning import ActiveLearningWorkChain
 from aiida_ionconduct.workchains.aimd import AimdWorkChain, temperature_label
 from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.builder import get_builder_from_protocol
 from aiida_ionconduct.workchains.label import LabelWorkChain
 from aiida_ionconduct.workchains.precision import TARGET, PrecisionWorkChain, set_target, take_over, validate_target
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
+from aiida_ionconduct.workchains.validation import ValidationWorkChain
 
 # Copied each time: `expose_inputs` empties what it is given.
 OPTIONAL = {'required': False, 'populate_defaults': False}
@@ -79,6 +82,18 @@ class ConductivityWorkChain(WorkChain):
             help='Rounds of MD with the potential, labelling of its frames and training from its weights: `n_rounds`, '
             'up to `max_rounds` while it fails its validation; `n_frames`, `training`; and `temperatures_K`, `seeds`, '
             '`md` of the runs.',
+        )
+        spec.expose_inputs(
+            AllegroEvaluateCalculation,
+            namespace='evaluate',
+            exclude=('frames', 'models'),
+            namespace_options=dict(OPTIONAL),
+        )
+        spec.input(
+            'active_learning',
+            valid_type=orm.Dict,
+            required=False,
+            help='Parameters of `ActiveLearningWorkChain`, which then trains the potential; and `md` of its runs.',
         )
         spec.input('validation', valid_type=orm.Dict, help='Of `validate_model`; and `seed`, `md` of its runs.')
         spec.input(
@@ -176,8 +191,8 @@ class ConductivityWorkChain(WorkChain):
         """Start from the inputs."""
         self.ctx.structure = self.inputs.structure
         self.ctx.round, self.ctx.n_rounds, self.ctx.max_rounds = 0, 0, 0
-        if 'relabelling' in self.inputs:
-            self.ctx.n_rounds = self.inputs.relabelling['n_rounds']
+        if 'relabelling' in self.inputs:  # after active learning only for a potential that fails its gate
+            self.ctx.n_rounds = 0 if 'active_learning' in self.inputs else self.inputs.relabelling['n_rounds']
             self.ctx.max_rounds = self.inputs.relabelling['max_rounds']
         self.ctx.on_trial = True
         if 'dataset' in self.inputs:
@@ -259,6 +274,9 @@ class ConductivityWorkChain(WorkChain):
 
     def run_training(self):
         """Train from scratch, or in a later round from the weights of the last one."""
+        if 'active_learning' in self.inputs and not self.ctx.round:
+            inputs = self.active_learning_inputs()
+            return self.child('active_learning', ActiveLearningWorkChain, inputs, append_to='training')
         inputs = self.exposed_inputs(AllegroWorkChain, 'allegro')
         inputs.dataset = self.ctx.dataset
         if self.ctx.round:
@@ -272,8 +290,10 @@ class ConductivityWorkChain(WorkChain):
         """Keep the compiled model."""
         if not self.ctx.training[-1].is_finished_ok:
             return self.failure('TRAINING', self.ctx.training[-1])
-        self.ctx.model = self.ctx.training[-1].outputs.model
-        self.ctx.compiled_model = self.ctx.training[-1].outputs.compiled_model
+        outputs = self.ctx.training[-1].outputs
+        self.ctx.model, self.ctx.compiled_model = outputs.model, outputs.compiled_model
+        if 'dataset' in outputs:  # of active learning, which has added to it
+            self.ctx.dataset = outputs.dataset
 
     def should_relabel(self):
         """Whether rounds are left."""
@@ -325,22 +345,21 @@ class ConductivityWorkChain(WorkChain):
         return self.ctx.on_trial
 
     def run_validation(self):
-        """Run briefly at every temperature of the production, in its supercell."""
-        self.ctx.supercell = make_supercell(self.ctx.structure, self.inputs.n_atoms_min)
-        p = self.inputs.validation.get_dict()
-        inputs = self.md_inputs(self.ctx.supercell, self.inputs.md.temperatures_K.get_list(), [p['seed']], p['md'])
-        return self.child(f'validate_{self.ctx.round}', SeedsWorkChain, inputs, name='validation_md')
+        """Run briefly at every temperature of the production, in its supercell; active learning has done so."""
+        if 'training' in self.ctx and 'validation' in self.ctx.training[-1].outputs:
+            self.ctx.validation_md = self.ctx.training[-1]
+            return None
+        inputs = self.validation_inputs()
+        if 'dataset' in self.ctx:
+            inputs.dataset = self.ctx.dataset
+        if 'training' in self.ctx:
+            inputs.training = self.ctx.training[-1].outputs.output_parameters
+        return self.child(f'validate_{self.ctx.round}', ValidationWorkChain, inputs, name='validation_md')
 
     def inspect_validation(self):
         """Judge the potential; one that fails gets another round, as long as there are any."""
-        self.ctx.validation = None
-        if self.ctx.validation_md.is_finished_ok:
-            evidence = {'dataset': self.ctx.dataset} if 'dataset' in self.ctx else {}
-            if 'training' in self.ctx:
-                evidence['training'] = self.ctx.training[-1].outputs.output_parameters
-            runs = self.ctx.validation_md.outputs.run_parameters
-            evidence |= {label.split('_seed')[0]: node for label, node in runs.items()}
-            self.ctx.validation = validate_model(self.inputs.validation, **evidence)
+        outputs = self.ctx.validation_md.outputs
+        self.ctx.validation = outputs.validation if 'validation' in outputs else None
         passed = self.ctx.validation is not None and self.ctx.validation['passed']
         self.ctx.on_trial = not passed and self.ctx.n_rounds < self.ctx.max_rounds
         if self.ctx.on_trial:
@@ -358,8 +377,8 @@ class ConductivityWorkChain(WorkChain):
         if self.ctx.validation is None:
             return self.failure('VALIDATION_MD', self.ctx.validation_md)
         self.out('validation', self.ctx.validation)
-        failed = ', '.join(self.ctx.validation['failed'])
-        if failed and not self.inputs.ignore_validation.value:
+        if not self.ctx.validation['passed'] and not self.inputs.ignore_validation.value:
+            failed = describe_failure(self.ctx.validation.get_dict())
             return self.exit_codes.ERROR_VALIDATION_FAILED.format(failed=failed)
 
     # Production and analysis ---------------------------------------------------------------------------------------
@@ -416,10 +435,45 @@ class ConductivityWorkChain(WorkChain):
         """Return the inputs of a fan-out with the current potential; `parameters` replace those of the production."""
         inputs = self.exposed_inputs(SeedsWorkChain, 'md')
         inputs.pop('previous', None)  # belongs to the production alone
-        inputs.base.md.structure, inputs.base.md.model = structure, self.ctx.compiled_model
+        inputs.base.md.structure = structure
+        if 'compiled_model' in self.ctx:
+            inputs.base.md.model = self.ctx.compiled_model
         inputs.temperatures_K, inputs.seeds = orm.List(temperatures_K), orm.List(seeds)
         inputs.parameters = orm.Dict({**inputs.parameters.get_dict(), **parameters})
         return inputs
+
+    def validation_inputs(self):
+        """Return the inputs of the gate but for what is on trial."""
+        if 'supercell' not in self.ctx:
+            self.ctx.supercell = make_supercell(self.ctx.structure, self.inputs.n_atoms_min)
+        p = self.inputs.validation.get_dict()
+        inputs = self.md_inputs(self.ctx.supercell, self.inputs.md.temperatures_K.get_list(), [p['seed']], p['md'])
+        inputs.thresholds = self.inputs.validation
+        if 'aimd' in self.ctx and (p.get('rdf_difference') or p.get('msd_factor')):
+            inputs.references = dict(self.ctx.aimd.outputs.trajectories)
+        return inputs
+
+    def active_learning_inputs(self):
+        """Return the inputs of the active learning, put together from those of its parts here."""
+        p = self.inputs.active_learning.get_dict()
+        allegro = self.exposed_inputs(AllegroWorkChain, 'allegro')
+        label = self.exposed_inputs(LabelWorkChain, 'label')
+        md = self.exposed_inputs(SeedsWorkChain, 'md')
+        for name in ('previous', 'temperatures_K', 'seeds'):
+            md.pop(name, None)
+        md.parameters = orm.Dict({**md.parameters.get_dict(), **p.pop('md')})
+        return AttributeDict(
+            {
+                'structure': self.ctx.structure,
+                'dataset': self.ctx.dataset,
+                'committee': {'allegro': allegro, 'max_concurrent': self.inputs.md.max_concurrent},
+                'evaluate': self.exposed_inputs(AllegroEvaluateCalculation, 'evaluate'),
+                'label': label,
+                'gate': self.validation_inputs(),
+                'md': md,
+                'parameters': orm.Dict(p),
+            }
+        )
 
     def child(self, label, process, inputs, name=None, append_to=None):
         """Submit a child under a link label and return what the context waits for."""

@@ -2,20 +2,20 @@
 
 from aiida import orm
 from aiida.common import AttributeDict
-from aiida.engine import BaseRestartWorkChain, ProcessHandlerReport, process_handler, while_
+from aiida.engine import ProcessHandlerReport, process_handler, while_
 
 from aiida_ionconduct.calculations.functions.trajectories import join_segments, mean_structure_of_segments
 from aiida_ionconduct.calculations.lammps_md import LammpsMdCalculation
 from aiida_ionconduct.data import IonTrajectoryData
-from aiida_ionconduct.farm.once import SubmitOnce
 from aiida_ionconduct.lammps.script import with_half_timestep
 from aiida_ionconduct.structures import minimum_distances
+from aiida_ionconduct.workchains.segments import SegmentsWorkChain
 
 MONITOR = {'entry_point': 'ionconduct.explosion', 'minimum_poll_interval': 60}
 JOB_EXIT_CODES = LammpsMdCalculation.exit_codes
 
 
-class LammpsMdBaseWorkChain(SubmitOnce, BaseRestartWorkChain):
+class LammpsMdBaseWorkChain(SegmentsWorkChain):
     """:class:`LammpsMdCalculation`, in as many segments as it takes, with handlers for what can go wrong.
 
     A segment that was cut by the wall time or killed is continued from its restart file, and what it has left up to
@@ -57,16 +57,9 @@ class LammpsMdBaseWorkChain(SubmitOnce, BaseRestartWorkChain):
         super().setup()
         self.ctx.inputs = AttributeDict(self.exposed_inputs(LammpsMdCalculation, 'md'))
         self.ctx.inputs.monitors = {'explosion': orm.Dict(MONITOR), **self.ctx.inputs.get('monitors', {})}
-        self.ctx.n_uncounted, self.ctx.kept, self.ctx.halved = 0, [], False
+        self.ctx.kept, self.ctx.halved = [], False
         self.ctx.segments = {label: [node] for label, node in self.inputs.get('previous', {}).items()}
         self.ctx.descriptions = {}
-
-    def run_process(self):
-        """Submit the next segment; all are numbered, those that do not count against the limit as well."""
-        self.ctx.iteration += self.ctx.n_uncounted
-        awaitable = super().run_process()
-        self.ctx.iteration -= self.ctx.n_uncounted
-        return awaitable
 
     def inspect_process(self):
         """Let the handlers look at a segment; when nothing helps, keep what there is."""
@@ -88,9 +81,7 @@ class LammpsMdBaseWorkChain(SubmitOnce, BaseRestartWorkChain):
         """Continue; as long as there is progress, this does not count against `max_iterations`."""
         if not self.continue_from(node):
             return ProcessHandlerReport(True, self.exit_codes.ERROR_NO_PROGRESS)
-        self.ctx.children.pop()
-        self.ctx.iteration -= 1
-        self.ctx.n_uncounted += 1
+        self.leave_uncounted()
         return ProcessHandlerReport(True)
 
     @process_handler(

@@ -6,6 +6,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from aiida_ionconduct.data import AllegroModelData, DatasetData
+from aiida_ionconduct.data.model import remember_made_here
 
 
 @pytest.fixture
@@ -14,7 +15,9 @@ def make_model(tmp_path):
 
     def model(filename='model.nequip.zip', type_names=('Li', 'O', 'P'), r_max=4.5):
         (tmp_path / filename).write_bytes(b'not a model')
-        return AllegroModelData(tmp_path / filename, type_names=list(type_names), r_max=r_max)
+        node = AllegroModelData(tmp_path / filename, type_names=list(type_names), r_max=r_max)
+        remember_made_here(node.sha256)
+        return node
 
     return model
 

@@ -1,8 +1,12 @@
 """`AllegroTrainCalculation`: what it writes and what it refuses."""
 
+import io
+
 import pytest
 import yaml
 from aiida import orm
+
+from aiida_ionconduct.calculations.allegro_train import stop_after
 
 ENTRY_POINT = 'ionconduct.allegro.train'
 PARAMETERS = {'r_max': 5.0, 'l_max': 1, 'max_epochs': 3, 'accelerator': 'cpu'}
@@ -41,7 +45,38 @@ def test_files(fixture_sandbox, generate_calc_job, train_inputs, file_regression
         'model.nequip.zip',
         'predictions_dataset0.xyz',
         'logs/version_0/metrics.csv',
+        'best.ckpt',
+        'last.ckpt',
     ]
+
+
+def test_checkpoint(fixture_sandbox, generate_calc_job, train_inputs):
+    """Both files are handed over, and the callbacks that find them where they are now."""
+    checkpoint = orm.FolderData()
+    for name in ('best.ckpt', 'last.ckpt'):
+        checkpoint.base.repository.put_object_from_filelike(io.BytesIO(name.encode()), name)
+    inputs = train_inputs(checkpoint=checkpoint, trust_model=orm.Bool(True))
+    inputs['metadata']['options']['max_wallclock_seconds'] = 3600
+    calc_info = generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
+    assert fixture_sandbox.get_content_list() == ['allegro_resume.py', 'training.yaml']
+    assert [entry[1:] for entry in calc_info.local_copy_list[-2:]] == [
+        ('best.ckpt', 'best.ckpt'),
+        ('last.ckpt', 'last.ckpt'),
+    ]
+    assert 'PYTHONPATH="$PWD' in calc_info.prepend_text
+    with fixture_sandbox.open('training.yaml') as handle:
+        assert yaml.safe_load(handle)['ckpt_path'] == 'last.ckpt'
+
+
+@pytest.mark.parametrize(('walltime', 'seconds'), [(3600, 3120), (86400, 77640), (100, 50), (1, 0.5)])
+def test_time_for_the_rest(walltime, seconds):
+    """The test on held-out frames and the package take their time after the training; half of it is in any case."""
+    assert stop_after(walltime) == pytest.approx(seconds)
+
+
+def test_frames_without_stress(fixture_sandbox, generate_calc_job, train_inputs):
+    inputs = train_inputs(parameters=orm.Dict({**PARAMETERS, 'stress_coefficient': 1.0}))
+    refused(generate_calc_job, inputs, fixture_sandbox, 'the train and validation and test frames have no stress')
 
 
 def test_initial_model(fixture_sandbox, generate_calc_job, train_inputs, make_model):

@@ -8,7 +8,8 @@ JOBS = [name for name in get_entry_point_names('aiida.calculations') if name.sta
 
 
 def test_all_jobs_are_found():
-    assert JOBS == [f'ionconduct.{name}' for name in ('allegro.compile', 'allegro.train', 'lammps.md', 'pw.frames')]
+    names = ('allegro.compile', 'allegro.evaluate', 'allegro.train', 'lammps.md', 'pw.frames')
+    assert JOBS == [f'ionconduct.{name}' for name in names]
 
 
 @pytest.mark.parametrize('name', JOBS)

@@ -97,6 +97,7 @@ def test_in_the_job_script(aiida_profile, tmp_path, aiida_computer, fixture_sand
     inputs = {
         'code': code,
         'model': AllegroModelData(tmp_path / 'model.nequip.zip', type_names=['Li'], r_max=4.0),
+        'trust_model': orm.Bool(True),
         'metadata': {'options': {'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1}, 'gpus': 3}},
     }
     process_class = CalculationFactory('ionconduct.allegro.compile')

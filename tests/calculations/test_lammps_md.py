@@ -6,6 +6,7 @@ from ase.build import bulk
 
 from aiida_ionconduct.calculations.lammps_md import LammpsMdCalculation
 from aiida_ionconduct.data import AllegroModelData
+from aiida_ionconduct.data.model import remember_made_here
 
 ENTRY_POINT = 'ionconduct.lammps.md'
 PARAMETERS = {
@@ -24,7 +25,9 @@ def md_model(tmp_path):
 
     def model(filename='model.nequip.pt2', type_names=('Li', 'O', 'P')):
         (tmp_path / filename).write_bytes(b'not a model')
-        return AllegroModelData(tmp_path / filename, type_names=list(type_names), r_max=5.0)
+        node = AllegroModelData(tmp_path / filename, type_names=list(type_names), r_max=5.0)
+        remember_made_here(node.sha256)
+        return node
 
     return model
 

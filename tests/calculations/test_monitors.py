@@ -1,4 +1,4 @@
-"""The monitor that ends an exploded run."""
+"""Monitors: the one that ends an exploded run, and the one that tells how far a training has come."""
 
 import pathlib
 
@@ -8,7 +8,9 @@ from aiida.plugins.entry_point import load_entry_point
 from aiida.transports.plugins.local import LocalTransport
 from ase.build import bulk
 
-from aiida_ionconduct.calculations.monitors import explosion
+from aiida_ionconduct.calculations.allegro_config import METRICS
+from aiida_ionconduct.calculations.allegro_train import MONITOR as TRAINING_MONITOR
+from aiida_ionconduct.calculations.monitors import explosion, training
 from aiida_ionconduct.workchains.lammps_base import MONITOR
 
 FIXTURES = pathlib.Path(__file__).parents[1] / 'parsers' / 'fixtures' / 'lammps_md'
@@ -70,3 +72,23 @@ def test_energy_runs_away(look, running):
 def test_ended_by_itself(case, look):
     """There is nothing left to kill; the parser will say what happened."""
     assert look((FIXTURES / case / 'lammps.log').read_text()) is None
+
+
+def test_progress_of_a_training(aiida_profile, generate_calc_job_node, tmp_path):
+    """The last whole epoch becomes an extra of the job; before there is one, nothing does."""
+    node = generate_calc_job_node('ionconduct.allegro.train', None, {})
+    node.set_remote_workdir(str(tmp_path))
+    with LocalTransport() as transport:
+        assert training(node, transport) is None
+        assert 'progress' not in node.base.extras
+        (tmp_path / METRICS).parent.mkdir(parents=True)
+        fixture = FIXTURES.with_name('allegro_train') / 'default' / 'metrics.csv'
+        lines = fixture.read_text().splitlines()
+        (tmp_path / METRICS).write_text('\n'.join(lines[:3]))
+        assert training(node, transport) is None
+        first = node.base.extras.get('progress')
+        (tmp_path / METRICS).write_text('\n'.join(lines))
+        training(node, transport)
+    assert (first['epoch'], node.base.extras.get('progress')['epoch']) == (0, 1)
+    assert first['train_loss'] == pytest.approx(27.075974227291574)
+    assert load_entry_point('aiida.calculations.monitors', TRAINING_MONITOR['entry_point']) is training

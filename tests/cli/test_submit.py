@@ -135,6 +135,26 @@ def test_plan_grows(builder):
     assert after.core_hours == pytest.approx(2 * before.core_hours)
 
 
+@pytest.mark.parametrize('protocol', ['quickstart', 'fast', 'balanced', 'stringent', 'talk'])
+def test_plan_of_active_learning(pseudo_family, fixture_code, generate_structure, protocol):
+    """The default from `balanced` up, with all that its budget allows; the talk has AIMD frames alone."""
+    codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
+    builder = ConductivityWorkChain.get_builder_from_protocol(codes, generate_structure('Li7PSiO8'), protocol=protocol)
+    text, stages = plan_table(builder, protocol), {stage.stage: stage for stage in plan(builder)}
+    assert ('committee, at most' in text) == (protocol in ('balanced', 'stringent'))
+    assert (builder.active_learning is None) == (protocol not in ('balanced', 'stringent'))
+    if builder.active_learning is None:
+        return
+    active, temperatures = builder.active_learning.get_dict(), len(builder.md.temperatures_K.get_list())
+    rounds = active['max_rounds'] + 1
+    assert not any('relabelling' in name for name in stages)
+    assert stages['committee, at most'].jobs == rounds * len(active['committee_seeds'])
+    assert stages['exploration, at most'].jobs == rounds * len(active['seeds']) * len(active['temperatures_K'])
+    assert stages['validation, at most'].jobs == rounds * temperatures
+    labelling = stages['labelling, at most']
+    assert labelling.jobs * labelling.steps >= min(active['max_frames'], active['max_rounds'] * active['n_frames'])
+
+
 def test_plan_with_a_target(pseudo_family, fixture_code, generate_structure):
     """What the budget leaves after the first round, and the goal in words."""
     codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
@@ -159,7 +179,7 @@ def test_plan_with_a_model(pseudo_family, fixture_code, generate_structure, tmp_
     model = AllegroModelData(tmp_path / 'model.nequip.zip', type_names=['Li', 'O', 'P'], r_max=4.5)
     codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
     builder = ConductivityWorkChain.get_builder_from_protocol(
-        codes, generate_structure(), protocol='quickstart', model=model
+        codes, generate_structure(), protocol='quickstart', model=model, trust_model=True
     )
     assert [stage.stage for stage in plan(builder)] == ['compilation', 'validation', 'production']
 
@@ -189,3 +209,19 @@ def test_stage_rows(aiida_profile_clean):
     assert stage_rows(top, ended)[0][2] == 'finished'
     assert list(ended) == [child.pk]
     assert 'SeedsWorkChain' in table(rows)
+
+
+def test_progress_of_a_training(aiida_profile_clean):
+    """The epoch and the losses that the monitor has noted, of the last job that has told of them."""
+    top, chain = orm.WorkChainNode().store(), orm.WorkChainNode()
+    chain.set_process_label('AllegroWorkChain')
+    chain.base.links.add_incoming(top, LinkType.CALL_WORK, 'train_0')
+    chain.store()
+    job = orm.CalcJobNode()
+    job.set_process_label('AllegroTrainCalculation')
+    job.base.links.add_incoming(chain, LinkType.CALL_CALC, 'iteration_01')
+    job.base.links.add_incoming(orm.Dict({'max_epochs': 35}).store(), LinkType.INPUT_CALC, 'parameters')
+    job.store()
+    assert stage_rows(top, {})[0][4] == ''
+    job.base.extras.set('progress', {'epoch': 11, 'train_loss': 0.5, 'val_forces_mae_eV_per_A': 0.12})
+    assert stage_rows(top, {})[0][4] == 'epoch 12 of 35, loss 0.5, forces 0.12 eV/Å'

@@ -41,7 +41,7 @@ class Argon:
         return (corners[:, None] + basis).reshape(-1, 3) * self.edge / self.cells
 
     def order(self, positions):
-        """Return how much of the crystal is left, 1 to about 1/sqrt(atoms): its structure factor at (111) and the like."""
+        """Return how much of the crystal is left, 1 to about 1/sqrt(atoms): by its (111) Bragg peaks."""
         shortest = np.array([[1, 1, 1], [1, 1, -1], [1, -1, 1], [-1, 1, 1]])
         phase = positions @ shortest.T * 2 * np.pi * self.cells / (self.edge * self.sigma_A)
         return np.abs(np.exp(1j * phase).mean(axis=0)).mean()

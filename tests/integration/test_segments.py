@@ -50,6 +50,7 @@ def md(aiida_profile, aiida_localhost, trained, plugin, executable, dft_frames):
         return {
             'code': code,
             'model': model,
+            'trust_model': orm.Bool(True),  # trained beside AiiDA
             'structure': structure,
             'parameters': orm.Dict({**PARAMETERS, **parameters}),
             'metadata': {'options': options},

@@ -75,7 +75,7 @@ def test_lennard_jones(aiida_profile, aiida_localhost, executable, monkeypatch):
     references = [run for label, run in node.outputs.trajectories.items() if label.startswith('reference_')]
     assert max(argon.order(run.positions[0]) for run in references) < 0.4
     exact, error = argon.exponent()
-    print(f'exponent {found["exponent_per_ps"]:.3f} ± {found["stderr"]:.3f}, tangent space {exact:.3f} ± {error:.3f} /ps')
+    print(f'{found["exponent_per_ps"]:.3f} ± {found["stderr"]:.3f} /ps, in tangent space {exact:.3f} ± {error:.3f} /ps')
     assert found['exponent_per_ps'] == pytest.approx(exact, rel=0.1)
     difference = node.outputs.divergence.get_array('difference_A')
     assert difference.shape == (PAIRS, 301)

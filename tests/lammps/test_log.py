@@ -132,7 +132,13 @@ def test_explosion_of_one_replica():
     assert '(seed 8)' in find_explosion(log, {**PARAMETERS, 'seeds': [7, 8]}, 10)
 
 
-def test_error_of_lammps_is_an_explosion():
-    error = 'ERROR: Lost atoms: original 17 current 0'
+@pytest.mark.parametrize(
+    'error',
+    [
+        'ERROR: Lost atoms: original 17 current 0',
+        'ERROR on proc 0: pair_style allegro: no two atoms are within the cutoff of 4 A (pair_allegro.cpp:273)',
+    ],
+)
+def test_error_of_lammps_is_an_explosion(error):
     assert find_explosion(log_of((900, -10), error=error), PARAMETERS, 10) == error
     assert find_explosion(log_of((900, -10), error='ERROR: no such file'), PARAMETERS, 10) is None

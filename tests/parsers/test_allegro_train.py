@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from aiida import orm
 
+from aiida_ionconduct.calculations.allegro_train import check_checkpoint
 from aiida_ionconduct.data import AllegroModelData, DatasetData
+from aiida_ionconduct.parsers.allegro_train import test_errors as errors_of
 
 ENTRY_POINT = 'ionconduct.allegro.train'
 FIXTURES = pathlib.Path(__file__).parent / 'fixtures' / 'allegro_train'
-TEMPORARY = ('metrics.csv', 'predictions_dataset0.xyz', 'model.nequip.zip')
+TEMPORARY = ('metrics.csv', 'predictions_dataset0.xyz', 'model.nequip.zip', 'best.ckpt', 'last.ckpt')
 OUT_OF_MEMORY = (
     'torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 7.79 GiB',
     "RuntimeError: [enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried",
@@ -163,7 +165,7 @@ def test_killed_within_an_epoch(parse):
         lines = (folder / 'metrics.csv').read_text().splitlines()
         (folder / 'metrics.csv').write_text('\n'.join(lines[:4]))
         for name in TEMPORARY[1:]:
-            (folder / name).unlink()
+            (folder / name).unlink(missing_ok=True)
 
     results, calcfunction = parse(change=cut)
     assert calcfunction.exit_status == 320
@@ -217,3 +219,113 @@ def test_continued(parse, tmp_path):
     first = AllegroModelData(tmp_path / 'first.nequip.zip', type_names=['Si', 'P', 'O', 'Li', 'Ge'], r_max=4.25)
     model = parse(initial_model=first)[0]['model']
     assert (model.type_names, model.r_max) == (['Si', 'P', 'O', 'Li', 'Ge'], 4.25)
+
+
+def with_checkpoints(folder):
+    """Add the checkpoints of the last epoch; nothing looks into them."""
+    for name in ('best.ckpt', 'last.ckpt'):
+        (folder / name).write_bytes(f'{name} of {folder}'.encode())
+
+
+def output(folder, change):
+    """Change what the programs have printed."""
+    path = folder / 'training.out'
+    path.write_text(change(path.read_text()))
+
+
+def test_checkpoint(parse):
+    """Both files, with the epochs so far; they are known from now on as made here, and so is the model."""
+    results, _ = parse(change=with_checkpoints)
+    checkpoint = results['checkpoint']
+    assert sorted(checkpoint.list_object_names()) == ['best.ckpt', 'last.ckpt']
+    assert checkpoint.base.attributes.get('epoch') == 1
+    assert [row['epoch'] for row in checkpoint.base.attributes.get('epochs')] == [0, 1]
+    assert check_checkpoint(checkpoint, None) is None
+    assert results['model'].is_made_here
+
+
+def test_killed(parse):
+    """What comes after the training in the script makes a package even so: it is not passed on."""
+
+    def kill(folder):
+        with_checkpoints(folder)
+        output(folder, lambda text: text[: text.index('TRAIN RUN END')])
+
+    results, calcfunction = parse(change=kill)
+    assert calcfunction.exit_status == 330
+    assert results.keys() == {'output_parameters', 'checkpoint'}
+    assert results['output_parameters']['n_epochs'] == 2
+
+
+@pytest.mark.parametrize(('max_epochs', 'status'), [(3, 420), (2, 0)], ids=['on the way', 'in the last epoch'])
+def test_out_of_walltime(parse, max_epochs, status):
+    """A training whose last epoch is over needs no more time."""
+
+    def stop(folder):
+        with_checkpoints(folder)
+        output(folder, lambda text: text + 'Time limit reached. Elapsed time is 0:00:07. Signaling Trainer to stop.')
+
+    results, calcfunction = parse(change=stop, parameters=orm.Dict({'r_max': 3.5, 'max_epochs': max_epochs}))
+    assert calcfunction.exit_status == status
+    assert {'output_parameters', 'checkpoint'} <= results.keys()
+    assert ('model' in results) == ('parity' in results) == (status == 0)
+
+
+def test_learning_curves_go_on(parse):
+    """A job that continues states the epochs before as well; one that both have is that of the later."""
+    before = orm.FolderData()
+    rows = [{'epoch': epoch, 'val0_epoch/weighted_sum': 90.0 - epoch, 'val0_epoch/forces_mae': 9.0} for epoch in (0, 1)]
+    rows[0]['val0_epoch/weighted_sum'] = 0.5  # better than all that follow
+    before.base.attributes.set_many({'epoch': 1, 'epochs': rows})
+
+    def shift(folder):
+        with_checkpoints(folder)
+        header, *lines = (folder / 'metrics.csv').read_text().splitlines()
+        place = header.split(',').index('epoch')
+        cells = [line.split(',') for line in lines]
+        for row in cells:
+            row[place] = str(int(row[place]) + 1)
+        (folder / 'metrics.csv').write_text('\n'.join([header, *(','.join(row) for row in cells)]))
+
+    parameters = parse(change=shift, checkpoint=before)[0]['output_parameters'].get_dict()
+    assert parameters['curves']['epoch'] == [0, 1, 2]
+    assert parameters['curves']['val_forces_mae_eV_per_A'][0] == 9.0
+    assert parameters['curves']['val_forces_mae_eV_per_A'][1] != 9.0
+    assert parameters['best_epoch'] == 0
+
+
+def test_line_cut_in_the_middle(parse):
+    def cut(folder):
+        text = (folder / 'metrics.csv').read_text()
+        (folder / 'metrics.csv').write_text(text + '2,')
+
+    assert parse(change=cut)[0]['output_parameters']['n_epochs'] == 2
+
+
+def test_stress():
+    """Errors of the stress from references that are as nequip writes them, nine numbers a frame."""
+    rng = np.random.default_rng(0)
+    reference = rng.normal(size=(2, 3, 3))
+    reference += reference.transpose(0, 2, 1)
+    parity = {
+        'energy_reference_eV_per_atom': np.zeros(2),
+        'energy_predicted_eV_per_atom': np.zeros(2),
+        'forces_reference': np.zeros((2, 3)),
+        'forces_predicted': np.zeros((2, 3)),
+        'numbers': np.array([3, 8]),
+        'stress_reference': reference,
+        'stress_predicted': reference + 0.01 * np.array([1, -1])[:, None, None],
+    }
+    errors = errors_of(parity)
+    assert errors['test_stress_mae_eV_per_A3'] == pytest.approx(0.01)
+    assert errors['test_stress_rmse_eV_per_A3'] == pytest.approx(0.01)
+
+
+def test_killed_before_the_first_epoch(parse):
+    """Not an error in the inputs, which would have ended in Python's own words: it is worth another try."""
+
+    def kill(folder):
+        (folder / 'metrics.csv').unlink()
+        output(folder, lambda text: text[: text.index('TRAIN RUN END')])
+
+    assert parse(change=kill)[1].exit_status == 330

@@ -9,6 +9,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from plumpy import ProcessState
 
 from aiida_ionconduct.data import AllegroModelData, DatasetData, IonTrajectoryData
+from aiida_ionconduct.data.model import remember_made_here
 from aiida_ionconduct.workchains.builder import CODES
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 
@@ -42,7 +43,9 @@ def model(tmp_path):
 
     def make(filename='model.nequip.zip', type_names=('Li', 'O', 'P')):
         (tmp_path / filename).write_bytes(filename.encode())
-        return AllegroModelData(tmp_path / filename, type_names=list(type_names), r_max=4.5).store()
+        node = AllegroModelData(tmp_path / filename, type_names=list(type_names), r_max=4.5).store()
+        remember_made_here(node.sha256)
+        return node
 
     return make
 

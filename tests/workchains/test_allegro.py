@@ -1,78 +1,204 @@
-"""`AllegroWorkChain`: split, train, compile."""
+"""`AllegroWorkChain`: split, train in as many jobs as it takes, compile."""
 
 import pytest
 from aiida import orm
+from aiida.common.links import LinkType
+from plumpy import ProcessState
 
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.allegro_train import AllegroTrainCalculation
 
+EXIT_CODES = AllegroTrainCalculation.exit_codes
+
 
 @pytest.fixture
 def allegro(campaign_inputs, generate_workchain, dataset):
-    """Return a function that makes the work chain for 20 frames, with further inputs of the training."""
+    """Return a function that makes the work chain for 20 frames, set up, with further parameters of the training."""
 
-    def make(**train):
+    def make(parameters=None, **train):
         inputs = campaign_inputs()['allegro']
         inputs['train'] |= train
-        return generate_workchain('ionconduct.allegro', {**inputs, 'dataset': dataset()})
+        inputs['train']['parameters'] = orm.Dict({**inputs['train']['parameters'].get_dict(), **(parameters or {})})
+        process = generate_workchain('ionconduct.allegro', {**inputs, 'dataset': dataset()})
+        process.setup()
+        return process
 
     return make
 
 
+@pytest.fixture
+def job(aiida_profile, model):
+    """Return a function that makes a training job that has ended, with the epoch it has come to."""
+
+    def make(exit_code=None, epoch=None):
+        node = orm.CalcJobNode()
+        node.set_process_label('AllegroTrainCalculation')
+        node.set_process_state(ProcessState.FINISHED)
+        node.set_exit_status(exit_code.status if exit_code else 0)
+        node.set_exit_message(exit_code.message if exit_code else None)
+        node.store()
+        outputs = {'output_parameters': orm.Dict({'n_epochs': (epoch or 0) + 1})}
+        if epoch is not None:
+            outputs['checkpoint'] = orm.FolderData()
+            outputs['checkpoint'].base.attributes.set_many({'epoch': epoch, 'epochs': []})
+        if exit_code is None:
+            outputs |= {'model': model(f'{node.pk}.nequip.zip'), 'parity': orm.ArrayData()}
+        for label, output in outputs.items():
+            if output.is_stored:
+                continue
+            output.base.links.add_incoming(node, LinkType.CREATE, label)
+            output.store()
+        if exit_code is None:
+            outputs['model'].base.links.add_incoming(node, LinkType.CREATE, 'model')
+        return node
+
+    return make
+
+
+@pytest.fixture
+def go(monkeypatch):
+    """Return a function that lets the work chain run jobs that end as given; return its exit code and the inputs."""
+
+    def go(process, *jobs):
+        exit_code, inputs = None, []
+        monkeypatch.setattr(process, 'submit', lambda _, **given: inputs.append(given) or orm.WorkChainNode().store())
+        for node in jobs:
+            assert exit_code is None or exit_code.status == 0
+            assert process.should_run_process()
+            process.run_process()
+            process.ctx.setdefault('children', []).append(node)
+            exit_code = process.inspect_process()
+        return exit_code, inputs
+
+    return go
+
+
 def test_train(allegro, submitted):
-    allegro().run_train()
+    process = allegro()
+    assert process.should_run_process()
+    process.run_process()
     ((process_class, inputs),) = submitted
     assert process_class is AllegroTrainCalculation
-    assert inputs.metadata.call_link_label == 'train'
+    assert inputs.metadata.call_link_label == 'iteration_01'
     assert inputs.metadata.options.max_wallclock_seconds == 3600
+    assert inputs.monitors.progress['entry_point'] == 'ionconduct.training'
     parts = [inputs[name] for name in ('train', 'validation', 'test')]
     assert [part.n_frames for part in parts] == [16, 2, 2]
     energies = [frame.get_potential_energy() for part in parts for frame in part.get_frames()]
     assert sorted(energies) == list(range(20))
 
 
-def test_continue(allegro, submitted, model):
+def test_initial_model(allegro, submitted, model):
+    """Of a later round: the weights of the last one."""
     first = model()
-    allegro(initial_model=first).run_train()
+    allegro(initial_model=first).run_process()
     assert submitted[0][1].initial_model.uuid == first.uuid
 
 
-def trained(child, model):
-    """Return a training that has ended well."""
-    outputs = {'model': model(), 'output_parameters': orm.Dict({'n_epochs': 3}), 'parity': orm.ArrayData()}
-    return child(node_class=orm.WorkChainNode, **outputs)
+def test_results(allegro, go, job):
+    process, node = allegro(), job(epoch=34)
+    assert go(process, node)[0] is None
+    assert not process.should_run_process()
+    process.results()
+    names = ('model', 'output_parameters', 'checkpoint', 'parity')
+    assert {name: process.outputs[name].pk for name in names} == {name: node.outputs[name].pk for name in names}
 
 
-def test_compile(allegro, submitted, child, model):
+def test_compile(allegro, submitted, child, model, go, job):
     process = allegro()
-    process.ctx.train = trained(child, model)
-    assert process.inspect_train() is None
-    assert set(process.outputs) == {'model', 'output_parameters', 'parity'}
+    go(process, job())
+    process.results()
+    submitted.clear()
+    process.submit = type(process).submit.__get__(process)
     process.run_compile()
     ((process_class, inputs),) = submitted
     assert process_class is AllegroCompileCalculation
-    assert inputs.model.uuid == process.ctx.train.outputs.model.uuid
+    assert inputs.model.uuid == process.outputs['model'].uuid
     assert inputs.metadata.call_link_label == 'compile'
     process.ctx.compile = child(model=model('model.nequip.pt2'))
     assert process.inspect_compile() is None
     assert process.outputs['compiled_model'].model_format == 'aotinductor'
 
 
-def test_training_failed(allegro, child):
-    process = allegro()
-    process.ctx.train = child(exit_status=400, exit_message='The training diverged.')
-    exit_code = process.inspect_train()
-    assert exit_code.status == 401
-    assert exit_code.message == 'The training failed: The training diverged.'
-    assert not process.outputs
-
-
-def test_compilation_failed(allegro, child, model):
+def test_compilation_failed(allegro, go, job, child):
     """The model itself is kept."""
     process = allegro()
-    process.ctx.train, process.ctx.compile = trained(child, model), child(exit_status=310, exit_message='No model.')
-    process.inspect_train()
+    go(process, job())
+    process.results()
+    process.ctx.compile = child(exit_status=310, exit_message='No model.')
     exit_code = process.inspect_compile()
-    assert exit_code.status == 402
+    assert exit_code.status == 410
     assert 'The compilation failed: No model.' in exit_code.message
     assert 'model' in process.outputs
+
+
+def test_walltime_is_no_failure(allegro, go, job):
+    """More segments than iterations are allowed, each from the checkpoint of the one before, all numbered."""
+    process = allegro()
+    cut = [job(EXIT_CODES.ERROR_OUT_OF_WALLTIME, epoch=4 * index) for index in range(6)]
+    exit_code, inputs = go(process, *cut, job(epoch=34))
+    assert exit_code is None
+    assert 'checkpoint' not in inputs[0]
+    assert [one['checkpoint'].pk for one in inputs[1:]] == [node.outputs.checkpoint.pk for node in cut]
+    labels = [one['metadata']['call_link_label'] for one in inputs]
+    assert labels == [f'iteration_{index:02d}' for index in range(1, 8)]
+
+
+def test_walltime_without_progress(allegro, go, job):
+    process = allegro()
+    exit_code, _ = go(
+        process, job(EXIT_CODES.ERROR_OUT_OF_WALLTIME, epoch=3), job(EXIT_CODES.ERROR_OUT_OF_WALLTIME, epoch=3)
+    )
+    assert exit_code.status == 413
+    assert 'raise max_wallclock_seconds' in exit_code.message
+    assert 'output_parameters' in process.outputs
+
+
+def test_killed(allegro, go, job):
+    """From the last epoch; a job that was killed before its first, from where it had begun."""
+    killed = EXIT_CODES.ERROR_INCOMPLETE
+    early, late = job(killed), job(killed, epoch=7)
+    exit_code, inputs = go(allegro(), early, late, job(killed, epoch=7), job(epoch=34))
+    assert exit_code is None
+    assert [one['checkpoint'].pk if 'checkpoint' in one else None for one in inputs] == [
+        None,
+        None,
+        late.outputs.checkpoint.pk,
+        late.outputs.checkpoint.pk,
+    ]
+
+
+def test_killed_too_often(allegro, go, job):
+    process = allegro()
+    exit_code, inputs = go(process, *[job(EXIT_CODES.ERROR_INCOMPLETE, epoch=index) for index in range(5)])
+    assert exit_code.status == 401
+    assert len(inputs) == process.inputs.max_iterations.value == 5
+    assert process.outputs['checkpoint'].base.attributes.get('epoch') == 4
+
+
+def test_out_of_memory(allegro, go, job):
+    """Batches of half the size, down to a single frame, keeping what was learned."""
+    full = EXIT_CODES.ERROR_OUT_OF_MEMORY
+    first = job(full, epoch=2)
+    exit_code, inputs = go(allegro({'batch_size': 5}), first, job(full), job(full))
+    assert [one['parameters']['batch_size'] for one in inputs] == [5, 2, 1]
+    assert inputs[1]['checkpoint'].pk == first.outputs.checkpoint.pk
+    assert exit_code.status == 412
+    assert 'fewer features' in exit_code.message
+
+
+def test_diverged(allegro, go, job):
+    """Twice a lower learning rate, from the beginning; then it says down to which."""
+    nan = EXIT_CODES.ERROR_DIVERGED
+    process = allegro({'learning_rate': 0.01})
+    exit_code, inputs = go(process, job(EXIT_CODES.ERROR_INCOMPLETE, epoch=3), job(nan), job(nan), job(nan))
+    rates = [one['parameters']['learning_rate'] for one in inputs]
+    assert rates == pytest.approx([0.01, 0.01, 0.003, 0.0009])
+    assert ['checkpoint' in one for one in inputs] == [False, True, False, False]
+    assert exit_code.status == 411
+    assert 'down to 0.0009' in exit_code.message
+    assert 'output_parameters' in process.outputs
+
+
+def test_lowered_once(allegro, go, job):
+    assert go(allegro(), job(EXIT_CODES.ERROR_DIVERGED), job(epoch=34))[0] is None

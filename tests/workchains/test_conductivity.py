@@ -5,11 +5,14 @@ from aiida import orm
 from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
 
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
+from aiida_ionconduct.calculations.functions.validation import validate_model
+from aiida_ionconduct.workchains.active_learning import ActiveLearningWorkChain
 from aiida_ionconduct.workchains.aimd import AimdWorkChain
 from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 from aiida_ionconduct.workchains.label import LabelWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
+from aiida_ionconduct.workchains.validation import ValidationWorkChain
 
 RUN = {
     'nve_drift_eV_per_atom_per_ps': 1e-5,
@@ -62,8 +65,10 @@ def validated(campaign, trained, dataset, child):
         process.ctx.training = [trained()]
         process.inspect_training()
         process.ctx.supercell = process.ctx.structure
-        outputs = {} if exit_status else {'run_parameters__T1200_seed1001': orm.Dict({**RUN, **changes})}
-        process.ctx.validation_md = child(exit_status=exit_status, **outputs)
+        run = orm.Dict({**RUN, **changes})
+        outcome = validate_model(process.inputs.validation, T1200=run, dataset=process.ctx.dataset)
+        status = exit_status or (0 if outcome['passed'] else 420)
+        process.ctx.validation_md = child(exit_status=status, **({} if exit_status else {'validation': outcome}))
         return process
 
     return make
@@ -231,19 +236,46 @@ def test_given_model(campaign, model, submitted, child):
     assert process.ctx.compiled_model.model_format == 'aotinductor'
 
 
+def test_active_learning(campaign, dataset, submitted, child, trained):
+    """It takes the place of the rounds; its gate is that of the campaign, and is not asked twice."""
+    process = campaign({'active_learning': {'max_rounds': 2}})
+    process.ctx.dataset = dataset(n_frames=20)
+    process.run_training()
+    assert names(submitted) == [(ActiveLearningWorkChain, 'active_learning')]
+    inputs = submitted[0][1]
+    assert inputs.gate.thresholds.uuid == process.inputs.validation.uuid
+    assert inputs.gate.base.md.structure.uuid == process.ctx.supercell.uuid
+    assert inputs.parameters['max_rounds'] == 2
+    more, outputs = dataset(n_frames=30), trained().outputs
+    found = {name: outputs[name] for name in ('model', 'compiled_model', 'output_parameters', 'parity')}
+    process.ctx.training = [child(**found, dataset=more, validation=orm.Dict({'passed': True}))]
+    assert process.inspect_training() is None
+    assert process.ctx.dataset.uuid == more.uuid
+    assert not process.should_relabel()
+    submitted.clear()
+    process.run_validation()
+    assert judge(process) is None
+    assert submitted == []
+    assert process.outputs['validation']['passed']
+
+
 # Validation ---------------------------------------------------------------------------------------------------------
 
 
 def test_validation_runs(validated, submitted):
     process = validated()
+    del process.ctx['supercell']
     process.run_validation()
-    assert names(submitted) == [(SeedsWorkChain, 'validate_0')]
+    assert names(submitted) == [(ValidationWorkChain, 'validate_0')]
     inputs = submitted[0][1]
     assert len(process.ctx.supercell.sites) == 64
     assert inputs.base.md.structure.uuid == process.ctx.supercell.uuid
     assert inputs.seeds.get_list() == [process.inputs.validation['seed']]
     assert inputs.parameters.get_dict() == process.inputs.validation['md']
     assert inputs.temperatures_K.get_list() == [1200]
+    assert inputs.thresholds.uuid == process.inputs.validation.uuid
+    assert inputs.dataset.uuid == process.ctx.dataset.uuid
+    assert inputs.training.get_dict() == TRAINING
 
 
 def judge(process):
@@ -264,7 +296,8 @@ def test_bad_potential(validated):
     process = validated(mean_potential_energy_eV_per_atom=-1.0)
     exit_code = judge(process)
     assert exit_code.status == 420
-    assert 'failed its validation (potential_energy_1200K): add frames' in exit_code.message
+    assert '(potential_energy_1200K): -2.0' in exit_code.message  # with its number and its limits
+    assert 'add frames, train longer' in exit_code.message
     assert process.outputs['validation']['passed'] is False
     assert {'model', 'dataset', 'training'} <= set(process.outputs)
 

@@ -24,6 +24,7 @@ from aiida_ionconduct.cli.words import Pairs
 @click.option('--codes', type=Pairs(), multiple=True, metavar='NAME=LABEL', help='Codes not called name@localhost.')
 @click.option('--dataset', metavar='FILE|PK', help='Labelled frames (extended XYZ), instead of AIMD.')
 @click.option('--model', metavar='FILE|PK', help='A packaged Allegro model (.nequip.zip), instead of training one.')
+@click.option('--trust-model', is_flag=True, help='Load that model though no training in this profile made it.')
 @click.option('--relaxed', is_flag=True, help='Take the structure as it is.')
 @click.option('--target-error', type=float, help='Run until the relative standard error of σ is this: 0.1.')
 @click.option('--max-md-ns', type=float, help='MD in ns that this may take, all runs together.')
