@@ -31,7 +31,7 @@ def built(tmp_path_factory):
         if (REPOSITORY / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(REPOSITORY / name, source / name)
-    run(sys.executable, '-m', 'build', '--outdir', out, source)
+    run(sys.executable, '-m', 'build', '--no-isolation', '--outdir', out, source)
     return next(out.glob('*.tar.gz')), next(out.glob('*.whl'))
 
 
