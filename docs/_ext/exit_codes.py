@@ -1,31 +1,44 @@
 """The directive ``exit-codes`` of Markdown pages: tables per process class of this package, read from the class."""
 
+import importlib
 import inspect
+import pkgutil
 import re
-from importlib.metadata import entry_points
 
-from aiida.engine import BaseRestartWorkChain
+from aiida.engine import BaseRestartWorkChain, CalcJob, Process, WorkChain
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-GROUPS = ('aiida.workflows', 'aiida.calculations')
+from aiida_ionconduct import calculations, workchains
+
+PACKAGES = (calculations, workchains)
 
 
 def process_classes():
-    """Return the calculation jobs and work chains of this package as {entry point: class}."""
-    return {
-        point.name: point.load()
-        for group in GROUPS
-        for point in sorted(entry_points(group=group), key=lambda point: point.name)
-        if point.name.startswith('ionconduct.')
-    }
+    """Return the calculation jobs and work chains of this package by their names."""
+    found = {}
+    for package in PACKAGES:
+        for module in pkgutil.iter_modules(package.__path__, f'{package.__name__}.'):
+            for name, one in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+                if issubclass(one, (CalcJob, WorkChain)) and one.__module__ == module.name and not is_abstract(one):
+                    found[name] = one
+    return found
+
+
+def is_abstract(process_class):
+    """Return whether a class is there for others to inherit from only: no exit codes, or nothing to submit."""
+    if issubclass(process_class, WorkChain):
+        return not set(process_class.spec().exit_codes) - set(Process.spec().exit_codes)
+    return process_class.prepare_for_submission is CalcJob.prepare_for_submission
 
 
 def table_lines(process_class):
     """Return the exit codes of a process class as the lines of a Markdown table."""
     yield from ('| Status | Label | Meaning | Reused |', '|---|---|---|---|')
-    for label, code in sorted(process_class.exit_codes.items(), key=lambda item: item[1].status):
+    common = Process.spec().exit_codes
+    codes = [(label, code) for label, code in process_class.exit_codes.items() if label not in common]
+    for label, code in sorted(codes, key=lambda item: item[1].status):
         message = re.sub(r'([\\`*_{}<>|#$])', r'\\\1', ' '.join(code.message.split()))
         yield f'| {code.status} | `{label}` | {message} | {"no" if code.invalidates_cache else "yes"} |'
 
@@ -49,7 +62,7 @@ class ExitCodes(SphinxDirective):
         sections = []
         for name, process_class in process_classes().items():
             section = nodes.section(ids=[nodes.make_id(name)])
-            section += nodes.title(text=f'{process_class.__name__} ({name})')
+            section += nodes.title(text=name)
             lines = [*table_lines(process_class), *handler_lines(process_class)]
             self.state.nested_parse(StringList(lines, source=f'exit codes of {name}'), self.content_offset, section)
             sections.append(section)

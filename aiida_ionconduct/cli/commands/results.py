@@ -65,7 +65,7 @@ def status_command(node, live, profile):
 
 
 @click.command('report')
-@click.argument('node', type=CAMPAIGN, metavar='PK')
+@click.argument('nodes', nargs=-1, required=True, type=CAMPAIGN, metavar='PK…')
 @click.option(
     '-o',
     '--output',
@@ -75,18 +75,24 @@ def status_command(node, live, profile):
     help='The HTML page to write.',
 )
 @PROFILE
-def report_command(node, output, profile):
-    """Print the results of a ConductivityWorkChain and write them as an HTML page.
+def report_command(nodes, output, profile):
+    """Print the results of a ConductivityWorkChain and write them as an HTML page; several are compared on one page.
 
     \b
       aiida-ionconduct report PK -o conductivity.html
+      aiida-ionconduct report PK PK -o comparison.html
     """
     open_profile(profile)
     from aiida_ionconduct.report.collect import collect
+    from aiida_ionconduct.report.comparison import write_comparison
     from aiida_ionconduct.report.page import write_page
     from aiida_ionconduct.report.text import summary_tables
 
-    if getattr(node, 'process_type', None) != CAMPAIGN.entry_points[0]:
-        raise click.BadParameter(f'node {node.pk} is a {kind(node)}, not a ConductivityWorkChain.', param_hint='PK')
-    click.echo(summary_tables(collect(node)))
-    click.echo(f'Page written: {write_page(node, output)}')
+    for node in nodes:
+        if getattr(node, 'process_type', None) != CAMPAIGN.entry_points[0]:
+            raise click.BadParameter(f'node {node.pk} is a {kind(node)}, not a ConductivityWorkChain.', param_hint='PK')
+    if len(nodes) > 1:
+        click.echo(f'Page written: {write_comparison(nodes, output)}')
+        return
+    click.echo(summary_tables(collect(nodes[0])))
+    click.echo(f'Page written: {write_page(nodes[0], output)}')

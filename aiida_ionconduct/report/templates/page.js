@@ -45,7 +45,7 @@
   const describe = one => {
     const { curve, index } = one;
     let text = `${curve.name}: ${number(curve.y[index])}`;
-    if (curve.stderr && curve.stderr[index]) text += ` ± ${number(curve.stderr[index])}`;
+    if (curve.stderr && curve.stderr[index]) text += ` ± ${number(Number(curve.stderr[index].toPrecision(2)))}`;
     if (curve.interval) text += `, 95 % [${number(curve.interval[0][index])}, ${number(curve.interval[1][index])}]`;
     return text;
   };
