@@ -33,6 +33,7 @@ LABELS = {
     'relabelling': 'label',
     'compilation': 'compile',
     'validation': 'validate',
+    'validation, at most': 'validate',
     'production': 'md',
     'more, at most': 'md',
     **dict.fromkeys(('committee, at most', 'exploration, at most', 'labelling, at most'), 'active_learning'),

@@ -19,6 +19,7 @@ from aiida.plugins import BrokerFactory
 import aiida_ionconduct
 from aiida_ionconduct.farm import services, site
 from aiida_ionconduct.farm.daemon import daemon_client
+from aiida_ionconduct.farm.embedded import write_ahead
 
 from . import pseudos
 
@@ -119,7 +120,9 @@ def ensure_profile(settings):
         load_profile(settings.profile, allow_switch=True)
         return check_profile(settings, config.get_profile(settings.profile))
     backends = embedded_backends() if settings.postgres is None else production_backends(settings, config)
-    create_profile(config, name=settings.profile, email='aiida@localhost', **backends)
+    profile = create_profile(config, name=settings.profile, email='aiida@localhost', **backends)
+    if settings.postgres is None:
+        write_ahead(Path(profile.storage_config['filepath']) / 'database.sqlite')
     options = PROFILE_OPTIONS if settings.postgres is None else PRODUCTION_OPTIONS
     for option, value in options.items():
         config.set_option(option, value, scope=settings.profile)

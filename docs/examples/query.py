@@ -1,22 +1,12 @@
-"""Print all conductivities of a profile, cold to hot. Run as `verdi run docs/examples/query.py`."""
+"""Print all conductivities of a profile and the activation energies. Run as `verdi run docs/examples/query.py`."""
 
-from aiida import orm
-from tabulate import tabulate
+from aiida import load_profile
 
-from aiida_ionconduct.data import ConductivityData
+from aiida_ionconduct.queries import arrhenius_series, conductivities
 
-COLUMNS = {
-    'reduced_composition': 'composition',
-    'temperature_K': 'T (K)',
-    'n_atoms': 'atoms',
-    'n_seeds': 'seeds',
-    'total_time_ps': 'MD (ps)',
-    'haven_ratio': 'Haven ratio',
-    'sigma_full_S_per_cm': 'σ (S/cm)',
-    'sigma_full_ci95': '95 % from',
-}
+load_profile()
+columns = ['pk', 'composition', 'temperature_K', 'sigma_full_S_per_cm', 'sigma_full_ci95_low', 'sigma_full_ci95_high']
+print(conductivities()[columns].to_string(index=False))
 
-query = orm.QueryBuilder().append(ConductivityData, project=['id', *(f'attributes.{name}' for name in COLUMNS)])
-rows = sorted(query.all(), key=lambda row: row[1:3] + row[:1])  # by composition, temperature and PK
-table = [[*row[:-1], *(row[-1] or (None, None))] for row in rows]  # no interval where nothing diffused
-print(tabulate(table, headers=['PK', *COLUMNS.values(), 'to'], missingval='–', floatfmt='.3g'))
+for campaign, fit in arrhenius_series().attrs['fits'].items():
+    print(f'campaign {campaign}: {fit["activation_energy_eV"]:.2f} ± {fit["activation_energy_stderr"]:.2f} eV')

@@ -4,6 +4,8 @@ import subprocess
 import sys
 
 import ase.io
+import click
+import pytest
 from aiida import orm
 from click.testing import CliRunner
 
@@ -15,14 +17,49 @@ def test_commands():
     """The commands are listed with their purpose, and the version is the package's."""
     result = CliRunner().invoke(cli, ['--help'])
     assert result.exit_code == 0
-    assert {'alloy', 'report', 'setup', 'study'} <= set(result.output.split())
+    assert set(result.output.split()) >= {'analyse', 'export', 'import', 'launch', 'query', 'show', 'status', 'study'}
     assert __version__ in CliRunner().invoke(cli, ['--version']).output
 
 
 def test_help_without_aiida():
-    """``--help`` answers without importing AiiDA, which takes a second."""
-    code = 'import sys, aiida_ionconduct.cli; sys.exit("aiida" in sys.modules)'
+    """``--help`` answers without importing AiiDA or NumPy, which take a second."""
+    code = """
+import sys
+from click.testing import CliRunner
+from aiida_ionconduct.cli import cli
+assert CliRunner().invoke(cli, ['--help']).exit_code == 0
+sys.exit(bool({'aiida', 'numpy', 'pandas', 'ase'} & set(sys.modules)))
+"""
     assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
+
+
+def commands(group, words=()):
+    """Return every command below a group, with its words."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*words, name))
+        else:
+            yield ' '.join((*words, name)), command
+
+
+@pytest.mark.parametrize(('name', 'command'), commands(cli), ids=lambda value: value if isinstance(value, str) else '')
+def test_every_help_has_an_example(name, command):
+    text = CliRunner().invoke(cli, [*name.split(), '--help']).output
+    assert f'  aiida-ionconduct {name}' in text
+
+
+def test_errors_are_sentences(aiida_profile, tmp_path):
+    """No profile, and a defect of AiiDA's storage: one sentence and exit code 1; a defect of ours is not hidden."""
+    result = CliRunner().invoke(cli, ['query', 'campaigns', '-p', 'nowhere'])
+    assert (result.exit_code, 'Traceback' in result.output) == (1, False)
+    assert '`verdi profile list` shows those there are' in result.output
+    (tmp_path / 'a.aiida').write_text('no archive')
+    result = CliRunner().invoke(cli, ['import', str(tmp_path / 'a.aiida')])
+    assert (result.exit_code, 'no AiiDA archive' in result.output) == (1, True)
+    result = CliRunner().invoke(cli, ['--traceback', 'import', str(tmp_path / 'a.aiida')])
+    assert isinstance(result.exception, ValueError)
 
 
 def test_alloy(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 from aiida import orm
 
 from aiida_ionconduct.cli import pseudos, setup
+from aiida_ionconduct.farm.embedded import LOCAL_FILE_SYSTEMS, file_system
 
 pytestmark = pytest.mark.usefixtures('aiida_profile_clean')
 
@@ -139,6 +140,8 @@ def test_setup_twice(command_in, tmp_path):
     (database,) = (tmp_path / 'clone' / '.aiida').rglob('database.sqlite')
     with contextlib.closing(sqlite3.connect(database)) as connection:
         keys = {key for (key,) in connection.execute('SELECT key FROM db_dbsetting')}
+        (mode,) = connection.execute('PRAGMA journal_mode').fetchone()
+    assert (mode == 'wal') == (file_system(database) in LOCAL_FILE_SYSTEMS)
     assert keys >= {'process|state_change|calculation', 'process|state_change|work'}
     user = tmp_path / 'home' / '.aiida'
     assert [path.name for path in user.rglob('*')] == ['config.json']

@@ -200,15 +200,14 @@ def test_printed_text(campaign):
 
 
 def test_query_of_all_conductivities(campaign, installation, command):
-    """The example that is named at the end of a campaign, run from the repository as it is written there."""
-    verdi, run, script = command('query.py')
-    table = installation.run(verdi, run, REPOSITORY / script)
-    rows = {float(row.split()[2]): row.split() for row in table.splitlines() if ' Li3O4P ' in row}
+    """The command that is named at the end of a campaign, as it is written there."""
+    table = installation.run(*command('query conductivities'))
+    rows = {float(row.split()[3]): row.split() for row in table.splitlines() if ' Li3O4P ' in row}
     assert sorted(rows) == sorted(TEMPERATURES.values())
     for one in conductivities(campaign).values():
         a = one['attributes']
-        numbers = [a['haven_ratio'], a['sigma_full_S_per_cm'], *(a['sigma_full_ci95'] or (None, None))]
-        shown = [None if word == '–' else float(word) for word in rows[a['temperature_K']][-4:]]
+        numbers = [a['sigma_full_S_per_cm'], *(a['sigma_full_ci95'] or (None, None)), a['haven_ratio']]
+        shown = [None if word == '–' else float(word) for word in rows[a['temperature_K']][4:8]]
         assert shown == [None if number is None else pytest.approx(number, rel=0.01) for number in numbers]
 
 
@@ -297,9 +296,9 @@ def test_archive_round_trip(campaign, installation, second_installation, command
     """What the archive holds suffices to analyse again, without any code, with the same bits."""
     stored = conductivities(campaign)['T150' if whole else 'T250']
     archive = tmp_path / 'campaign.aiida'
-    words = command('archive create')[:-1] if whole else ['verdi', 'archive', 'create', '--nodes', stored['uuid'], '--']
-    installation.run(*words, archive)
-    second_installation.run('verdi', 'archive', 'import', archive)
+    words = command('export') if whole else ['aiida-ionconduct', 'export', stored['uuid']]
+    installation.run(*words, '-o', archive)
+    second_installation.run('aiida-ionconduct', 'import', archive)
     answer = second_installation.ask('analyse_again', stored['uuid'])
     assert answer['stored'] == stored
     assert answer['trajectories'] == len(SEEDS)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from aiida_ionconduct.cli.nodes import open_profile
+
 
 @click.command('setup')
 @click.option('-p', '--profile', default='ionconduct', show_default=True, help='Profile to create or complete.')
@@ -44,6 +46,10 @@ def setup_command(**settings):
     configuration that the environment variable AIIDA_PATH names. It uses SQLite and the ZeroMQ broker, which need no
     server, or PostgreSQL and RabbitMQ where these are given; passwords are better given by the environment, as
     others see a command line.
+
+    \b
+      aiida-ionconduct setup
+      aiida-ionconduct setup --profile farm --workers 4 --site cluster.yaml
     """
     # AiiDA says so as soon as it is imported, and the first line printed below says it again.
     warnings.filterwarnings('ignore', message='Creating AiiDA configuration folder')
@@ -65,11 +71,14 @@ def doctor_command(profile, jobs, timeout):
 
     The exit status is 1 if something is. The jobs are deleted again from the profile when they have done what they
     should.
+
+    \b
+      aiida-ionconduct doctor
+      aiida-ionconduct doctor --no-jobs
     """
-    from aiida import load_profile
+    open_profile(profile)
     from tabulate import tabulate
 
-    load_profile(profile)
     from aiida_ionconduct.cli.doctor import ERROR, examine
 
     rows = list(examine(jobs, timeout))
@@ -85,10 +94,12 @@ def clean_command(profile, older_than, apply):
     """Remove the remote folders of LAMMPS runs that ended well and whose trajectories are stored.
 
     Without --apply nothing is removed. Runs that failed, that were cut or that run keep their folders.
-    """
-    from aiida import load_profile
 
-    load_profile(profile)
+    \b
+      aiida-ionconduct clean
+      aiida-ionconduct clean --older-than 30 --apply
+    """
+    open_profile(profile)
     from aiida_ionconduct.cli.clean import clean, folders
 
     found = folders(older_than)

@@ -76,7 +76,7 @@ def status_command(node, live, profile):
 )
 @PROFILE
 def report_command(nodes, output, profile):
-    """Print the results of a ConductivityWorkChain and write them as an HTML page; of several, one that compares them.
+    """Print the results of a ConductivityWorkChain and write them as an HTML page; several are compared on one page.
 
     \b
       aiida-ionconduct report PK -o conductivity.html

@@ -40,7 +40,11 @@ def study_command():
 @FOLDER
 @PROFILE
 def blocks_command(nodes, blocks, mobile, charges, temperature, output, profile):
-    """Block sizes: full against tracer conductivity, block against simple method, running curves, converged or not."""
+    """Block sizes: full against tracer conductivity, block against simple method, running curves, converged or not.
+
+    \b
+      aiida-ionconduct study blocks PK --temperature 1200 --blocks 85,170,340
+    """
     open_profile(profile)
     runs = load_runs(nodes, temperature)
     from aiida import orm
@@ -71,7 +75,11 @@ def blocks_command(nodes, blocks, mobile, charges, temperature, output, profile)
 @FOLDER
 @PROFILE
 def density_command(nodes, mobile, spacing, core, temperature, output, profile):
-    """Where the ions are: superposition, density as a cube file and isosurfaces, percolation, sites and jumps."""
+    """Where the ions are: superposition, density as a cube file and isosurfaces, percolation, sites and jumps.
+
+    \b
+      aiida-ionconduct study density PK --temperature 1200 --spacing 0.3
+    """
     open_profile(profile)
     runs = load_runs(nodes, temperature)
     import numpy as np
@@ -104,7 +112,11 @@ def density_command(nodes, mobile, spacing, core, temperature, output, profile):
 @NODES
 @PROFILE
 def sizes_command(nodes, profile):
-    """Cell sizes: is the conductivity that of the infinite crystal? PK… are ConductivityData, one for each cell."""
+    """Cell sizes: is the conductivity that of the infinite crystal? PK… are ConductivityData, one for each cell.
+
+    \b
+      aiida-ionconduct study sizes PK PK PK
+    """
     open_profile(profile)
     from aiida_ionconduct.calculations.functions.studies import compare_sizes
     from aiida_ionconduct.data import ConductivityData
@@ -119,7 +131,11 @@ def sizes_command(nodes, profile):
 @FOLDER
 @PROFILE
 def twins_command(node, output, profile):
-    """Lyapunov study: how fast twin runs part. PK is a finished TwinsWorkChain."""
+    """Lyapunov study: how fast twin runs part. PK is a finished TwinsWorkChain.
+
+    \b
+      aiida-ionconduct study twins PK
+    """
     open_profile(profile)
     from aiida import orm
 

@@ -1,0 +1,32 @@
+"""The SQLite database of an embedded profile, which workers and the user's commands share."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import psutil
+
+# SQLite's write-ahead log needs memory that all processes share, which network file systems do not give.
+LOCAL_FILE_SYSTEMS = {'apfs', 'btrfs', 'ext2', 'ext3', 'ext4', 'f2fs', 'overlay', 'tmpfs', 'xfs', 'zfs'}
+
+
+def write_ahead(database: Path) -> bool:
+    """Let a database be read while it is written, for good; return whether its file system allows it.
+
+    Without this a reader waits for the end of a write, and gives up after five seconds ("database is locked"), which a
+    slow disk under load can take.
+    """
+    if file_system(database) not in LOCAL_FILE_SYSTEMS:
+        return False
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        (mode,) = connection.execute('PRAGMA journal_mode=WAL').fetchone()
+    return mode == 'wal'
+
+
+def file_system(path: Path) -> str:
+    """Return the kind of file system that a path is on, empty if it is not known."""
+    path = path.resolve()
+    mounts = {Path(one.mountpoint): one.fstype for one in psutil.disk_partitions(all=True)}
+    return next((mounts[parent] for parent in (path, *path.parents) if parent in mounts), '').lower()

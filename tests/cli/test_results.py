@@ -1,0 +1,180 @@
+"""`show`, `status`, `query`, `model`, `structures`: what is printed, in which form, and with which exit code."""
+
+import csv
+import io
+import json
+
+import ase.io
+import pytest
+from aiida import orm
+from aiida.manage import get_manager
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
+
+from aiida_ionconduct.cli import cli
+from aiida_ionconduct.cli.data import conductivity, dataset, model, trajectory
+from aiida_ionconduct.cli.follow import remaining_s, stage_label
+
+
+def invoke(*words, group=cli):
+    """Run a command in the profile of the tests."""
+    return CliRunner().invoke(group, [*map(str, words), '-p', get_manager().get_profile().name])
+
+
+def output(*words, group=cli):
+    """Return what a command prints, which must end well."""
+    result = invoke(*words, group=group)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_identifiers(stored_campaign):
+    """A PK, a UUID and its beginning are the same node; so is a label that only one has."""
+    texts = {
+        output('show', word) for word in (stored_campaign.pk, stored_campaign.uuid, str(stored_campaign.uuid)[:13])
+    }
+    assert len(texts) == 1
+    stored_campaign.label = f'salt-{stored_campaign.pk}'
+    assert output('show', stored_campaign.label) in texts
+
+
+def test_show_as_json(stored_campaign):
+    """The attributes as they are stored, with the verdict."""
+    found = json.loads(output('show', stored_campaign.pk, '--temperature', 900, '--format', 'json'))
+    stored = stored_campaign.outputs.conductivities['T900']
+    (one,) = found['conductivities']
+    assert one['pk'] == stored.pk
+    assert one['sigma_full_ci95'] == stored.base.attributes.get('sigma_full_ci95')
+    assert found['verdict'] in ('converged', 'not converged')
+    assert {criterion['met'] for criterion in found['criteria']} <= {True, False, None}
+
+
+def test_show_studies(stored_campaign):
+    """A study is said in the words of the command that made it, by its node or by its process."""
+    printed = output('study', 'blocks', stored_campaign.pk, '--temperature', 900, '--blocks', '20,40', '-o', '.study')
+    query = orm.QueryBuilder().append(
+        orm.CalcFunctionNode, filters={'attributes.process_label': 'compare_block_sizes'}, tag='study'
+    )
+    node = query.order_by({'study': {'id': 'desc'}}).first(flat=True)
+    assert output('show', node.outputs.result.pk).strip() in printed
+    assert output('show', node.pk) == output('show', node.outputs.result.pk)
+
+
+def test_show_what_is_there(stored_campaign):
+    for node in (stored_campaign.outputs.model, next(iter(dict(stored_campaign.outputs.trajectories).values()))):
+        assert type(node).__name__ in output('show', node.pk)
+    result = invoke('show', stored_campaign.inputs.structure.pk)
+    assert result.exit_code == 1
+    assert 'give a campaign, a conductivity' in result.output
+    result = invoke('show', stored_campaign.pk, '--temperature', 700)
+    assert result.exit_code == 1
+    assert 'temperatures: 600, 900' in result.output
+
+
+def test_status(stored_campaign):
+    text = output('status', stored_campaign.pk)
+    assert f'ConductivityWorkChain<{stored_campaign.pk}> finished' in text
+    failed = orm.WorkChainNode(process_type='aiida.workflows:ionconduct.conductivity')
+    failed.set_process_label('ConductivityWorkChain')
+    failed.store()
+    failed.set_process_state('finished')
+    failed.set_exit_status(401)
+    failed.set_exit_message('no run has ended well')
+    result = invoke('status', failed.pk)
+    assert result.exit_code == 1
+    assert '[401] no run has ended well' in result.output
+    assert invoke('status', stored_campaign.inputs.structure.pk).exit_code == 2
+
+
+def test_predicted_end():
+    """What is done of the plan took the time so far; the rest takes as much in proportion."""
+    rows = [('relax', '', '', '1/1', ''), ('aimd', '', '', '1/2', ''), ('validate_1', '', '', '0/2', '')]
+    planned = {'relax': 1.0, 'aimd': 2.0, 'validate': 1.0, 'md': 4.0}
+    assert remaining_s(100.0, rows, planned) == pytest.approx(300.0)
+    assert remaining_s(100.0, rows, {}) == pytest.approx(100.0)
+    assert remaining_s(100.0, [], planned) is None
+    assert [stage_label(name) for name in ('training', 'training 2', 'exploration 1', 'production')] == [
+        'train_0', 'train_2', 'explore_1', 'md',
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize('words', [('conductivities',), ('arrhenius',), ('campaigns',), ('warnings',)])
+def test_layouts(stored_campaign, words):
+    """CSV and JSON hold all columns and every digit; raw has no header."""
+    words = ('query', *words, 'LiCl')
+    rows = json.loads(output(*words, '--format', 'json'))
+    lines = list(csv.DictReader(io.StringIO(output(*words, '--format', 'csv'))))
+    assert len(rows) == len(lines) >= 1
+    assert list(rows[0]) == list(lines[0])
+    assert {str(row['pk']) for row in rows} == {line['pk'] for line in lines}
+    assert output(*words, '--raw', '--project', 'pk').split() == [str(row['pk']) for row in rows]
+    assert output(*words[:2], 'KBr', '--raw') == ''
+    assert 'Nothing found.' in output(*words[:2], 'KBr')
+    assert invoke(*words, '--project', 'colour').exit_code == 2
+
+
+def test_digits_are_kept(stored_campaign):
+    rows = json.loads(output('query', 'conductivities', '-c', stored_campaign.pk, '-f', 'json'))
+    for row in rows:
+        stored = orm.load_node(row['pk']).base.attributes.get('sigma_full_S_per_cm')
+        assert row['sigma_full_S_per_cm'] == pytest.approx(stored, rel=1e-13)
+
+
+def test_nodes_of_another_kind(stored_campaign):
+    for words in (('query', 'model', stored_campaign.pk), ('query', 'trajectories', stored_campaign.pk)):
+        result = invoke(*words)
+        assert result.exit_code == 2
+        assert f'node {stored_campaign.pk} is a ConductivityWorkChain' in result.output
+
+
+def test_models(stored_campaign, tmp_path):
+    """Out and in again: the same file is the same node."""
+    pk, path = stored_campaign.outputs.model.pk, tmp_path / 'm.nequip.zip'
+    assert str(pk) in output('model', 'list', '--raw', '-P', 'pk').split()
+    assert 'r_max: 5.0' in output('model', 'show', pk)
+    output('model', 'export', pk, '-o', path)
+    assert path.read_bytes() == stored_campaign.outputs.model.get_content(mode='rb')
+    assert invoke('model', 'export', pk, '-o', path).exit_code == 1
+    path.write_bytes(b'no archive')
+    result = invoke('model', 'import', path)
+    assert result.exit_code == 1
+    assert 'does not state its type names' in result.output
+
+
+def test_structures(stored_campaign, tmp_path):
+    names = CliRunner().invoke(cli, ['structures', 'list', '--raw', '-P', 'name']).output.split()
+    assert 'gamma-Li3PO4' in names
+    assert (
+        str(stored_campaign.inputs.structure.pk) in output('structures', 'list', '--stored', '-r', '-P', 'pk').split()
+    )
+    assert 'neutral' in output('structures', 'show', 'beta-Li3PO4')
+    assert 'partly occupied' in output('structures', 'show', 'Li10GeP2S12')
+    output('structures', 'export', 'beta-Li3PO4', '-o', tmp_path / 'cell.cif')
+    assert len(ase.io.read(tmp_path / 'cell.cif')) == 16
+    result = invoke('structures', 'show', 'beta-Li3PO4', '--charges', 'P=4')
+    assert result.exit_code == 1
+    assert 'instead of zero' in result.output
+    assert invoke('structures', 'show', 'nothing.cif').exit_code == 2
+
+
+def test_verdi_data(stored_campaign, tmp_path):
+    """The groups that `verdi data` shows, each with list, show and export."""
+    for group in (conductivity, dataset, model, trajectory):
+        assert {'list', 'show', 'export'} <= set(group.commands)
+        output('list', group=group)
+    run = stored_campaign.outputs.trajectories['T900_seed1']
+    assert str(run.pk) in output('list', '--raw', '-P', 'pk', group=trajectory).split()
+    output('export', run.pk, '-o', tmp_path / 'run.extxyz', '--stride', 500, group=trajectory)
+    assert len(ase.io.read(tmp_path / 'run.extxyz', ':')) == 5
+
+
+def test_completion(stored_campaign):
+    """Commands and PKs of the kind that a command takes."""
+    complete = ShellComplete(cli, {}, 'aiida-ionconduct', '_AIIDA_IONCONDUCT_COMPLETE')
+    offered = {item.value for item in complete.get_completions(['query'], '')}
+    assert offered == {'arrhenius', 'campaigns', 'conductivities', 'model', 'trajectories', 'warnings'}
+    profile = ['-p', get_manager().get_profile().name]
+    assert str(stored_campaign.pk) in {item.value for item in complete.get_completions(['status', *profile], '')}
+    models = {item.value for item in complete.get_completions(['query', 'model', *profile], '')}
+    assert str(stored_campaign.outputs.model.pk) in models
+    assert str(stored_campaign.pk) not in models
