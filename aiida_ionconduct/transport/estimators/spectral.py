@@ -38,7 +38,7 @@ INDEPENDENT = 6
 # The scatter of few segments is known badly: theory counts as so many of them.
 THEORY_DOF = 30
 # The scatter of segments is somewhat below theory; from the coverage of the intervals (benchmarks/coverage.py).
-VARIANCE_FACTOR = 0.95
+VARIANCE_FACTOR = 0.9
 PLATEAU = 0.25  # largest rise of the spectrum from zero to the lowest frequency of the run
 
 
