@@ -49,9 +49,9 @@ def test_show_as_json(stored_campaign):
     assert {criterion['met'] for criterion in found['criteria']} <= {True, False, None}
 
 
-def test_show_studies(stored_campaign):
+def test_show_studies(stored_campaign, tmp_path):
     """A study is said in the words of the command that made it, by its node or by its process."""
-    printed = output('study', 'blocks', stored_campaign.pk, '--temperature', 900, '--blocks', '20,40', '-o', '.study')
+    printed = output('study', 'blocks', stored_campaign.pk, '--temperature', 900, '--blocks', '20,40', '-o', tmp_path)
     query = orm.QueryBuilder().append(
         orm.CalcFunctionNode, filters={'attributes.process_label': 'compare_block_sizes'}, tag='study'
     )
