@@ -21,8 +21,8 @@ SEEDS = 4
 # Of `auto`: coverage of the 68.27 % and 95 % intervals, bias; RMSE on the first process.
 LIMITS = {'68 %': (0.64, 0.72), '95 %': (0.925, 0.975), 'bias': (-0.02, 0.02)}
 RMSE = 0.11
-# The Haven ratio is the quotient of two estimates, and too high by about the square of the relative error of the lower
-# one: its intervals must hold the truth, and may be wider than need be.
+# The Haven ratio is the quotient of two noisy estimates, and so a little too high:
+# its intervals must hold the truth, and may be wider than need be.
 HAVEN_LIMITS = {'68 %': (0.64, 1.0), '95 %': (0.925, 1.0)}
 HEADERS = ('process', 'estimator', 'bias', 'RMSE', 'mean reported error', '68 %', '95 %')
 
