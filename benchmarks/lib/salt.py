@@ -69,6 +69,7 @@ def inputs(code, target, max_md_ns, seeds=(1, 2, 3, 4), temperatures_K=(600.0,),
                 'md': {
                     'code': code,
                     'model': model(),
+                    'trust_model': orm.Bool(True),
                     'structure': orm.StructureData(ase=crystal()),
                     'metadata': {'options': options},
                 }

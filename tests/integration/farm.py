@@ -27,7 +27,7 @@ def submit(specification: str) -> int:
     options = json.loads(specification)
     builder = SeedsWorkChain.get_builder()
     builder.base.md.code = orm.load_code(options['code'])
-    builder.base.md.model = AllegroModelData(options['model'])
+    builder.base.md.model, builder.base.md.trust_model = AllegroModelData(options['model']), orm.Bool(True)
     builder.base.md.structure = named_structure(options)
     builder.base.md.metadata.label = builder.base.md.metadata.description = options.get('names', '')
     builder.metadata.label = builder.metadata.description = options.get('names', '')

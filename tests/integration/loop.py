@@ -27,7 +27,7 @@ def start(model, frames, max_md_ns):
     """Submit a campaign with a compiled model on a frame of a file; return its PK."""
     builder = PrecisionWorkChain.get_builder()
     builder.md.base.md.code = orm.load_code('lammps@localhost')
-    builder.md.base.md.model = AllegroModelData(pathlib.Path(model))
+    builder.md.base.md.model, builder.md.base.md.trust_model = AllegroModelData(pathlib.Path(model)), orm.Bool(True)
     builder.md.base.md.structure = orm.StructureData(ase=ase.io.read(frames, 2))
     builder.md.base.md.metadata.options = {'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1}}
     builder.md.parameters = orm.Dict(PARAMETERS)

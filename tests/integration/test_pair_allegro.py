@@ -219,7 +219,12 @@ def test_mliap(aiida_profile, aiida_localhost, trained, executable, tmp_path):
         computer=aiida_localhost,
         filepath_executable=executable('nequip-prepare-lmp-mliap'),
     ).store()
-    inputs = {'code': code, 'model': AllegroModelData(package), 'parameters': orm.Dict({'target': 'mliap'})}
+    inputs = {
+        'code': code,
+        'model': AllegroModelData(package),
+        'trust_model': orm.Bool(True),
+        'parameters': orm.Dict({'target': 'mliap'}),
+    }
     results, node = run_get_node(AllegroCompileCalculation, **inputs)
     assert node.is_finished_ok, node.exit_message
     assert results['model'].model_format == 'mliap'

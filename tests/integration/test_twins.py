@@ -39,6 +39,7 @@ def test_lennard_jones(aiida_profile, aiida_localhost, executable, monkeypatch):
                 'md': {
                     'code': code,
                     'model': model,
+                    'trust_model': orm.Bool(True),
                     'structure': orm.StructureData(ase=argon.atoms()),
                     'metadata': {
                         'options': {
