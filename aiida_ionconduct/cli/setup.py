@@ -18,7 +18,7 @@ from aiida.plugins import BrokerFactory
 
 import aiida_ionconduct
 from aiida_ionconduct.farm import services, site
-from aiida_ionconduct.farm.daemon import daemon_client
+from aiida_ionconduct.farm.daemon import daemon_client, start_daemon
 from aiida_ionconduct.farm.embedded import write_ahead
 
 from . import pseudos
@@ -245,7 +245,7 @@ def ensure_daemon(settings):
     client = daemon_client(settings.profile)
     try:
         if not client.is_daemon_running:
-            client.start_daemon(number_workers=settings.workers)
+            start_daemon(client, settings.workers)
         elif newest_source() < min(worker['started'] for worker in client.get_worker_info()['info'].values()):
             return 'running'
         else:

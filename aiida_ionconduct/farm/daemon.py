@@ -1,6 +1,9 @@
-"""The daemon of a profile, also when it was killed."""
+"""The daemon of a profile, also when it was killed, or stopped at a bad moment."""
 
+from aiida import orm
 from aiida.engine.daemon.client import DaemonClient, get_daemon_client
+from aiida.engine.processes.control import get_process_tasks, revive_processes
+from aiida.manage import get_manager
 
 
 def daemon_client(profile: str | None = None) -> DaemonClient:
@@ -14,3 +17,26 @@ def daemon_client(profile: str | None = None) -> DaemonClient:
     client = get_daemon_client(profile)
     client._clean_potentially_stale_pid_file()
     return client
+
+
+def start_daemon(client: DaemonClient, n_workers: int) -> None:
+    """Start the daemon of the loaded profile, which must not run, and give it the children that were lost.
+
+    :raises aiida.engine.daemon.client.DaemonException: if it does not start.
+    """
+    lost = lost_children()
+    client.start_daemon(number_workers=n_workers)
+    revive_processes(lost)
+
+
+def lost_children() -> list[orm.ProcessNode]:
+    """Return the processes that a worker made while the broker went down, so that no worker will ever run them.
+
+    They have not begun, another process waits for them, and the broker has no task for them.
+    """
+    query = orm.QueryBuilder().append(orm.WorkflowNode, tag='caller')
+    query.append(
+        orm.ProcessNode, with_incoming='caller', filters={'attributes.process_state': 'created'}, project='*'
+    ).distinct()
+    known = set(get_process_tasks(get_manager().get_broker()))
+    return [node for node in query.all(flat=True) if node.pk not in known]

@@ -45,7 +45,7 @@ def test_stopped_and_extended(loop, installation, trained, dft_frames):
     installation.run('verdi', 'daemon', 'stop')
     stopped = loop('describe', pk)
     assert not stopped['terminated']
-    installation.run('verdi', 'daemon', 'start', '2')
+    installation.run('aiida-ionconduct', 'setup')  # starts the daemon, and children that were on their way to it
     done = wait(loop, pk, lambda one: one['terminated'])
     assert done['exit_status'] == 0
     assert done['outcome']['ending'] == 'not diffusive on this time scale'
