@@ -11,6 +11,8 @@ PROFILE = click.option(
     '-p', '--profile', is_eager=True, help='AiiDA profile; the loaded or the default one if not given.'
 )
 N_COMPLETIONS = 50
+CAMPAIGN = 'aiida.workflows:ionconduct.conductivity'
+"""The kind of a campaign, for :class:`Node`; the same as in `queries`, which imports AiiDA."""
 
 
 def open_profile(name: str | None = None) -> None:
@@ -66,7 +68,7 @@ class Node(click.ParamType):
         from aiida import orm
 
         offered = []
-        for entry_point in self.entry_points or ('aiida.workflows:ionconduct.conductivity',):
+        for entry_point in self.entry_points or (CAMPAIGN,):
             query = orm.QueryBuilder().append(
                 orm.Node, filters=entry_point_filter(entry_point), project=['id', 'label', 'ctime'], tag='node'
             )

@@ -1,6 +1,5 @@
 """`aiida-ionconduct study …` on stored trajectories: what is printed and written, and what is refused."""
 
-import numpy as np
 import pytest
 from aiida import orm
 from aiida.common.links import LinkType
@@ -8,39 +7,16 @@ from aiida.manage import get_manager
 from click.testing import CliRunner
 
 from aiida_ionconduct.cli import cli
-from aiida_ionconduct.data import IonTrajectoryData
-
-SYMBOLS = ['Li'] * 4 + ['Cl'] * 4
-
-
-def run(seed, temperature_K=900.0):
-    """Return a stored run in which lithium walks at random through a lattice at rest."""
-    rng = np.random.default_rng(seed)
-    walk = np.cumsum(rng.normal(scale=0.4, size=(401, 4, 3)), axis=0)
-    lattice = np.broadcast_to(np.random.default_rng(99).uniform(0, 12, (4, 3)), (401, 4, 3))
-    return IonTrajectoryData(
-        positions=np.concatenate((walk, lattice), axis=1),
-        centres_of_mass=np.zeros((1, 2, 3)),
-        thermo=np.zeros((1, 1)),
-        symbols=SYMBOLS,
-        species=['Li', 'Cl'],
-        cell=12 * np.eye(3),
-        temperature_K=temperature_K,
-        timestep_fs=1.0,
-        frame_interval_ps=0.1,
-        com_interval_ps=0.1,
-        seed=seed,
-        thermo_columns=['step'],
-    ).store()
 
 
 @pytest.fixture
-def campaign(aiida_profile):
+def campaign(aiida_profile, make_salt_run):
     """A work chain with runs at two temperatures in its outputs."""
     node = orm.WorkChainNode().store()
     for T in (600.0, 900.0):
         for seed in (1, 2, 3):
-            run(seed, T).base.links.add_incoming(node, LinkType.RETURN, f'trajectories__T{T:g}_seed{seed}')
+            run = make_salt_run(seed, T, n_frames=401).store()
+            run.base.links.add_incoming(node, LinkType.RETURN, f'trajectories__T{T:g}_seed{seed}')
     return node
 
 

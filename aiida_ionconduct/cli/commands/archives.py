@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from aiida_ionconduct.cli.nodes import PROFILE, Node, open_profile
+from aiida_ionconduct.cli.nodes import CAMPAIGN, PROFILE, Node, open_profile
 
-RESULT = Node('aiida.workflows:ionconduct.conductivity', 'ionconduct.conductivity')
+RESULT = Node(CAMPAIGN, 'ionconduct.conductivity')
 
 
 @click.command('export')

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import click
 
-from aiida_ionconduct.cli.nodes import PROFILE, Node, kind, open_profile
+from aiida_ionconduct.cli.nodes import CAMPAIGN, PROFILE, Node, kind, open_profile
 
-CAMPAIGN = Node('aiida.workflows:ionconduct.conductivity')
-RESULT = Node('aiida.workflows:ionconduct.conductivity', 'ionconduct.conductivity')
+RESULT = Node(CAMPAIGN, 'ionconduct.conductivity')
 
 
 @click.command('show')
@@ -35,7 +34,7 @@ def show_command(node, temperature, layout, profile):
 
 
 @click.command('status')
-@click.argument('node', type=CAMPAIGN, metavar='PK')
+@click.argument('node', type=Node(CAMPAIGN), metavar='PK')
 @click.option('--follow', 'live', is_flag=True, help='Stay until the end; Ctrl-C leaves, the campaign goes on.')
 @PROFILE
 def status_command(node, live, profile):
@@ -65,7 +64,7 @@ def status_command(node, live, profile):
 
 
 @click.command('report')
-@click.argument('nodes', type=CAMPAIGN, nargs=-1, required=True, metavar='PK…')
+@click.argument('nodes', type=Node(CAMPAIGN), nargs=-1, required=True, metavar='PK…')
 @click.option(
     '-o',
     '--output',
@@ -89,7 +88,7 @@ def report_command(nodes, output, profile):
     from aiida_ionconduct.report.text import summary_tables
 
     for node in nodes:
-        if getattr(node, 'process_type', None) != CAMPAIGN.entry_points[0]:
+        if getattr(node, 'process_type', None) != CAMPAIGN:
             message = f'node {node.pk} is a {kind(node)}, not a ConductivityWorkChain.'
             raise click.BadParameter(message, param_hint='PK')
     if len(nodes) == 1:

@@ -7,12 +7,10 @@ from pathlib import Path
 import click
 
 from aiida_ionconduct.cli.groups import Group
-from aiida_ionconduct.cli.nodes import PROFILE, Node, of_kind, open_profile
+from aiida_ionconduct.cli.nodes import CAMPAIGN, PROFILE, Node, of_kind, open_profile
 from aiida_ionconduct.cli.words import Pairs
 
-NODES = click.argument(
-    'nodes', nargs=-1, required=True, metavar='PK…', type=Node('aiida.workflows:ionconduct.conductivity')
-)
+NODES = click.argument('nodes', nargs=-1, required=True, metavar='PK…', type=Node(CAMPAIGN))
 FOLDER = click.option(
     '-o', '--output', type=click.Path(file_okay=False, path_type=Path), default=Path('study'), show_default=True,
     help='Folder of the figures.',
