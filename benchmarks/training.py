@@ -19,6 +19,7 @@ os.environ['AIIDA_PATH'] = FOLDER
 from aiida import load_profile, orm  # noqa: E402
 from aiida.engine import run_get_node  # noqa: E402
 from aiida.storage.sqlite_temp import SqliteTempBackend  # noqa: E402
+from lib import programs  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 from aiida_ionconduct.calculations.allegro_train import AllegroTrainCalculation  # noqa: E402
@@ -42,28 +43,16 @@ exit $status
 
 def timed_code(computer: orm.Computer, program: str, times: pathlib.Path) -> orm.InstalledCode:
     """Return a code that notes when a program has begun and ended."""
-    found = shutil.which(program, path=f'{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}')
     script = pathlib.Path(FOLDER) / f'timed-{program}'
-    script.write_text(TIMED.format(program=found, times=times))
+    script.write_text(TIMED.format(program=programs.executable(program), times=times))
     script.chmod(0o755)
-    return orm.InstalledCode(
-        label=program,
-        computer=computer,
-        filepath_executable=str(script),
-        default_calc_job_plugin='ionconduct.allegro.train',
-        prepend_text='export OMP_NUM_THREADS=1',
-    ).store()
+    return programs.code(computer, script, 'ionconduct.allegro.train')
 
 
 def main() -> int:
     """Run the training and print where the time went."""
     load_profile(SqliteTempBackend.create_profile('benchmark'), allow_switch=True)
-    computer = orm.Computer(
-        label='localhost', hostname='localhost', transport_type='core.local', scheduler_type='core.direct',
-        workdir=f'{FOLDER}/work',
-    ).store()  # fmt: skip
-    computer.configure(safe_interval=0.0)
-    computer.set_minimum_job_poll_interval(0.5)
+    computer = programs.computer(pathlib.Path(FOLDER), 0.5)
     times = {name: pathlib.Path(FOLDER) / f'{name}.times' for name in ('nequip-train', 'nequip-package')}
     codes = {name: timed_code(computer, name, path) for name, path in times.items()}
     parts = split_dataset(DatasetData(FRAMES), orm.Dict({'validation': 0.2, 'test': 0.2, 'seed': 1}))

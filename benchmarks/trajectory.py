@@ -4,55 +4,25 @@ LAMMPS itself writes the frames, as binary for one and as text for the other. ai
 retrieved folder beside the node, as its calculation does; of ours the dump is retrieved for the time of parsing only.
 """
 
-import os
 import pathlib
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 
 import numpy as np
+from lib.argon import N_ATOMS, write_frames
+from lib.programs import load_new_profile
 from tabulate import tabulate
 
-N_ATOMS = 132
 N_FRAMES = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
 TARGET_SPEED, TARGET_BYTES = 50.0, 0.25
-# 132 Lennard-Jones atoms, which LAMMPS moves in seconds.
-SCRIPT = f"""
-units metal
-lattice fcc 5.4
-region box block 0 3 0 3 0 4
-create_box 1 box
-create_atoms 1 box
-group surplus id > {N_ATOMS}
-delete_atoms group surplus
-change_box all triclinic
-mass 1 40
-pair_style lj/cut 6
-pair_coeff 1 1 0.01 3.4
-velocity all create 50 1
-fix integrate all nve
-timestep 0.002
+DUMPS = """
 dump binary all custom 1 trajectory.bin xu yu zu
 dump_modify binary sort id
 dump text all custom 1 trajectory.txt id type element x y z
 dump_modify text sort id element Ar
-run {N_FRAMES - 1}
 """
-
-
-def profile(folder: pathlib.Path):
-    """Load a new profile with the storage that the package's own set-up makes."""
-    os.environ['AIIDA_PATH'] = str(folder)
-    from aiida import load_profile
-    from aiida.manage.configuration import create_profile, get_config
-
-    create_profile(
-        get_config(create=True), name='bench', email='a@b', storage_backend='core.sqlite_dos', storage_config={}
-    )
-    load_profile('bench')
 
 
 def size(folder: pathlib.Path) -> int:
@@ -116,10 +86,8 @@ def theirs(folder: pathlib.Path) -> tuple[Callable, Callable]:
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        (folder / 'lammps.in').write_text(SCRIPT)
-        lmp = shutil.which('lmp', path=f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}')
-        subprocess.run([lmp, '-in', 'lammps.in', '-screen', 'none'], cwd=folder, check=True)
-        profile(folder)
+        write_frames(folder, N_FRAMES, 50.0, DUMPS)
+        load_new_profile(folder)
         repository = next((folder / '.aiida' / 'repository').glob('*'))
         rows, results = [], {}
         for label, peer in (('aiida-ionconduct', ours), ('aiida-lammps', theirs)):
