@@ -15,6 +15,7 @@ from aiida_ionconduct.archives import PAGE, README, export, import_results, read
 from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories
 from aiida_ionconduct.data import IonTrajectoryData
 
+pytestmark = pytest.mark.slow
 SECRETS = (b'/secret/folder', b'secret-machine', b'secret.example.org')
 
 

@@ -29,22 +29,22 @@ OVERRIDES = {
         'num_scalar_features': 32,
         'num_tensor_features': 8,
         'mlp_width': 32,
-        'max_epochs': 30,
+        'max_epochs': 60,
     },
     'active_learning': {
         'max_rounds': 1,
         'committee_seeds': [1, 2],
-        'temperatures_K': [1500],
+        'temperatures_K': [1000],
         'seeds': [1, 2],
-        'equilibration_steps': 100,
-        'production_steps': 400,
-        'n_candidates': 16,
-        'n_frames': 8,
+        'equilibration_steps': 20,
+        'production_steps': 200,
+        'n_candidates': 40,
+        'n_frames': 12,
         'threshold_eV_per_A': 0.05,
         'max_disagreement_eV_per_A': 50.0,
         'training': {'max_epochs': 30, 'learning_rate': 0.005},
     },
-    'md': {'timestep_fs': 1.0, 'frame_stride': 20, 'com_stride': 20, 'thermo_stride': 20},
+    'md': {'timestep_fs': 1.0, 'frame_stride': 5, 'com_stride': 5, 'thermo_stride': 5},
 }
 
 
@@ -76,9 +76,13 @@ def main(frames: str) -> None:
                 'exit_message': node.exit_message,
                 'reports': {label: one.get_dict() for label, one in node.outputs.reports.items()},
                 'sources': node.outputs.dataset.base.attributes.get('sources'),
+                'explorations': {
+                    link.link_label: link.node.exit_status
+                    for link in node.base.links.get_outgoing(node_class=orm.WorkChainNode).all()
+                    if link.link_label.startswith('explore')
+                },
                 'jobs': sorted(one.process_label for one in jobs if one.is_finished_ok),
                 'initial': [one.inputs.initial_model.pk for one in jobs if 'initial_model' in one.inputs],
-                'seconds': {one.process_label: (one.mtime - one.ctime).total_seconds() for one in jobs},
             }
         )
     )

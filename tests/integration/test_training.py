@@ -161,8 +161,7 @@ def test_equals_a_training_by_hand(uninterrupted, executable, tmp_path):
 
 
 def test_killed_and_out_of_time(uninterrupted, train, tmp_path, monkeypatch):
-    """`kill -9` within the second epoch, the wall time after it: the third job ends as one that was not cut.
-    """
+    """`kill -9` within the second epoch, the wall time after it: the third job ends as one that was not cut."""
     program = tmp_path / 'nequip-train'
     program.write_text(KILLED.format(python=sys.executable, killed=str(tmp_path / 'killed')))
     program.chmod(0o755)
