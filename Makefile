@@ -25,10 +25,13 @@ run: install  ## set up the profile, then crystal -> conductivity with the quick
 FAULTS ?= short
 test: packages := test $(if $(FAULTS),services)
 test: docs $(STAMPS)/tests  ## the documentation and every test, real engines included
-	@$(ENV) IONCONDUCT_FAULTS=$(FAULTS) python -m pytest
+	@$(ENV) status=0; export IONCONDUCT_FAULTS=$(FAULTS); \
+	python -m pytest -m 'not integration' --numprocesses 2 || status=1; \
+	python -m pytest -m integration --durations=25 || status=1; \
+	exit $$status
 
-test-fast: install $(STAMPS)/tests  ## the unit tests alone
-	@$(ENV) python -m pytest -m 'not integration' --numprocesses 2
+test-fast: install $(STAMPS)/tests  ## the unit tests, without the slow ones
+	@$(ENV) python -m pytest -m 'not integration and not slow' --numprocesses 2
 
 docs: install $(STAMPS)/docs  ## the documentation, in docs/_build/html
 	@$(ENV) python -m sphinx -W --keep-going -q -b html docs docs/_build/html

@@ -73,7 +73,7 @@ def nequip_configuration(
         **({'ckpt_path': LAST_CHECKPOINT} if resume else {}),
         'run': ['train', 'test'],
         'seed': p['seed'],
-        'data': data_section(p, type_names),
+        'data': data_section(p, type_names, resume),
         'trainer': trainer_section(p, type_names, resume, max_time_s),
         'training_module': {
             '_target_': 'nequip.train.EMALightningModule',
@@ -99,11 +99,11 @@ def nequip_configuration(
     }
 
 
-def data_section(p: dict, type_names: list[str]) -> dict:
+def data_section(p: dict, type_names: list[str], resume: bool) -> dict:
     """Where the frames are and how they are batched."""
     loader = {'_target_': 'torch.utils.data.DataLoader', 'batch_size': p['batch_size']}
     return {
-        '_target_': 'nequip.data.datamodule.ASEDataModule',
+        '_target_': f'{RESUME_MODULE if resume else "nequip.data.datamodule"}.ASEDataModule',
         'seed': p['seed'],
         'train_file_path': FILES['train'],
         'val_file_path': FILES['validation'],

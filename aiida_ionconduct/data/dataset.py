@@ -12,6 +12,7 @@ import ase.io
 import numpy as np
 from aiida import orm
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from aiida_ionconduct.data.display import bars, card, node_title
 
@@ -53,13 +54,17 @@ class DatasetData(orm.SinglefileData):
 
     @classmethod
     def from_frames(cls, frames: Sequence[Atoms], **kwargs) -> DatasetData:
-        """Build the node from ASE frames whose calculators hold energy and forces.
+        """Build the node from ASE frames whose calculators hold energy and forces, and stress or not.
+
+        What is kept of each is the same, as nequip wants it: stresses, if all frames have them, and no other property.
 
         :raises ValueError: as the constructor.
         """
         check_frames(frames)
+        with_stress = all('stress' in frame.calc.results for frame in frames)
+        labels = ('energy', 'forces', *(['stress'] if with_stress else []))
         stream = io.StringIO()
-        ase.io.write(stream, list(frames), format='extxyz')
+        ase.io.write(stream, [labelled(frame, labels) for frame in frames], format='extxyz')
         return cls(io.BytesIO(stream.getvalue().encode()), **kwargs)
 
     def get_frames(self) -> list[Atoms]:
@@ -89,6 +94,13 @@ class DatasetData(orm.SinglefileData):
             ('SHA-256', f'{a["sha256"][:12]}…'),
         ]
         return card(node_title(self), rows, bars('Frames by source', a['sources']))
+
+
+def labelled(frame: Atoms, labels: Sequence[str]) -> Atoms:
+    """Return a copy of a frame with some of the results of its calculator."""
+    copy = frame.copy()
+    copy.calc = SinglePointCalculator(copy, **{name: frame.calc.results[name] for name in labels})
+    return copy
 
 
 def check_frames(frames: Sequence[Atoms]) -> None:

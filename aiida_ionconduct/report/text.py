@@ -62,8 +62,8 @@ def _temperature(one: dict) -> str:
 
 def _statement(judged: Verdict) -> str:
     numbers = [
-        f'{temperature}: σ = {value}, 95 % {interval}' if interval else f'{temperature}: {value}'
-        for temperature, value, interval in judged.numbers
+        f'σ at {temperature}: {", ".join(filter(None, (value, limits)))}'
+        for temperature, value, limits in judged.numbers
     ]
     criteria = [(criterion.label, MARKS[criterion.passed], criterion.detail) for criterion in judged.criteria]
     evidence = [f'{label}: {value}' for label, value in judged.evidence]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aiida_ionconduct.studies.precision import below_one
 
-from .numbers import MISSING, format_estimate, format_interval, format_percent
+from .numbers import MISSING, format_estimate, format_interval, format_number, format_percent
 
 MAX_RELATIVE_HALF_WIDTH = 0.2
 """Largest 95 % half-width of the full conductivity, relative to its value, that counts as converged."""
@@ -38,7 +38,7 @@ class Criterion:
 class Verdict:
     """Whether the numbers can be trusted (``level``, ``sentence``), what they are, and why.
 
-    ``numbers`` holds temperature, full conductivity and its 95 % interval as text.
+    ``numbers`` holds temperature, full conductivity and its 95 % interval or upper bound as text.
     """
 
     level: str
@@ -83,20 +83,17 @@ def verdict(
         level = 'no number'
     else:
         level = 'converged' if all(criterion.passed for criterion in criteria) else 'not converged'
-    numbers = [
-        (
-            f'{one["temperature_K"]:g} K',
-            *(_number(one) if one.get('sigma_full_S_per_cm') is not None else ('no number', '')),
-        )
-        for one in conductivities
-    ]
+    numbers = [(f'{one["temperature_K"]:g} K', *_number(one)) for one in conductivities]
     return Verdict(level, SENTENCES[level], numbers, criteria, _evidence(conductivities, training))
 
 
 def _number(one: dict) -> tuple[str, str]:
-    value = one['sigma_full_S_per_cm']
+    value, bound = one.get('sigma_full_S_per_cm'), one.get('sigma_full_upper_S_per_cm')
+    if value is None:
+        return 'no number', '' if bound is None else f'below {format_number(bound, 2)} S/cm at 97.5 %'
     estimate = format_estimate(value, one.get('sigma_full_stderr'), 'S/cm')
-    return estimate, format_interval(one.get('sigma_full_ci95'), 'S/cm', value)
+    interval = one.get('sigma_full_ci95')
+    return estimate, f'95 % {format_interval(interval, "S/cm", value)}' if interval else ''
 
 
 def relative_half_width(one: dict) -> float | None:

@@ -272,13 +272,12 @@ def check_pseudos(structure: orm.StructureData, label: str) -> None:
 def pw_inputs(code, structure, p, calculation, resources, control=None, ions=None) -> dict:
     """Return the inputs of a ``PwBaseWorkChain`` with what all DFT of a campaign shares, without its structure."""
     dft = p['dft']
+    with_stress = calculation == 'vc-relax' or bool(p['training'].get('stress_coefficient'))
     parameters = {
-        'CONTROL': {'calculation': calculation, 'tstress': calculation == 'vc-relax', **(control or {})},
+        'CONTROL': {'calculation': calculation, 'tstress': with_stress, **(control or {})},
         'SYSTEM': {'nosym': calculation == 'md'},
         'ELECTRONS': {'mixing_beta': 0.7},  # insulators need no caution
     }
-    if dft['ecutwfc']:
-        parameters['SYSTEM'] |= {'ecutwfc': dft['ecutwfc'], 'ecutrho': 4 * dft['ecutwfc']}
     if ions:
         parameters['IONS'] = ions
     builder = PwBaseWorkChain.get_builder_from_protocol(
@@ -297,6 +296,9 @@ def pw_inputs(code, structure, p, calculation, resources, control=None, ions=Non
         options=job_options({**p['resources']['pw'], **p['resources'].get(resources, {})}),
     )
     inputs = builder._inputs(prune=True)
+    if dft['ecutwfc']:  # the density's is in the ratio that the pseudopotentials ask for
+        system = inputs['pw']['parameters']['SYSTEM']
+        system |= {'ecutwfc': dft['ecutwfc'], 'ecutrho': dft['ecutwfc'] * system['ecutrho'] / system['ecutwfc']}
     inputs['pw'].pop('structure')
     inputs.pop('kpoints_distance')
     inputs.pop('clean_workdir')

@@ -32,8 +32,8 @@ def test_install_family(aiida_profile_clean, tmp_path):
     assert not pseudos.family_exists()
     family = pseudos.install_family(tmp_path)
     assert pseudos.family_exists()
-    assert family.get_recommended_cutoffs(elements=('Li', 'O'), unit='Ry') == pytest.approx((84, 672))
-    assert family.get_recommended_cutoffs(elements=('Li',), stringency='low', unit='Eh') == pytest.approx((33, 264))
+    assert family.get_recommended_cutoffs(elements=('Li', 'O'), unit='Ry') == pytest.approx((84, 336))
+    assert family.get_recommended_cutoffs(elements=('Li',), stringency='low', unit='Eh') == pytest.approx((33, 132))
     assert set(family.get_cutoff_stringencies()) == {'low', 'normal', 'high'}
 
 

@@ -61,6 +61,17 @@ def test_from_file(tmp_path):
         assert node.base.attributes.get('sources') == {'unknown': 1}
 
 
+def test_all_frames_hold_the_same():
+    """nequip refuses frames that differ in what they hold, as those of a user and of this package would."""
+    rich, poor = frame(stress=np.ones(6), free_energy=-5.0), frame()
+    mixed = DatasetData.from_frames([rich, poor])
+    assert {tuple(sorted(one.calc.results)) for one in mixed.get_frames()} == {('energy', 'forces')}
+    assert mixed.base.attributes.get('has_stress') is False
+    (alone,) = DatasetData.from_frames([rich]).get_frames()
+    np.testing.assert_allclose(alone.get_stress(), 1.0)
+    assert 'stress' in rich.calc.results
+
+
 @pytest.mark.parametrize(
     ('frames', 'message'),
     [

@@ -19,7 +19,7 @@ COMMANDS = [
 ]
 # What the answer must hold.
 ANSWERS = {
-    'show 12': r'900 K: σ = .* 95 % .*criterion +met',
+    'show 12': r'σ at 900 K: .* 95 % .*criterion +met',
     'query conductivities': r'ClLi|LiCl',
     'query arrhenius': r'ln_sigma_T,',
     'analyse 12': r'Estimator: block.*Stored as ConductivityData, 600 K: \d+, 900 K: \d+',

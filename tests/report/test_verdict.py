@@ -76,6 +76,8 @@ def test_finished_without_a_number(precise):
     judged = verdict([none], PASSED, 'balanced')
     assert judged.level == 'no number'
     assert judged.numbers == [('800 K', 'no number', '')]
+    (bounded,) = verdict([none | {'sigma_full_upper_S_per_cm': 0.0123}], PASSED, 'balanced').numbers
+    assert bounded == ('800 K', 'no number', 'below 0.012 S/cm at 97.5 %')
 
 
 def test_relative_half_width():

@@ -8,6 +8,7 @@ import pytest
 
 from aiida_ionconduct.transport import analyse, diffusivity
 
+pytestmark = pytest.mark.slow
 REPLICAS = 200
 
 

@@ -14,6 +14,7 @@ from aiida_ionconduct.workchains.label import LabelWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 from aiida_ionconduct.workchains.validation import ValidationWorkChain
 
+pytestmark = pytest.mark.slow
 N_FRAMES = 4
 LEARNING = {'n_candidates': N_FRAMES, 'n_frames': 2, 'max_rounds': 2, 'committee_seeds': [1, 2]}
 

@@ -97,11 +97,19 @@ def test_kpoints(distance, mesh, campaign_builder):
 
 
 def test_cutoffs(campaign_builder):
-    """Of the family where the protocol states none; else four times as much for the density as for the waves."""
+    """Of the family where the protocol states none; else the family's ratio of those of the density and the waves."""
     system = campaign_builder('balanced').label['pw']['parameters']['SYSTEM']
     assert (system['ecutwfc'], system['ecutrho']) == (40.0, 320.0)
     system = campaign_builder('quickstart').label['pw']['parameters']['SYSTEM']
-    assert system['ecutrho'] == 4 * system['ecutwfc']
+    assert (system['ecutwfc'], system['ecutrho']) == (35.0, 280.0)
+
+
+def test_stress(campaign_builder):
+    """Of AIMD and of single calculations, if the potential is to be trained on it."""
+    for coefficient in (0.0, 1.0):
+        builder = campaign_builder(overrides={'training': {'stress_coefficient': coefficient}})
+        for inputs in (builder.aimd.base['pw'], builder.label['pw']):
+            assert inputs['parameters']['CONTROL']['tstress'] == bool(coefficient)
 
 
 def test_overrides(campaign_builder):

@@ -10,6 +10,7 @@ from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 from aiida_ionconduct.workchains.precision import PrecisionWorkChain, validate_target
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 
+pytestmark = pytest.mark.slow
 CHARGES = {'Li': 1, 'P': 5, 'O': -2}
 STEPS = 4000  # 4 ps: 41 frames
 FIRST_NS = 6 * 0.005  # of the first round, equilibration included

@@ -21,6 +21,7 @@ STEP = re.compile(r'Entering Dynamics:\s+iteration =')
 WHOLE_STEP = re.compile(r'Ekin \+ Etot \(const\)\s+=\s+\S+ Ry')
 POSITIONS = re.compile(r'^[A-Z]\w*((?:\s+-?\d+\.\d+){3})', re.MULTILINE)
 FORCES = re.compile(r'atom\s+\d+\s+type\s+\d+\s+force =((?:\s+-?\d+\.\d+){3})')
+STRESS = re.compile(r'total\s+stress.*\n((?:(?:\s+-?\d+\.\d+){6}\n){3})')  # in Ry/bohr³, then in kbar
 SCALARS = {
     'kinetic_energy': re.compile(r'kinetic energy \(Ekin\)\s+=\s+(\S+) Ry'),
     'temperature': re.compile(r'temperature\s+=\s+(\S+) K'),
@@ -44,7 +45,8 @@ def read_md(text: str, positions: np.ndarray) -> dict[str, np.ndarray]:
 
     :param positions: (atoms, 3), Å, of the input: the output holds those that follow each step.
     :return: ``positions`` and ``next_positions`` (steps, atoms, 3) in Å, ``forces`` in eV/Å, ``energy``,
-        ``kinetic_energy`` and ``conserved_energy`` (steps,) in eV, ``temperature`` in K, ``scf_converged``.
+        ``kinetic_energy`` and ``conserved_energy`` (steps,) in eV, ``temperature`` in K, ``scf_converged``; and, if
+        pw.x was asked for it, ``stress`` (steps, 3, 3) in GPa, positive under compression.
     """
     n_atoms = len(positions)
     blocks = STEP.split(text)
@@ -60,11 +62,15 @@ def read_md(text: str, positions: np.ndarray) -> dict[str, np.ndarray]:
         step['next_positions'] = [match.split() for match in POSITIONS.findall(listed)[:n_atoms]]
         forces = scf[scf.index('Forces acting on atoms') :]
         step['forces'] = [match.split() for match in FORCES.findall(forces)[:n_atoms]]
+        if stress := STRESS.search(scf):
+            step['stress'] = [row.split()[3:] for row in stress.group(1).splitlines()]
         steps.append(step)
     arrays = {name: np.array([step[name] for step in steps], dtype=float) for name in (steps[0] if steps else ())}
     if steps:
         arrays['positions'] = np.concatenate([positions[None], arrays['next_positions'][:-1]])
         arrays['forces'] *= FORCE_UNIT
+        if 'stress' in arrays:
+            arrays['stress'] *= 0.1  # kbar to GPa
         for name in ('energy', 'kinetic_energy', 'conserved_energy'):
             arrays[name] *= units.Rydberg
     return arrays
@@ -127,8 +133,9 @@ def join_segments(structure: orm.StructureData, parameters: orm.Dict, **segments
         cells=np.repeat(atoms.cell.array[None], n_frames, axis=0),
         velocities=verlet_velocities(md, atoms.get_masses(), p['timestep_fs']) * units.fs * 1e3,
     )
-    for name in ('forces', 'energy', 'kinetic_energy', 'conserved_energy', 'temperature', 'scf_converged'):
-        trajectory.set_array(name, md[name])
+    for name in ('forces', 'energy', 'kinetic_energy', 'conserved_energy', 'temperature', 'scf_converged', 'stress'):
+        if name in md:
+            trajectory.set_array(name, md[name])
     return {'trajectory': trajectory, 'parameters': orm.Dict(md_summary(md, p, len(atoms), seams))}
 
 

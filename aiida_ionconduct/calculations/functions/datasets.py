@@ -6,8 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
-from ase import Atoms
+from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from aiida_ionconduct.calculations.functions.curation import (
     REASONS,
@@ -25,6 +26,8 @@ from aiida_ionconduct.data import DatasetData, IonTrajectoryData
 def labelled_frames(trajectory: orm.TrajectoryData, **info) -> list[Atoms]:
     """Return the frames of a pw.x trajectory with energy (eV) and forces (eV/Å), and ``info`` with each.
 
+    Stresses, where pw.x has given them (GPa, positive under compression), get ASE's unit and sign: eV/Å³, negative.
+
     :raises ValueError: if positions, energies and forces are not of the same number of frames.
     """
     positions, forces = trajectory.get_positions(), trajectory.get_array('forces')
@@ -34,10 +37,14 @@ def labelled_frames(trajectory: orm.TrajectoryData, **info) -> list[Atoms]:
             f'the trajectory has {len(positions)} positions, {len(forces)} forces and {len(energies)} energies.'
         )
     cells = trajectory.get_cells()
+    stresses = -trajectory.get_array('stress') * units.GPa if 'stress' in trajectory.get_arraynames() else None
     frames = []
     for index in range(len(positions)):
         frame = Atoms(trajectory.symbols, positions=positions[index], cell=cells[index], pbc=True, info=dict(info))
-        frame.calc = SinglePointCalculator(frame, energy=float(energies[index]), forces=forces[index])
+        labels = {'energy': float(energies[index]), 'forces': forces[index]}
+        if stresses is not None:
+            labels['stress'] = full_3x3_to_voigt_6_stress(stresses[index])
+        frame.calc = SinglePointCalculator(frame, **labels)
         frames.append(frame)
     return frames
 

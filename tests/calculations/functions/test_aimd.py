@@ -91,6 +91,18 @@ def test_forces_are_the_derivative_of_the_energy():
     np.testing.assert_allclose(np.diff(md['energy']), -work, atol=0.02 * np.abs(work).max())
 
 
+def test_stress():
+    """In GPa, of the sign of pw.x' pressure; it goes with the run, and is not there if it was not asked for."""
+    text = (FOLDER / 'with_stress.out').read_text()
+    pressures = [float(line.split('P=')[1]) / 10 for line in text.splitlines() if 'P=' in line]
+    stress = read_md(text, start().positions)['stress']
+    assert len(pressures) == 2
+    np.testing.assert_allclose(np.trace(stress, axis1=1, axis2=2) / 3, pressures, atol=2e-3)
+    np.testing.assert_array_equal(stress, stress.swapaxes(1, 2))
+    np.testing.assert_array_equal(joined(text)['trajectory'].get_array('stress'), stress)
+    assert 'stress' not in joined(TEXTS[0])['trajectory'].get_arraynames()
+
+
 @pytest.mark.parametrize('marker', ['Entering Dynamics', 'ATOMIC_POSITIONS', 'kinetic energy (Ekin)', 'Ekin + Etot'])
 def test_killed(marker):
     """Wherever the output breaks off within the third step: two whole steps, the same as in the complete output."""

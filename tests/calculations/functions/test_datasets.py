@@ -45,6 +45,14 @@ def test_labelled_frames():
     assert all(frame.pbc.all() and frame.info == {'source': 'aimd', 'temperature_K': 900.0} for frame in frames)
 
 
+def test_labelled_frames_with_stress():
+    """pw.x prints a pressure of 3 GPa as positive; in ASE the stress of a compressed cell is negative."""
+    run = pw_trajectory(2)
+    run.set_array('stress', np.array([np.diag([2.0, 3.0, 4.0]), np.eye(3)]))
+    stress = labelled_frames(run)[0].get_stress()
+    np.testing.assert_allclose(stress, np.array([-2, -3, -4, 0, 0, 0]) / 160.21766208)
+
+
 def test_labels_of_another_number_of_frames():
     """Rather no data set than one whose forces belong to other positions."""
     with pytest.raises(ValueError, match='the trajectory has 3 positions, 2 forces and 3 energies'):
