@@ -25,7 +25,7 @@ from .figures import (
     styled,
 )
 from .interactive import mark
-from .numbers import superscript
+from .numbers import format_estimate, superscript
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -133,8 +133,8 @@ def divergence(time_ps: np.ndarray, difference_A: np.ndarray, found: Mapping) ->
         if inside.any():
             mean = np.exp(np.mean(np.log(np.maximum(difference_A[:, inside], 1e-300))))
             middle = time_ps[inside].mean()
-            error = '' if stderr is None else f' ± {stderr:.2g}'
-            fitted, label = mean * np.exp(value * (time_ps[inside] - middle)), f'λ = {value:.3g}{error} /ps'
+            label = f'λ = {format_estimate(value, stderr, "/ps")}'
+            fitted = mean * np.exp(value * (time_ps[inside] - middle))
             (line,) = axes.plot(time_ps[inside], fitted, color=FULL, label=label)
             mark(axes, label, [line], time_ps[inside], fitted, colour=FULL)
     axes.set_yscale('log')

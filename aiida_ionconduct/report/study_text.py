@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
+from .numbers import format_estimate
+
 
 def block_sizes_text(attributes: dict) -> str:
     """Return the table and the statement of a study of block sizes.
@@ -56,6 +58,6 @@ def twins_text(found: dict) -> str:
     """Return the Lyapunov exponent of a :class:`~aiida_ionconduct.workchains.twins.TwinsWorkChain`, and its meaning."""
     lines = []
     if found['exponent_per_ps'] is not None:
-        error = '' if found['stderr'] is None else f' ± {found["stderr"]:.2g}'
-        lines.append(f'λ = {found["exponent_per_ps"]:.4g}{error} /ps from {found["n_pairs"]} pairs')
+        estimate = format_estimate(found['exponent_per_ps'], found['stderr'], '/ps')
+        lines.append(f'λ = {estimate} from {found["n_pairs"]} pairs')
     return '\n'.join([*lines, *found['warnings'], found['meaning']])

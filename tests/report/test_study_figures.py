@@ -46,7 +46,7 @@ def test_divergence():
     fitted = axes.lines[2]
     slope = np.polyfit(fitted.get_xdata(), np.log(fitted.get_ydata()), 1)[0]
     assert slope == pytest.approx(1.0)
-    assert fitted.get_label() == 'λ = 1 ± 0.05 /ps'
+    assert fitted.get_label() == 'λ = (1.000 ± 0.050) /ps'
     nothing = {'exponent_per_ps': None, 'stderr': None, 'windows_ps': []}
     assert len(divergence(time, curves, nothing).axes[0].lines) == 2
 
