@@ -175,7 +175,7 @@ def test_node_drained(farm, campaign, undisturbed):
         return 'drained' in farm.services.slurm('sinfo', '--noheader', '--format=%T')
 
     farm.gate.touch()
-    pk = campaign(N_MANY)
+    pk = campaign(N_MANY, max_concurrent=N_MANY)
     n_running = farm.services.slots
     wait_until(lambda: len(farm.slurm_jobs('PENDING', 'RUNNING')) == N_MANY, farm, within=pk)
     wait_until(lambda: len(farm.slurm_jobs('RUNNING')) == n_running, farm, within=pk)
