@@ -28,8 +28,8 @@ class ConductivityData(orm.ArrayData):
     - what they rest on: ``n_seeds``, ``seeds``, ``n_frames`` and ``total_time_ps`` of all seeds, ``dt_ps`` between
       frames, ``estimator``, ``frame`` of reference, ``lag_ps`` and ``lag_tracer_ps`` that were chosen;
     - the order of the mobile ions: ``filled_share`` of the cell, and ``filled_share_stderr`` over seeds;
-    - whether they can be used: ``diffusive``, ``converged`` (σ known to 20 %, slopes on a plateau), ``plateau``,
-      ``beta`` and ``beta_stderr`` (exponent of the MSD at long lags), ``warnings`` (a list of sentences).
+    - whether they can be used: ``diffusive``, ``converged`` (95 % half-width of σ below 20 %, slopes on a plateau),
+      ``plateau``, ``beta`` and ``beta_stderr`` (exponent of the MSD at long lags), ``warnings`` (a list of sentences).
     """
 
     @classmethod

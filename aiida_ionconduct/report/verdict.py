@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from aiida_ionconduct.studies.precision import below_one
+from aiida_ionconduct.transport.analysis import MAX_RELATIVE_HALF_WIDTH
 
 from .numbers import MISSING, format_estimate, format_interval, format_number, format_percent
 
-MAX_RELATIVE_HALF_WIDTH = 0.2
-"""Largest 95 % half-width of the full conductivity, relative to its value, that counts as converged."""
 DEMONSTRATION_PROTOCOL = 'quickstart'
 
 SENTENCES = {
@@ -58,8 +57,9 @@ def verdict(
     """Decide what the numbers of a campaign are worth.
 
     They are converged when, at every temperature, the 95 % half-width of the full conductivity is below
-    :data:`MAX_RELATIVE_HALF_WIDTH` of its value and the motion is diffusive, when the potential passed its validation,
-    and when the protocol was not the demonstration. What is not known does not count as passed.
+    :data:`~aiida_ionconduct.transport.analysis.MAX_RELATIVE_HALF_WIDTH` of its value and the motion is diffusive, when
+    the potential passed its validation, and when the protocol was not the demonstration. What is not known does not
+    count as passed.
 
     :param conductivities: flat attributes, one dict per temperature, as
         :meth:`aiida_ionconduct.transport.TransportResult.attributes` gives them.

@@ -17,8 +17,9 @@ from .estimators.results import Estimate, Mixture, mean_and_error, merge_blocks
 from .estimators.spectral import matrix
 from .observed import observe
 
-# A result is called converged when the headline's relative error is below this and every slope is on its plateau.
-CONVERGED_ERROR = 0.2
+# A result is called converged when the 95 % half-width of the full conductivity is below this share of its value and
+# every slope is on its plateau.
+MAX_RELATIVE_HALF_WIDTH = 0.2
 # Below this a periodic cell may be too small for the conductivity (Grasselli 2022, 10.1063/5.0087382).
 FEW_ATOMS = 200
 # Models that put the full conductivity below this share of its value are left out of the Haven ratio.
@@ -50,11 +51,19 @@ class TransportResult:
         return self.diffusivity.value is not None
 
     @property
-    def converged(self) -> bool:
-        """Whether the full conductivity is known to 20 % and both slopes are on a plateau."""
-        if self.sigma_full.value is None or self.sigma_full.stderr > CONVERGED_ERROR * self.sigma_full.value:
-            return False
+    def plateau(self) -> bool:
+        """Whether neither slope changes with the lag any more."""
         return all(sigma.diagnostics['plateau'] for sigma in (self.sigma_full, self.sigma_tracer))
+
+    @property
+    def converged(self) -> bool:
+        """Whether the full conductivity is known to 20 % with 95 % confidence and both slopes are on a plateau."""
+        if self.sigma_full.value is None:
+            return False
+        low, high = self.sigma_full.interval(0.95)
+        if (high - low) / 2 > MAX_RELATIVE_HALF_WIDTH * self.sigma_full.value:
+            return False
+        return self.plateau
 
     @property
     def warnings(self) -> list[str]:
@@ -90,6 +99,7 @@ class TransportResult:
             'beta_stderr': tracer['beta_stderr'],
             'diffusive': self.diffusive,
             'converged': self.converged,
+            'plateau': self.plateau,
             'warnings': self.warnings,
             **{
                 name if name.endswith('stderr') else f'{name}_S_per_cm': values.tolist()

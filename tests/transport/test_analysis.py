@@ -190,6 +190,17 @@ def test_settings_of_the_other_routes(input_):
         from_currents(currents, **conditions, estimator='cve', block_ps=1.0)
 
 
+def test_converged_is_what_the_interval_says(salt):
+    """Few frames give a wide interval, many a narrow one; its half-width decides."""
+    found = set()
+    for n_seeds, n_frames in ((4, 400), (8, 6000)):
+        result = analyse(**salt(np.random.default_rng(4), seeds=n_seeds, frames=n_frames))
+        low, high = result.sigma_full.interval(0.95)
+        assert result.converged == (result.plateau and (high - low) / 2 <= 0.2 * result.sigma_full.value)
+        found.add(result.converged)
+    assert found == {True, False}
+
+
 @pytest.mark.parametrize('seeds', [1, 4])
 def test_crystal_at_rest_conducts_nothing(salt, seeds):
     input_ = salt(np.random.default_rng(6), seeds=seeds)

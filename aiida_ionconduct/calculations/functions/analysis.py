@@ -39,7 +39,6 @@ def analyse_trajectories(parameters: orm.Dict, **trajectories: IonTrajectoryData
         composition=f'{formula:metal}',
         reduced_composition=f'{formula.reduce()[0]:metal}',
         seeds=[run.base.attributes.get('seed') for run in runs],
-        plateau=bool(result.sigma_full.diagnostics['plateau'] and result.sigma_tracer.diagnostics['plateau']),
         sigma_full_upper_S_per_cm=result.sigma_full.interval(0.95)[1],
         **filled_share(runs, parameters.get_dict().get('mobile', 'Li')),
     )
