@@ -5,6 +5,7 @@ A check yields rows; a row that is not `ok` says what to do.
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 import time
@@ -277,6 +278,7 @@ def judge(code: orm.InstalledCode, node: orm.CalcJobNode) -> Row:
     if re.search(TRIALS[code.default_calc_job_plugin].expected, output, flags=re.MULTILINE):
         inputs = [link.node for link in node.base.links.get_incoming(link_type=LinkType.INPUT_CALC)]
         made = [one.pk for one in inputs if not isinstance(one, orm.AbstractCode)]
+        logging.getLogger('aiida.delete').setLevel(logging.WARNING)  # which else tells of each deletion in three lines
         delete_nodes([node.pk, *made], dry_run=False)
         return Row(name, OK, 'runs')
     last = next((line for line in reversed(output.splitlines()) if line.strip()), node.exit_message or 'no output')

@@ -68,6 +68,8 @@ def test_resumed():
     assert names == ['best', 'last']
     assert 'monitor' not in found['ModelCheckpoint_2']  # every epoch, not the best alone
     assert 'Timer' not in callbacks()
+    assert resumed['data'].pop('_target_') == 'allegro_resume.ASEDataModule'  # goes on with the shuffles
+    assert first['data'].pop('_target_') == 'nequip.data.datamodule.ASEDataModule'
     assert {**resumed, 'trainer': None} == {**first, 'trainer': None}
 
 

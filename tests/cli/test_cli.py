@@ -44,7 +44,9 @@ def commands(group, words=()):
             yield ' '.join((*words, name)), command
 
 
-@pytest.mark.parametrize(('name', 'command'), commands(cli), ids=lambda value: value if isinstance(value, str) else '')
+@pytest.mark.parametrize(
+    ('name', 'command'), list(commands(cli)), ids=lambda value: value if isinstance(value, str) else ''
+)
 def test_every_help_has_an_example(name, command):
     text = CliRunner().invoke(cli, [*name.split(), '--help']).output
     assert f'  aiida-ionconduct {name}' in text

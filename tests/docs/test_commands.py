@@ -25,7 +25,7 @@ def documented():
                     yield pytest.param(line, id=f'{path.relative_to(ROOT)}: {line[:60]}')
 
 
-@pytest.mark.parametrize('line', documented())
+@pytest.mark.parametrize('line', list(documented()))
 def test_command_and_options_exist(line):
     """The words are read as click would, short of loading what they name."""
     # The user's script is the same command.

@@ -193,7 +193,7 @@ def test_printed_text(campaign):
         a, T = one['attributes'], TEMPERATURES[label]
         assert re.search(rf'^{T} K +value ± std. error +95 % interval$', text, flags=re.MULTILINE)
         assert f'Diffusive: {"yes" if a["diffusive"] else "no"}' in text
-        assert bool(re.search(rf'^{T} K: no number$', text, re.MULTILINE)) == (a['sigma_full_S_per_cm'] is None)
+        assert bool(re.search(rf'^σ at {T} K: no number\b', text, re.MULTILINE)) == (a['sigma_full_S_per_cm'] is None)
     for check in campaign['outputs']['validation']['attributes']['checks']:
         line = next(line for line in text.splitlines() if line.startswith(check['label']))
         assert line.endswith('yes' if check['passed'] else 'NO')

@@ -52,6 +52,7 @@ def test_doctor(farm):
     before = farm.query('SELECT count(*) FROM db_dbnode')
     text = farm.run('aiida-ionconduct', 'doctor')
     assert 'ERROR' not in text
+    assert 'Deletion' not in text
     for row in ('code lammps@farm', 'code pw@localhost', 'code nequip-compile@localhost', 'computer farm', 'broker'):
         assert re.search(rf'^{row} +ok', text, flags=re.MULTILINE), text
     assert farm.query('SELECT count(*) FROM db_dbnode') == before
