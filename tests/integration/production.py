@@ -81,13 +81,13 @@ class Farm(Installation):
         """Return the answer of a function of farm.py."""
         return json.loads(self.run('verdi', 'run', ACTIONS, action, *arguments).splitlines()[-1])
 
-    def submit(self, seeds, at_once=1, profile=None, **options):
-        """Submit a campaign, to another profile or from several processes at once if so asked; return its pk."""
+    def submit(self, seeds, at_once=1, **options):
+        """Submit a campaign, from several processes at once if so asked, and return its pk."""
         options = {
             'code': 'lammps@farm', 'model': str(self.model), 'structure': str(self.structure), 'seeds': seeds,
             'max_concurrent': 30, **options,
         }  # fmt: skip
-        command = ('verdi', *(('-p', profile) if profile else ()), 'run', ACTIONS, 'submit', json.dumps(options))
+        command = ('verdi', 'run', ACTIONS, 'submit', json.dumps(options))
         outputs = [
             process.communicate(timeout=PATIENCE_S)[0] for process in [self.start(*command) for _ in range(at_once)]
         ]
