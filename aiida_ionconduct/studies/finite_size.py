@@ -35,8 +35,7 @@ def finite_size(
     :raises ValueError: for fewer than two sizes, or one twice.
     """
     dofs = [math.inf] * len(n_atoms) if dofs is None else dofs
-    if len(set(n_atoms)) < max(len(n_atoms), 2):
-        raise ValueError(f'the cells have {list(n_atoms)} atoms: give two sizes at least, each once.')
+    check_sizes(n_atoms)
     rows = sorted(row for row in zip(n_atoms, sigmas_S_per_cm, stderrs, dofs, strict=True))
     known = [row for row in rows if row[1] is not None and row[2] is not None]
     result = {'n_atoms': [row[0] for row in known], 'sigma_S_per_cm': None, 'stderr': None, 'ci95': None}
@@ -82,3 +81,12 @@ def line(design: np.ndarray, sigma: np.ndarray, stderr: np.ndarray) -> tuple[flo
 def value(sigma: float, stderr: float, t: float) -> dict:
     """Return a conductivity with its error and interval under their names."""
     return {'sigma_S_per_cm': sigma, 'stderr': stderr, 'ci95': [sigma - t * stderr, sigma + t * stderr]}
+
+
+def check_sizes(n_atoms: Sequence[int]) -> None:
+    """Refuse cells that are no series.
+
+    :raises ValueError: for fewer than two sizes, or one twice.
+    """
+    if len(set(n_atoms)) < max(len(n_atoms), 2):
+        raise ValueError(f'the cells have {list(n_atoms)} atoms: give two sizes at least, each once.')

@@ -52,11 +52,14 @@ def blocks_command(nodes, blocks, mobile, charges, temperature, output, profile)
     from aiida_ionconduct.report.study_figures import block_sizes
     from aiida_ionconduct.report.study_text import block_sizes_text
     from aiida_ionconduct.structures import check_charges
+    from aiida_ionconduct.studies.block_size import block_frames
 
     first = next(iter(runs.values()))
     parameters = {'charges': check_charges(Atoms(first.symbols), dict(charges)), 'mobile': mobile}
     if blocks:
         parameters['block_ps'] = [float(word) for word in blocks.split(',')]
+        # Refused here, a block that does not fit leaves no process behind.
+        block_frames(parameters['block_ps'], first.base.attributes.get('n_frames'), first.frame_interval_ps)
     node = compare_block_sizes(orm.Dict(parameters), **runs)
     click.echo(block_sizes_text(node.base.attributes.all))
     curves = {name: node.get_array(name) for name in node.get_arraynames()}
@@ -119,8 +122,10 @@ def sizes_command(nodes, profile):
     from aiida_ionconduct.calculations.functions.studies import compare_sizes
     from aiida_ionconduct.data import ConductivityData
     from aiida_ionconduct.report.study_text import sizes_text
+    from aiida_ionconduct.studies.finite_size import check_sizes
 
     found = {f'size_{index:02d}': of_kind(node, ConductivityData, PURPOSE) for index, node in enumerate(nodes)}
+    check_sizes([one.base.attributes.get('n_atoms') for one in found.values()])
     click.echo(sizes_text(compare_sizes(**found).get_dict()))
 
 
