@@ -22,7 +22,7 @@ import ase.io
 import psutil
 import psycopg
 import yaml
-from lib import allegro
+from lib import allegro, programs
 from tabulate import tabulate
 
 sys.path.insert(0, str(allegro.ROOT / 'scripts'))
@@ -90,8 +90,7 @@ def set_up(services: Services, folder: pathlib.Path, executable: pathlib.Path) -
 
 def command(environment: dict[str, str], name: str, *arguments: str) -> str:
     """Return what a command of this Python environment prints."""
-    program = shutil.which(name, path=environment['PATH'])
-    done = subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run([programs.executable(name), *arguments], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f'{name} {" ".join(arguments)}:\n{done.stdout}{done.stderr}')
     return done.stdout
@@ -159,8 +158,7 @@ def main():
         copy = folder / 'copy.sh'
         copy.write_text(COPY.format(run))
         copy.chmod(0o755)
-        lmp = shutil.which('lmp', path=f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}')
-        executable = pathlib.Path(lmp) if arguments.real else copy
+        executable = pathlib.Path(programs.executable('lmp')) if arguments.real else copy
         services.start()
         seconds = None if arguments.real else bare(services, folder / 'bare', copy, arguments.jobs)
         farm = farmed(services, folder / 'farm', executable, model, arguments.jobs)

@@ -13,6 +13,7 @@ import sys
 import ase.io
 import yaml
 from ase import Atoms
+from lib.programs import executable
 
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # a machine without AiiDA needs the package's plain parts only
@@ -32,13 +33,8 @@ def run(command: list[str], folder: pathlib.Path, threads: int = 1, **environmen
 
     :raises RuntimeError: with the end of the output, if it fails.
     """
-    path = f'{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
-    # A script given with PYTHONPATH alone, as on a machine where nothing is installed, is run by this Python.
-    program = shutil.which(command[0], path=path)
-    if program is None:
-        raise RuntimeError(f'{command[0]} is not on PATH.')
     done = subprocess.run(
-        [program, *map(str, command[1:])],
+        [executable(command[0]), *map(str, command[1:])],
         cwd=folder,
         env={**os.environ, 'OMP_NUM_THREADS': str(threads), **environment},
         capture_output=True,

@@ -5,15 +5,13 @@ import pathlib
 import shutil
 import sys
 
-PATH = f'{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
-
 
 def executable(name: str) -> str:
     """Return the path of a program, of this Python environment first.
 
     :raises RuntimeError: if there is none.
     """
-    found = shutil.which(name, path=PATH)
+    found = shutil.which(name, path=f'{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}')
     if found is None:
         raise RuntimeError(f'{name} is not on PATH.')
     return found
