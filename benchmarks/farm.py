@@ -90,7 +90,8 @@ def set_up(services: Services, folder: pathlib.Path, executable: pathlib.Path) -
 
 def command(environment: dict[str, str], name: str, *arguments: str) -> str:
     """Return what a command of this Python environment prints."""
-    done = subprocess.run([programs.executable(name), *arguments], env=environment, capture_output=True, text=True, check=False)
+    program = programs.executable(name)
+    done = subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f'{name} {" ".join(arguments)}:\n{done.stdout}{done.stderr}')
     return done.stdout
