@@ -375,8 +375,9 @@ def erlang_environment(services: Services) -> dict[str, str]:
 
 def prepare_sshd(services: Services) -> None:
     """Make the keys of both sides and the settings; the environment of a session is that of this Slurm."""
-    folder = services.folder / 'ssh'
-    folder.mkdir(exist_ok=True, mode=0o700)
+    folder, home = services.folder / 'ssh', services.folder / 'home'
+    for path in (folder, home):
+        path.mkdir(exist_ok=True, mode=0o700)
     for name in ('host', 'client'):
         if not (folder / name).exists():
             run([program('ssh-keygen'), '-q', '-t', 'ed25519', '-N', '', '-C', name, '-f', str(folder / name)])
@@ -388,7 +389,8 @@ def prepare_sshd(services: Services) -> None:
         f'AuthorizedKeysFile {folder}/authorized_keys\nAllowUsers {USER}\nPermitRootLogin prohibit-password\n'
         'PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\n'
         'MaxStartups 100\nMaxSessions 100\nSubsystem sftp internal-sftp\n'
-        f'SetEnv SLURM_CONF={services.folder}/slurm/slurm.conf\n'
+        # An empty home: what a user's ~/.bashrc runs at every command can take long, or leave a lock when it is killed.
+        f'SetEnv SLURM_CONF={services.folder}/slurm/slurm.conf HOME={home}\n'
     )
     if os.geteuid() == 0:
         pathlib.Path('/run/sshd').mkdir(exist_ok=True)  # sshd of Debian wants it, and its init script makes it

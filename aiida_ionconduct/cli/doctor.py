@@ -33,6 +33,7 @@ OK, WARNING, ERROR = 'ok', 'warning', 'ERROR'
 FREE_GB = 5.0
 BUSY_SLOTS = 0.8
 POLL_S = 1.0
+SLOW_S = 5.0  # for one command on a computer, when the connection is there
 
 
 class Row(NamedTuple):
@@ -147,17 +148,22 @@ def disk_row(name: str, free: float, folder: str) -> Row:
 
 
 def check_computers() -> Iterator[Row]:
-    """Look whether every computer and its scheduler answer, and at the space in its folder."""
+    """Look whether every computer and its scheduler answer, how soon, and at the space in its folder."""
     for computer in configured_computers():
         name = f'computer {computer.label}'
         try:
             yield Row(name, OK, site.check_computer(computer))
             with computer.get_transport() as transport:
                 workdir = computer.get_workdir().format(username=transport.whoami())
+                start = time.monotonic()
                 status, output, _ = transport.exec_command_wait('df -Pk .', workdir=workdir)
+                took_s = time.monotonic() - start
         except site.SiteError as error:
             yield Row(name, ERROR, *first_line_apart(error))
             continue
+        if took_s > SLOW_S:
+            remedy = 'see what ~/.bashrc and ~/.bash_profile there run, or set use_login_shell: false for it'
+            yield Row(f'shell of {computer.label}', WARNING, f'every command takes {took_s:.0f} s', remedy)
         if status == 0:
             yield disk_row(f'disk of {computer.label}', 1024 * float(output.splitlines()[-1].split()[3]), workdir)
 

@@ -61,7 +61,7 @@ class TransportResult:
         if self.sigma_full.value is None:
             return False
         low, high = self.sigma_full.interval(0.95)
-        if (high - low) / 2 > MAX_RELATIVE_HALF_WIDTH * self.sigma_full.value:
+        if (high - low) / 2 >= MAX_RELATIVE_HALF_WIDTH * self.sigma_full.value:
             return False
         return self.plateau
 

@@ -61,6 +61,16 @@ def test_computer_gone(aiida_localhost, monkeypatch):
     assert (row.state, row.found, row.remedy) == (doctor.ERROR, 'it does not answer', 'Try ssh')
 
 
+def test_slow_shell(aiida_localhost, monkeypatch, tmp_path):
+    """What a login shell runs before every command is pointed out."""
+    (tmp_path / '.bash_profile').write_text('sleep 0.3')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.setattr(doctor, 'SLOW_S', 0.2)
+    row = rows()[f'shell of {aiida_localhost.label}']
+    assert row.state == doctor.WARNING
+    assert '.bash_profile' in row.remedy
+
+
 def test_paused():
     """Paused processes are counted, as long as they have not ended."""
     for state in (ProcessState.WAITING, ProcessState.FINISHED):

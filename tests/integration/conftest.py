@@ -38,7 +38,7 @@ TRAINING = {
     'accelerator': 'cpu',
 }
 COMPILE_OPTIONS = ('--mode', 'aotinductor', '--target', 'pair_allegro', '--device', 'cpu')
-TIMEOUT_S = 3600  # on a busy machine; a command that hangs must not hang the tests
+TIMEOUT_S = 1500  # on a busy machine; a command that hangs must not hang the tests
 
 
 class Installation:

@@ -34,6 +34,8 @@ def submit(specification: str) -> int:
     builder.base.md.metadata.options = {
         'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1},
         'max_wallclock_seconds': options.get('walltime_s', 3600),
+        # Slurm would start a login shell of the user for every job, and kill it if it takes more than two seconds.
+        'import_sys_environment': False,
     }
     builder.parameters = orm.Dict({'timestep_fs': 1.0, **STEPS, **STRIDES, **options.get('parameters', {})})
     builder.temperatures_K = orm.List([T_K])

@@ -17,7 +17,7 @@ import yaml
 
 from .conftest import REPOSITORY, SCRIPTS, Installation
 
-PATIENCE_S = 1800  # for a state that must come; a test that hangs must not hang the others
+PATIENCE_S = 900  # for a state that must come; a test that hangs must not hang the others
 ACTIONS = pathlib.Path(__file__).with_name('farm.py')
 NODE_TYPE = 'process.calculation.calcjob.CalcJobNode.'
 OPTIONS = {'transport.task_retry_initial_interval': 1, 'runner.poll.interval': 2}
