@@ -4,7 +4,6 @@ from aiida import orm
 from aiida.common import AttributeDict
 from aiida.common.links import LinkType
 from aiida.engine import ToContext, WorkChain, append_, if_, while_
-from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
 
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.allegro_evaluate import AllegroEvaluateCalculation
@@ -24,6 +23,7 @@ from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.builder import get_builder_from_protocol
 from aiida_ionconduct.workchains.label import LabelWorkChain
 from aiida_ionconduct.workchains.precision import TARGET, PrecisionWorkChain, set_target, take_over, validate_target
+from aiida_ionconduct.workchains.relax import RelaxWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 from aiida_ionconduct.workchains.validation import ValidationWorkChain
 
@@ -58,7 +58,7 @@ class ConductivityWorkChain(WorkChain):
         spec.input('mobile', valid_type=orm.Str, help='Chemical symbol of the mobile ion.')
         spec.input('n_atoms_min', valid_type=orm.Int, help='Atoms of the supercell, at least.')
         spec.expose_inputs(
-            PwRelaxWorkChain,
+            RelaxWorkChain,
             namespace='relax',
             exclude=('structure', 'clean_workdir'),
             namespace_options=dict(OPTIONAL),
@@ -213,9 +213,9 @@ class ConductivityWorkChain(WorkChain):
             cells = {'relax': self.ctx.structure}
         self.ctx.relaxations, children = list(cells), {}
         for label, cell in cells.items():
-            inputs = self.exposed_inputs(PwRelaxWorkChain, 'relax')
+            inputs = self.exposed_inputs(RelaxWorkChain, 'relax')
             inputs.structure = cell
-            children |= self.child(label, PwRelaxWorkChain, inputs)
+            children |= self.child(label, RelaxWorkChain, inputs)
         return ToContext(**children)
 
     def inspect_relax(self):

@@ -1,16 +1,17 @@
-"""AIMD on the real pw.x: cut by its walltime and killed, a run is what it would have been (about two minutes)."""
+"""AIMD and relaxation on the real pw.x: cut by its walltime and killed, they go on (about two minutes)."""
 
 import json
 import pathlib
 
 import numpy as np
 import pytest
+from ase import units
 
-from .aimd_runs import KILLED_AFTER, N_STEPS
+from .pw_runs import KILLED_AFTER, N_STEPS, RELAXATION
 
 pytestmark = pytest.mark.integration
 
-RUNS = pathlib.Path(__file__).with_name('aimd_runs.py')
+RUNS = pathlib.Path(__file__).with_name('pw_runs.py')
 
 
 @pytest.fixture(scope='module')
@@ -87,3 +88,16 @@ def test_equilibration(run, uncut):
     assert equilibrated['parameters']['seams_conserve_energy']
     # Twice 900 K at the start, from which the same run without a thermostat is still far after four steps.
     assert equilibrated['temperature'][0] < 0.8 * uncut['temperature'][4]
+
+
+def test_killed_relaxation(run):
+    """The second job begins with the last geometry of the one that was killed, and ends where the forces vanish."""
+    relaxation = run('relaxation')
+    assert relaxation['exit_status'] == 0
+    status, last_status = relaxation['jobs']
+    assert status != 0
+    assert last_status == 0
+    assert len(relaxation['energies_eV'][0]) >= KILLED_AFTER - 1  # the last may have had no forces yet
+    assert relaxation['begins'][1] == relaxation['ends'][0] != relaxation['begins'][0]
+    assert relaxation['energies_eV'][1][0] < relaxation['energies_eV'][0][0]
+    assert relaxation['largest_force_eV_per_A'] < RELAXATION['forc_conv_thr'] * units.Rydberg / units.Bohr * 3**0.5

@@ -64,7 +64,7 @@ JOBS = {
     'AllegroCompileCalculation': 2,
     'LammpsMdCalculation': 8,
 }
-STAGES = ('PwRelaxWorkChain', 'AimdWorkChain', 'LabelWorkChain', 'AllegroWorkChain', 'SeedsWorkChain')
+STAGES = ('RelaxWorkChain', 'AimdWorkChain', 'LabelWorkChain', 'AllegroWorkChain', 'SeedsWorkChain')
 OUTPUTS = {'structure', 'supercell', 'dataset', 'model', 'compiled_model', 'training', 'parity', 'validation'}
 
 

@@ -164,7 +164,7 @@ def make_synthetic_campaign() -> Campaign:
         conductivities=[synthetic_conductivity(temperature) for temperature in SIGMA],
         arrhenius=arrhenius(list(SIGMA), list(SIGMA.values()), [0.25 * sigma for sigma in SIGMA.values()], [3, 3, 3]),
         stages=[
-            Stage('Relaxation', 'PwRelaxWorkChain', 'finished', [('pw.x', 2)], 0, [415], 1, 52),
+            Stage('Relaxation', 'RelaxWorkChain', 'finished', [('pw.x', 2)], 0, [415], 1, 52),
             Stage(
                 'Ab initio MD', 'AimdWorkChain', 'finished', [('pw.x 1000 K', 1), ('pw.x 1400 K', 1)], 0, [433], 55, 310
             ),

@@ -13,7 +13,7 @@ from aiida_ionconduct.report.stages import stage_title
 
 pytestmark = pytest.mark.usefixtures('aiida_profile_clean')
 
-CALL_LABELS = {'PwRelaxWorkChain': 'relax', 'SeedsWorkChain': 'md'}
+CALL_LABELS = {'RelaxWorkChain': 'relax', 'SeedsWorkChain': 'md'}
 
 
 def process(cls, label, caller=None, inputs=None, **kwargs):
@@ -71,7 +71,7 @@ def campaign(make_conductivity, aiida_localhost):
         default_calc_job_plugin='core.arithmetic.add',
     ).store()
     top = process(orm.WorkChainNode, 'ConductivityWorkChain', inputs={'structure': crystal})
-    relax = process(orm.WorkChainNode, 'PwRelaxWorkChain', top, {'structure': crystal})
+    relax = process(orm.WorkChainNode, 'RelaxWorkChain', top, {'structure': crystal})
     job = process(orm.CalcJobNode, 'PwCalculation', relax, computer=aiida_localhost)
     relaxed = result((job, lithium_oxide()), 'output_structure', (relax, 'output_structure'), (top, 'structure'))
     seeds = process(orm.WorkChainNode, 'SeedsWorkChain', top, {'structure': relaxed})
@@ -146,7 +146,7 @@ def test_write_page(campaign, tmp_path):
 def test_a_failed_chain_keeps_what_it_has(aiida_localhost, tmp_path):
     crystal = lithium_oxide()
     top = process(orm.WorkChainNode, 'ConductivityWorkChain', inputs={'structure': crystal})
-    relax = process(orm.WorkChainNode, 'PwRelaxWorkChain', top, {'structure': crystal})
+    relax = process(orm.WorkChainNode, 'RelaxWorkChain', top, {'structure': crystal})
     end(relax, 401)
     end(top, 410)
     top.set_exit_message('the relaxation failed')
@@ -194,7 +194,7 @@ def test_repetitions():
 @pytest.mark.parametrize(
     ('label', 'process_label', 'title'),
     [
-        ('relax', 'PwRelaxWorkChain', 'Relaxation'),
+        ('relax', 'RelaxWorkChain', 'Relaxation'),
         ('train_0', 'AllegroWorkChain', 'Training'),
         ('train_2', 'AllegroWorkChain', 'Training 2'),
         ('label_rattled', 'LabelWorkChain', 'Rattled cells'),

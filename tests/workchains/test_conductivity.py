@@ -2,7 +2,6 @@
 
 import pytest
 from aiida import orm
-from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
 
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.functions.validation import validate_model
@@ -11,6 +10,7 @@ from aiida_ionconduct.workchains.aimd import AimdWorkChain
 from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 from aiida_ionconduct.workchains.label import LabelWorkChain
+from aiida_ionconduct.workchains.relax import RelaxWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 from aiida_ionconduct.workchains.validation import ValidationWorkChain
 
@@ -86,7 +86,7 @@ def test_relax(campaign, submitted, child, generate_structure):
     process = campaign()
     assert process.should_relax()
     assert set(process.run_relax()) == {'relax'}
-    assert names(submitted) == [(PwRelaxWorkChain, 'relax')]
+    assert names(submitted) == [(RelaxWorkChain, 'relax')]
     assert submitted[0][1].structure.uuid == process.inputs.structure.uuid
     relaxed = generate_structure()
     process.ctx.relax = child(output_structure=relaxed)

@@ -1,0 +1,60 @@
+"""A relaxation whose pw.x is killed: what the next job begins with, and when it is given up."""
+
+import pytest
+from aiida import orm
+from aiida_quantumespresso.calculations.pw import PwCalculation
+
+from aiida_ionconduct.workchains.relax import RelaxBaseWorkChain, RelaxWorkChain
+
+KILLED = PwCalculation.exit_codes.ERROR_OUTPUT_STDOUT_INCOMPLETE
+
+
+@pytest.fixture
+def base(campaign_inputs, generate_workchain, submitted):
+    """The work chain that runs pw.x, as the relaxation of a campaign submits it."""
+    inputs = campaign_inputs()
+    relax = generate_workchain(RelaxWorkChain, {**inputs['relax'], 'structure': inputs['structure']})
+    relax.setup()
+    relax.run_relax()
+    ((process_class, given),) = submitted
+    assert process_class is RelaxBaseWorkChain
+    process = generate_workchain(process_class, {name: value for name, value in given.items() if name != 'metadata'})
+    process.setup()
+    process.ctx.children = []
+    return process
+
+
+@pytest.fixture
+def end(base, child):
+    """Return a function that lets a job of it end as killed; returns what the handlers say."""
+
+    def kill(**outputs):
+        job = child(exit_status=KILLED.status, node_class=orm.CalcJobNode, **outputs)
+        base.ctx.children.append(job)
+        return base.handle_killed(job)
+
+    return kill
+
+
+def test_goes_on_from_the_last_geometry(base, end, generate_structure, pw_trajectory):
+    last = generate_structure()
+    assert end(output_structure=last, output_trajectory=pw_trajectory()).do_break
+    assert base.ctx.inputs.structure.uuid == last.uuid
+    assert base.ctx.inputs.parameters['CONTROL']['restart_mode'] == 'from_scratch'
+    assert 'parent_folder' not in base.ctx.inputs
+
+
+def test_twice_without_a_step(base, end, generate_structure, pw_trajectory):
+    """Before its first step it is repeated, once: it is the job that cannot run then."""
+    first = base.ctx.inputs.structure
+    assert end().do_break
+    assert base.ctx.inputs.structure.uuid == first.uuid
+    assert end(output_structure=generate_structure(), output_trajectory=pw_trajectory()).do_break
+    assert end().do_break
+    assert end() is None
+
+
+def test_handler_is_asked():
+    """For a job that has left no whole output, which the class it comes from gives up."""
+    (handler,) = (one for one in RelaxBaseWorkChain.get_process_handlers() if one.__name__ == 'handle_killed')
+    assert handler.priority > 590
