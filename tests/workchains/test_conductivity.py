@@ -16,6 +16,7 @@ from aiida_ionconduct.workchains.validation import ValidationWorkChain
 
 RUN = {
     'nve_drift_eV_per_atom_per_ps': 1e-5,
+    'n_atoms': 16,
     'mean_temperature_K': 1205.0,
     'mean_potential_energy_eV_per_atom': 1.05,  # frames of 15 to 19 eV, 16 atoms
     'minimum_distances': {'Li-O': 1.85},

@@ -19,6 +19,7 @@ THRESHOLDS = {
 }
 RUN = {
     'nve_drift_eV_per_atom_per_ps': 1e-4,
+    'n_atoms': 16,
     'mean_temperature_K': 1190.0,
     'mean_potential_energy_eV_per_atom': 0.0,
     'minimum_distances': {},

@@ -21,14 +21,15 @@ def describe_trajectory(trajectory: IonTrajectoryData) -> dict:
 
     :param trajectory: whole or a segment.
     """
+    n_atoms = len(trajectory.symbols)
     result = {
+        'n_atoms': n_atoms,
         'n_steps': round((trajectory.times_ps[-1] * 1000) / trajectory.base.attributes.get('timestep_fs')),
         'minimum_distances': minimum_distances(trajectory.positions, trajectory.symbols, trajectory.cell),
     }
     thermo = trajectory.thermo
     if not len(thermo['step']):
         return result
-    n_atoms = len(trajectory.symbols)
     potential = thermo['potential_energy_eV'] / n_atoms
     result |= {
         'n_steps': max(result['n_steps'], int(thermo['step'][-1])),

@@ -2,10 +2,11 @@
 
 import copy
 
+import numpy as np
 import pytest
 from aiida import orm
 
-from aiida_ionconduct.calculations.functions.validation import SETTLING_FRAMES, check, validate_model
+from aiida_ionconduct.calculations.functions.validation import SETTLING_FRAMES, check, dynamics_checks, validate_model
 from aiida_ionconduct.data import DatasetData
 
 LIMITS = {
@@ -21,6 +22,7 @@ TRAINING = {'test_forces_mae_eV_per_A': 0.08, 'test_energy_mae_eV_per_atom': 0.0
 RUN = {
     'nve_drift_eV_per_atom_per_ps': -4e-4,
     'mean_temperature_K': 930.0,
+    'n_atoms': 3000,
     'mean_potential_energy_eV_per_atom': -5.0,
     'minimum_distances': {'Li-O': 2.9, 'O-P': 2.8},
 }
@@ -51,6 +53,20 @@ def test_good_potential(gate, data_regression):
     assert outcome['passed']
     assert outcome['failed'] == []
     data_regression.check(outcome['checks'], round_digits=6)
+
+
+@pytest.mark.parametrize('n_atoms', [16, 132])
+def test_energy_scatters_in_a_small_cell(n_atoms):
+    """Chance is allowed for: 3N harmonic ions with energies drawn from the canonical ensemble, in units of k."""
+    rng, T = np.random.default_rng(1), 900.0
+    temperatures = rng.gamma(3 * n_atoms, T, 2000) / (3 * n_atoms)
+
+    def passes(temperature):
+        run = {**RUN, 'n_atoms': n_atoms, 'mean_temperature_K': temperature}
+        return dynamics_checks('900', run, LIMITS)[1]['passed']
+
+    assert np.mean([passes(one) for one in temperatures]) > 0.99
+    assert not passes(1.6 * T)
 
 
 @pytest.mark.parametrize(
