@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from aiida_ionconduct.cli import cli
 
+pytestmark = pytest.mark.slow
+
 PAGE = pathlib.Path(__file__).parents[2] / 'docs' / 'how-to' / 'questions.md'
 COMMANDS = [
     line.removeprefix('aiida-ionconduct ')

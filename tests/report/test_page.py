@@ -19,6 +19,8 @@ from aiida_ionconduct.transport import analyse, arrhenius
 
 from .browser import GEOMETRY, Page, chromium, marked, measured
 
+pytestmark = pytest.mark.slow
+
 FIGURES = [
     'arrhenius',
     'msd',

@@ -23,6 +23,8 @@ from aiida_ionconduct.structures.ordering import (
     symmetry,
 )
 
+pytestmark = pytest.mark.slow
+
 CIF = """data_crystal
 _cell_length_a {length}
 _cell_length_b {length}
@@ -120,14 +122,12 @@ def test_ranked_and_different(talk_cell):
     assert not any(matcher.fit(*pair) for pair in itertools.combinations(structures, 2))
 
 
-@pytest.mark.slow
 def test_same_seed_same_cell(talk_cell):
     again = alloy('gamma-Li3PO4', {'P': 'Si'}, 0.25, formula_units=16, seed=0, n_best=1)[0]
     np.testing.assert_array_equal(again.atoms.positions, talk_cell[0].atoms.positions)
     assert list(again.atoms.symbols) == list(talk_cell[0].atoms.symbols)
 
 
-@pytest.mark.slow
 def test_other_seeds_find_nothing_lower(talk_cell):
     """The descent from random starts has converged: the ground state does not hang on the seed."""
     for seed in (1, 2):

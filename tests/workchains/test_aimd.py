@@ -14,6 +14,8 @@ from scipy import constants
 
 from aiida_ionconduct.workchains.aimd import AimdRunWorkChain, PwSegmentWorkChain, temperature_label
 
+pytestmark = pytest.mark.slow
+
 TEXT = (pathlib.Path(__file__).parents[1] / 'calculations/functions/test_aimd/segment_000.out').read_text()
 STEP = TEXT.index('     Entering Dynamics:    iteration =     2')
 

@@ -8,6 +8,8 @@ from plumpy import ProcessState
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.allegro_train import AllegroTrainCalculation
 
+pytestmark = pytest.mark.slow
+
 EXIT_CODES = AllegroTrainCalculation.exit_codes
 
 

@@ -10,6 +10,8 @@ from aiida_ionconduct.calculations.lammps_md import LammpsMdCalculation
 from aiida_ionconduct.data import IonTrajectoryData
 from aiida_ionconduct.lammps.script import CELL_THERMO
 
+pytestmark = pytest.mark.slow
+
 EXIT_CODES = LammpsMdCalculation.exit_codes
 
 

@@ -6,6 +6,8 @@ from aiida import orm
 from aiida_ionconduct.workchains.lammps_base import LammpsMdBaseWorkChain
 from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def make_seeds(campaign_inputs, generate_structure, generate_workchain, model):
