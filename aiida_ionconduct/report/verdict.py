@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from aiida_ionconduct.studies.precision import below_one
-from aiida_ionconduct.transport.analysis import MAX_RELATIVE_HALF_WIDTH
+from aiida_ionconduct.transport.analysis import MAX_RELATIVE_HALF_WIDTH, half_width_over_value
 
 from .numbers import MISSING, format_estimate, format_interval, format_number, format_percent
 
@@ -99,7 +99,7 @@ def _number(one: dict) -> tuple[str, str]:
 def relative_half_width(one: dict) -> float | None:
     """Return the relative 95 % half-width of the full conductivity at one temperature, None without a number."""
     sigma, interval = one.get('sigma_full_S_per_cm'), one.get('sigma_full_ci95')
-    return (interval[1] - interval[0]) / 2 / abs(sigma) if sigma and interval else None
+    return half_width_over_value(sigma, interval) if sigma and interval else None
 
 
 def _precision(conductivities: Sequence[dict]) -> Criterion:

@@ -26,6 +26,12 @@ FEW_ATOMS = 200
 LEAST_SHARE = 0.1
 
 
+def half_width_over_value(value: float, interval: tuple[float, float]) -> float:
+    """Return half the width of an interval over the size of the value, which must not be zero."""
+    low, high = interval
+    return (high - low) / 2 / abs(value)
+
+
 @dataclass(frozen=True)
 class TransportResult:
     """The result of :func:`analyse`: estimates in S/cm and cm²/s, the curves, and what was analysed.
@@ -58,10 +64,10 @@ class TransportResult:
     @property
     def converged(self) -> bool:
         """Whether the full conductivity is known to 20 % with 95 % confidence and both slopes are on a plateau."""
-        if self.sigma_full.value is None:
+        sigma = self.sigma_full
+        if sigma.value is None or sigma.value <= 0:
             return False
-        low, high = self.sigma_full.interval(0.95)
-        if (high - low) / 2 >= MAX_RELATIVE_HALF_WIDTH * self.sigma_full.value:
+        if half_width_over_value(sigma.value, sigma.interval(0.95)) >= MAX_RELATIVE_HALF_WIDTH:
             return False
         return self.plateau
 

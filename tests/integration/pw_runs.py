@@ -4,6 +4,7 @@ import json
 import sys
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import psutil
@@ -31,27 +32,27 @@ EQUILIBRATED = {
 OVERRIDES = {'dft': {'ecutwfc': 20.0, 'conv_thr_per_atom': 1e-9}}
 
 
-def builder_of(aimd: dict, max_seconds: float):
-    """Return the builder of a run; pw.x stops itself after so many seconds, 0 for never."""
-    p = protocol_inputs('conductivity', 'quickstart', {**OVERRIDES, 'aimd': {**AIMD, **aimd}})
-    structure = orm.StructureData(ase=crystal('beta-Li3PO4'))
-    inputs = aimd_inputs(load_codes()['pw'], structure, p)
+def filled_builder(process_class, make_inputs, atoms, section: dict):
+    """Return the builder of a work chain on some atoms, with the inputs that a section of the protocol gives."""
+    p, structure = protocol_inputs('conductivity', 'quickstart', {**OVERRIDES, **section}), orm.StructureData(ase=atoms)
+    builder = process_class.get_builder()
+    builder._update({**make_inputs(load_codes()['pw'], structure, p), 'structure': structure})
+    return builder
+
+
+def aimd_builder(max_seconds: str = '', **aimd):
+    """Return the builder of a run; pw.x stops itself after so many seconds, if they are given."""
+    builder = filled_builder(AimdWorkChain, aimd_inputs, crystal('beta-Li3PO4'), {'aimd': {**AIMD, **aimd}})
     if max_seconds:
-        inputs['base']['pw']['parameters']['CONTROL']['max_seconds'] = max_seconds
-    builder = AimdWorkChain.get_builder()
-    builder._update({**inputs, 'structure': structure})
+        builder.base.pw.parameters['CONTROL']['max_seconds'] = float(max_seconds)
     return builder
 
 
 def relaxation_builder():
     """Return the builder of the relaxation of a crystal whose ions are off their sites."""
-    p = protocol_inputs('conductivity', 'quickstart', {**OVERRIDES, 'relax': RELAXATION})
     atoms = crystal('beta-Li3PO4')
     atoms.rattle(0.05, seed=1)
-    structure = orm.StructureData(ase=atoms)
-    builder = RelaxWorkChain.get_builder()
-    builder._update({**relax_inputs(load_codes()['pw'], structure, p), 'structure': structure})
-    return builder
+    return filled_builder(RelaxWorkChain, relax_inputs, atoms, {'relax': RELAXATION})
 
 
 def count_energies(output: str) -> int:
@@ -78,13 +79,10 @@ def kill_once(workdir: str, count, seen: dict) -> None:
         time.sleep(0.05)
 
 
-def describe(node: orm.WorkChainNode, seen: dict) -> dict:
-    """Return all that the tests look at."""
+def describe(node: orm.WorkChainNode, jobs: list) -> dict:
+    """Return what the tests of AIMD look at."""
     trajectory = node.outputs.trajectories.T900
-    jobs = [one for one in node.called_descendants if isinstance(one, orm.CalcJobNode)]
-    jobs.sort(key=lambda one: one.pk)
     return {
-        'exit_status': node.exit_status,
         'parameters': node.outputs.run_parameters.T900.get_dict(),
         'times_ps': trajectory.get_times().tolist(),
         'positions': trajectory.get_positions().tolist(),
@@ -93,15 +91,12 @@ def describe(node: orm.WorkChainNode, seen: dict) -> dict:
         'temperature': trajectory.get_array('temperature').tolist(),
         'jobs': [(one.exit_status, count_whole_steps(output_of(one.outputs.retrieved))) for one in jobs],
         'seconds': [one.outputs.output_parameters['wall_time_seconds'] for one in jobs if one.is_finished_ok],
-        'killed': seen,
     }
 
 
-def describe_relaxation(node: orm.WorkChainNode, seen: dict) -> dict:
-    """Return all that the test of a relaxation looks at; of each job the energies and where the ions began."""
-    jobs = sorted((one for one in node.called_descendants if isinstance(one, orm.CalcJobNode)), key=lambda one: one.pk)
+def describe_relaxation(node: orm.WorkChainNode, jobs: list) -> dict:
+    """Return what the test of a relaxation looks at; of each job the energies and where the ions began."""
     return {
-        'exit_status': node.exit_status,
         'jobs': [one.exit_status for one in jobs],
         'begins': [one.inputs.structure.uuid for one in jobs],
         'ends': [one.outputs.output_structure.uuid for one in jobs],
@@ -109,24 +104,30 @@ def describe_relaxation(node: orm.WorkChainNode, seen: dict) -> dict:
         'largest_force_eV_per_A': float(
             np.linalg.norm(jobs[-1].outputs.output_trajectory.get_array('forces')[-1], axis=1).max()
         ),
-        'killed': seen,
     }
 
 
-def main(name: str, max_seconds: str = '') -> None:
+RUNS = {
+    'uncut': (aimd_builder, describe, None),
+    'cut': (aimd_builder, describe, None),
+    'killed': (aimd_builder, describe, count_whole_steps),
+    'equilibrated': (partial(aimd_builder, **EQUILIBRATED), describe, None),
+    'relaxation': (relaxation_builder, describe_relaxation, count_energies),
+}
+"""By name: what makes the builder, what describes the result, and what counts the steps of a pw.x that is killed."""
+
+
+def main(name: str, *arguments: str) -> None:
     """Run it."""
-    seen: dict = {}
-    if name == 'relaxation':
-        builder, describe_it, count = relaxation_builder(), describe_relaxation, count_energies
-    else:
-        aimd = EQUILIBRATED if name == 'equilibrated' else {}
-        builder, describe_it, count = builder_of(aimd, float(max_seconds or 0)), describe, count_whole_steps
-    if name in ('killed', 'relaxation'):
+    make_builder, describe_result, count = RUNS[name]
+    builder, seen = make_builder(*arguments), {}
+    if count:
         workdir = orm.load_computer('localhost').get_workdir()
         threading.Thread(target=kill_once, args=(workdir, count, seen), daemon=True).start()
     with disable_caching():
         _, node = run_get_node(builder)
-    print(json.dumps(describe_it(node, seen)))
+    jobs = sorted((one for one in node.called_descendants if isinstance(one, orm.CalcJobNode)), key=lambda one: one.pk)
+    print(json.dumps({'exit_status': node.exit_status, 'killed': seen, **describe_result(node, jobs)}))
 
 
 if __name__ == '__main__':
