@@ -54,7 +54,8 @@ def follow(node: orm.ProcessNode) -> bool:
         while True:
             done = node.is_terminated
             tree = CallTree(node)
-            rows = stage_rows(node, ended, tree)
+            # Anew at the end: of a stage that ended between the look at its jobs and at its state, some were missing.
+            rows = stage_rows(node, {} if done else ended, tree)
             foot = footer(node, rows, planned)
             if terminal:
                 text = '\n'.join([table(rows), *present_errors(tree, node), foot])

@@ -63,6 +63,7 @@ def collect(node: orm.WorkChainNode) -> Campaign:
 
     Outputs that are missing, because the chain failed, is running or skipped a stage, leave their field empty.
     """
+    state = _state(node)  # before anything else: a chain that has ended by now has all its outputs
     outputs = {link.link_label: link.node for link in node.base.links.get_outgoing(link_type=LinkType.RETURN)}
     inputs = {link.link_label: link.node for link in node.base.links.get_incoming(link_type=LinkType.INPUT_WORK)}
     results = [one for label, one in outputs.items() if label.startswith('conductivities__')]
@@ -74,7 +75,7 @@ def collect(node: orm.WorkChainNode) -> Campaign:
     stages, flows = collect_stages(node, tree)
     jobs = tree.jobs(node)
     return Campaign(
-        process=_process(node, tree),
+        process={**_process(node, tree), **state},
         composition=_composition(structure, trajectories),
         dataset=dict(dataset.base.attributes.all) if dataset else {},
         conductivities=sorted(conductivities, key=lambda one: one.temperature_K),
@@ -87,18 +88,23 @@ def collect(node: orm.WorkChainNode) -> Campaign:
     )
 
 
-def _process(node: orm.WorkChainNode, tree: CallTree) -> dict[str, Any]:
+def _state(node: orm.WorkChainNode) -> dict[str, str]:
     if not node.is_terminated:
         state = 'running'
     else:
         state = 'finished' if node.is_finished_ok else 'failed'
     return {
-        'pk': node.pk,
-        'uuid': str(node.uuid),
-        'class': node.process_label,
         'state': state,
         'state_text': process_state(node),
         'message': node.exit_message or (node.exception or '').strip().rpartition('\n')[2],
+    }
+
+
+def _process(node: orm.WorkChainNode, tree: CallTree) -> dict[str, Any]:
+    return {
+        'pk': node.pk,
+        'uuid': str(node.uuid),
+        'class': node.process_label,
         'protocol': node.base.extras.get('protocol', None),
         'started': node.ctime.isoformat(sep=' ', timespec='seconds'),
         'wall_time_s': wall_time_s(tree.whole(node)),

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shlex
 import sys
 
 import ase.io
@@ -9,6 +10,7 @@ from aiida import orm
 from aiida.engine import submit
 
 from aiida_ionconduct.data import AllegroModelData
+from aiida_ionconduct.lammps.script import START_FILE
 from aiida_ionconduct.workchains.precision import PrecisionWorkChain
 
 PARAMETERS = {
@@ -23,13 +25,19 @@ SEEDS, TEMPERATURE_K = [1, 2], 250.0
 FIRST_NS = len(SEEDS) * 450e-6
 
 
-def start(model, frames, max_md_ns):
-    """Submit a campaign with a compiled model on a frame of a file; return its PK."""
+def start(model, frames, max_md_ns, gate):
+    """Submit a campaign with a compiled model on a frame of a file; return its PK.
+
+    :param gate: a run that goes on from another one waits as long as this file exists.
+    """
     builder = PrecisionWorkChain.get_builder()
     builder.md.base.md.code = orm.load_code('lammps@localhost')
     builder.md.base.md.model, builder.md.base.md.trust_model = AllegroModelData(pathlib.Path(model)), orm.Bool(True)
     builder.md.base.md.structure = orm.StructureData(ase=ase.io.read(frames, 2))
-    builder.md.base.md.metadata.options = {'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1}}
+    builder.md.base.md.metadata.options = {
+        'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1},
+        'prepend_text': f'while [ -e {START_FILE} ] && [ -e {shlex.quote(gate)} ]; do sleep 0.1; done',
+    }
     builder.md.parameters = orm.Dict(PARAMETERS)
     builder.md.temperatures_K, builder.md.seeds = orm.List([TEMPERATURE_K]), orm.List(SEEDS)
     builder.analysis = orm.Dict({'charges': {'Li': 1, 'P': 5, 'Si': 4, 'O': -2}, 'mobile': 'Li'})
@@ -45,6 +53,7 @@ def extend(pk, max_md_ns):
 def describe(pk):
     """Return the state of a campaign, and what its jobs have run."""
     node = orm.load_node(int(pk))
+    terminated = node.is_terminated  # first: what has ended by now has its outputs
     jobs = sorted((one for one in node.called_descendants if isinstance(one, orm.CalcJobNode)), key=lambda one: one.pk)
     runs = {}
     for job in jobs:
@@ -57,7 +66,7 @@ def describe(pk):
         for label, trajectory in (node.outputs.trajectories.items() if 'trajectories' in node.outputs else ())
     }
     return {
-        'terminated': node.is_terminated,
+        'terminated': terminated,
         'exit_status': node.exit_status,
         'n_children': len(node.called),
         'n_jobs': len(jobs),

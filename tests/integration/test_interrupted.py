@@ -37,14 +37,17 @@ def without_gaps(runs):
     return True
 
 
-def test_stopped_and_extended(loop, installation, trained, dft_frames):
-    """Stopped after its first round, it goes on; with more budget it goes on from there; no step is run twice."""
-    budget = 3 * FIRST_NS
-    pk = loop('submit', trained / 'model.nequip.pt2', dft_frames, budget)
-    wait(loop, pk, lambda one: one['n_children'] > 2)  # the first round is judged, the second begun
+def test_stopped_and_extended(loop, installation, trained, dft_frames, tmp_path):
+    """Stopped in its second round, it goes on; with more budget it goes on from there; no step is run twice."""
+    budget, gate = 3 * FIRST_NS, tmp_path / 'closed'
+    gate.touch()
+    pk = loop('submit', trained / 'model.nequip.pt2', dft_frames, budget, gate)
+    # Until the first round is judged and a run of the second waits at the gate.
+    wait(loop, pk, lambda one: any(len(pieces) > 1 for pieces in one['runs'].values()))
     installation.run('verdi', 'daemon', 'stop')
     stopped = loop('describe', pk)
     assert not stopped['terminated']
+    gate.unlink()
     installation.run('aiida-ionconduct', 'setup')  # starts the daemon, and children that were on their way to it
     done = wait(loop, pk, lambda one: one['terminated'])
     assert done['exit_status'] == 0

@@ -10,6 +10,7 @@ from aiida_ionconduct.data import ConductivityData
 from aiida_ionconduct.report.collect import collect, repetitions
 from aiida_ionconduct.report.page import write_page
 from aiida_ionconduct.report.stages import stage_title
+from aiida_ionconduct.report.tree import CallTree
 
 pytestmark = pytest.mark.usefixtures('aiida_profile_clean')
 
@@ -167,6 +168,20 @@ def test_a_chain_that_has_only_started(state, tmp_path):
         top.set_process_state(state)
     assert collect(top).process['state'] == 'running'
     assert 'still running' in write_page(top, tmp_path / 'page.html').read_text(encoding='utf-8')
+
+
+def test_a_chain_that_ends_while_it_is_read(monkeypatch):
+    """It counts as running: outputs that came after the look at them are not missing ones of a finished chain."""
+    top = process(orm.WorkChainNode, 'ConductivityWorkChain')
+
+    class EndsMeanwhile(CallTree):
+        def __init__(self, root):
+            end(root)
+            super().__init__(root)
+
+    monkeypatch.setattr('aiida_ionconduct.report.collect.CallTree', EndsMeanwhile)
+    assert collect(top).process['state'] == 'running'
+    assert collect(top).process['state'] == 'finished'
 
 
 def test_a_chain_that_excepted(tmp_path):
