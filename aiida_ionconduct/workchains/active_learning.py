@@ -9,6 +9,7 @@ from aiida_ionconduct.calculations.functions.datasets import merge_datasets, pic
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.workchains.committee import CommitteeWorkChain
 from aiida_ionconduct.workchains.label import LabelWorkChain
+from aiida_ionconduct.workchains.repeat import AllegroEvaluateWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 from aiida_ionconduct.workchains.validation import ValidationWorkChain
 
@@ -136,9 +137,9 @@ class ActiveLearningWorkChain(WorkChain):
     def run_evaluation(self):
         """Let every member judge frames of the runs."""
         self.ctx.candidates = pick_frames(orm.Dict({'n_frames': self.ctx.p['n_candidates']}), **self.ctx.trajectories)
-        inputs = self.exposed_inputs(AllegroEvaluateCalculation, 'evaluate')
-        inputs.frames, inputs.models = self.ctx.candidates, dict(self.ctx.training.outputs.model)
-        return self.child('evaluate', AllegroEvaluateCalculation, inputs, 'evaluation')
+        job = self.exposed_inputs(AllegroEvaluateCalculation, 'evaluate')
+        job.frames, job.models = self.ctx.candidates, dict(self.ctx.training.outputs.model)
+        return self.child('evaluate', AllegroEvaluateWorkChain, {'job': job}, 'evaluation')
 
     def inspect_evaluation(self):
         """Choose frames, or end: because the committee knows them, the gate is passed, or the budget is spent."""

@@ -9,6 +9,7 @@ from aiida_ionconduct.calculations.allegro_config import DEFAULTS
 from aiida_ionconduct.calculations.allegro_train import MONITOR, AllegroTrainCalculation
 from aiida_ionconduct.calculations.functions.datasets import split_dataset
 from aiida_ionconduct.data import AllegroModelData, DatasetData
+from aiida_ionconduct.workchains.repeat import AllegroCompileWorkChain
 from aiida_ionconduct.workchains.segments import SegmentsWorkChain
 
 JOB_EXIT_CODES = AllegroTrainCalculation.exit_codes
@@ -158,10 +159,10 @@ class AllegroWorkChain(SegmentsWorkChain):
 
     def run_compile(self):
         """Compile the packaged model."""
-        inputs = self.exposed_inputs(AllegroCompileCalculation, 'compile')
-        inputs.model = self.ctx.children[-1].outputs.model
-        inputs.metadata.call_link_label = 'compile'
-        return ToContext(compile=self.submit(AllegroCompileCalculation, **inputs))
+        job = self.exposed_inputs(AllegroCompileCalculation, 'compile')
+        job.model = self.ctx.children[-1].outputs.model
+        inputs = {'job': job, 'metadata': {'call_link_label': 'compile'}}
+        return ToContext(compile=self.submit(AllegroCompileWorkChain, **inputs))
 
     def inspect_compile(self):
         """Attach the compiled model."""

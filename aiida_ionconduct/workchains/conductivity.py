@@ -24,6 +24,7 @@ from aiida_ionconduct.workchains.builder import get_builder_from_protocol
 from aiida_ionconduct.workchains.label import LabelWorkChain
 from aiida_ionconduct.workchains.precision import TARGET, PrecisionWorkChain, set_target, take_over, validate_target
 from aiida_ionconduct.workchains.relax import RelaxWorkChain
+from aiida_ionconduct.workchains.repeat import AllegroCompileWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 from aiida_ionconduct.workchains.validation import ValidationWorkChain
 
@@ -328,9 +329,9 @@ class ConductivityWorkChain(WorkChain):
 
     def run_compile(self):
         """Compile the model that was given."""
-        inputs = self.exposed_inputs(AllegroCompileCalculation, 'compile')
-        inputs.model = self.ctx.model = self.inputs.model
-        return self.child('compile', AllegroCompileCalculation, inputs, name='compilation')
+        job = self.exposed_inputs(AllegroCompileCalculation, 'compile')
+        job.model = self.ctx.model = self.inputs.model
+        return self.child('compile', AllegroCompileWorkChain, AttributeDict({'job': job}), name='compilation')
 
     def inspect_compile(self):
         """Keep the compiled model."""

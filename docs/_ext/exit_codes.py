@@ -28,6 +28,8 @@ def process_classes():
 
 def is_abstract(process_class):
     """Return whether a class is there for others to inherit from only: no exit codes, or nothing to submit."""
+    if issubclass(process_class, BaseRestartWorkChain):
+        return process_class._process_class is None
     if issubclass(process_class, WorkChain):
         return not set(process_class.spec().exit_codes) - set(Process.spec().exit_codes)
     return process_class.prepare_for_submission is CalcJob.prepare_for_submission

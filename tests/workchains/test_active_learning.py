@@ -5,12 +5,12 @@ import pytest
 from aiida import orm
 from aiida.common.links import LinkType
 
-from aiida_ionconduct.calculations.allegro_evaluate import AllegroEvaluateCalculation
 from aiida_ionconduct.workchains.active_learning import ActiveLearningWorkChain
 from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.committee import CommitteeWorkChain
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 from aiida_ionconduct.workchains.label import LabelWorkChain
+from aiida_ionconduct.workchains.repeat import AllegroEvaluateWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 from aiida_ionconduct.workchains.validation import ValidationWorkChain
 
@@ -114,7 +114,7 @@ def test_round(learning, submitted, play, child, dataset):
         (CommitteeWorkChain, 'train_1'),
         (SeedsWorkChain, 'explore_1'),
         (ValidationWorkChain, 'validate_1'),
-        (AllegroEvaluateCalculation, 'evaluate_1'),
+        (AllegroEvaluateWorkChain, 'evaluate_1'),
         (LabelWorkChain, 'label_1'),
     ]
     committee, exploration, gate, evaluation, labelling = (inputs for _, inputs in submitted)
@@ -127,8 +127,8 @@ def test_round(learning, submitted, play, child, dataset):
     assert len(gate.base.md.structure.sites) > len(exploration.base.md.structure.sites)
     assert gate.training.get_dict() == {'n_epochs': 3}
     assert gate.dataset.n_frames == 20
-    assert set(evaluation.models) == {'seed1', 'seed2'}
-    assert evaluation.frames.numsteps == N_FRAMES
+    assert set(evaluation.job.models) == {'seed1', 'seed2'}
+    assert evaluation.job.frames.numsteps == N_FRAMES
     assert labelling.frames.numsteps == 2
     assert labelling.parameters['source'] == 'active_1'
     process.ctx.labelling = child(dataset=dataset(n_frames=2, first=50, source='active_1'))

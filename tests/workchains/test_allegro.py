@@ -5,8 +5,8 @@ from aiida import orm
 from aiida.common.links import LinkType
 from plumpy import ProcessState
 
-from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.allegro_train import AllegroTrainCalculation
+from aiida_ionconduct.workchains.repeat import AllegroCompileWorkChain
 
 pytestmark = pytest.mark.slow
 
@@ -114,8 +114,8 @@ def test_compile(allegro, submitted, child, model, go, job):
     process.submit = type(process).submit.__get__(process)
     process.run_compile()
     ((process_class, inputs),) = submitted
-    assert process_class is AllegroCompileCalculation
-    assert inputs.model.uuid == process.outputs['model'].uuid
+    assert process_class is AllegroCompileWorkChain
+    assert inputs.job.model.uuid == process.outputs['model'].uuid
     assert inputs.metadata.call_link_label == 'compile'
     process.ctx.compile = child(model=model('model.nequip.pt2'))
     assert process.inspect_compile() is None

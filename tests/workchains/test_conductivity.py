@@ -3,7 +3,6 @@
 import pytest
 from aiida import orm
 
-from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.functions.validation import validate_model
 from aiida_ionconduct.workchains.active_learning import ActiveLearningWorkChain
 from aiida_ionconduct.workchains.aimd import AimdWorkChain
@@ -11,6 +10,7 @@ from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 from aiida_ionconduct.workchains.label import LabelWorkChain
 from aiida_ionconduct.workchains.relax import RelaxWorkChain
+from aiida_ionconduct.workchains.repeat import AllegroCompileWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 from aiida_ionconduct.workchains.validation import ValidationWorkChain
 
@@ -230,8 +230,8 @@ def test_given_model(campaign, model, submitted, child):
     process = campaign(model=given)
     assert (process.should_relax(), process.should_sample(), process.should_train()) == (False, False, False)
     process.run_compile()
-    assert names(submitted) == [(AllegroCompileCalculation, 'compile')]
-    assert submitted[0][1].model.uuid == given.uuid
+    assert names(submitted) == [(AllegroCompileWorkChain, 'compile')]
+    assert submitted[0][1].job.model.uuid == given.uuid
     process.ctx.compilation = child(model=model('model.nequip.pt2'))
     assert process.inspect_compile() is None
     assert process.ctx.compiled_model.model_format == 'aotinductor'

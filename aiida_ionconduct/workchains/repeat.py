@@ -1,0 +1,49 @@
+"""Short jobs that hold nothing to go on from: one that was cancelled, or killed with its node, is repeated."""
+
+from aiida import orm
+from aiida.common import AttributeDict
+from aiida.engine import BaseRestartWorkChain, while_
+
+from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
+from aiida_ionconduct.calculations.allegro_evaluate import AllegroEvaluateCalculation
+from aiida_ionconduct.farm.once import SubmitOnce
+
+
+class RepeatWorkChain(SubmitOnce, BaseRestartWorkChain):
+    """A job that is repeated when it fails; twice in a row, it is the job. Inputs in `job`, its outputs as they are."""
+
+    @classmethod
+    def define(cls, spec):
+        """Define the process specification."""
+        super().define(spec)
+        spec.inputs['on_unhandled_failure'].default = lambda: orm.Str('restart_once')
+        if cls._process_class is None:  # the class that others inherit from
+            return
+        spec.expose_inputs(cls._process_class, namespace='job')
+        spec.outline(cls.setup, while_(cls.should_run_process)(cls.run_process, cls.inspect_process), cls.results)
+        spec.expose_outputs(cls._process_class, exclude=('remote_folder', 'remote_stash', 'retrieved'))
+        spec.exit_code(410, 'ERROR_JOB_FAILED', message='{detail}')
+
+    def setup(self):
+        """Put the inputs where the restart loop expects them."""
+        super().setup()
+        self.ctx.inputs = AttributeDict(self.exposed_inputs(self.process_class, 'job'))
+
+    def inspect_process(self):
+        """Repeat a job that failed, or end with its own words."""
+        exit_code = super().inspect_process()
+        if exit_code is not None and exit_code.status == self.exit_codes.ERROR_UNHANDLED_FAILURE.status:
+            return self.exit_codes.ERROR_JOB_FAILED.format(detail=self.ctx.children[-1].exit_message)
+        return exit_code
+
+
+class AllegroCompileWorkChain(RepeatWorkChain):
+    """:class:`AllegroCompileCalculation`, repeated once when it fails."""
+
+    _process_class = AllegroCompileCalculation
+
+
+class AllegroEvaluateWorkChain(RepeatWorkChain):
+    """:class:`AllegroEvaluateCalculation`, repeated once when it fails."""
+
+    _process_class = AllegroEvaluateCalculation

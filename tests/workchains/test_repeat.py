@@ -1,0 +1,45 @@
+"""Jobs that are repeated: a command that is killed as often as a file has lines."""
+
+import pytest
+from aiida import orm
+from aiida.engine import run_get_node
+
+from aiida_ionconduct.workchains.repeat import AllegroCompileWorkChain
+
+SCRIPT = """#!/bin/bash
+if [ -s {kills} ]; then sed -i 1d {kills}; kill -9 $$; fi
+echo compiled > "${{@: -1}}"
+"""
+
+
+@pytest.fixture
+def compiled(aiida_localhost, model, tmp_path):
+    """Return a function that compiles a model by a command that is killed some times first."""
+
+    def compiled(n_kills):
+        kills, script = tmp_path / 'kills', tmp_path / 'compile.sh'
+        kills.write_text('killed\n' * n_kills)
+        script.write_text(SCRIPT.format(kills=kills))
+        script.chmod(0o755)
+        code = orm.InstalledCode(
+            computer=aiida_localhost, filepath_executable=str(script), label=f'compile{n_kills}',
+            default_calc_job_plugin='ionconduct.allegro.compile',
+        )  # fmt: skip
+        job = {'code': code, 'model': model(), 'parameters': orm.Dict({'target': 'mliap'})}
+        return run_get_node(AllegroCompileWorkChain, job=job).node
+
+    return compiled
+
+
+def test_killed_once(compiled):
+    node = compiled(1)
+    assert node.is_finished_ok, node.exit_message
+    assert [job.exit_status for job in sorted(node.called, key=lambda job: job.pk)] == [310, 0]
+    assert node.outputs.model.model_format == 'mliap'
+
+
+def test_killed_twice(compiled):
+    """Then it says what the job has said."""
+    node = compiled(2)
+    assert (node.exit_status, node.exit_message) == (410, 'No compiled model was made; see the output.')
+    assert len(node.called) == 2
