@@ -1,8 +1,7 @@
 """Short jobs that hold nothing to go on from: one that was cancelled, or killed with its node, is repeated."""
 
-from aiida import orm
 from aiida.common import AttributeDict
-from aiida.engine import BaseRestartWorkChain, while_
+from aiida.engine import BaseRestartWorkChain, ProcessHandlerReport, process_handler, while_
 
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.allegro_evaluate import AllegroEvaluateCalculation
@@ -16,7 +15,6 @@ class RepeatWorkChain(SubmitOnce, BaseRestartWorkChain):
     def define(cls, spec):
         """Define the process specification."""
         super().define(spec)
-        spec.inputs['on_unhandled_failure'].default = lambda: orm.Str('restart_once')
         if cls._process_class is None:  # the class that others inherit from
             return
         spec.expose_inputs(cls._process_class, namespace='job')
@@ -29,12 +27,15 @@ class RepeatWorkChain(SubmitOnce, BaseRestartWorkChain):
         super().setup()
         self.ctx.inputs = AttributeDict(self.exposed_inputs(self.process_class, 'job'))
 
-    def inspect_process(self):
-        """Repeat a job that failed, or end with its own words."""
-        exit_code = super().inspect_process()
-        if exit_code is not None and exit_code.status == self.exit_codes.ERROR_UNHANDLED_FAILURE.status:
-            return self.exit_codes.ERROR_JOB_FAILED.format(detail=self.ctx.children[-1].exit_message)
-        return exit_code
+    @process_handler
+    def handle_failure(self, node):
+        """Repeat the job; when it fails again, end with its own words."""
+        if node.is_finished_ok:
+            return None
+        if len(self.ctx.children) > 1:
+            return ProcessHandlerReport(True, self.exit_codes.ERROR_JOB_FAILED.format(detail=node.exit_message))
+        self.report(f'{node.process_label}<{node.pk}> failed: {node.exit_message} Repeating it')
+        return ProcessHandlerReport(True)
 
 
 class AllegroCompileWorkChain(RepeatWorkChain):
