@@ -402,6 +402,7 @@ def prepare_sshd(services: Services) -> None:
 def prepare_munge(services: Services) -> None:
     """Make the key that the parts of Slurm trust each other by."""
     key = services.folder / 'munge' / 'key'
+    (key.parent / 'socket').unlink(missing_ok=True)  # by which it is known to be there
     if not key.exists():
         key.touch(mode=0o600)
         key.write_bytes(secrets.token_bytes(128))
@@ -444,6 +445,7 @@ def prepare_slurm(services: Services) -> None:
         'KillWait': 2,
         'MinJobAge': 60,
         'ReturnToService': 2,
+        'GetEnvTimeout': 120,  # the login shell that --get-user-env starts is killed after it
         'SlurmdTimeout': 300,
     }
     lines = [f'{name}={value}' for name, value in values.items()]

@@ -50,6 +50,13 @@ def fixture_sandbox():
 
 
 @pytest.fixture
+def aiida_localhost(aiida_computer_local):
+    """Return this machine as a computer; what the user's own login shell does at every command is another matter."""
+    computer = aiida_computer_local(label='localhost', configure=False)
+    return computer.configure(use_login_shell=False).computer
+
+
+@pytest.fixture
 def fixture_code(aiida_localhost):
     """Return a function that gives a code for a calculation plugin, the same one at every call."""
 

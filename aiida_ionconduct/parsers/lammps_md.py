@@ -112,11 +112,11 @@ class LammpsMdParser(Parser):
         return ''
 
     def choose_restart(self, folder: pathlib.Path, arrays: dict) -> tuple[Start, pathlib.Path] | None:
-        """Return the latest restart file that leaves no gap after the frames that reached the disk."""
+        """Return the latest restart file with a frame before it and no gap after those that reached the disk."""
         steps = {stride: arrays[name][0] for name, stride in STRIDES.items()}
         reach = min(done[-1] + self.values[stride] for stride, done in steps.items() if len(done))
-        files = restart_files(folder)
-        return next(((at, path) for at, path in files if at.stage == PRODUCTION and at.step < reach), None)
+        first, files = arrays['positions'][0][0], restart_files(folder)
+        return next(((at, path) for at, path in files if at.stage == PRODUCTION and first <= at.step < reach), None)
 
     def store_trajectories(self, arrays: dict) -> dict[str, IonTrajectoryData]:
         """Attach the production of every replica, in the orientation of the input structure."""

@@ -116,7 +116,9 @@ def command_in(tmp_path):
     scripts = Path(sys.executable).parent
     (tmp_path / 'home' / '.aiida').mkdir(parents=True)
     (tmp_path / 'home' / '.aiida' / 'config.json').write_text('the profiles of a user')
+    names = {'AIIDA_IONCONDUCT_POSTGRES', 'AIIDA_IONCONDUCT_RABBITMQ'}
     environment = {'AIIDA_IONCONDUCT_CACHE': str(tmp_path / 'cache')} | os.environ
+    environment = {name: value for name, value in environment.items() if name not in names}
     environment |= {'AIIDA_PATH': str(tmp_path / 'clone'), 'HOME': str(tmp_path / 'home')}
     (tmp_path / 'clone').mkdir()
 

@@ -108,7 +108,8 @@ class Installation:
         for number in (signal.SIGTERM, signal.SIGKILL):
             left = self.processes()
             for process in left:
-                process.send_signal(number)
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
             psutil.wait_procs(left, timeout=10)
 
 

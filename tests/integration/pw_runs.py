@@ -20,7 +20,7 @@ from aiida_ionconduct.workchains.protocols import protocol_inputs
 from aiida_ionconduct.workchains.relax import RelaxWorkChain
 
 N_STEPS = 9
-KILLED_AFTER = 3  # whole steps
+DISTURBED_AFTER = 3  # whole steps
 RELAXATION = {'relax_type': 'positions', 'forc_conv_thr': 0.004, 'etot_conv_thr_per_atom': 1e-5}
 AIMD = {'temperatures_K': [900], 'timestep_fs': 1.0, 'sampling_ps': N_STEPS * 1e-3}
 EQUILIBRATED = {
@@ -60,23 +60,36 @@ def count_energies(output: str) -> int:
     return sum(line.startswith('!') for line in output.splitlines())
 
 
-def kill_once(workdir: str, count, seen: dict) -> None:
-    """Kill the pw.x that runs below a folder as soon as it has done some steps, which are counted in its output."""
-    while True:
+def disturb(workdir: str, count, act, n_jobs: int, seen: dict) -> None:
+    """Do something to the pw.x below a folder that has done some steps, counted in its output; once in each job."""
+    folders = set()
+    while len(folders) < n_jobs:
         for process in psutil.process_iter(['name', 'cwd']):
             folder = process.info['cwd'] or ''
-            if process.info['name'] != 'pw.x' or not folder.startswith(workdir):
+            if process.info['name'] != 'pw.x' or not folder.startswith(workdir) or folder in folders:
                 continue
             try:
                 with open(f'{folder}/aiida.out') as handle:
                     n_steps = count(handle.read())
             except FileNotFoundError:
                 continue
-            if n_steps >= KILLED_AFTER:
-                process.kill()
+            if n_steps >= DISTURBED_AFTER:
+                folders.add(folder)
                 seen['n_steps'] = n_steps
-                return
+                act(process)
         time.sleep(0.05)
+
+
+def kill(process: psutil.Process) -> None:
+    """End it without warning."""
+    process.kill()
+
+
+def hold(process: psutil.Process, max_seconds: str) -> None:
+    """Let it sleep until the time after which it stops itself is over."""
+    process.suspend()
+    time.sleep(max(0.0, process.create_time() + float(max_seconds) + 1 - time.time()))
+    process.resume()
 
 
 def describe(node: orm.WorkChainNode, jobs: list) -> dict:
@@ -109,25 +122,27 @@ def describe_relaxation(node: orm.WorkChainNode, jobs: list) -> dict:
 
 RUNS = {
     'uncut': (aimd_builder, describe, None),
-    'cut': (aimd_builder, describe, None),
-    'killed': (aimd_builder, describe, count_whole_steps),
+    'cut': (aimd_builder, describe, (count_whole_steps, hold, 2)),
+    'killed': (aimd_builder, describe, (count_whole_steps, kill, 1)),
     'equilibrated': (partial(aimd_builder, **EQUILIBRATED), describe, None),
-    'relaxation': (relaxation_builder, describe_relaxation, count_energies),
+    'relaxation': (relaxation_builder, describe_relaxation, (count_energies, kill, 1)),
 }
-"""By name: what makes the builder, what describes the result, and what counts the steps of a pw.x that is killed."""
+"""By name: builder, description of the result; what counts steps, what then happens, and in how many jobs."""
 
 
 def main(name: str, *arguments: str) -> None:
     """Run it."""
-    make_builder, describe_result, count = RUNS[name]
+    make_builder, describe_result, disturbance = RUNS[name]
     builder, seen = make_builder(*arguments), {}
-    if count:
+    if disturbance:
+        count, act, n_jobs = disturbance
         workdir = orm.load_computer('localhost').get_workdir()
-        threading.Thread(target=kill_once, args=(workdir, count, seen), daemon=True).start()
+        args = (workdir, count, lambda process: act(process, *arguments), n_jobs, seen)
+        threading.Thread(target=disturb, args=args, daemon=True).start()
     with disable_caching():
         _, node = run_get_node(builder)
     jobs = sorted((one for one in node.called_descendants if isinstance(one, orm.CalcJobNode)), key=lambda one: one.pk)
-    print(json.dumps({'exit_status': node.exit_status, 'killed': seen, **describe_result(node, jobs)}))
+    print(json.dumps({'exit_status': node.exit_status, 'disturbed': seen, **describe_result(node, jobs)}))
 
 
 if __name__ == '__main__':

@@ -6,7 +6,9 @@ left alone. Nothing here waits for a fixed time but the length of an outage: wha
 `make test` runs them; `FAULTS=full` in the long form, 60 seeds and outages of 30 s and more; `FAULTS=` leaves them out.
 """
 
+import contextlib
 import os
+import pathlib
 import signal
 import time
 
@@ -18,6 +20,8 @@ from .farm import STEPS, STRIDES, T_K
 from .production import NODE_TYPE, collect, is_command, needs_services, services_script, wait_until
 
 pytestmark = [pytest.mark.integration, needs_services]
+
+SECOND_RESTART = 'production.restart.2'  # of a run, or the pipe in its place
 
 FULL = os.environ.get('IONCONDUCT_FAULTS') == 'full'
 N_SEEDS, N_MANY, OUTAGE_S, SSH_OUTAGE_S = (6, 60, 30, 60) if FULL else (2, 4, 4, 4)
@@ -37,16 +41,24 @@ def undisturbed(farm):
 
 @pytest.fixture
 def campaign(farm, undisturbed):
-    """Return a function that submits a campaign; afterwards no job waits or fails any more."""
+    """Return a function that submits a campaign; afterwards, also if the test has failed, none is left to run."""
+    started = []
 
     def start(n_seeds=N_SEEDS, **options):
         start.before = len(farm.services.finished_jobs())
         start.seeds = list(range(1, n_seeds + 1))
-        return farm.submit(start.seeds, **options)
+        started.append(farm.submit(start.seeds, **options))
+        return started[-1]
 
     yield start
-    for path in (farm.gate, farm.quota, farm.hang):
+    for path in (farm.gate, farm.quota, farm.hang, *filter(pathlib.Path.is_fifo, farm.scratch.rglob(SECOND_RESTART))):
         path.unlink(missing_ok=True)
+    farm.services.start()
+    for pk in started:
+        if not farm.has_ended(pk):
+            farm.services.slurm('scancel', f'--user={services_script.USER}', check=False)  # one may wait at a pipe
+        wait_until(lambda pk=pk: farm.has_ended(pk), farm)
+        collect(farm, pk)
 
 
 def check(farm, campaign, pk, undisturbed, cut=False, forget=True):
@@ -90,8 +102,9 @@ def check(farm, campaign, pk, undisturbed, cut=False, forget=True):
 def test_workers_killed(farm, campaign, undisturbed):
     """`kill -9` of the workers at five stages of their jobs, of all of them or of one."""
     stages = [
-        (['new'], True),  # before and during upload
-        (['unstashing', 'submitting'], False),
+        # Before and during upload, then at the submission; the later states are there lest one that is short be missed.
+        (['new', 'unstashing', 'submitting'], True),
+        (['unstashing', 'submitting', 'withscheduler'], False),
         (['withscheduler'], False),  # in the queue or running
         (['stashing', 'retrieving'], True),
         (['parsing'], True),
@@ -138,17 +151,24 @@ def hanging(farm, pk):
         process = farm.engine_in(folder)
         asleep = process is not None and (folder / 'production.restart.1').exists()
         for _ in range(20):  # what computes is not asleep each time
-            asleep = asleep and process.is_running() and process.status() == psutil.STATUS_SLEEPING
+            asleep = asleep and is_asleep(process)
             time.sleep(0.02)
         return asleep
 
     def pipe():
-        return next((path for path in farm.scratch.rglob('production.restart.2') if path.is_fifo()), None)
+        return next((path for path in farm.scratch.rglob(SECOND_RESTART) if path.is_fifo()), None)
 
     path = wait_until(pipe, farm, within=pk)
     wait_until(lambda: waits(path.parent), farm, within=pk)
     path.unlink()  # who waits at it goes on waiting; nobody else shall
     return path.parent
+
+
+def is_asleep(process):
+    """Whether a process waits at this moment."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() == psutil.STATUS_SLEEPING
+    return False
 
 
 def job_in(farm, folder):

@@ -38,7 +38,7 @@ def archive(farm, ended, tmp_path_factory):
 def test_setup(farm):
     """The command says the versions, creates all, and the second time nothing; the configuration is for one user."""
     assert re.search(r'PostgreSQL \d+\.\d+, RabbitMQ \d+\.\d+\.\d+', farm.first)
-    states = {line[:40].strip(): line.split()[-1] for line in farm.second.splitlines()}
+    states = {line[:40].strip(): line.split()[-1] for line in farm.second.splitlines() if line.strip()}
     assert states['computer farm'] == states['code lammps@farm'] == states['profile ionconduct'] == 'exists'
     config = farm.path / '.aiida' / 'config.json'
     assert stat.S_IMODE(config.stat().st_mode) == 0o600

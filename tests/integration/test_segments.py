@@ -1,17 +1,14 @@
 """Runs that are cut by the wall time and killed, replicas in one run, runs that are extended: on the real LAMMPS."""
 
-import math
-import threading
 import time
 
 import ase.io
 import numpy as np
-import psutil
 import pytest
 from aiida import orm
 from aiida.engine import run_get_node
 
-from aiida_ionconduct.calculations.lammps_md import WALLTIME_FRACTION, LammpsMdCalculation
+from aiida_ionconduct.calculations.lammps_md import LammpsMdCalculation
 from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.workchains.lammps_base import LammpsMdBaseWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
@@ -29,7 +26,6 @@ PARAMETERS = {
     'thermo_stride': 10,
     'restart_stride': 30,
 }
-N_CUTS = 3
 
 
 @pytest.fixture
@@ -71,41 +67,41 @@ def jobs_of(node):
     return sorted((one for one in node.called_descendants if isinstance(one, orm.CalcJobNode)), key=lambda job: job.pk)
 
 
-def kill_once(folder, stop, killed):
-    """Kill one LAMMPS in a folder: of the second job or a later one, once that has written two restart files."""
-    while not stop.is_set() and not killed:
-        started = sorted(folder.rglob('_aiidasubmit.sh'), key=lambda path: path.stat().st_mtime)
-        if len(started) > 1 and (started[-1].parent / 'production.restart.2').exists():
-            for process in psutil.process_iter(['name', 'cwd', 'cmdline']):
-                is_lammps = any('lmp' in word for word in process.info['cmdline'] or ())
-                if is_lammps and process.info['cwd'] == str(started[-1].parent):
-                    killed.append(process.pid)
-                    process.kill()
-        time.sleep(0.02)
+def code_with(code, path, script):
+    """Return the same code behind a shell script, in which `$lmp` is LAMMPS."""
+    path.write_text(f'#!/bin/bash\nlmp={code.filepath_executable}\n{script}\n')
+    path.chmod(0o755)
+    return orm.InstalledCode(
+        label=path.name, computer=code.computer, filepath_executable=str(path),
+        default_calc_job_plugin='ionconduct.lammps.md', prepend_text=code.prepend_text,
+    ).store()  # fmt: skip
+
+
+CUT_AND_KILL = """
+# LAMMPS' own timer, whose time is over at its first look.
+sed -i 's/^timer timeout .*/timer timeout 00:00:1 every {every}\\nshell sleep 1.1/' lammps.in
+if [ -e start.bin ] && mkdir {once} 2>/dev/null; then
+    # The second job is killed in the middle of its second restart file: a pipe, at which it waits for a reader.
+    mkfifo production.restart.2
+    set -m
+    "$lmp" "$@" &
+    : < production.restart.2
+    kill -9 -- -$!
+    rm production.restart.2
+    exit 1
+fi
+exec "$lmp" "$@"
+"""
 
 
 def test_cut_and_killed(md, tmp_path):
     """Cut at least three times by the wall time and once by `kill -9`, a run is the same as one that was left alone."""
-    speed = PARAMETERS['production_steps'] / base(md()).outputs.output_parameters.seed5['wall_time_s']
-    # A segment has time for a few restart files, and the whole for four times the cuts: another moment may be faster.
-    segment_s = 1 + math.ceil(5 * PARAMETERS['restart_stride'] / speed)
-    production_steps = math.ceil(4 * N_CUTS * int(WALLTIME_FRACTION * segment_s) * speed / 1000) * 1000
-    reference = base(md(production_steps=production_steps)).outputs.trajectories.seed5
-    inputs = md(walltime_s=segment_s, production_steps=production_steps)
-    workdir = tmp_path / 'work'
-    inputs['code'] = code_elsewhere(inputs['code'], workdir)
-    stop, killed = threading.Event(), []
-    watch = threading.Thread(target=kill_once, args=(workdir, stop, killed))
-    watch.start()
-    try:
-        node = base(inputs)
-    finally:
-        stop.set()
-        watch.join()
-    statuses = [job.exit_status for job in jobs_of(node)]
-    assert statuses.count(400) >= N_CUTS, statuses
-    assert statuses.count(320) == 1
-    assert killed
+    reference = base(md()).outputs.trajectories.seed5
+    inputs = md()
+    script = CUT_AND_KILL.format(every=250, once=tmp_path / 'killed')
+    inputs['code'] = code_with(inputs['code'], tmp_path / 'lmp_cut_and_killed', script)
+    node = base(inputs)
+    assert [job.exit_status for job in jobs_of(node)] == [400, 320, 400, 400, 0]
 
     joined = node.outputs.trajectories.seed5
     assert np.array_equal(joined.times_ps, reference.times_ps)
@@ -129,20 +125,6 @@ def test_cut_and_killed(md, tmp_path):
         assert set(job.outputs.retrieved.list_object_names()) <= {
             'lammps.log', '_scheduler-stdout.txt', '_scheduler-stderr.txt'
         }  # fmt: skip
-
-
-def code_elsewhere(code, workdir):
-    """Return the same code on a computer that works in another folder."""
-    computer = orm.Computer(
-        label=f'elsewhere-{code.label}', hostname='localhost', transport_type='core.local',
-        scheduler_type='core.direct', workdir=str(workdir),
-    ).store()  # fmt: skip
-    computer.set_minimum_job_poll_interval(0.1)
-    computer.configure(safe_interval=0)
-    return orm.InstalledCode(
-        label=code.label, computer=computer, filepath_executable=str(code.filepath_executable),
-        default_calc_job_plugin='ionconduct.lammps.md', prepend_text=code.prepend_text,
-    ).store()  # fmt: skip
 
 
 def test_replicas_equal_single_runs(md):
@@ -195,16 +177,10 @@ def farm(inputs, **others):
 
 def test_monitor(md, tmp_path):
     """A run that heats up without LAMMPS' own limit is killed by AiiDA in mid-run, and what came before is kept."""
-    inputs = md(equilibration_steps=0, production_steps=10**7)
-    endless = tmp_path / 'lmp_without_limit'
-    lmp = inputs['code'].filepath_executable
-    heat = 's/fix integrate all nve/&\\nfix heat all langevin 1000 1000 0.05 1/'
-    endless.write_text(f'#!/bin/bash\nsed -i -e "/fix explosion_/d" -e "{heat}" lammps.in\nexec {lmp} "$@"\n')
-    endless.chmod(0o755)
-    inputs['code'] = orm.InstalledCode(
-        label='lmp-without-limit', computer=inputs['code'].computer, filepath_executable=str(endless),
-        default_calc_job_plugin='ionconduct.lammps.md', prepend_text=inputs['code'].prepend_text,
-    ).store()  # fmt: skip
+    inputs = md(temperature_K=50.0, equilibration_steps=0, production_steps=10**7)
+    heat = 's/fix integrate all nve/&\\nfix heat all langevin 300 300 0.05 1/'
+    script = f'sed -i -e "/fix explosion_/d" -e "{heat}" lammps.in\nexec "$lmp" "$@"'
+    inputs['code'] = code_with(inputs['code'], tmp_path / 'lmp_without_limit', script)
     inputs['monitors'] = {'explosion': orm.Dict({'entry_point': 'ionconduct.explosion'})}
     results, node = run_get_node(LammpsMdCalculation, **inputs)
     assert node.exit_status == 410

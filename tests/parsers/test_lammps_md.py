@@ -195,6 +195,14 @@ def test_killed_while_writing_a_restart_file(parse):
     assert len(results['trajectories']['seed7'].centres_of_mass) == 11
 
 
+def test_killed_before_the_first_new_frame(parse):
+    """A restart file between the start and the first frame of a segment leads to an empty one: it is none."""
+    start = {'stage': 'production', 'step': 95, 'timestep_fs': 1.0, 'seeds': [7], 'n_atoms': 17}
+    results, calcfunction = parse('killed', start=start, **KILLED)
+    assert calcfunction.exit_status == 320
+    assert 'restart' not in results
+
+
 def test_frames_lost_with_the_machine(parse):
     """A restart file that is ahead of the frames on the disk would leave a gap: the one before is taken."""
 
