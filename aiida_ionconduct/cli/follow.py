@@ -49,8 +49,9 @@ def follow(node: orm.ProcessNode) -> bool:
     :return: False if the user left with Ctrl-C before the end.
     """
     terminal = sys.stdout.isatty()
-    shown, height, ended, planned = None, 0, {}, planned_hours(node)
+    shown, height, ended = None, 0, {}
     try:
+        planned = planned_hours(node)
         while True:
             done = node.is_terminated
             tree = CallTree(node)
