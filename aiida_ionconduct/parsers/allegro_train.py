@@ -116,11 +116,10 @@ class AllegroTrainParser(Parser):
 def read_rows(path: pathlib.Path) -> dict[int, dict[str, float]]:
     """Return the losses of every whole epoch from Lightning's CSV file, by epoch and column."""
     rows: dict[int, dict[str, float]] = {}
-    with path.open() as handle:
-        for row in csv.DictReader(handle):  # the losses of an epoch stand in several rows
-            values = {name: float(value) for name, value in row.items() if name and value}
-            if row.get('epoch'):  # else the line was cut when the job was killed
-                rows.setdefault(int(row['epoch']), {}).update(values)
+    whole, _, _ = path.read_text().rpartition('\n')  # the last line may have been cut when the job was killed
+    for row in csv.DictReader(whole.splitlines()):  # the losses of an epoch stand in several rows
+        values = {name: float(value) for name, value in row.items() if value}
+        rows.setdefault(int(row['epoch']), {}).update(values)
     return {epoch: row for epoch, row in sorted(rows.items()) if MONITORED in row}
 
 

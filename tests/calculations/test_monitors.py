@@ -84,10 +84,10 @@ def test_progress_of_a_training(aiida_profile, generate_calc_job_node, tmp_path)
         (tmp_path / METRICS).parent.mkdir(parents=True)
         fixture = FIXTURES.with_name('allegro_train') / 'default' / 'metrics.csv'
         lines = fixture.read_text().splitlines()
-        (tmp_path / METRICS).write_text('\n'.join(lines[:3]))
+        (tmp_path / METRICS).write_text('\n'.join(lines[:3]) + '\n')
         assert training(node, transport) is None
         first = node.base.extras.get('progress')
-        (tmp_path / METRICS).write_text('\n'.join(lines))
+        (tmp_path / METRICS).write_text('\n'.join(lines) + '\n')
         training(node, transport)
     assert (first['epoch'], node.base.extras.get('progress')['epoch']) == (0, 1)
     assert first['train_loss'] == pytest.approx(27.075974227291574)

@@ -63,6 +63,7 @@ def test_computer_gone(aiida_localhost, monkeypatch):
 
 def test_slow_shell(aiida_localhost, monkeypatch, tmp_path):
     """What a login shell runs before every command is pointed out."""
+    aiida_localhost.configure(use_login_shell=True)
     (tmp_path / '.bash_profile').write_text('sleep 0.3')
     monkeypatch.setenv('HOME', str(tmp_path))
     monkeypatch.setattr(doctor, 'SLOW_S', 0.2)

@@ -12,6 +12,7 @@ from aiida import orm
 
 from aiida_ionconduct.calculations.allegro_train import check_checkpoint
 from aiida_ionconduct.data import AllegroModelData, DatasetData
+from aiida_ionconduct.parsers.allegro_train import read_rows
 from aiida_ionconduct.parsers.allegro_train import test_errors as errors_of
 
 ENTRY_POINT = 'ionconduct.allegro.train'
@@ -125,7 +126,7 @@ def test_best_epoch_is_not_the_last(parse):
     def worsen(folder):
         lines = (folder / 'metrics.csv').read_text().splitlines()
         lines[3] = lines[3].rsplit(',', 1)[0] + ',9.5'
-        (folder / 'metrics.csv').write_text('\n'.join(lines))
+        (folder / 'metrics.csv').write_text('\n'.join(lines) + '\n')
 
     assert parse(change=worsen)[0]['output_parameters']['best_epoch'] == 0
 
@@ -149,7 +150,7 @@ def test_diverged_in_the_end(parse):
         for index in (3, 4):
             lines[index] = ','.join(value and 'nan' for value in lines[index].split(','))
             lines[index] = lines[index].replace('nan,nan', '1,3', 1)
-        (folder / 'metrics.csv').write_text('\n'.join(lines))
+        (folder / 'metrics.csv').write_text('\n'.join(lines) + '\n')
 
     results, calcfunction = parse(change=spoil)
     assert calcfunction.exit_status == 400
@@ -163,7 +164,7 @@ def test_killed_within_an_epoch(parse):
 
     def cut(folder):
         lines = (folder / 'metrics.csv').read_text().splitlines()
-        (folder / 'metrics.csv').write_text('\n'.join(lines[:4]))
+        (folder / 'metrics.csv').write_text('\n'.join(lines[:4]) + '\n')
         for name in TEMPORARY[1:]:
             (folder / name).unlink(missing_ok=True)
 
@@ -329,3 +330,19 @@ def test_killed_before_the_first_epoch(parse):
         output(folder, lambda text: text[: text.index('TRAIN RUN END')])
 
     assert parse(change=kill)[1].exit_status == 330
+
+
+@pytest.mark.parametrize('case', ['default', 'diverged'])
+def test_cut_anywhere(case, tmp_path):
+    """Whatever a killed job, or one that writes at this moment, has left of the file: only what the whole one says."""
+    text, cut = (FIXTURES / case / 'metrics.csv').read_text(), tmp_path / 'metrics.csv'
+    whole = {epoch: {name: repr(value) for name, value in row.items()} for epoch, row in rows_in(text, cut).items()}
+    for end in range(len(text)):
+        for epoch, row in rows_in(text[:end], cut).items():
+            assert {name: repr(value) for name, value in row.items()}.items() <= whole[epoch].items(), end
+
+
+def rows_in(text, path):
+    """Return the epochs that a file with this text holds."""
+    path.write_text(text)
+    return read_rows(path)
