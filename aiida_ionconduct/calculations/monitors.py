@@ -1,5 +1,6 @@
 """Monitors: what AiiDA looks at while a job runs."""
 
+import math
 import pathlib
 import tempfile
 
@@ -40,5 +41,6 @@ def training(node: CalcJobNode, transport: Transport) -> None:
         rows = read_rows(pathlib.Path(copy.name))
     if rows:
         epoch = max(rows)
-        losses = {name: rows[epoch][column] for name, column in CURVES.items() if column in rows[epoch]}
-        node.base.extras.set('progress', {'epoch': epoch, **losses})
+        losses = {name: rows[epoch].get(column, math.nan) for name, column in CURVES.items()}
+        finite = {name: loss for name, loss in losses.items() if math.isfinite(loss)}  # others cannot be stored
+        node.base.extras.set('progress', {'epoch': epoch, **finite})

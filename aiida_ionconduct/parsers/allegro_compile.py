@@ -1,6 +1,7 @@
 """Parser of a compilation."""
 
 import pathlib
+import zipfile
 
 from aiida.parsers import Parser
 
@@ -16,7 +17,7 @@ class AllegroCompileParser(Parser):
         """What the file states about itself becomes its attributes; a file for ML-IAP states nothing."""
         parameters = PARAMETERS | self.node.inputs.parameters.get_dict()
         compiled = pathlib.Path(retrieved_temporary_folder or '.') / TARGETS[parameters['target']][0]
-        if not compiled.exists():
+        if not zipfile.is_zipfile(compiled):  # as all targets are; one that was cut is none
             return self.exit_codes.ERROR_OUTPUT_MODEL_MISSING
         package = self.node.inputs.model
         described = {'package_sha256': package.sha256, 'computer': self.node.computer.label}

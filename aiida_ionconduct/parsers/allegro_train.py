@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import pathlib
+import zipfile
 
 import ase.io
 import numpy as np
@@ -67,7 +68,7 @@ class AllegroTrainParser(Parser):
             return self.exit_codes.ERROR_OUT_OF_MEMORY
         if not finished:
             return self.exit_codes['ERROR_OUT_OF_WALLTIME' if TIME_IS_UP in messages else 'ERROR_INCOMPLETE']
-        if not (temporary / MODEL).exists():
+        if not zipfile.is_zipfile(temporary / MODEL):  # one that was cut is none
             return self.exit_codes.ERROR_OUTPUT_MODEL_MISSING
         errors = {key: value for key, value in parameters.items() if key.startswith('test_')}
         model = AllegroModelData(temporary / MODEL, metrics=errors, **self.describe())

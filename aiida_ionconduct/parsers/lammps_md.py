@@ -53,18 +53,22 @@ class LammpsMdParser(Parser):
         self.symbols = [structure.get_kind(site.kind_name).symbol for site in structure.sites]
         restart = self.node.inputs.restart if 'restart' in self.node.inputs else None
         self.start = get_start(restart, self.values['timestep_fs'])
+        # The first step that is new.
+        self.first = self.start.step + 1 if self.start and self.start.stage == PRODUCTION else 0
         explosion = find_explosion(log, self.values, len(self.symbols))
         unreadable, missing, trajectories = None, '', {}
         restart = None if explosion else next(iter(restart_files(folder)), None)
-        if log.production is not None and self.values['ensemble'] == 'npt':
+        # To go on from within a production of which nothing is stored would leave a gap.
+        before_production = restart if restart and restart[0].stage == EQUILIBRATION else None
+        if log.production is None:
+            restart = before_production
+        elif self.values['ensemble'] == 'npt':
             self.store_cell(log, restart)
-        elif log.production is not None:
+        else:
             try:
                 arrays = self.read_arrays(folder, log)
             except (OSError, ValueError) as error:
-                unreadable = str(error)
-                # To go on from within a production of which nothing is stored would leave a gap.
-                restart = restart if restart and restart[0].stage == EQUILIBRATION else None
+                unreadable, restart = str(error), before_production
             else:
                 missing = self.missing_frames(arrays) if log.complete and not log.out_of_walltime else ''
                 restart = None if explosion else self.choose_restart(folder, arrays)
@@ -95,10 +99,7 @@ class LammpsMdParser(Parser):
             'centres_of_mass': (steps, centres),
             'thermo': (table[:, 0], replica_thermo(table, n_replicas).swapaxes(0, 1)),
         }
-        first = self.start.step + 1 if self.start and self.start.stage == PRODUCTION else 0
-        arrays = {
-            name: up_to_first_nonfinite(*values) for name, values in cut(arrays, first=first, last=math.inf).items()
-        }
+        arrays = {name: up_to_first_nonfinite(*values) for name, values in cut(arrays, self.first, math.inf).items()}
         if not len(arrays['positions'][0]):
             raise ValueError('there is no frame that is whole, finite and new.')
         return arrays
@@ -113,10 +114,12 @@ class LammpsMdParser(Parser):
 
     def choose_restart(self, folder: pathlib.Path, arrays: dict) -> tuple[Start, pathlib.Path] | None:
         """Return the latest restart file with a frame before it and no gap after those that reached the disk."""
-        steps = {stride: arrays[name][0] for name, stride in STRIDES.items()}
-        reach = min(done[-1] + self.values[stride] for stride, done in steps.items() if len(done))
-        first, files = arrays['positions'][0][0], restart_files(folder)
-        return next(((at, path) for at, path in files if at.stage == PRODUCTION and first <= at.step < reach), None)
+        missing = []
+        for name, key in STRIDES.items():
+            steps, stride = arrays[name][0], self.values[key]
+            missing.append(steps[-1] + stride if len(steps) else -(-self.first // stride) * stride)
+        first, end, files = arrays['positions'][0][0], min(missing), restart_files(folder)
+        return next(((at, path) for at, path in files if at.stage == PRODUCTION and first <= at.step < end), None)
 
     def store_trajectories(self, arrays: dict) -> dict[str, IonTrajectoryData]:
         """Attach the production of every replica, in the orientation of the input structure."""
@@ -167,9 +170,8 @@ class LammpsMdParser(Parser):
     def store_cell(self, log: Log, restart: tuple[Start, pathlib.Path] | None):
         """Attach the cell of a run at constant pressure, up to where the next segment goes on, and the mean one."""
         table = log.production.thermo
-        first = self.start.step + 1 if self.start and self.start.stage == PRODUCTION else 0
         last = restart[0].step if restart and not log.complete else math.inf
-        steps, rows = cut({'thermo': (table[:, 0], table)}, first, last)['thermo']
+        steps, rows = cut({'thermo': (table[:, 0], table)}, self.first, last)['thermo']
         rows = up_to_first_nonfinite(steps, rows)[1]
         if not len(rows):
             return

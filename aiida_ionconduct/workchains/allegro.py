@@ -109,6 +109,15 @@ class AllegroWorkChain(SegmentsWorkChain):
             self.report(f'{node.process_label}<{node.pk}> was killed before an epoch was over: repeating it')
         return ProcessHandlerReport(True)
 
+    @process_handler(priority=585, exit_codes=JOB_EXIT_CODES.ERROR_OUTPUT_MODEL_MISSING)
+    def handle_no_package(self, node):
+        """Killed while it packaged the model: go on from the last epoch. Twice in a row, it is the program."""
+        if [child.exit_status for child in self.ctx.children[-2:]] == 2 * [node.exit_status]:
+            return None
+        self.continue_from(node)
+        self.report(f'{node.process_label}<{node.pk}> has left no whole package: packaging again')
+        return ProcessHandlerReport(True)
+
     @process_handler(priority=580, exit_codes=JOB_EXIT_CODES.ERROR_OUT_OF_MEMORY)
     def handle_out_of_memory(self, node):
         """Halve the batch, down to one frame; what has been learned is kept."""

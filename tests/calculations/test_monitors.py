@@ -1,6 +1,7 @@
 """Monitors: the one that ends an exploded run, and the one that tells how far a training has come."""
 
 import pathlib
+import shutil
 
 import pytest
 from aiida import orm
@@ -92,3 +93,14 @@ def test_progress_of_a_training(aiida_profile, generate_calc_job_node, tmp_path)
     assert (first['epoch'], node.base.extras.get('progress')['epoch']) == (0, 1)
     assert first['train_loss'] == pytest.approx(27.075974227291574)
     assert load_entry_point('aiida.calculations.monitors', TRAINING_MONITOR['entry_point']) is training
+
+
+def test_progress_of_a_training_that_diverges(aiida_profile, generate_calc_job_node, tmp_path):
+    """Losses that are no numbers, which AiiDA refuses to store, are left out."""
+    node = generate_calc_job_node('ionconduct.allegro.train', None, {})
+    node.set_remote_workdir(str(tmp_path))
+    (tmp_path / METRICS).parent.mkdir(parents=True)
+    shutil.copy(FIXTURES.with_name('allegro_train') / 'diverged' / 'metrics.csv', tmp_path / METRICS)
+    with LocalTransport() as transport:
+        training(node, transport)
+    assert node.base.extras.get('progress') == {'epoch': 2}

@@ -87,10 +87,10 @@ def code(aiida_profile, tmp_path_factory):
 def train(code, executable):
     """Return a function that runs the work chain, with changed parameters or another program; it must succeed."""
 
-    def train(program=None, **parameters):
+    def train(program=None, package_program=None, **parameters):
         training = {
             'code': code(program or executable('nequip-train')),
-            'package_code': code(executable('nequip-package')),
+            'package_code': code(package_program or executable('nequip-package')),
             'parameters': orm.Dict({**PARAMETERS, **parameters}),
             'metadata': {'options': {'max_wallclock_seconds': 3600}},
         }
@@ -174,6 +174,20 @@ def test_killed_and_out_of_time(uninterrupted, train, tmp_path, monkeypatch):
     one, other = (run.outputs.output_parameters.get_dict() for run in (node, uninterrupted))
     assert one['best_epoch'] == other['best_epoch']
     assert one['test_forces_mae_eV_per_A'] == pytest.approx(other['test_forces_mae_eV_per_A'], rel=NOISE)
+    assert node.outputs.model.is_made_here
+
+
+def test_killed_while_it_is_packaged(uninterrupted, train, executable, tmp_path):
+    """Half a package is none: the test and the packaging are done again, no epoch is."""
+    program = tmp_path / 'nequip-package'
+    cut = f'mkdir {tmp_path}/killed 2>/dev/null && truncate --size=10000 model.nequip.zip'
+    program.write_text(f'#!/bin/bash\n{executable("nequip-package")} "$@"\n{cut}\nexit 0\n')
+    program.chmod(0o755)
+    node = train(package_program=program)
+    assert [job.exit_status for job in jobs_of(node)] == [320, 0]
+    np.testing.assert_array_equal(curves_of(node), curves_of(uninterrupted))
+    errors = [run.outputs.output_parameters['test_forces_mae_eV_per_A'] for run in (node, uninterrupted)]
+    assert errors[0] == pytest.approx(errors[1], rel=NOISE)
     assert node.outputs.model.is_made_here
 
 

@@ -1,6 +1,7 @@
 """`AllegroCompileParser`: the compiled model and the machine it is for."""
 
 import json
+import shutil
 import zipfile
 
 import pytest
@@ -35,7 +36,7 @@ def parse(aiida_profile_clean, generate_calc_job_node, generate_parser, tmp_path
         if written:
             with zipfile.ZipFile(folder / 'model.nequip.pt2', 'w') as archive:
                 archive.writestr('m.nequip/data/aotinductor/model/abc.wrapper_metadata.json', json.dumps(METADATA))
-            (folder / 'model.nequip.lmp.pt').write_bytes(b'a pickle')
+            shutil.copy(folder / 'model.nequip.pt2', folder / 'model.nequip.lmp.pt')  # which is not opened
         inputs = {'model': package, 'parameters': orm.Dict(parameters or {})}
         compiled = ['model.nequip.pt2', 'model.nequip.lmp.pt']
         node = generate_calc_job_node(ENTRY_POINT, folder, inputs, retrieved_temporary=compiled)

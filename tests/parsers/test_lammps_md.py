@@ -1,6 +1,7 @@
 """`LammpsMdParser` on stored output of real runs."""
 
 import pathlib
+import random
 import shutil
 
 import ase.io
@@ -351,3 +352,39 @@ def test_missing_file(name, parse):
     assert calcfunction.exit_status == 303
     assert name in calcfunction.exit_message
     assert results['output_parameters']['seed7']['n_steps'] == 100
+
+
+@pytest.mark.parametrize('draw', range(24))
+@pytest.mark.parametrize('case', ['default', 'killed'])
+def test_damaged_anywhere(case, draw, parse):
+    """Files cut anywhere, filled with zeros from there as by a machine that went down, or lost; from any start.
+
+    Whatever is left, the parser ends; and if the run can go on, what is stored has no gap before, and nothing after.
+    """
+    rng = random.Random(draw)
+
+    def damage(retrieved, temporary):
+        for path in sorted([*retrieved.iterdir(), *temporary.iterdir()]):
+            content = path.read_bytes()
+            end = rng.randrange(len(content))
+            whole, cut, zeros = content, content[:end], content[:end].ljust(len(content), b'\0')
+            path.write_bytes(rng.choice([whole, whole, cut, zeros]))
+            if path.name != 'lammps.log' and rng.random() < 0.1:
+                path.unlink()
+
+    begun = rng.choice([None, *range(5, 100, 5)])
+    start = begun and {'stage': 'production', 'step': begun, 'timestep_fs': 1.0, 'seeds': [7], 'n_atoms': 17}
+    parameters = {**PARAMETERS, **(KILLED if case == 'killed' else {})}
+    results, calcfunction = parse(case, change=damage, start=start, **parameters)
+    if 'restart' in results and results['restart'].base.attributes.get('stage') == 'production':
+        at, trajectory = results['restart'].base.attributes.get('step'), results['trajectories']['seed7']
+        first, begin = begun + 1 if begun else 0, trajectory.base.attributes.get('com_start_ps') * 1000
+        stored = {
+            'frame_stride': trajectory.times_ps * 1000,
+            'com_stride': begin + parameters['com_stride'] * np.arange(len(trajectory.centres_of_mass)),
+        }
+        for name, steps in stored.items():
+            expected = [step for step in range(first, at + 1) if step % parameters[name] == 0]
+            found = np.rint(steps).astype(int).tolist()
+            assert found[: len(expected)] == expected
+            assert calcfunction.exit_status not in (320, 321) or found == expected

@@ -1,5 +1,7 @@
 """Jobs that are repeated: a command that is killed as often as a file has lines."""
 
+import zipfile
+
 import pytest
 from aiida import orm
 from aiida.engine import run_get_node
@@ -8,7 +10,7 @@ from aiida_ionconduct.workchains.repeat import AllegroCompileWorkChain
 
 SCRIPT = """#!/bin/bash
 if [ -s {kills} ]; then sed -i 1d {kills}; kill -9 $$; fi
-echo compiled > "${{@: -1}}"
+cp {model} "${{@: -1}}"
 """
 
 
@@ -19,7 +21,9 @@ def compiled(aiida_localhost, model, tmp_path):
     def compiled(n_kills):
         kills, script = tmp_path / 'kills', tmp_path / 'compile.sh'
         kills.write_text('killed\n' * n_kills)
-        script.write_text(SCRIPT.format(kills=kills))
+        with zipfile.ZipFile(tmp_path / 'compiled', 'w') as archive:
+            archive.writestr('data.pkl', 'never opened')
+        script.write_text(SCRIPT.format(kills=kills, model=tmp_path / 'compiled'))
         script.chmod(0o755)
         code = orm.InstalledCode(
             computer=aiida_localhost, filepath_executable=str(script), label=f'compile{n_kills}',
