@@ -112,7 +112,7 @@ class AllegroWorkChain(SegmentsWorkChain):
     @process_handler(priority=585, exit_codes=JOB_EXIT_CODES.ERROR_OUTPUT_MODEL_MISSING)
     def handle_no_package(self, node):
         """Killed while it packaged the model: go on from the last epoch. Twice in a row, it is the program."""
-        if [child.exit_status for child in self.ctx.children[-2:]] == 2 * [node.exit_status]:
+        if self.has_failed_twice(node):
             return None
         self.continue_from(node)
         self.report(f'{node.process_label}<{node.pk}> has left no whole package: packaging again')

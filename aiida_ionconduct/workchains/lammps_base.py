@@ -101,7 +101,7 @@ class LammpsMdBaseWorkChain(SegmentsWorkChain):
     @process_handler(priority=580, exit_codes=JOB_EXIT_CODES.ERROR_OUTPUT_LOG_MISSING)
     def handle_not_started(self, node):
         """Cancelled in the queue, or killed with its node: repeat. Twice in a row, it is the code that cannot start."""
-        if [child.exit_status for child in self.ctx.children[-2:]] == 2 * [node.exit_status]:
+        if self.has_failed_twice(node):
             return None
         self.report(f'{node.process_label}<{node.pk}> ended before LAMMPS had started: repeating it')
         return ProcessHandlerReport(True)

@@ -25,3 +25,7 @@ class SegmentsWorkChain(SubmitOnce, BaseRestartWorkChain):
         self.ctx.children.pop()
         self.ctx.iteration -= 1
         self.ctx.n_uncounted += 1
+
+    def has_failed_twice(self, node) -> bool:
+        """Whether the segment before has failed in the same way."""
+        return [child.exit_status for child in self.ctx.children[-2:]] == 2 * [node.exit_status]

@@ -170,6 +170,17 @@ def test_killed(allegro, go, job):
     ]
 
 
+def test_no_package(allegro, go, job):
+    """It is made again from the last epoch, once: then it is the program that makes none."""
+    none = [job(EXIT_CODES.ERROR_OUTPUT_MODEL_MISSING, epoch=34) for _ in range(2)]
+    exit_code, inputs = go(allegro(), none[0], job(epoch=34))
+    assert exit_code is None
+    assert inputs[1]['checkpoint'].pk == none[0].outputs.checkpoint.pk
+    process = allegro()
+    assert go(process, *none)[0].status == 402
+    assert 'checkpoint' in process.outputs
+
+
 def test_killed_too_often(allegro, go, job):
     process = allegro()
     exit_code, inputs = go(process, *[job(EXIT_CODES.ERROR_INCOMPLETE, epoch=index) for index in range(5)])
