@@ -2,6 +2,7 @@
 
 import math
 import pathlib
+import shlex
 import tempfile
 
 from aiida.engine.processes.calcjobs.monitors import CalcJobMonitorResult
@@ -10,7 +11,12 @@ from aiida.transports import Transport
 
 from aiida_ionconduct.calculations.allegro_config import METRICS
 from aiida_ionconduct.lammps.log import find_explosion, read_log
+from aiida_ionconduct.lammps.script import STAGE_MARK
 from aiida_ionconduct.parsers.allegro_train import CURVES, read_rows
+
+HEAD_LINES, TAIL_BYTES = 40, 65536
+CUT = 'ionconduct cut'
+"""Stands between the beginnings of the stages of a log and its end."""
 
 
 def explosion(node: CalcJobNode, transport: Transport) -> CalcJobMonitorResult | None:
@@ -22,13 +28,25 @@ def explosion(node: CalcJobNode, transport: Transport) -> CalcJobMonitorResult |
     path = f'{node.get_remote_workdir()}/{node.get_option("output_filename")}'
     if not transport.isfile(path):
         return None
-    with tempfile.NamedTemporaryFile() as copy:
-        transport.getfile(path, copy.name)
-        log = read_log(copy.read().decode(errors='replace'))
+    log = read_log(both_ends(path, transport))
     if log.errors or log.complete:  # it has ended by itself
         return None
     detail = find_explosion(log, node.inputs.parameters.get_dict(), len(node.inputs.structure.sites))
     return detail and CalcJobMonitorResult(message=detail, override_exit_code=False)
+
+
+def both_ends(path: str, transport: Transport) -> str:
+    """Return the end of a log and, before it, the first rows of the stages that are not in it.
+
+    The log of a long run has megabytes, and there may be hundreds of them to look at every minute.
+    """
+    log = shlex.quote(path)
+    command = f"grep -m 2 -A {HEAD_LINES} '^{STAGE_MARK}' {log}; echo {CUT}; tail -c {TAIL_BYTES} {log}"
+    _, output, _ = transport.exec_command_wait(command)
+    stages, _, end = output.partition(f'{CUT}\n')
+    if (mark := end.find(f'\n{STAGE_MARK}')) >= 0:
+        return end[mark + 1 :]  # what is before belongs to no stage, or to one that is over
+    return stages + end[end.find('\n') + 1 :]
 
 
 def training(node: CalcJobNode, transport: Transport) -> None:

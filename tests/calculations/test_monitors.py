@@ -1,6 +1,7 @@
 """Monitors: the one that ends an exploded run, and the one that tells how far a training has come."""
 
 import pathlib
+import re
 import shutil
 
 import pytest
@@ -11,7 +12,7 @@ from ase.build import bulk
 
 from aiida_ionconduct.calculations.allegro_config import METRICS
 from aiida_ionconduct.calculations.allegro_train import MONITOR as TRAINING_MONITOR
-from aiida_ionconduct.calculations.monitors import explosion, training
+from aiida_ionconduct.calculations.monitors import TAIL_BYTES, explosion, training
 from aiida_ionconduct.workchains.lammps_base import MONITOR
 
 FIXTURES = pathlib.Path(__file__).parents[1] / 'parsers' / 'fixtures' / 'lammps_md'
@@ -67,6 +68,29 @@ def test_energy_runs_away(look, running):
     assert not result.override_exit_code
     assert result.retrieve
     assert result.parse
+
+
+@pytest.mark.parametrize('change_eV', [0.0, -20.0])
+def test_long_log(change_eV, look, running):
+    """Of many rows only the last are fetched, and judged by the energy of the first row of the production still."""
+    last = [line for line in running.splitlines() if len(line.split()) == 6 and line.split()[0].isdigit()][-1].split()
+    rows = []
+    for step in range(int(last[0]) + 10, 40000, 10):
+        energy = float(last[4]) + (change_eV if step >= 20000 else 0.0)
+        rows.append(f'{step} {last[1]} {last[2]} {last[3]} {energy:.16g} {last[5]}\n')
+    text = running[: running.rfind('\n') + 1] + ''.join(rows)
+    assert sum(map(len, rows[:2000])) > TAIL_BYTES
+    result = look(text)
+    assert bool(result) == bool(change_eV)
+    if result:
+        step = re.search(r'the total energy ran away at step (\d+) of the production', result.message).group(1)
+        assert int(step) > 20000  # the first of those that were fetched
+
+
+def test_log_that_grows(look, running):
+    """Whatever has been written of a healthy run is healthy."""
+    for end in range(0, len(running), 97):
+        assert look(running[:end]) is None
 
 
 @pytest.mark.parametrize('case', ['exploded', 'lost_atoms', 'default'])
