@@ -87,6 +87,7 @@ def test_long_log(change_eV, look, running):
         assert int(step) > 20000  # the first of those that were fetched
 
 
+@pytest.mark.slow
 def test_log_that_grows(look, running):
     """Whatever has been written of a healthy run is healthy."""
     for end in range(0, len(running), 97):

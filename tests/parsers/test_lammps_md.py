@@ -354,6 +354,7 @@ def test_missing_file(name, parse):
     assert results['output_parameters']['seed7']['n_steps'] == 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('draw', range(24))
 @pytest.mark.parametrize('case', ['default', 'killed'])
 def test_damaged_anywhere(case, draw, parse):

@@ -8,6 +8,8 @@ from aiida.engine import run_get_node
 
 from aiida_ionconduct.workchains.repeat import AllegroCompileWorkChain
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """#!/bin/bash
 if [ -s {kills} ]; then sed -i 1d {kills}; kill -9 $$; fi
 cp {model} "${{@: -1}}"
