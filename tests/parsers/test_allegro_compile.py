@@ -28,7 +28,7 @@ METADATA = {
 def parse(aiida_profile_clean, generate_calc_job_node, generate_parser, tmp_path):
     """Return a function that parses a job, which has written the compiled model or not."""
 
-    def parse(written, parameters=None):
+    def parse(written, parameters=None, size=None):
         folder = tmp_path / 'job'
         folder.mkdir()
         (tmp_path / 'LiPSiO.nequip.zip').write_bytes(b'weights')
@@ -37,6 +37,8 @@ def parse(aiida_profile_clean, generate_calc_job_node, generate_parser, tmp_path
             with zipfile.ZipFile(folder / 'model.nequip.pt2', 'w') as archive:
                 archive.writestr('m.nequip/data/aotinductor/model/abc.wrapper_metadata.json', json.dumps(METADATA))
             shutil.copy(folder / 'model.nequip.pt2', folder / 'model.nequip.lmp.pt')  # which is not opened
+        for path in folder.iterdir() if size else ():
+            path.write_bytes(path.read_bytes()[:size])
         inputs = {'model': package, 'parameters': orm.Dict(parameters or {})}
         compiled = ['model.nequip.pt2', 'model.nequip.lmp.pt']
         node = generate_calc_job_node(ENTRY_POINT, folder, inputs, retrieved_temporary=compiled)
@@ -66,6 +68,14 @@ def test_mliap(parse):
     model = results['model']
     assert (model.model_format, model.type_names, model.r_max) == ('mliap', package.type_names, package.r_max)
     assert model.base.attributes.get('device') == 'cuda'
+
+
+@pytest.mark.parametrize('target', ['pair_allegro', 'mliap'])
+def test_killed_while_it_is_written(parse, target):
+    """Half a file is no model."""
+    results, calcfunction, _ = parse(written=True, parameters={'target': target}, size=100)
+    assert calcfunction.exit_status == 310
+    assert 'model' not in results
 
 
 def test_no_model(parse):
