@@ -26,8 +26,6 @@ def explosion(node: CalcJobNode, transport: Transport) -> CalcJobMonitorResult |
     no numbers while LAMMPS goes on, at the price of a GPU.
     """
     path = f'{node.get_remote_workdir()}/{node.get_option("output_filename")}'
-    if not transport.isfile(path):
-        return None
     log = read_log(both_ends(path, transport))
     if log.errors or log.complete:  # it has ended by itself
         return None
@@ -36,7 +34,7 @@ def explosion(node: CalcJobNode, transport: Transport) -> CalcJobMonitorResult |
 
 
 def both_ends(path: str, transport: Transport) -> str:
-    """Return the end of a log and, before it, the first rows of the stages that are not in it.
+    """Return the end of a log and, before it, the first rows of the stages that are not in it; empty without a log.
 
     The log of a long run has megabytes, and there may be hundreds of them to look at every minute.
     """
@@ -58,7 +56,7 @@ def training(node: CalcJobNode, transport: Transport) -> None:
         transport.getfile(path, copy.name)
         rows = read_rows(pathlib.Path(copy.name))
     if rows:
-        epoch = max(rows)
-        losses = {name: rows[epoch].get(column, math.nan) for name, column in CURVES.items()}
-        finite = {name: loss for name, loss in losses.items() if math.isfinite(loss)}  # others cannot be stored
-        node.base.extras.set('progress', {'epoch': epoch, **finite})
+        epoch, row = max(rows.items())
+        # What is not finite cannot be stored.
+        losses = {name: row[column] for name, column in CURVES.items() if math.isfinite(row.get(column, math.nan))}
+        node.base.extras.set('progress', {'epoch': epoch, **losses})

@@ -57,7 +57,8 @@ class LammpsMdParser(Parser):
         self.first = self.start.step + 1 if self.start and self.start.stage == PRODUCTION else 0
         explosion = find_explosion(log, self.values, len(self.symbols))
         unreadable, missing, trajectories = None, '', {}
-        restart = None if explosion else next(iter(restart_files(folder)), None)
+        files = [] if explosion else restart_files(folder)
+        restart = next(iter(files), None)
         # To go on from within a production of which nothing is stored would leave a gap.
         before_production = restart if restart and restart[0].stage == EQUILIBRATION else None
         if log.production is None:
@@ -71,7 +72,7 @@ class LammpsMdParser(Parser):
                 unreadable, restart = str(error), before_production
             else:
                 missing = self.missing_frames(arrays) if log.complete and not log.out_of_walltime else ''
-                restart = None if explosion else self.choose_restart(folder, arrays)
+                restart = self.choose_restart(files, arrays)
                 if restart and (missing or not log.complete):
                     arrays = cut(arrays, last=restart[0].step)
                 trajectories = self.store_trajectories(arrays)
@@ -112,13 +113,13 @@ class LammpsMdParser(Parser):
                 return f'the {name} end at step {int(steps[-1]) if len(steps) else "none"} instead of {last}'
         return ''
 
-    def choose_restart(self, folder: pathlib.Path, arrays: dict) -> tuple[Start, pathlib.Path] | None:
-        """Return the latest restart file with a frame before it and no gap after those that reached the disk."""
+    def choose_restart(self, files: list, arrays: dict) -> tuple[Start, pathlib.Path] | None:
+        """Return the latest of the restart files with a frame before it and no gap after those on the disk."""
         missing = []
         for name, key in STRIDES.items():
             steps, stride = arrays[name][0], self.values[key]
             missing.append(steps[-1] + stride if len(steps) else -(-self.first // stride) * stride)
-        first, end, files = arrays['positions'][0][0], min(missing), restart_files(folder)
+        first, end = arrays['positions'][0][0], min(missing)
         return next(((at, path) for at, path in files if at.stage == PRODUCTION and first <= at.step < end), None)
 
     def store_trajectories(self, arrays: dict) -> dict[str, IonTrajectoryData]:

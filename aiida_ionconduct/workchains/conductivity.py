@@ -331,7 +331,7 @@ class ConductivityWorkChain(WorkChain):
         """Compile the model that was given."""
         job = self.exposed_inputs(AllegroCompileCalculation, 'compile')
         job.model = self.ctx.model = self.inputs.model
-        return self.child('compile', AllegroCompileWorkChain, AttributeDict({'job': job}), name='compilation')
+        return self.child('compile', AllegroCompileWorkChain, {'job': job}, name='compilation')
 
     def inspect_compile(self):
         """Keep the compiled model."""
@@ -478,7 +478,7 @@ class ConductivityWorkChain(WorkChain):
 
     def child(self, label, process, inputs, name=None, append_to=None):
         """Submit a child under a link label and return what the context waits for."""
-        inputs.metadata = {**inputs.get('metadata', {}), 'call_link_label': label}
+        inputs['metadata'] = {**inputs.get('metadata', {}), 'call_link_label': label}
         node = self.submit(process, **inputs)
         self.report(f'launched {node.process_label}<{node.pk}> ({label})')
         return ToContext(**{append_to or name or label: append_(node) if append_to else node})

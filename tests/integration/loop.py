@@ -68,9 +68,6 @@ def describe(pk):
     return {
         'terminated': terminated,
         'exit_status': node.exit_status,
-        'n_children': len(node.called),
-        'n_jobs': len(jobs),
-        'n_cached': sum(job.base.caching.is_created_from_cache for job in jobs),
         'runs': runs,
         'outcome': outcome,
         'frames': frames,

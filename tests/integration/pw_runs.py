@@ -80,11 +80,6 @@ def disturb(workdir: str, count, act, n_jobs: int, seen: dict) -> None:
         time.sleep(0.05)
 
 
-def kill(process: psutil.Process) -> None:
-    """End it without warning."""
-    process.kill()
-
-
 def hold(process: psutil.Process, max_seconds: str) -> None:
     """Let it sleep until the time after which it stops itself is over."""
     process.suspend()
@@ -123,9 +118,9 @@ def describe_relaxation(node: orm.WorkChainNode, jobs: list) -> dict:
 RUNS = {
     'uncut': (aimd_builder, describe, None),
     'cut': (aimd_builder, describe, (count_whole_steps, hold, 2)),
-    'killed': (aimd_builder, describe, (count_whole_steps, kill, 1)),
+    'killed': (aimd_builder, describe, (count_whole_steps, psutil.Process.kill, 1)),
     'equilibrated': (partial(aimd_builder, **EQUILIBRATED), describe, None),
-    'relaxation': (relaxation_builder, describe_relaxation, (count_energies, kill, 1)),
+    'relaxation': (relaxation_builder, describe_relaxation, (count_energies, psutil.Process.kill, 1)),
 }
 """By name: builder, description of the result; what counts steps, what then happens, and in how many jobs."""
 

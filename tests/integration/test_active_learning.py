@@ -24,11 +24,10 @@ def test_cycle(cycle):
     assert before['ended_by'] is None
     assert after['ended_by'] in ('budget', 'disagreement', 'no_new_environments')
     # the cold potential does not know the hot crystal: its runs explode, and its frames are uncertain and are labelled
-    assert cycle['explorations'].keys() == {'explore_1', 'explore_2'}
-    assert cycle['explorations']['explore_1'] == 401
+    assert cycle['explorations'] == {'explore_1': 401, 'explore_2': 0}
     assert before['n_uncertain'] > before['n_candidates'] / 2
     assert 5 <= cycle['sources']['active_1'] <= before['n_chosen']
-    assert before['n_unphysical'] > 4 * after['n_unphysical']
+    assert before['n_unphysical'] > after['n_unphysical'] == 0
     # and with their labels the disagreement on fresh hot frames falls by half; the spread itself, not calibrated
     spreads = [one['median_disagreement_eV_per_A'] / one['calibration_factor'] for one in (before, after)]
     print(f'{cycle["sources"]["active_1"]} labels; disagreement: {spreads[0]:.2f}, then {spreads[1]:.2f} eV/Å')
@@ -42,6 +41,5 @@ def test_jobs(cycle):
     assert len(cycle['initial']) == 2
     assert count('AllegroCompileCalculation') == 2
     assert count('AllegroEvaluateCalculation') == 2
-    ran_well = [status for status in cycle['explorations'].values() if status == 0]
-    assert count('LammpsMdCalculation') == len(ran_well)  # both seeds in one run
+    assert count('LammpsMdCalculation') == 1  # both seeds in one run, that of the second round
     assert count('PwFramesCalculation') >= 1

@@ -79,7 +79,7 @@ def code_with(code, path, script):
 
 CUT_AND_KILL = """
 # LAMMPS' own timer, whose time is over at its first look.
-sed -i 's/^timer timeout .*/timer timeout 00:00:1 every {every}\\nshell sleep 1.1/' lammps.in
+sed -i 's/^\\(timer timeout 00:00:1\\) every .*/\\1 every {every}\\nshell sleep 1.1/' lammps.in
 if [ -e start.bin ] && mkdir {once} 2>/dev/null; then
     # The second job is killed in the middle of its second restart file: a pipe, at which it waits for a reader.
     mkfifo production.restart.2
@@ -97,7 +97,7 @@ exec "$lmp" "$@"
 def test_cut_and_killed(md, tmp_path):
     """Cut at least three times by the wall time and once by `kill -9`, a run is the same as one that was left alone."""
     reference = base(md()).outputs.trajectories.seed5
-    inputs = md()
+    inputs = md(walltime_s=2)
     script = CUT_AND_KILL.format(every=250, once=tmp_path / 'killed')
     inputs['code'] = code_with(inputs['code'], tmp_path / 'lmp_cut_and_killed', script)
     node = base(inputs)
