@@ -17,9 +17,9 @@ from aiida.tools.archive.implementations.sqlite_zip.main import ArchiveFormatSql
 from aiida_ionconduct import __version__
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
 from aiida_ionconduct.queries import CAMPAIGN, trajectories_of
-from aiida_ionconduct.report.describe import gather
-from aiida_ionconduct.report.page import write_page
-from aiida_ionconduct.report.text import summary_tables
+from aiida_ionconduct.report.page.campaign import write_page
+from aiida_ionconduct.report.tables.describe import gather
+from aiida_ionconduct.report.tables.text import summary_tables
 
 README, PAGE = 'README.md', 'conductivity.html'
 CONTENTS = {

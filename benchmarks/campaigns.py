@@ -17,7 +17,7 @@ from lib.campaigns import oracle_ns
 from lib.processes import inertial
 from tabulate import tabulate
 
-from aiida_ionconduct.studies.precision import Settings
+from aiida_ionconduct.studies.error_target import Settings
 
 N_CAMPAIGNS = int(sys.argv[1]) if len(sys.argv) > 1 else 40
 TARGET = 0.1

@@ -13,7 +13,7 @@ from lib.campaigns import Farm, campaign, oracle_ns, reached
 from lib.processes import HAVEN, PROCESSES
 from tabulate import tabulate
 
-from aiida_ionconduct.studies.precision import Settings
+from aiida_ionconduct.studies.error_target import Settings
 
 N_CAMPAIGNS = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 COVERED, COST, FACTOR = 0.9, 1.5, 1.5

@@ -10,7 +10,7 @@ from aiida.common.datastructures import CalcInfo, CodeInfo
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from aiida_ionconduct.calculations.allegro_config import FRAMES, evaluation_configuration
+from aiida_ionconduct.allegro.configuration import FRAMES, evaluation_configuration
 from aiida_ionconduct.calculations.gpus import GpuCalcJob
 from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.data.model import TRUST_HELP

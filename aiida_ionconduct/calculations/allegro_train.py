@@ -1,19 +1,19 @@
 """Train an Allegro potential and package it."""
 
 import hashlib
-import pathlib
 
 import yaml
 from aiida import orm
 from aiida.common.datastructures import CalcInfo, CodeInfo
 
-from aiida_ionconduct.calculations.allegro_config import (
+from aiida_ionconduct.allegro.configuration import (
     CHECKPOINT,
     FILES,
     LAST_CHECKPOINT,
     METRICS,
     PREDICTIONS,
     RESUME_MODULE,
+    RESUME_SOURCE,
     nequip_configuration,
 )
 from aiida_ionconduct.calculations.gpus import GpuCalcJob
@@ -108,7 +108,7 @@ class AllegroTrainCalculation(GpuCalcJob):
             'parameters',
             valid_type=orm.Dict,
             validator=validate_parameters,
-            help='Model and training parameters, any of `allegro_config.DEFAULTS`.',
+            help='Model and training parameters, any of `allegro.configuration.DEFAULTS`.',
         )
         spec.input(
             'initial_model',
@@ -195,9 +195,8 @@ class AllegroTrainCalculation(GpuCalcJob):
             calcinfo.local_copy_list.append((initial_model.uuid, initial_model.filename, INITIAL_MODEL))
         if checkpoint:
             calcinfo.local_copy_list += [(checkpoint.uuid, name, name) for name in (CHECKPOINT, LAST_CHECKPOINT)]
-            module = pathlib.Path(__file__).with_name(f'{RESUME_MODULE}.py')
-            with folder.open(module.name, 'w') as handle:
-                handle.write(module.read_text())
+            with folder.open(f'{RESUME_MODULE}.py', 'w') as handle:
+                handle.write(RESUME_SOURCE.read_text())
             calcinfo.prepend_text = 'export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"'
         calcinfo.retrieve_temporary_list = [
             MODEL, f'{PREDICTIONS}_dataset0.xyz', METRICS, CHECKPOINT, LAST_CHECKPOINT

@@ -9,7 +9,7 @@ from aiida.engine.processes.calcjobs.monitors import CalcJobMonitorResult
 from aiida.orm import CalcJobNode
 from aiida.transports import Transport
 
-from aiida_ionconduct.calculations.allegro_config import METRICS
+from aiida_ionconduct.allegro.configuration import METRICS
 from aiida_ionconduct.lammps.log import find_explosion, read_log
 from aiida_ionconduct.lammps.script import STAGE_MARK
 from aiida_ionconduct.parsers.allegro_train import CURVES, read_rows

@@ -3,8 +3,7 @@
 import click
 
 from aiida_ionconduct import __version__
-
-from .groups import LazyGroup
+from aiida_ionconduct.cli.groups import LazyGroup
 
 MODULES = {
     'analyse': ('analyse',),

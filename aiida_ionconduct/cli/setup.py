@@ -17,11 +17,9 @@ from aiida.manage.configuration import create_profile, get_config
 from aiida.plugins import BrokerFactory
 
 import aiida_ionconduct
-from aiida_ionconduct.farm import services, site
+from aiida_ionconduct.farm import pseudopotentials, servers, site
 from aiida_ionconduct.farm.daemon import daemon_client, start_daemon
 from aiida_ionconduct.farm.embedded import write_ahead
-
-from . import pseudos
 
 COMPUTER = 'localhost'
 PROFILE_OPTIONS = {
@@ -147,9 +145,9 @@ def embedded_backends():
 
 def production_backends(settings, config):
     """Return storage and broker on the servers, which have been asked for their versions."""
-    storage, broker = services.postgres_config(settings.postgres), services.rabbitmq_config(settings.rabbitmq)
-    services.check_rabbitmq(broker)
-    services.check_postgres(storage, new=True)
+    storage, broker = servers.postgres_config(settings.postgres), servers.rabbitmq_config(settings.rabbitmq)
+    servers.check_rabbitmq(broker)
+    servers.check_postgres(storage, new=True)
     repository = Path(config.dirpath) / 'repository' / settings.profile
     return {
         'storage_backend': 'core.psql_dos',
@@ -163,7 +161,7 @@ def check_profile(settings, profile):
     """Return that the profile exists, if it is on the servers that are named, or none are."""
     if settings.postgres is None:
         return 'exists'
-    wanted = services.postgres_config(settings.postgres) | services.rabbitmq_config(settings.rabbitmq)
+    wanted = servers.postgres_config(settings.postgres) | servers.rabbitmq_config(settings.rabbitmq)
     found = profile.storage_config | profile.process_control_config
     different = [name for name, value in wanted.items() if found.get(name) != value and 'engine' not in name]
     if different:
@@ -177,9 +175,9 @@ def check_profile(settings, profile):
 def ensure_services(settings):
     """Ask the servers of the profile for their versions."""
     profile = get_config().get_profile(settings.profile)
-    postgres = services.check_postgres(profile.storage_config)
-    rabbitmq = services.check_rabbitmq(profile.process_control_config)
-    advice = services.timeout_advice(rabbitmq)
+    postgres = servers.check_postgres(profile.storage_config)
+    rabbitmq = servers.check_rabbitmq(profile.process_control_config)
+    advice = servers.timeout_advice(rabbitmq)
     return f'PostgreSQL {postgres}, RabbitMQ {rabbitmq}' + (f'; {advice}' if advice else '')
 
 
@@ -231,11 +229,11 @@ def ensure_code(label, plugin, find, with_mpi=False, prepend_text=''):
 
 def ensure_pseudos(settings):
     """Install the PseudoDojo family with its recommended cutoffs."""
-    if pseudos.family_exists():
+    if pseudopotentials.family_exists():
         return 'exists'
     try:
-        family = pseudos.install_family(pseudos.fetch_upf_files(settings.cache))
-    except pseudos.DownloadError as exception:
+        family = pseudopotentials.install_family(pseudopotentials.fetch_upf_files(settings.cache))
+    except pseudopotentials.DownloadError as exception:
         raise SetupError(str(exception)) from exception
     return f'created: {family.count()} elements'
 
@@ -287,10 +285,10 @@ def run_steps(settings):
             yield f'computer {label}', site.ensure_computer(label, computer)
         for label, code in described.codes.items():
             yield f'code {label}', site.ensure_code(label, code)
-    except (services.ServiceError, site.SiteError) as error:
+    except (servers.ServiceError, site.SiteError) as error:
         raise SetupError(str(error)) from error
     for label, arguments in codes().items():
         if f'{label}@{COMPUTER}' not in described.codes:
             yield f'code {label}@{COMPUTER}', ensure_code(label, *arguments)
-    yield f'pseudopotentials {pseudos.LABEL}', ensure_pseudos(settings)
+    yield f'pseudopotentials {pseudopotentials.LABEL}', ensure_pseudos(settings)
     yield f'daemon of {settings.profile}', ensure_daemon(settings)

@@ -14,9 +14,9 @@ from aiida_ionconduct.cli.follow import follow
 from aiida_ionconduct.cli.plan import plan_table
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.farm.submission import SubmissionError, submit_once
-from aiida_ionconduct.report.collect import collect
-from aiida_ionconduct.report.page import write_page
-from aiida_ionconduct.report.text import summary_tables
+from aiida_ionconduct.report.graph.campaign import collect
+from aiida_ionconduct.report.page.campaign import write_page
+from aiida_ionconduct.report.tables.text import summary_tables
 from aiida_ionconduct.structures import CRYSTALS, crystal, is_disordered, read_disordered
 from aiida_ionconduct.workchains.builder import load_codes
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain

@@ -3,10 +3,10 @@
 NumPy and SciPy only; nothing of AiiDA.
 """
 
-from .grid import density, mobile_positions, participation, write_cube
-from .jumps import JumpStatistics, jump_statistics
-from .percolation import percolation
-from .sites import find_sites
+from aiida_ionconduct.density.grid import density, mobile_positions, participation, write_cube
+from aiida_ionconduct.density.jumps import JumpStatistics, jump_statistics
+from aiida_ionconduct.density.percolation import percolation
+from aiida_ionconduct.density.sites import find_sites
 
 __all__ = (
     'JumpStatistics',

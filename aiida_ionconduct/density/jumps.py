@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .sites import IMAGES, nearest_site
+from aiida_ionconduct.density.sites import IMAGES, nearest_site
 
 CORE_A = 0.8
 FRAMES_PER_STAY = 5  # fewer, and jumps forth and back between frames are missed too often

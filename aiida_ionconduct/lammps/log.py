@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .script import PRODUCTION, STAGE_MARK, check_parameters, explosion_energy, explosion_temperature, thermo_columns
+from aiida_ionconduct.lammps.script import (
+    PRODUCTION,
+    STAGE_MARK,
+    check_parameters,
+    explosion_energy,
+    explosion_temperature,
+    thermo_columns,
+)
 
 WALLTIME_MARK = 'Wall time limit reached'
 EXPLOSIONS = re.compile(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import struct
 
-from .script import EQUILIBRATION, PRODUCTION, RESTART_SUFFIX, Start
+from aiida_ionconduct.lammps.script import EQUILIBRATION, PRODUCTION, RESTART_SUFFIX, Start
 
 MAGIC = b'LammpS RestartT\0'
 VERSION, UNITS, NTIMESTEP = 0, 4, 5

@@ -11,7 +11,7 @@ import numpy as np
 from aiida import orm
 from aiida.parsers import Parser
 
-from aiida_ionconduct.calculations.allegro_config import (
+from aiida_ionconduct.allegro.configuration import (
     CHECKPOINT,
     DEFAULTS,
     LAST_CHECKPOINT,

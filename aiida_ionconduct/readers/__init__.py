@@ -5,11 +5,11 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Sequence
 
-from .arrays import read_npz
-from .lammps import read_binary, read_text
-from .trajectory import Trajectory, unwrap
-from .xdatcar import read_xdatcar
-from .xyz import read_extxyz
+from aiida_ionconduct.readers.arrays import read_npz
+from aiida_ionconduct.readers.lammps import read_binary, read_text
+from aiida_ionconduct.readers.trajectory import Trajectory, unwrap
+from aiida_ionconduct.readers.xdatcar import read_xdatcar
+from aiida_ionconduct.readers.xyz import read_extxyz
 
 FORMATS = {
     'lammps-text': read_text,

@@ -7,7 +7,7 @@ import zipfile
 
 import numpy as np
 
-from .trajectory import Trajectory, unwrap_if_inside
+from aiida_ionconduct.readers.trajectory import Trajectory, unwrap_if_inside
 
 NAMES = {
     'positions': ('positions', 'pos'),

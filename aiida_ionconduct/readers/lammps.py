@@ -10,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from aiida_ionconduct.lammps.dump import read_dump
-
-from .text import dump_frames, open_text, read_rows
-from .trajectory import Trajectory, unwrap
+from aiida_ionconduct.readers.text import dump_frames, open_text, read_rows
+from aiida_ionconduct.readers.trajectory import Trajectory, unwrap
 
 FIRST = re.compile(rb'ITEM: TIMESTEP\s+\d+\s+(ITEM: .*?ITEM: ATOMS[^\n]*\n)', re.DOTALL)
 TIME = re.compile(rb'ITEM: TIME\s+([-+.\deE]+)\s')  # where it is written, it stands before the step

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ._text import find_frames, parse_frames
+from aiida_ionconduct.readers._text import find_frames, parse_frames
 
 CHUNK = 1 << 26
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ._text import unwrap_frames
+from aiida_ionconduct.readers._text import unwrap_frames
 
 LONGEST_STEP = 0.4
 """In cell vectors: of a longer step between two wrapped frames, one cannot say which way the atom went."""

@@ -8,8 +8,8 @@ import re
 
 import numpy as np
 
-from .text import open_text, read_rows
-from .trajectory import Trajectory, unwrap
+from aiida_ionconduct.readers.text import open_text, read_rows
+from aiida_ionconduct.readers.trajectory import Trajectory, unwrap
 
 BLOCK = re.compile(rb'Direct configuration=\s*(\d+)[^\n]*\n')
 

@@ -7,8 +7,8 @@ import re
 
 import numpy as np
 
-from .text import line_starts, open_text, read_rows
-from .trajectory import Trajectory, unwrap_if_inside
+from aiida_ionconduct.readers.text import line_starts, open_text, read_rows
+from aiida_ionconduct.readers.trajectory import Trajectory, unwrap_if_inside
 
 LATTICE = re.compile(rb'Lattice="([^"]*)"')
 PROPERTIES = re.compile(rb'Properties=(\S+)')

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from aiida_ionconduct.studies.precision import below_one
+from aiida_ionconduct.report.numbers import MISSING, format_estimate, format_interval, format_number, format_percent
+from aiida_ionconduct.studies.error_target import below_one
 from aiida_ionconduct.transport.analysis import MAX_RELATIVE_HALF_WIDTH, half_width_over_value
-
-from .numbers import MISSING, format_estimate, format_interval, format_number, format_percent
 
 DEMONSTRATION_PROTOCOL = 'quickstart'
 

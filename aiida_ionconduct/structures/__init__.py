@@ -1,12 +1,12 @@
 """Crystals, charge-balanced alloys and supercells: ASE, pymatgen and spglib, no AiiDA engine."""
 
-from .alloys import Candidate, alloy, scores_table
-from .checks import OXIDATION_STATES, check_charges, check_structure
-from .crystals import CRYSTALS, crystal, is_disordered, read_disordered
-from .distances import minimum_distances
-from .rdf import radial_distribution
-from .substitution import substitute
-from .supercell import supercell_repeats
+from aiida_ionconduct.structures.alloys import Candidate, alloy, scores_table
+from aiida_ionconduct.structures.checks import OXIDATION_STATES, check_charges, check_structure
+from aiida_ionconduct.structures.crystals import CRYSTALS, crystal, is_disordered, read_disordered
+from aiida_ionconduct.structures.distances import minimum_distances
+from aiida_ionconduct.structures.rdf import radial_distribution
+from aiida_ionconduct.structures.substitution import substitute
+from aiida_ionconduct.structures.supercell import supercell_repeats
 
 __all__ = (
     'CRYSTALS',

@@ -14,12 +14,21 @@ from ase import Atoms, units
 from ase.data import atomic_masses, atomic_numbers
 from tabulate import tabulate
 
-from .checks import OXIDATION_STATES, check_charges
-from .crystals import read_disordered
-from .distances import minimum_distances
-from .ordering import MIN_CONTACT, VACANCY, Search, Sublattice, distinct, fill, permutations, symmetry
-from .supercell import supercell_repeats
-from .voids import void_orbits
+from aiida_ionconduct.structures.checks import OXIDATION_STATES, check_charges
+from aiida_ionconduct.structures.crystals import read_disordered
+from aiida_ionconduct.structures.distances import minimum_distances
+from aiida_ionconduct.structures.ordering import (
+    MIN_CONTACT,
+    VACANCY,
+    Search,
+    Sublattice,
+    distinct,
+    fill,
+    permutations,
+    symmetry,
+)
+from aiida_ionconduct.structures.supercell import supercell_repeats
+from aiida_ionconduct.structures.voids import void_orbits
 
 N_ENUMERATE = 20_000  # distributions up to which all are tried
 N_STARTS = 2000  # random starts of a descent otherwise

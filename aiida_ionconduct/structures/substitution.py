@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from ase import Atoms
 
-from .checks import OXIDATION_STATES
-from .voids import void_positions
+from aiida_ionconduct.structures.checks import OXIDATION_STATES
+from aiida_ionconduct.structures.voids import void_positions
 
 
 def substitute(

@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.geometry import get_distances
 from scipy.optimize import minimize
 
-from .checks import OXIDATION_STATES
+from aiida_ionconduct.structures.checks import OXIDATION_STATES
 
 GRID_SPACING = 0.4  # Å; fine enough to find every void, the relaxation does the rest
 MIN_DISTANCE = {True: 1.6, False: 1.7}  # Å from ions of the same sign, and of the opposite sign

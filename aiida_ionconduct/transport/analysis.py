@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from ase.data import atomic_masses, atomic_numbers
 
-from .constants import CM2_PER_S, SIEMENS_PER_CM
-from .curves import displacement_curves, plateau_curves
-from .displacement import Track, as_floats, as_track, species_displacements
-from .estimators import check_runs, estimate
-from .estimators.results import Estimate, Mixture, mean_and_error, merge_blocks
-from .estimators.spectral import matrix
-from .observed import observe
+from aiida_ionconduct.transport.constants import CM2_PER_S, SIEMENS_PER_CM
+from aiida_ionconduct.transport.curves import displacement_curves, plateau_curves
+from aiida_ionconduct.transport.displacement import Track, as_floats, as_track, species_displacements
+from aiida_ionconduct.transport.estimators import check_runs, estimate
+from aiida_ionconduct.transport.estimators.results import Estimate, Mixture, mean_and_error, merge_blocks
+from aiida_ionconduct.transport.estimators.spectral import matrix
+from aiida_ionconduct.transport.observed import observe
 
 # A result is called converged when the 95 % half-width of the full conductivity is below this share of its value and
 # every slope is on its plateau.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from .constants import BOLTZMANN_EV_PER_K
+from aiida_ionconduct.transport.constants import BOLTZMANN_EV_PER_K
 
 EXTRAPOLATED_K = 300.0
 _NUMBERS = (

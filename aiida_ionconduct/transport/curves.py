@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from .estimators import log_slope
-from .estimators.results import Estimate
+from aiida_ionconduct.transport.estimators import log_slope
+from aiida_ionconduct.transport.estimators.results import Estimate
 
 MAX_POINTS = 300
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import fft
 
-from . import _kernels
+from aiida_ionconduct.transport import _kernels
 
 CHUNK_BYTES = 2**26  # memory for the coordinates of one chunk of particles
 TRANSFORM_BYTES = 2**23  # that for the transforms at work at a time: small ones stay in the cache

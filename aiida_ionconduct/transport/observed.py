@@ -6,8 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .displacement import Track, displacement_from_sums, displacement_sums, simple_displacement
-from .spectrum import SEGMENTS, spectra, spectral_grid, spectrum_sums
+from aiida_ionconduct.transport.displacement import (
+    Track,
+    displacement_from_sums,
+    displacement_sums,
+    simple_displacement,
+)
+from aiida_ionconduct.transport.spectrum import SEGMENTS, spectra, spectral_grid, spectrum_sums
 
 
 class Observed(NamedTuple):

@@ -15,8 +15,8 @@ import numpy as np
 from scipy import fft
 from scipy.signal.windows import tukey
 
-from . import _kernels
-from .displacement import Track
+from aiida_ionconduct.transport import _kernels
+from aiida_ionconduct.transport.displacement import Track
 
 # Frames are averaged in blocks until fewer than twice this many are left: what is faster than that tells nothing of
 # diffusion. A boxcar average damps the fast vibrations that its sampling would alias.

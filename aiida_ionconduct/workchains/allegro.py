@@ -4,8 +4,8 @@ from aiida import orm
 from aiida.common import AttributeDict
 from aiida.engine import ProcessHandlerReport, ToContext, if_, process_handler, while_
 
+from aiida_ionconduct.allegro.configuration import DEFAULTS
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
-from aiida_ionconduct.calculations.allegro_config import DEFAULTS
 from aiida_ionconduct.calculations.allegro_train import MONITOR, AllegroTrainCalculation
 from aiida_ionconduct.calculations.functions.datasets import split_dataset
 from aiida_ionconduct.data import AllegroModelData, DatasetData

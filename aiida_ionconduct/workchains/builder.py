@@ -8,7 +8,7 @@ from aiida_pseudo.groups.family import PseudoPotentialFamily
 from aiida_quantumespresso.common.types import ElectronicType, RelaxType
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
-from aiida_ionconduct.calculations.allegro_config import DEFAULTS
+from aiida_ionconduct.allegro.configuration import DEFAULTS
 from aiida_ionconduct.calculations.gpus import check_scheduler
 from aiida_ionconduct.structures import check_charges, check_structure
 from aiida_ionconduct.workchains.aimd import THERMOSTATS, temperature_label

@@ -6,10 +6,10 @@ from aiida import orm
 from aiida.engine import ToContext, WorkChain, while_
 
 from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories
-from aiida_ionconduct.calculations.functions.precision import decide_next
+from aiida_ionconduct.calculations.functions.decisions import decide_next
 from aiida_ionconduct.data import ConductivityData
 from aiida_ionconduct.lammps.script import PARAMETERS
-from aiida_ionconduct.studies.precision import NOTHING, Settings, check_settings
+from aiida_ionconduct.studies.error_target import NOTHING, Settings, check_settings
 from aiida_ionconduct.workchains.aimd import temperature_label
 from aiida_ionconduct.workchains.seeds import OUTPUTS, SeedsWorkChain, label_of
 

@@ -18,7 +18,7 @@ from lib.programs import executable
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # a machine without AiiDA needs the package's plain parts only
 
-from aiida_ionconduct.calculations.allegro_config import FILES, METRICS, nequip_configuration  # noqa: E402
+from aiida_ionconduct.allegro.configuration import FILES, METRICS, nequip_configuration  # noqa: E402
 from aiida_ionconduct.lammps import log, script  # noqa: E402
 from aiida_ionconduct.lammps.plugin import build  # noqa: E402
 from aiida_ionconduct.lammps.structure import data_file, species_order  # noqa: E402
@@ -58,7 +58,7 @@ def solid_solution() -> Atoms:
 def train(folder: pathlib.Path, parameters: dict) -> dict[str, float]:
     """Train on the frames of the tests in a folder, which then holds ``best.ckpt``; return the errors on the others.
 
-    :param parameters: of :func:`~aiida_ionconduct.calculations.allegro_config.nequip_configuration`.
+    :param parameters: of :func:`~aiida_ionconduct.allegro.configuration.nequip_configuration`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     frames = ase.io.read(FRAMES, ':')

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aiida_ionconduct.studies.precision import CONVERGED, Known, decide
+from aiida_ionconduct.studies.error_target import CONVERGED, Known, decide
 from aiida_ionconduct.transport import diffusivity
 
 

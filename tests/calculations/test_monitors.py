@@ -10,7 +10,7 @@ from aiida.plugins.entry_point import load_entry_point
 from aiida.transports.plugins.local import LocalTransport
 from ase.build import bulk
 
-from aiida_ionconduct.calculations.allegro_config import METRICS
+from aiida_ionconduct.allegro.configuration import METRICS
 from aiida_ionconduct.calculations.allegro_train import MONITOR as TRAINING_MONITOR
 from aiida_ionconduct.calculations.monitors import TAIL_BYTES, explosion, training
 from aiida_ionconduct.workchains.lammps_base import MONITOR

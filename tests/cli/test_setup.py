@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from aiida import orm
 
-from aiida_ionconduct.cli import pseudos, setup
+from aiida_ionconduct.cli import setup
+from aiida_ionconduct.farm import pseudopotentials
 from aiida_ionconduct.farm.embedded import LOCAL_FILE_SYSTEMS, file_system
 
 pytestmark = pytest.mark.usefixtures('aiida_profile_clean')
@@ -107,7 +108,7 @@ def test_pseudos_cannot_be_fetched(settings, monkeypatch):
     monkeypatch.setattr(subprocess, 'run', lambda command, **_: subprocess.CompletedProcess(command, 1))
     with pytest.raises(setup.SetupError, match='aiida-pseudo install pseudo-dojo'):
         setup.ensure_pseudos(settings)
-    assert not pseudos.family_exists()
+    assert not pseudopotentials.family_exists()
 
 
 @pytest.fixture

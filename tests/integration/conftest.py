@@ -16,7 +16,7 @@ import psutil
 import pytest
 import yaml
 
-from aiida_ionconduct.calculations.allegro_config import FILES, nequip_configuration
+from aiida_ionconduct.allegro.configuration import FILES, nequip_configuration
 from aiida_ionconduct.lammps.plugin import build as plugin_build
 
 REPOSITORY = pathlib.Path(__file__).parents[2]

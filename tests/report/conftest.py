@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from aiida_ionconduct.density import density
-from aiida_ionconduct.report.collect import Campaign, Conductivity
-from aiida_ionconduct.report.stages import Flow, Stage
+from aiida_ionconduct.report.graph.campaign import Campaign, Conductivity
+from aiida_ionconduct.report.graph.stages import Flow, Stage
 from aiida_ionconduct.studies.block_size import block_size_study
-from aiida_ionconduct.studies.precision import Known, Settings, decide
+from aiida_ionconduct.studies.error_target import Known, Settings, decide
 from aiida_ionconduct.transport import arrhenius
 
 SIGMA = {800: 0.012, 1000: 0.034, 1200: 0.071}

@@ -5,7 +5,7 @@ import pathlib
 import pytest
 import yaml
 
-from aiida_ionconduct.calculations.allegro_config import DEFAULTS
+from aiida_ionconduct.allegro.configuration import DEFAULTS
 from aiida_ionconduct.lammps.script import check_parameters
 from aiida_ionconduct.workchains import protocols
 from aiida_ionconduct.workchains.protocols import load, protocol_inputs

@@ -25,7 +25,7 @@ def show_command(node, temperature, layout, profile):
       aiida-ionconduct show PK --format json
     """
     open_profile(profile)
-    from aiida_ionconduct.report.describe import as_data, describe, to_json
+    from aiida_ionconduct.report.tables.describe import as_data, describe, to_json
 
     if layout == 'json':
         click.echo(to_json(as_data(node, temperature)))
@@ -82,10 +82,10 @@ def report_command(nodes, output, profile):
       aiida-ionconduct report PK PK -o comparison.html
     """
     open_profile(profile)
-    from aiida_ionconduct.report.collect import collect
-    from aiida_ionconduct.report.comparison import write_comparison
-    from aiida_ionconduct.report.page import write_page
-    from aiida_ionconduct.report.text import summary_tables
+    from aiida_ionconduct.report.graph.campaign import collect
+    from aiida_ionconduct.report.page.campaign import write_page
+    from aiida_ionconduct.report.page.comparison import write_comparison
+    from aiida_ionconduct.report.tables.text import summary_tables
 
     for node in nodes:
         if getattr(node, 'process_type', None) != CAMPAIGN:

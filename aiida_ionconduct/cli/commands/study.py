@@ -49,8 +49,8 @@ def blocks_command(nodes, blocks, mobile, charges, temperature, output, profile)
     from ase import Atoms
 
     from aiida_ionconduct.calculations.functions.studies import compare_block_sizes
-    from aiida_ionconduct.report.study_figures import block_sizes
-    from aiida_ionconduct.report.study_text import block_sizes_text
+    from aiida_ionconduct.report.figures.studies import block_sizes
+    from aiida_ionconduct.report.tables.studies import block_sizes_text
     from aiida_ionconduct.structures import check_charges
     from aiida_ionconduct.studies.block_size import block_frames
 
@@ -88,8 +88,8 @@ def density_command(nodes, mobile, spacing, core, temperature, output, profile):
 
     from aiida_ionconduct.calculations.functions.studies import mobile_density
     from aiida_ionconduct.density import mobile_positions
-    from aiida_ionconduct.report.study_figures import isosurfaces, superposition
-    from aiida_ionconduct.report.study_text import density_text
+    from aiida_ionconduct.report.figures.studies import isosurfaces, superposition
+    from aiida_ionconduct.report.tables.studies import density_text
 
     made = mobile_density(orm.Dict({'mobile': mobile, 'spacing_A': spacing, 'core_A': core}), **runs)
     numbers = made['statistics'].get_dict()
@@ -121,7 +121,7 @@ def sizes_command(nodes, profile):
     open_profile(profile)
     from aiida_ionconduct.calculations.functions.studies import compare_sizes
     from aiida_ionconduct.data import ConductivityData
-    from aiida_ionconduct.report.study_text import sizes_text
+    from aiida_ionconduct.report.tables.studies import sizes_text
     from aiida_ionconduct.studies.finite_size import check_sizes
 
     found = {f'size_{index:02d}': of_kind(node, ConductivityData, PURPOSE) for index, node in enumerate(nodes)}
@@ -142,8 +142,8 @@ def twins_command(node, output, profile):
     open_profile(profile)
     from aiida import orm
 
-    from aiida_ionconduct.report.study_figures import divergence
-    from aiida_ionconduct.report.study_text import twins_text
+    from aiida_ionconduct.report.figures.studies import divergence
+    from aiida_ionconduct.report.tables.studies import twins_text
 
     outputs = of_kind(node, orm.WorkChainNode, PURPOSE).outputs
     if 'lyapunov' not in outputs:

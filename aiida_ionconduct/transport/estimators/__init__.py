@@ -15,14 +15,13 @@ from scipy import stats
 
 from aiida_ionconduct.transport.constants import CM2_PER_S
 from aiida_ionconduct.transport.displacement import Track, as_track, displacement_series
+from aiida_ionconduct.transport.estimators.cepstral import cepstral
+from aiida_ionconduct.transport.estimators.covariance import covariance
+from aiida_ionconduct.transport.estimators.einstein import block, einstein, green_kubo
+from aiida_ionconduct.transport.estimators.multivariate import multivariate
+from aiida_ionconduct.transport.estimators.results import Estimate, Slope, mean_and_error
+from aiida_ionconduct.transport.estimators.spectral import spectral
 from aiida_ionconduct.transport.observed import Observed, at_least_two
-
-from .cepstral import cepstral
-from .covariance import covariance
-from .einstein import block, einstein, green_kubo
-from .multivariate import multivariate
-from .results import Estimate, Slope, mean_and_error
-from .spectral import spectral
 
 ESTIMATORS: dict[str, Callable[..., Slope]] = {
     'spectral': spectral,

@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aiida_ionconduct.transport.displacement import Track, displacement_series
-
-from .results import Slope, mean_and_error, merge_blocks
+from aiida_ionconduct.transport.estimators.results import Slope, mean_and_error, merge_blocks
 
 MAX_BLOCKS = 8  # time blocks per seed, a power of two
 # Blocks shorter than four lags are correlated with their neighbours; measured, the intervals then cover too little.

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from aiida_ionconduct.transport.displacement import Track, block_displacements, simple_displacement
-
-from .results import Slope, mean_and_error
+from aiida_ionconduct.transport.estimators.results import Slope, mean_and_error
 
 
 def einstein(tracks: list[Track], dt_ps: float, fit_ps: tuple[float, float] | None = None) -> Slope:

@@ -12,10 +12,9 @@ import numpy as np
 from scipy import optimize
 
 from aiida_ionconduct.transport.displacement import Track
+from aiida_ionconduct.transport.estimators.results import Slope
+from aiida_ionconduct.transport.estimators.spectral import at_rest, independent_components, trace
 from aiida_ionconduct.transport.spectrum import spectra, spectral_grid
-
-from .results import Slope
-from .spectral import at_rest, independent_components, trace
 
 CUTOFF_THZ = 0.5
 MAX_TERMS = 6

@@ -16,9 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from aiida_ionconduct.transport.displacement import Track
+from aiida_ionconduct.transport.estimators.results import Mixture, Slope, SpectralWeights
 from aiida_ionconduct.transport.spectrum import SEGMENTS, USUAL_TIME_PS, Grid, spectra, spectral_grid
-
-from .results import Mixture, Slope, SpectralWeights
 
 MIN_BINS = 6  # in a fit
 # Ions always vibrate and hop back within picoseconds, so the spectrum is taken as white below this frequency only: a

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from aiida import orm
 
-from aiida_ionconduct.calculations.functions.precision import decide_next
+from aiida_ionconduct.calculations.functions.decisions import decide_next
 from aiida_ionconduct.calculations.functions.studies import (
     compare_block_sizes,
     compare_sizes,
@@ -14,7 +14,7 @@ from aiida_ionconduct.calculations.functions.studies import (
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
 from aiida_ionconduct.density import density, mobile_positions, percolation
 from aiida_ionconduct.studies.block_size import block_size_study
-from aiida_ionconduct.studies.precision import Known, Settings, decide
+from aiida_ionconduct.studies.error_target import Known, Settings, decide
 
 SYMBOLS = ['Li'] * 4 + ['Cl'] * 4
 CHARGES = {'Li': 1, 'Cl': -1}

@@ -1,0 +1,115 @@
+"""The list of engines: label, plugin, executable, default resources, with or without MPI, and a trial job."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+RESOURCES = {'num_machines': 1, 'num_mpiprocs_per_machine': 1}
+"""The resources of a job that states none."""
+
+# Several jobs share the cores, so ranks are neither bound nor counted against the number of cores.
+PW_ENVIRONMENT = {'OMP_NUM_THREADS': '1', 'OMPI_MCA_rmaps_base_oversubscribe': '1'}
+# Training frees and asks for the same large arrays at every step; glibc would hand them back to the system each time.
+TRAINING_ENVIRONMENT = {
+    'MALLOC_MMAP_THRESHOLD_': str(10**9),
+    'MALLOC_TRIM_THRESHOLD_': str(2 * 10**9),
+    'MALLOC_TOP_PAD_': str(2 * 10**8),
+}
+
+PW_INPUT = """&CONTROL
+ calculation = 'scf', pseudo_dir = '.', outdir = '.'
+/
+&SYSTEM
+ ibrav = 1, celldm(1) = 8, nat = 1, ntyp = 1, ecutwfc = 12, occupations = 'smearing', degauss = 0.05
+/
+&ELECTRONS
+ conv_thr = 1e-3
+/
+ATOMIC_SPECIES
+ Li 6.94 Li.upf
+ATOMIC_POSITIONS crystal
+ Li 0 0 0
+K_POINTS gamma
+"""
+LAMMPS_INPUT = """units metal
+atom_style atomic
+lattice fcc 5.0
+region box block 0 2 0 2 0 2
+create_box 1 box
+create_atoms 1 box
+mass 1 40
+pair_style lj/cut 4
+pair_coeff 1 1 0.01 3.4
+run 1
+pair_style allegro
+print "pair_style allegro is there"
+"""
+
+
+class Trial(NamedTuple):
+    """A tiny job that shows whether a program runs: arguments, input, a pattern of what it prints when it works."""
+
+    arguments: tuple[str, ...]
+    text: str
+    expected: str
+    element: str = ''
+    """The element whose pseudopotential the job needs; none if empty."""
+
+
+class Engine(NamedTuple):
+    """One program, by the label that its code has in AiiDA."""
+
+    plugin: str
+    """Entry point of the calculation plugin."""
+    executable: str
+    """Its name on PATH, or among the console scripts of this Python environment."""
+    trial: Trial
+    resources: str
+    """The section of a protocol's ``resources`` that its jobs take."""
+    is_script: bool = True
+    """Whether it belongs to this Python environment, rather than to the system."""
+    with_mpi: bool = False
+    environment: dict[str, str] = {}
+    """Variables that its code on this machine sets."""
+
+
+HELP_TRIAL = Trial(('--help',), 'none', 'usage:')
+
+ENGINES = {
+    'pw': Engine(
+        plugin='quantumespresso.pw',
+        executable='pw.x',
+        trial=Trial(('-in', 'doctor.in'), PW_INPUT, 'JOB DONE', element='Li'),
+        resources='pw',
+        is_script=False,
+        with_mpi=True,
+        environment=PW_ENVIRONMENT,
+    ),
+    'nequip-train': Engine(
+        plugin='ionconduct.allegro.train',
+        executable='nequip-train',
+        # Without a configuration, nequip-train says where it has looked for one.
+        trial=HELP_TRIAL._replace(expected=r'usage:|provider=hydra'),
+        resources='training',
+        environment=TRAINING_ENVIRONMENT,
+    ),
+    'nequip-package': Engine(
+        plugin='ionconduct.allegro.train',
+        executable='nequip-package',
+        trial=HELP_TRIAL,
+        resources='training',
+    ),
+    'nequip-compile': Engine(
+        plugin='ionconduct.allegro.compile',
+        executable='nequip-compile',
+        trial=HELP_TRIAL,
+        resources='training',
+    ),
+    'lammps': Engine(
+        plugin='ionconduct.lammps.md',
+        executable='lmp',
+        trial=Trial(('-in', 'doctor.in'), LAMMPS_INPUT, r'^pair_style allegro is there'),
+        resources='md',
+    ),
+}
+"""The engines of a campaign, by the labels of their codes."""

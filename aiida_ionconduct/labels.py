@@ -1,0 +1,108 @@
+"""Labels of temperatures, seeds, runs, rounds and stages in the provenance graph: every label is made and read here.
+
+Labels are stored: output namespaces and call links carry them. A change of their grammar would hide old results.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+RELAX = 'relax'
+AIMD = 'aimd'
+LABEL_RATTLED = 'label_rattled'
+TRAIN = 'train'
+ACTIVE_LEARNING = 'active_learning'
+EXPLORE = 'explore'
+EVALUATE = 'evaluate'
+LABEL = 'label'
+COMPILE = 'compile'
+VALIDATE = 'validate'
+MD = 'md'
+STAGES = (RELAX, AIMD, LABEL_RATTLED, TRAIN, ACTIVE_LEARNING, EXPLORE, EVALUATE, LABEL, COMPILE, VALIDATE, MD)
+"""The stages of a campaign, as the call links of the work chains name them; rounds add a number: ``train_0``."""
+
+_RUN = re.compile(r'(?P<temperature>T(?P<kelvin>\d+(_\d+)?))(_seed(?P<seed>\d+))?')
+_NUMBERED = re.compile(r'(?P<name>.+?)(_(?P<number>\d+))?')
+
+Value = TypeVar('Value')
+
+
+def temperature_label(temperature_K: float) -> str:
+    """Return the label of a temperature: ``T1200`` for 1200 K, ``T1200_5`` for 1200.5 K."""
+    return f'T{temperature_K:g}'.replace('.', '_')
+
+
+def seed_label(seed: int) -> str:
+    """Return the label of a seed: ``seed1``."""
+    return f'seed{seed}'
+
+
+def run_label(temperature_K: float, seed: int) -> str:
+    """Return the label of the run of a seed at a temperature: ``T1200_seed1``."""
+    return f'{temperature_label(temperature_K)}_{seed_label(seed)}'
+
+
+def shared_run_label(temperature_K: float, seeds: Sequence[int]) -> str:
+    """Return the label of a run that several seeds share: ``T1200_seed1_and_2_more``; of one seed, its own label."""
+    first = run_label(temperature_K, seeds[0])
+    return first if len(seeds) == 1 else f'{first}_and_{len(seeds) - 1}_more'
+
+
+def read_temperature(label: str) -> float:
+    """Return the temperature in K of the label of a temperature or of a run.
+
+    :raises ValueError: if the label is of neither kind.
+    """
+    return float(_read_run(label)['kelvin'].replace('_', '.'))
+
+
+def read_seed(label: str) -> int:
+    """Return the seed of the label of a run.
+
+    :raises ValueError: if the label is not of a run.
+    """
+    seed = _read_run(label)['seed']
+    if seed is None:
+        raise ValueError(f'`{label}` is the label of a temperature, without a seed.')
+    return int(seed)
+
+
+def at_temperature(label: str, runs: Mapping[str, Value]) -> dict[str, Value]:
+    """Return what belongs to a temperature.
+
+    :param label: of the temperature, such as ``T1200``.
+    :param runs: anything by the labels of runs.
+    """
+    return {run: value for run, value in runs.items() if _read_run(run)['temperature'] == label}
+
+
+def numbered(name: str, number: int) -> str:
+    """Return the label of one of several stages or rounds of a name: ``train_0``."""
+    return f'{name}_{number}'
+
+
+def read_numbered(label: str) -> tuple[str, int | None]:
+    """Return the name and the number of a label; None without a number: ``('train', 0)``, ``('md', None)``."""
+    match = _NUMBERED.fullmatch(label)
+    if match is None:
+        return label, None
+    return match['name'], None if match['number'] is None else int(match['number'])
+
+
+def round_label(number: int, temperature: str = '') -> str:
+    """Return the label of a round of a campaign with a target, and of its runs at a temperature: ``round_01_T1200``."""
+    return f'round_{number:02d}' + (f'_{temperature}' if temperature else '')
+
+
+def segment_label(number: int) -> str:
+    """Return the label of a segment of a run: ``segment_000``."""
+    return f'segment_{number:03d}'
+
+
+def _read_run(label: str) -> re.Match[str]:
+    match = _RUN.fullmatch(label)
+    if match is None:
+        raise ValueError(f'`{label}` is not the label of a temperature or a run, such as T1200 or T1200_seed1.')
+    return match

@@ -1,0 +1,153 @@
+"""Parameters that users write, checked in one way everywhere: protocol, training, molecular dynamics, target, site.
+
+A set of parameters is a subclass of :class:`Parameters`, whose fields carry type, range, default and description. A
+misspelt key, a wrong type and a value out of range give the same kind of message, and the documentation of all keys
+is made from the same fields.
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, PydanticUndefined
+from typing_extensions import Self
+
+
+class ParameterError(ValueError):
+    """Parameters that cannot be used; the message has a line for each of them, with what it must be."""
+
+
+class Key(NamedTuple):
+    """What the documentation says of one key: its path, kind, default and description."""
+
+    path: str
+    kind: str
+    default: str
+    description: str
+
+
+class Parameters(BaseModel):
+    """Parameters in which an unknown key is an error, and a value is never converted to another type in silence."""
+
+    model_config = ConfigDict(extra='forbid', strict=True, frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any], path: str = '') -> Self:
+        """Return the parameters with the defaults filled in.
+
+        :param values: by key, nested as the fields are.
+        :param path: what stands before the keys in messages, such as ``training``.
+        :raises ParameterError: naming every key that is unknown or missing and every value that cannot be used.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            lines = [_complaint(cls, details, path) for details in error.errors(include_url=False)]
+            raise ParameterError('\n'.join(lines)) from None
+
+    def given(self) -> dict[str, Any]:
+        """Return the values that were stated, without the defaults, as plain data."""
+        return self.model_dump(exclude_unset=True)
+
+    @classmethod
+    def keys(cls, path: str = '') -> Iterator[Key]:
+        """Yield every key with what the documentation says of it, nested keys by their whole path."""
+        for name, field in cls.model_fields.items():
+            here = f'{path}.{name}' if path else name
+            nested = _nested(field.annotation)
+            if nested is not None:
+                yield from nested.keys(here)
+            else:
+                yield Key(here, _kind(field), _default(field), field.description or '')
+
+
+def nearest_key(key: str, known: Sequence[str], path: str = '') -> str:
+    """Return what to say of an unknown key: the nearest known one, or all of them.
+
+    :param path: what stands before the keys, such as ``training.``.
+    """
+    close = difflib.get_close_matches(key, known, n=1)
+    return f'did you mean `{path}{close[0]}`?' if close else f'known are {", ".join(known)}.'
+
+
+def _complaint(model: type[BaseModel], details: ErrorDetails, path: str) -> str:
+    """Return one line about one key: where it is, what is wrong, what is right."""
+    location = [str(part) for part in details['loc']]
+    name = '.'.join([path, *location] if path else location)
+    if details['type'] == 'extra_forbidden':
+        owner = _model_at(model, location[:-1])
+        before = name[: len(name) - len(location[-1])]
+        return f'unknown key `{name}`: {nearest_key(location[-1], list(owner.model_fields), before)}'
+    problem = _problem(details)
+    if not name:
+        return problem
+    field = _field_at(model, location)
+    meaning = f' ({field.description})' if field is not None and field.description else ''
+    if details['type'] == 'missing':
+        return f'`{name}` is missing: give it{meaning}.'
+    return f'`{name}` is {details["input"]!r}, but {problem}{meaning}.'
+
+
+def _problem(details: ErrorDetails) -> str:
+    """Return what a value must be, in the words of pydantic turned into a phrase."""
+    message = details['msg'].removeprefix('Value error, ')
+    return message.replace('Input should be', 'must be').replace('should have', 'must have').rstrip('.')
+
+
+def _model_at(model: type[BaseModel], location: Sequence[str]) -> type[BaseModel]:
+    """Return the nested model at a place; entries of lists and mappings are passed over."""
+    for part in location:
+        if part in model.model_fields:
+            model = _nested(model.model_fields[part].annotation) or model
+    return model
+
+
+def _field_at(model: type[BaseModel], location: Sequence[str]) -> FieldInfo | None:
+    """Return the field at a place, of an entry of a list the field of the list."""
+    field = None
+    for part in location:
+        if part in model.model_fields:
+            field = model.model_fields[part]
+            model = _nested(field.annotation) or model
+    return field
+
+
+def _nested(annotation: Any) -> type[Parameters] | None:
+    """Return the set of parameters that a field holds, also as the values of a mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, Parameters):
+        return annotation
+    return next((found for found in map(_nested, typing.get_args(annotation)) if found), None)
+
+
+def _kind(field: FieldInfo) -> str:
+    """Return the kind of a value in words: ``float, > 0``; ``cpu or cuda``."""
+    options = typing.get_args(field.annotation) or (field.annotation,)
+    if typing.get_origin(field.annotation) is typing.Literal:
+        words = ' or '.join(map(str, options))
+    elif typing.get_origin(field.annotation) in (list, dict):
+        words = f'{typing.get_origin(field.annotation).__name__} of {getattr(options[-1], "__name__", options[-1])}'
+    else:
+        words = ' or '.join(
+            'null' if option is type(None) else getattr(option, '__name__', str(option)) for option in options
+        )
+    limits = {'gt': '>', 'ge': '≥', 'lt': '<', 'le': '≤'}
+    bounds = [
+        f'{sign} {getattr(constraint, name)}'
+        for constraint in field.metadata
+        for name, sign in limits.items()
+        if hasattr(constraint, name)
+    ]
+    return ', '.join([words, *bounds])
+
+
+def _default(field: FieldInfo) -> str:
+    """Return the default as it stands in YAML; empty for a key that must be given."""
+    value = field.get_default(call_default_factory=True)
+    if value is PydanticUndefined:
+        return ''
+    return 'null' if value is None else str(value).lower() if isinstance(value, bool) else str(value)

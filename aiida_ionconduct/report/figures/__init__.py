@@ -1,0 +1,1 @@
+"""Figures: SVG, interactive charts and the drawing of the provenance graph."""

@@ -1,0 +1,1 @@
+"""The provenance graph of a campaign, read into plain data."""

@@ -1,0 +1,1 @@
+"""The HTML pages of one campaign and of several."""
