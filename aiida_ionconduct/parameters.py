@@ -8,14 +8,18 @@ is made from the same fields.
 from __future__ import annotations
 
 import difflib
+import math
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticUndefined
 from typing_extensions import Self
+
+LIMITS = {'gt': '>', 'ge': '≥', 'lt': '<', 'le': '≤', 'min_length': 'length ≥', 'max_length': 'length ≤'}
 
 
 class ParameterError(ValueError):
@@ -56,12 +60,16 @@ class Parameters(BaseModel):
 
     @classmethod
     def keys(cls, path: str = '') -> Iterator[Key]:
-        """Yield every key with what the documentation says of it, nested keys by their whole path."""
+        """Yield every key with what the documentation says of it, nested keys by their whole path.
+
+        In the path of a key below a mapping whose keys are free, such as ``computers.NAME.hostname``, NAME stands for
+        these keys.
+        """
         for name, field in cls.model_fields.items():
             here = f'{path}.{name}' if path else name
             nested = _nested(field.annotation)
             if nested is not None:
-                yield from nested.keys(here)
+                yield from nested.keys(f'{here}.NAME' if typing.get_origin(field.annotation) is dict else here)
             else:
                 yield Key(here, _kind(field), _default(field), field.description or '')
 
@@ -73,6 +81,12 @@ def nearest_key(key: str, known: Sequence[str], path: str = '') -> str:
     """
     close = difflib.get_close_matches(key, known, n=1)
     return f'did you mean `{path}{close[0]}`?' if close else f'known are {", ".join(known)}.'
+
+
+def in_yaml(value: Any) -> str:
+    """Return a value as it stands in a YAML file, on one line: ``null``, ``1.0e-09``, ``[600, 900]``."""
+    dumped: str = yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True)
+    return dumped.removesuffix('...\n').strip()
 
 
 def _complaint(model: type[BaseModel], details: ErrorDetails, path: str) -> str:
@@ -121,33 +135,41 @@ def _nested(annotation: Any) -> type[Parameters] | None:
     """Return the set of parameters that a field holds, also as the values of a mapping."""
     if isinstance(annotation, type) and issubclass(annotation, Parameters):
         return annotation
-    return next((found for found in map(_nested, typing.get_args(annotation)) if found), None)
+    return next((nested for nested in map(_nested, typing.get_args(annotation)) if nested), None)
 
 
 def _kind(field: FieldInfo) -> str:
-    """Return the kind of a value in words: ``float, > 0``; ``cpu or cuda``."""
-    options = typing.get_args(field.annotation) or (field.annotation,)
-    if typing.get_origin(field.annotation) is typing.Literal:
-        words = ' or '.join(map(str, options))
-    elif typing.get_origin(field.annotation) in (list, dict):
-        words = f'{typing.get_origin(field.annotation).__name__} of {getattr(options[-1], "__name__", options[-1])}'
-    else:
-        words = ' or '.join(
-            'null' if option is type(None) else getattr(option, '__name__', str(option)) for option in options
-        )
-    limits = {'gt': '>', 'ge': '≥', 'lt': '<', 'le': '≤'}
-    bounds = [
-        f'{sign} {getattr(constraint, name)}'
-        for constraint in field.metadata
-        for name, sign in limits.items()
-        if hasattr(constraint, name)
-    ]
-    return ', '.join([words, *bounds])
+    """Return the kind of a value in words: ``float, > 0``; ``cpu or cuda``; ``list of int``."""
+    return ', '.join([_words(field.annotation), *_bounds(field.metadata)])
+
+
+def _words(annotation: Any) -> str:
+    """Return a type in words."""
+    origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        bounds = ', '.join(_bounds(parts[1:]))
+        return f'{_words(parts[0])} ({bounds})' if bounds else _words(parts[0])
+    if origin is typing.Literal:
+        return ' or '.join(map(str, parts))
+    if origin in (list, tuple, dict):
+        return f'{origin.__name__} of {_words(parts[-1])}' if parts else origin.__name__
+    if parts:
+        return ' or '.join(map(_words, parts))
+    return 'null' if annotation in (None, type(None)) else getattr(annotation, '__name__', str(annotation))
+
+
+def _bounds(constraints: Sequence[Any]) -> Iterator[str]:
+    """Yield the limits of a value in words: ``> 0``."""
+    for constraint in constraints:
+        if isinstance(constraint, FieldInfo):
+            yield from _bounds(constraint.metadata)
+        else:
+            yield from (
+                f'{sign} {getattr(constraint, name)}' for name, sign in LIMITS.items() if hasattr(constraint, name)
+            )
 
 
 def _default(field: FieldInfo) -> str:
     """Return the default as it stands in YAML; empty for a key that must be given."""
     value = field.get_default(call_default_factory=True)
-    if value is PydanticUndefined:
-        return ''
-    return 'null' if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return '' if value is PydanticUndefined else in_yaml(value)

@@ -26,6 +26,7 @@ extensions = [
     'executed',
     'exit_codes',
     'myst_parser',
+    'parameter_tables',
     'sphinx.ext.apidoc',
     'sphinx.ext.autodoc',
     'sphinx.ext.graphviz',

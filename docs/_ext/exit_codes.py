@@ -17,17 +17,18 @@ PACKAGES = (calculations, workchains)
 
 def process_classes():
     """Return the calculation jobs and work chains of this package by their names."""
-    found = {}
+    classes = {}
     for package in PACKAGES:
         for module in pkgutil.iter_modules(package.__path__, f'{package.__name__}.'):
-            for name, one in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
-                if issubclass(one, (CalcJob, WorkChain)) and one.__module__ == module.name and not is_abstract(one):
-                    found[name] = one
-    return found
+            for name, member in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+                is_process = issubclass(member, (CalcJob, WorkChain)) and member.__module__ == module.name
+                if is_process and not is_abstract(member):
+                    classes[name] = member
+    return classes
 
 
 def is_abstract(process_class):
-    """Return whether a class is there for others to inherit from only: no exit codes, or nothing to submit."""
+    """Return whether a class is a base class only: it has no exit codes of its own, or nothing to submit."""
     if issubclass(process_class, BaseRestartWorkChain):
         return process_class._process_class is None
     if issubclass(process_class, WorkChain):
@@ -46,7 +47,7 @@ def table_lines(process_class):
 
 
 def handler_lines(process_class):
-    """Return what a work chain does about the failures of its children as the lines of a Markdown table."""
+    """Return the lines of a Markdown table: what a work chain does about each failure of its children."""
     if not issubclass(process_class, BaseRestartWorkChain):
         return
     yield from ('', '| After | Handler | What it does |', '|---|---|---|')

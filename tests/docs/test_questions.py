@@ -39,7 +39,7 @@ ANSWERS = {
 
 @pytest.fixture
 def here(stored_campaign, tmp_path, monkeypatch):
-    """A folder with two dumps; and what the numbers of the page stand for."""
+    """Make a folder with two dumps; return what the numbers and the formula of the page stand for."""
     monkeypatch.chdir(tmp_path)
     runs = [stored_campaign.outputs.trajectories[f'T900_seed{seed}'] for seed in (1, 2)]
     for number, run in enumerate(runs, 1):
@@ -62,7 +62,7 @@ def test_there_are_ten():
     assert len(COMMANDS) >= 10
 
 
-@pytest.mark.parametrize('command', [one for one in COMMANDS if not one.startswith('launch')])
+@pytest.mark.parametrize('command', [command for command in COMMANDS if not command.startswith('launch')])
 def test_answer(command, here, tmp_path):
     words = shlex.split(command.partition(' > ')[0])
     if words[0] == 'import':
