@@ -3,7 +3,7 @@
 from aiida_ionconduct.structures.alloys import Candidate, alloy, scores_table
 from aiida_ionconduct.structures.checks import OXIDATION_STATES, check_charges, check_structure
 from aiida_ionconduct.structures.crystals import CRYSTALS, crystal, is_disordered, read_disordered
-from aiida_ionconduct.structures.distances import minimum_distances
+from aiida_ionconduct.structures.distances import minimum_distances, minimum_distances_of, shortest_contact
 from aiida_ionconduct.structures.rdf import radial_distribution
 from aiida_ionconduct.structures.substitution import substitute
 from aiida_ionconduct.structures.supercell import supercell_repeats
@@ -18,9 +18,11 @@ __all__ = (
     'crystal',
     'is_disordered',
     'minimum_distances',
+    'minimum_distances_of',
     'radial_distribution',
     'read_disordered',
     'scores_table',
+    'shortest_contact',
     'substitute',
     'supercell_repeats',
 )

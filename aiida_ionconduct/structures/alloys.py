@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from aiida_ionconduct.structures.checks import OXIDATION_STATES, check_charges
 from aiida_ionconduct.structures.crystals import read_disordered
-from aiida_ionconduct.structures.distances import minimum_distances
+from aiida_ionconduct.structures.distances import shortest_contact
 from aiida_ionconduct.structures.ordering import (
     MIN_CONTACT,
     VACANCY,
@@ -154,11 +154,6 @@ def scores_table(candidates: list[Candidate]) -> str:
 def density(atoms: Atoms) -> float:
     """Return the mass density in g/cm³."""
     return float(atoms.get_masses().sum() * units._amu * 1e3 / (atoms.get_volume() * 1e-24))
-
-
-def shortest_contact(atoms: Atoms) -> float:
-    """Return the shortest distance between two atoms in Å."""
-    return min(minimum_distances(atoms.positions[None], list(atoms.symbols), atoms.cell.array).values())
 
 
 # Parts -------------------------------------------------------------------------------------------------------------

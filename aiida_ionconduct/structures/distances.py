@@ -1,19 +1,24 @@
-"""The shortest contacts between species."""
+"""The shortest distance of each pair of species, in arrays of frames and in ASE frames."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from ase import Atoms
 
 
-def minimum_distances(positions: np.ndarray, symbols: list[str], cell: np.ndarray, n_samples: int = 50) -> dict:
-    """Return the smallest distance of each pair of species in a sample of frames.
+def minimum_distances(
+    positions: np.ndarray, symbols: Sequence[str], cell: np.ndarray, n_samples: int = 50
+) -> dict[str, float]:
+    """Return the shortest distance of each pair of species in a sample of frames with the same cell.
 
     Only distinct atoms count, so a species with a single atom has no distance to itself.
 
     :param positions: (frames, atoms, 3), wrapped or not, Å.
-    :param cell: cell vectors as rows, Å.
+    :param symbols: chemical symbols, one per atom.
+    :param cell: (3, 3), cell vectors as rows, Å.
     :param n_samples: at most this many frames, evenly spread.
     :return: distances in Å by pair, such as ``{'Li-O': 1.71, …}``, the symbols of a pair in alphabetical order.
     """
@@ -35,3 +40,21 @@ def minimum_distances(positions: np.ndarray, symbols: list[str], cell: np.ndarra
         squared = np.min([((vectors + shift) ** 2).sum(axis=1) for shift in shifts], axis=0)
         np.minimum.at(smallest, index, squared)
     return {str(name): float(np.sqrt(value)) for name, value in zip(pairs, smallest, strict=True)}
+
+
+def minimum_distances_of(frames: Iterable[Atoms]) -> dict[str, float]:
+    """Return the shortest distance of each pair of species in ASE frames, which may differ in cell and composition.
+
+    :return: as :func:`minimum_distances`.
+    """
+    shortest: dict[str, float] = {}
+    for frame in frames:
+        distances = minimum_distances(frame.positions[None], list(frame.symbols), frame.cell.array)
+        for pair, distance in distances.items():
+            shortest[pair] = min(shortest.get(pair, distance), distance)
+    return shortest
+
+
+def shortest_contact(atoms: Atoms) -> float:
+    """Return the shortest distance between two different atoms in Å."""
+    return min(minimum_distances_of([atoms]).values())

@@ -1,4 +1,4 @@
-"""Data files, orientation and distances, against ASE."""
+"""Data files and orientation, against ASE."""
 
 import io
 
@@ -10,7 +10,6 @@ from ase.io.lammpsdata import read_lammps_data
 from scipy import stats
 
 from aiida_ionconduct.lammps.structure import data_file, initial_velocities, lammps_rotation, species_order
-from aiida_ionconduct.structures import minimum_distances
 
 SYMBOLS = ['Li', 'O', 'P', 'O', 'Li', 'O']
 
@@ -55,35 +54,6 @@ def test_data_file():
     assert np.allclose(get_distances(read.positions, cell=read.cell, pbc=True)[1], expected, atol=1e-12)
     assert np.allclose(read.cell.cellpar(), atoms.cell.cellpar(), rtol=1e-14)
     assert '3 atom types' in text
-
-
-@pytest.mark.parametrize('scale', [0.6, 1.0, 3.0])
-def test_minimum_distances(scale):
-    """Against ASE's minimum image, in cells narrower and wider than the shortcut for large cells needs."""
-    frames = [skewed(seed) for seed in range(4)]
-    cell = frames[0].cell * scale
-    positions = np.array([frame.get_scaled_positions(wrap=False) @ cell for frame in frames])
-    expected = {}
-    for frame in positions:
-        distances = get_distances(frame, cell=cell, pbc=True)[1]
-        for i in range(6):
-            for j in range(i):
-                pair = '-'.join(sorted((SYMBOLS[i], SYMBOLS[j])))
-                expected[pair] = min(expected.get(pair, np.inf), distances[i, j])
-    found = minimum_distances(positions, SYMBOLS, cell)
-    assert found.keys() == expected.keys() == {'Li-Li', 'Li-O', 'Li-P', 'O-O', 'O-P'}
-    for pair, distance in expected.items():
-        assert found[pair] == pytest.approx(distance, rel=1e-10)
-
-
-def test_minimum_distances_sample():
-    """Only some frames of a long run are looked at, the first and the last among them."""
-    positions = np.zeros((101, 2, 3))
-    positions[:, 1, 0] = 2.0
-    positions[100, 1, 0] = 1.5
-    positions[1, 1, 0] = 1.0
-    found = minimum_distances(positions, ['Li', 'O'], np.eye(3) * 20, n_samples=11)
-    assert found == {'Li-O': pytest.approx(1.5)}
 
 
 def test_replicas():

@@ -11,8 +11,8 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.ase import AseAtomsAdaptor
 from scipy.special import erfc
 
-from aiida_ionconduct.structures import OXIDATION_STATES, alloy, check_charges, check_structure, crystal, scores_table
-from aiida_ionconduct.structures.alloys import density, shortest_contact
+from aiida_ionconduct.structures import OXIDATION_STATES, alloy, check_charges, check_structure, crystal, scores_table, shortest_contact
+from aiida_ionconduct.structures.alloys import density
 from aiida_ionconduct.structures.ordering import (
     Search,
     Sublattice,

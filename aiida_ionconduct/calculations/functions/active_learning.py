@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 
 from aiida_ionconduct.calculations.functions.structures import frames_to_trajectory
 from aiida_ionconduct.data import DatasetData
-from aiida_ionconduct.structures import minimum_distances, radial_distribution
+from aiida_ionconduct.structures import minimum_distances, minimum_distances_of, radial_distribution
 
 NO_NUMBER_EV_PER_A = 1e6  # in the place of a force that is no number
 FINGERPRINT_R_MAX_A, FINGERPRINT_BIN_A = 5.0, 0.25
@@ -147,12 +147,14 @@ def same_species(frame: Atoms, symbols: list[str]) -> bool:
 
 def reachable(positions, cells, symbols: list[str], frames: list[Atoms], fraction: float) -> np.ndarray:
     """Return which candidates have no pair of species closer than a fraction of the shortest distance seen by DFT."""
-    shortest: dict[str, float] = {}
-    for frame in frames:
-        for pair, distance in minimum_distances(frame.positions[None], list(frame.symbols), frame.cell.array).items():
-            shortest[pair] = min(shortest.get(pair, distance), distance)
-    found = [minimum_distances(one[None], symbols, cell) for one, cell in zip(positions, cells, strict=True)]
-    return np.array([all(one[pair] >= fraction * shortest.get(pair, 0) for pair in one) for one in found])
+    shortest = minimum_distances_of(frames)
+    candidates = [minimum_distances(frame[None], symbols, cell) for frame, cell in zip(positions, cells, strict=True)]
+    return np.array(
+        [
+            all(distance >= fraction * shortest.get(pair, 0) for pair, distance in distances.items())
+            for distances in candidates
+        ]
+    )
 
 
 def novelties(points: np.ndarray, known: np.ndarray) -> np.ndarray:

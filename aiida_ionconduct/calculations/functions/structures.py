@@ -6,7 +6,7 @@ from aiida.engine import calcfunction
 from ase import Atoms, units
 from ase.neighborlist import neighbor_list
 
-from aiida_ionconduct.structures import alloy, minimum_distances, substitute, supercell_repeats
+from aiida_ionconduct.structures import alloy, minimum_distances_of, substitute, supercell_repeats
 
 RYDBERG_VELOCITY = units.Bohr * units.Rydberg / (units._hbar * units.J * units.s)  # what pw.x takes velocities in
 # Of the shortest distances in the crystal: what a thermal collision reaches, and little more. Mobile ions meet what
@@ -78,7 +78,7 @@ def rattle(structure: orm.StructureData, parameters: orm.Dict) -> orm.Trajectory
     atoms = structure.get_ase()
     symbols = list(atoms.symbols)
     factors = np.where(np.array(symbols) == p['mobile'], p['mobile_factor'], 1.0)[:, None]
-    shortest = minimum_distances(atoms.positions[None], symbols, atoms.cell.array)
+    shortest = minimum_distances_of([atoms])
     cutoffs = {
         tuple(pair.split('-')): distance * (SOFT_CONTACT_MOBILE if p['mobile'] in pair.split('-') else SOFT_CONTACT)
         for pair, distance in shortest.items()

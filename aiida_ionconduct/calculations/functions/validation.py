@@ -9,7 +9,7 @@ from aiida import orm
 from aiida.engine import calcfunction
 
 from aiida_ionconduct.data import IonTrajectoryData
-from aiida_ionconduct.structures import minimum_distances, radial_distribution
+from aiida_ionconduct.structures import minimum_distances_of, radial_distribution
 from aiida_ionconduct.transport.displacement import mean_squared_displacement
 
 SETTLING_FRAMES = 15  # of an AIMD run, in which its kinetic energy has not yet become potential energy
@@ -150,7 +150,7 @@ def seen_checks(temperature: str, run: dict, frames: list, limits: dict) -> list
                 'eV/atom',
             )
         )
-    shortest = shortest_distances(frames)
+    shortest = minimum_distances_of(frames)
     for pair, distance in sorted(run['minimum_distances'].items()):
         if pair in shortest:
             checks.append(
@@ -163,15 +163,6 @@ def seen_checks(temperature: str, run: dict, frames: list, limits: dict) -> list
                 )
             )
     return checks
-
-
-def shortest_distances(frames: list) -> dict[str, float]:
-    """Return the shortest distance of every pair of species in some frames, Å, by labels such as ``Li-O``."""
-    shortest: dict[str, float] = {}
-    for frame in frames:
-        for pair, distance in minimum_distances(frame.positions[None], list(frame.symbols), frame.cell.array).items():
-            shortest[pair] = min(shortest.get(pair, distance), distance)
-    return shortest
 
 
 def structure_checks(
