@@ -17,15 +17,21 @@ from lib.campaigns import oracle_ns
 from lib.processes import inertial
 from tabulate import tabulate
 
-from aiida_ionconduct.studies.error_target import Settings
+from aiida_ionconduct.studies.error_target import PrecisionTarget
 
 N_CAMPAIGNS = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-TARGET = 0.1
+ERROR = 0.1
 DT_PS, LENGTH_PS, EQUILIBRATION_PS = (
     steps * salt.PARAMETERS['timestep_fs'] / 1000
     for steps in (salt.PARAMETERS[name] for name in ('frame_stride', 'production_steps', 'equilibration_steps'))
 )
-SETTINGS = Settings(TARGET, 20.0, 12, EQUILIBRATION_PS, DT_PS)
+TARGET = PrecisionTarget(
+    target_relative_error=ERROR,
+    max_md_ns=20.0,
+    max_iterations=12,
+    equilibration_ps=EQUILIBRATION_PS,
+    quantum_ps=DT_PS,
+)
 COVERED, COST = 0.9, 1.5  # at least 36 of 40; mean cost over the oracle's
 
 
@@ -45,7 +51,7 @@ def main():
         for campaign in range(N_CAMPAIGNS):
             start, first = time.perf_counter(), 1 + 1000 * campaign
             _, node = run_get_node(
-                PrecisionWorkChain, **salt.inputs(code, TARGET, SETTINGS.max_md_ns, seeds=range(first, first + 4))
+                PrecisionWorkChain, **salt.inputs(code, ERROR, TARGET.max_md_ns, seeds=range(first, first + 4))
             )
             outcome = node.outputs.outcome.get_dict()
             a = node.outputs.conductivities.T600.base.attributes.all
@@ -68,7 +74,7 @@ def report(rows):
     endings, rounds, md, _, ratio, error, covered = zip(*rows, strict=True)
     md, ratio, error = (np.array(one) for one in (md, ratio, error))
     oracle = oracle_ns(
-        lambda rng, frames: inertial(rng, DT_PS, frames, salt.FRICTION_FS / 1000), DT_PS, SETTINGS, LENGTH_PS
+        lambda rng, frames: inertial(rng, DT_PS, frames, salt.FRICTION_FS / 1000), DT_PS, TARGET, LENGTH_PS
     )
     covered = np.array(covered)
     met = np.mean([one == 'converged' for one in endings])

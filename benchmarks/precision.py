@@ -13,7 +13,7 @@ from lib.campaigns import Farm, campaign, oracle_ns, reached
 from lib.processes import HAVEN, PROCESSES
 from tabulate import tabulate
 
-from aiida_ionconduct.studies.error_target import Settings
+from aiida_ionconduct.studies.error_target import PrecisionTarget
 
 N_CAMPAIGNS = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 COVERED, COST, FACTOR = 0.9, 1.5, 1.5
@@ -23,12 +23,14 @@ CASES = {'caged': (85.0, 0.1, 1e-4), 'hopping': (50.0, 0.1, 1e-4 / HAVEN)}
 
 def main():
     rows, missed = [], []
-    for name, (length_ps, target, truth) in CASES.items():
+    for name, (length_ps, error, truth) in CASES.items():
         generate, dt_ps = PROCESSES[name]
-        settings = Settings(target, 50.0, 12, 1.0, 1.0)
+        target = PrecisionTarget(
+            target_relative_error=error, max_md_ns=50.0, max_iterations=12, equilibration_ps=1.0, quantum_ps=1.0
+        )
         figures = {'covered': [], 'reached': [], 'true error': [], 'MD': [], 'rounds': [], 'prediction': []}
         for seed in range(N_CAMPAIGNS):
-            found, last, decisions = campaign(Farm(generate, dt_ps, seed, 8 * length_ps), settings, 4, length_ps)
+            found, last, decisions = campaign(Farm(generate, dt_ps, seed, 8 * length_ps), target, 4, length_ps)
             low, high = found.interval(0.95)
             figures['covered'].append(low <= truth <= high)
             figures['reached'].append(reached(last))
@@ -39,7 +41,7 @@ def main():
             if half:
                 figures['prediction'].append(half[-1]['temperatures']['T']['predicted_md_ns'] / last['md_ns'])
         f = {key: np.array(values, dtype=float) for key, values in figures.items()}
-        cost = f['MD'] / oracle_ns(generate, dt_ps, settings, length_ps)
+        cost = f['MD'] / oracle_ns(generate, dt_ps, target, length_ps)
         within = np.abs(np.log(f['prediction'])) < np.log(FACTOR)
         rows.append(
             (

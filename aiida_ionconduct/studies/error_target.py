@@ -9,41 +9,50 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
+from pydantic import Field
 from scipy import stats
 
-CONVERGED = 'converged'
-EXHAUSTED = 'budget exhausted'
-NOT_DIFFUSIVE = 'not diffusive on this time scale'
-LONGER, MORE_SEEDS, NOTHING = 'longer', 'more seeds', 'nothing'
-# Diffusion is taken as reached unless the exponent of the MSD is below this one, and below 1 at this confidence.
+from aiida_ionconduct.parameters import Parameters
+
+Ending = Literal['converged', 'budget exhausted', 'not diffusive on this time scale']
+CONVERGED: Final = 'converged'
+EXHAUSTED: Final = 'budget exhausted'
+NOT_DIFFUSIVE: Final = 'not diffusive on this time scale'
+Action = Literal['longer', 'more seeds', 'nothing']
+LONGER: Final = 'longer'
+MORE_SEEDS: Final = 'more seeds'
+NOTHING: Final = 'nothing'
+# Diffusion is taken as reached unless the exponent of the MSD is below this value, and below 1 at this confidence.
 BETA, BETA_CONFIDENCE = 0.8, 0.995
 # The error of an error makes the first prediction the worst, so that no round multiplies the MD by more than this.
 MAX_GROWTH = 4.0
-# A prediction is followed to the quantile of its own distribution that is undershot with this probability: what is
-# missing then costs another round, what is too much cannot be given back.
+# A prediction is followed to the quantile of its own distribution that is undershot with this probability: MD that is
+# missing then costs another round, MD beyond the target is lost.
 CAUTION = 0.2
 MARGIN = 1.03  # of the last step, so that it ends below the target and not at it
 STEP = 1.25  # no round is smaller than this, unless the prediction is
-WASTE = 1.15  # whole seeds that cost so many times what is needed are not worth it: the runs are made longer
-WORTH = 1.05  # what is left of a budget is spent if it multiplies the MD by this at least
-DOUBLE = 2.0  # what is done to the length of runs that do not show diffusion
+WASTE = 1.15  # if whole seeds cost more than this many times what is needed, the runs are made longer instead
+WORTH = 1.05  # the rest of a budget is spent if it multiplies the MD by at least this factor
+DOUBLE = 2.0  # runs that do not show diffusion are made longer by this factor
 LEVEL = 0.6827  # of the interval of a predicted cost
 
 
-class Settings(NamedTuple):
-    """What is wanted and what it may cost.
+class PrecisionTarget(Parameters):
+    """The error that is wanted, and what it may cost."""
 
-    ``target`` relative standard error; ``max_md_ns`` of all runs together, equilibration included; ``max_iterations``
-    rounds of MD, the first included; ``equilibration_ps`` of each seed; ``quantum_ps`` that a length is a multiple of.
-    """
+    target_relative_error: float = Field(
+        gt=0, lt=1, description='standard error of the full conductivity over its value, such as 0.1'
+    )
+    max_md_ns: float = Field(gt=0, description='budget: nanoseconds of all runs together, equilibration included')
+    max_iterations: int = Field(ge=1, description='largest number of rounds of MD, the first included')
+    equilibration_ps: float = Field(default=0.0, ge=0, description='equilibration of each seed, in ps')
+    quantum_ps: float = Field(default=1e-3, gt=0, description='run lengths are multiples of this time, in ps')
 
-    target: float
-    max_md_ns: float
-    max_iterations: int
-    equilibration_ps: float = 0.0
-    quantum_ps: float = 1e-3
+
+Plan = dict[str, Any]
+"""What is planned at one temperature, JSON-able; :func:`decide` says which entries it has."""
 
 
 class Known(NamedTuple):
@@ -66,29 +75,16 @@ class Known(NamedTuple):
     @property
     def relative_error(self) -> float | None:
         """Standard error over the value."""
-        return None if self.value is None else self.stderr / self.value
+        return None if self.value is None or self.stderr is None else self.stderr / self.value
 
     def cost_ns(self, equilibration_ps: float) -> float:
-        """Return the MD that it took, in ns."""
+        """Return the MD that the runs took, in ns."""
         return self.n_seeds * (self.length_ps + equilibration_ps) / 1000
 
 
-def check_settings(settings: Settings) -> None:
-    """Refuse targets and budgets that make no sense.
-
-    :raises ValueError: naming the setting.
-    """
-    if not 0 < settings.target < 1:
-        raise ValueError(
-            f'target_relative_error is {settings.target:g}: give one standard error over the value, such as 0.1.'
-        )
-    if not (math.isfinite(settings.max_md_ns) and settings.max_md_ns > 0):
-        raise ValueError(f'max_md_ns is {settings.max_md_ns:g}: give the nanoseconds of all runs together.')
-    if settings.max_iterations < 1:
-        raise ValueError(f'max_iterations is {settings.max_iterations}: give at least 1 round.')
-
-
-def decide(known: Mapping[str, Known], settings: Settings, earlier: Sequence[dict] = (), lost_ns: float = 0.0) -> dict:
+def decide(
+    known: Mapping[str, Known], target: PrecisionTarget, *, earlier: Sequence[dict[str, Any]] = (), lost_ns: float = 0.0
+) -> dict[str, Any]:
     """Decide what is run next at every temperature.
 
     :param known: by label of the temperature.
@@ -101,81 +97,85 @@ def decide(known: Mapping[str, Known], settings: Settings, earlier: Sequence[dic
         reach it, ``ending`` and ``reasons``.
     """
     n_rounds = len(earlier) + 1
-    spent = lost_ns + sum(one.cost_ns(settings.equilibration_ps) for one in known.values())
-    remaining = settings.max_md_ns - spent
-    last_round = n_rounds + 1 >= settings.max_iterations
-    before = {label: [one['temperatures'][label] for one in earlier if label in one['temperatures']] for label in known}
-    plans = {label: plan(one, settings, before[label], last_round) for label, one in known.items()}
-    open_ones = [label for label, one in plans.items() if one['action'] != NOTHING]
+    spent = lost_ns + sum(runs.cost_ns(target.equilibration_ps) for runs in known.values())
+    remaining = target.max_md_ns - spent
+    last_round = n_rounds + 1 >= target.max_iterations
+    plans = {}
+    for label, runs in known.items():
+        before = [decision['temperatures'][label] for decision in earlier if label in decision['temperatures']]
+        plans[label] = plan(runs, target, earlier=before, last_round=last_round)
+    unfinished = [label for label, planned in plans.items() if planned['action'] != NOTHING]
     # The cheapest first: a temperature that can be finished within the budget is.
-    wanted = {label: plans[label]['cost_ns'] for label in open_ones}
-    for index, label in enumerate(sorted(open_ones, key=lambda label: wanted[label])):
-        share = remaining / (len(open_ones) - index)
-        # What the others cannot need either is left for this one.
-        others = sum(wanted[other] for other in open_ones if other != label and wanted[other] >= wanted[label])
+    wanted = {label: plans[label]['cost_ns'] for label in unfinished}
+    for index, label in enumerate(sorted(unfinished, key=lambda label: wanted[label])):
+        share = remaining / (len(unfinished) - index)
+        # What the more expensive temperatures do not need is left for this one.
+        others = sum(wanted[other] for other in unfinished if other != label and wanted[other] >= wanted[label])
         affordable = max(share, remaining - others)
-        if n_rounds >= settings.max_iterations:
-            stop(plans[label], known[label], f'{n_rounds} rounds are done, which is all that max_iterations allows')
-        elif not fit_into(plans[label], known[label], settings, affordable):
-            left = f'{max(remaining, 0):.3g} of {settings.max_md_ns:g} ns are left'
-            stop(plans[label], known[label], f'{left}, which is not worth a round')
+        if n_rounds >= target.max_iterations:
+            _stop(plans[label], known[label], f'{n_rounds} rounds are done, which is all that max_iterations allows')
+        elif not _fit_into(plans[label], known[label], target, affordable):
+            left = f'{max(remaining, 0):.3g} of {target.max_md_ns:g} ns are left'
+            _stop(plans[label], known[label], f'{left}, which is not worth a round')
         remaining -= plans[label]['cost_ns']
-    endings = {one['ending'] for one in plans.values()}
+    endings = {planned['ending'] for planned in plans.values()}
     going_on = None in endings
     return {
-        'ending': None if going_on else next(e for e in (EXHAUSTED, NOT_DIFFUSIVE, CONVERGED) if e in endings),
+        'ending': None if going_on else next(end for end in (EXHAUSTED, NOT_DIFFUSIVE, CONVERGED) if end in endings),
         'round': n_rounds,
         'md_ns': spent,
-        'next_md_ns': sum(one['cost_ns'] for one in plans.values()),
-        'target_relative_error': settings.target,
-        'max_md_ns': settings.max_md_ns,
-        'max_iterations': settings.max_iterations,
+        'next_md_ns': sum(planned['cost_ns'] for planned in plans.values()),
+        'target_relative_error': target.target_relative_error,
+        'max_md_ns': target.max_md_ns,
+        'max_iterations': target.max_iterations,
         'temperatures': plans,
     }
 
 
-def plan(known: Known, settings: Settings, earlier: Sequence[dict] = (), last_round: bool = False) -> dict:
+def plan(known: Known, target: PrecisionTarget, *, earlier: Sequence[Plan] = (), last_round: bool = False) -> Plan:
     """Say what one temperature needs, whatever the budget; see :func:`decide` for what is returned.
 
     :param earlier: plans of the rounds before.
     :param last_round: nothing can be corrected afterwards, so the prediction is followed to the end.
     """
-    error, result = known.relative_error, {
+    error = known.relative_error
+    result: Plan = {
         'n_seeds': known.n_seeds,
         'length_ps': known.length_ps,
-        'relative_error': known.relative_error,
+        'relative_error': error,
         'upper_bound': known.upper,
-        'md_ns': known.cost_ns(settings.equilibration_ps),
+        'md_ns': known.cost_ns(target.equilibration_ps),
         'predicted_md_ns': None,
         'predicted_md_ns_ci68': None,
         'more_seeds': None,
         'longer_ps': None,
         'ending': None,
-    }  # fmt: skip
+    }
     missing = why_too_short(known)
-    if error is not None:
-        ratio = (error / settings.target) ** 2
-        spent = result['md_ns']
-        result |= {
-            'predicted_md_ns': spent * ratio,
-            'predicted_md_ns_ci68': [spent * ratio * one for one in variance_interval(known.dof)],
-            'more_seeds': max(math.ceil(known.n_seeds * (ratio - 1) - 1e-9), 0),
-            'longer_ps': known.length_ps * max(ratio - 1, 0.0),
-        }
+    if error is None:
+        return result | _longer(known, target, DOUBLE, [*missing, 'twice the length'])
+    ratio = (error / target.target_relative_error) ** 2
+    result |= {
+        'predicted_md_ns': result['md_ns'] * ratio,
+        'predicted_md_ns_ci68': [result['md_ns'] * ratio * factor for factor in variance_interval(known.dof)],
+        'more_seeds': max(math.ceil(known.n_seeds * (ratio - 1) - 1e-9), 0),
+        'longer_ps': known.length_ps * max(ratio - 1, 0.0),
+    }
     if missing:
-        return result | longer(known, settings, DOUBLE, [*missing, 'twice the length'])
-    reached = f'relative error {error:.1%}, target {settings.target:.1%}'
+        return result | _longer(known, target, DOUBLE, [*missing, 'twice the length'])
+    reached = f'relative error {error:.1%}, target {target.target_relative_error:.1%}'
     if ratio <= 1:
         return result | {'action': NOTHING, 'cost_ns': 0.0, 'ending': CONVERGED, 'reasons': [reached]}
-    smooth = smoothed_md_ns([*earlier, result]) / result['md_ns']
+    smooth = _smoothed_md_ns([*earlier, result]) / result['md_ns']
     cautious = smooth * known.dof / stats.chi2.ppf(1 - CAUTION, known.dof)
     growth = ratio * MARGIN if last_round else min(max(cautious, STEP), MAX_GROWTH, ratio * MARGIN)
     reasons = [f'{reached}: {ratio:.2f} times the MD, of which a factor {growth:.2f} now']
     n_seeds = math.ceil(known.n_seeds * growth - 1e-9)
     wasted = n_seeds / (known.n_seeds * growth)
     if wasted > WASTE:
-        return result | longer(known, settings, growth, [*reasons, f'{n_seeds} seeds would be {wasted:.2f} times that'])
-    cost = (n_seeds - known.n_seeds) * (known.length_ps + settings.equilibration_ps) / 1000
+        reasons.append(f'{n_seeds} seeds would be {wasted:.2f} times that')
+        return result | _longer(known, target, growth, reasons)
+    cost = (n_seeds - known.n_seeds) * (known.length_ps + target.equilibration_ps) / 1000
     reasons.append('the runs show diffusion, so more seeds do as much as longer runs, side by side')
     return result | {'action': MORE_SEEDS, 'n_seeds': n_seeds, 'cost_ns': cost, 'reasons': reasons}
 
@@ -197,70 +197,70 @@ def why_too_short(known: Known) -> list[str]:
 
 
 def below_one(beta: float, beta_stderr: float, n_seeds: int) -> bool:
-    """Return whether an exponent of the mean-squared displacement is one of runs that are too short for diffusion."""
+    """Return whether an exponent of the mean-squared displacement shows that the runs are too short for diffusion."""
     t = stats.t.ppf(BETA_CONFIDENCE, max(n_seeds - 1, 1))
     return bool(beta < BETA and beta + t * beta_stderr < 1)
 
 
-def smoothed_md_ns(plans: Sequence[dict]) -> float:
+def variance_interval(dof: float) -> tuple[float, float]:
+    """Return the factors between which the true variance lies about its estimate, with a probability of 68.27 %."""
+    tail = (1 - LEVEL) / 2
+    return float(dof / stats.chi2.ppf(1 - tail, dof)), float(dof / stats.chi2.ppf(tail, dof))
+
+
+def _smoothed_md_ns(plans: Sequence[Plan]) -> float:
     """Return the geometric mean of the costs predicted so far, each with the weight of the MD that it rests on.
 
-    The estimate of one error may be off by half; those of several rounds less so.
+    The error estimated in a single round may be off by half; the errors of several rounds less so.
     """
-    pairs = [(one['md_ns'], one['predicted_md_ns']) for one in plans if one['predicted_md_ns']]
+    pairs = [(planned['md_ns'], planned['predicted_md_ns']) for planned in plans if planned['predicted_md_ns']]
     return math.exp(sum(md * math.log(cost) for md, cost in pairs) / sum(md for md, _ in pairs))
 
 
-def variance_interval(dof: float) -> tuple[float, float]:
-    """Return the factors between which the true variance lies about its estimate, with a probability of 68.27 %."""
-    tails = (1 - LEVEL) / 2
-    return tuple(float(dof / stats.chi2.ppf(one, dof)) for one in (1 - tails, tails))
-
-
-def longer(known: Known, settings: Settings, growth: float, reasons: list[str]) -> dict:
+def _longer(known: Known, target: PrecisionTarget, growth: float, reasons: list[str]) -> Plan:
     """Return the plan to make all runs longer by a factor."""
-    length = settings.quantum_ps * math.ceil(known.length_ps * growth / settings.quantum_ps - 1e-6)
+    length = target.quantum_ps * math.ceil(known.length_ps * growth / target.quantum_ps - 1e-6)
     cost = known.n_seeds * (length - known.length_ps) / 1000
     return {'action': LONGER, 'length_ps': length, 'cost_ns': cost, 'reasons': reasons}
 
 
-def fit_into(one: dict, known: Known, settings: Settings, affordable_ns: float) -> bool:
-    """Cut a plan down to what is left; return whether it is still worth a round."""
-    if one['cost_ns'] <= affordable_ns + 1e-9:
+def _fit_into(planned: Plan, known: Known, target: PrecisionTarget, affordable_ns: float) -> bool:
+    """Cut a plan, in place, down to what is left; return whether it is still worth a round."""
+    if planned['cost_ns'] <= affordable_ns + 1e-9:
         return True
-    if one['action'] == MORE_SEEDS:
-        extra = math.floor(affordable_ns * 1000 / (known.length_ps + settings.equilibration_ps) + 1e-9)
+    reasons = [*planned['reasons'], 'cut down to what is left of the budget']
+    if planned['action'] == MORE_SEEDS:
+        extra = math.floor(affordable_ns * 1000 / (known.length_ps + target.equilibration_ps) + 1e-9)
         if extra >= 1 and extra >= (WORTH - 1) * known.n_seeds:
-            cost = extra * (known.length_ps + settings.equilibration_ps) / 1000
-            cut = 'cut down to what is left of the budget'
-            one |= {'n_seeds': known.n_seeds + extra, 'cost_ns': cost, 'reasons': [*one['reasons'], cut]}
+            cost = extra * (known.length_ps + target.equilibration_ps) / 1000
+            planned |= {'n_seeds': known.n_seeds + extra, 'cost_ns': cost, 'reasons': reasons}
             return True
     growth = 1 + affordable_ns * 1000 / (known.n_seeds * known.length_ps)
     # Rounded down: a budget is a promise.
-    length = settings.quantum_ps * math.floor(known.length_ps * growth / settings.quantum_ps + 1e-6)
+    length = target.quantum_ps * math.floor(known.length_ps * growth / target.quantum_ps + 1e-6)
     if length < WORTH * known.length_ps:
         return False
-    cut = longer(known, settings, length / known.length_ps, [*one['reasons'], 'cut down to what is left of the budget'])
-    one |= {'n_seeds': known.n_seeds, **cut}
+    planned |= {'n_seeds': known.n_seeds, **_longer(known, target, length / known.length_ps, reasons)}
     return True
 
 
-def stop(one: dict, known: Known, why: str) -> None:
+def _stop(planned: Plan, known: Known, why: str) -> None:
     """End a temperature without its target, in place."""
+    ending: Ending
     if known.value is None:
-        ending, answer = NOT_DIFFUSIVE, f'below {known.upper:.2g}'
+        ending, answer, reasons = NOT_DIFFUSIVE, f'below {known.upper:.2g}', planned['reasons'][:1]
     else:
-        low, high = one['predicted_md_ns_ci68']
+        low, high = planned['predicted_md_ns_ci68']
+        ending, reasons = EXHAUSTED, planned['reasons']
         answer = (
-            f'relative error {known.relative_error:.1%}; {one["predicted_md_ns"]:.3g} ns ({low:.3g} to {high:.3g}) '
+            f'relative error {known.relative_error:.1%}; {planned["predicted_md_ns"]:.3g} ns ({low:.3g} to {high:.3g}) '
             'would reach the target'
         )
-        ending = EXHAUSTED
-    one |= {
+    planned |= {
         'action': NOTHING,
         'n_seeds': known.n_seeds,
         'length_ps': known.length_ps,
         'cost_ns': 0.0,
         'ending': ending,
-        'reasons': [*one['reasons'][: 1 if known.value is None else None], why, answer],
+        'reasons': [*reasons, why, answer],
     }

@@ -6,10 +6,10 @@ from aiida import orm
 from aiida.engine import ToContext, WorkChain, while_
 
 from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories
-from aiida_ionconduct.calculations.functions.decisions import decide_next
+from aiida_ionconduct.calculations.functions.decisions import decide_next, decision_settings
 from aiida_ionconduct.data import ConductivityData
 from aiida_ionconduct.lammps.script import PARAMETERS
-from aiida_ionconduct.studies.error_target import NOTHING, Settings, check_settings
+from aiida_ionconduct.studies.error_target import NOTHING, PrecisionTarget
 from aiida_ionconduct.workchains.aimd import temperature_label
 from aiida_ionconduct.workchains.seeds import OUTPUTS, SeedsWorkChain, label_of
 
@@ -185,14 +185,14 @@ class PrecisionWorkChain(WorkChain):
     def settings(self) -> orm.Dict:
         """Return the settings of the decision."""
         p = self.inputs.md.parameters
-        own = Settings(
-            target=self.inputs.target_relative_error.value,
+        target = PrecisionTarget(
+            target_relative_error=self.inputs.target_relative_error.value,
             max_md_ns=self.inputs.max_md_ns.value,
             max_iterations=self.inputs.max_iterations.value,
             equilibration_ps=p['equilibration_steps'] * p['timestep_fs'] / 1000,
             quantum_ps=p.get('frame_stride', PARAMETERS['frame_stride'].default) * p['timestep_fs'] / 1000,
         )
-        return orm.Dict({**own._asdict(), 'lost_ns': self.ctx.lost_ns})
+        return decision_settings(target, self.ctx.lost_ns)
 
     def length_ps(self, steps: int, equilibration: bool = False) -> float:
         """Return the length of a run."""
@@ -248,9 +248,8 @@ def validate_target(inputs, _) -> str | None:
         return None
     if not {'target_relative_error', 'max_md_ns'} <= set(given):
         return f'{given[0]} is given: give target_relative_error and max_md_ns together.'
-    rounds = inputs['max_iterations'].value if 'max_iterations' in inputs else MAX_ITERATIONS
     try:
-        check_settings(Settings(inputs['target_relative_error'].value, inputs['max_md_ns'].value, rounds))
+        PrecisionTarget.check({'max_iterations': MAX_ITERATIONS, **{name: inputs[name].value for name in given}})
     except ValueError as error:
         return str(error)
     md = inputs.get('md', {})

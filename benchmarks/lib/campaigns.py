@@ -34,19 +34,19 @@ def measure(farm, n_seeds, length_ps):
     return known, found
 
 
-def campaign(farm, settings, n_seeds, length_ps):
+def campaign(farm, target, n_seeds, length_ps):
     """Run one to its end: the last estimate, the last decision and all of them."""
     decisions = []
     while True:
         known, found = measure(farm, n_seeds, length_ps)
-        decision = decide({'T': known}, settings, decisions)
+        decision = decide({'T': known}, target, earlier=decisions)
         decisions.append(decision)
         if decision['ending']:
             return found, decision, decisions
         n_seeds, length_ps = (decision['temperatures']['T'][key] for key in ('n_seeds', 'length_ps'))
 
 
-def oracle_ns(generate, dt_ps, settings, length_ps, replicas=60):
+def oracle_ns(generate, dt_ps, target, length_ps, replicas=60):
     """Return the MD after which the error is below the target at the first time a campaign could know it.
 
     Measured, not assumed: the root mean square error of the estimate itself at growing numbers of seeds, all as long as
@@ -61,7 +61,7 @@ def oracle_ns(generate, dt_ps, settings, length_ps, replicas=60):
             values.append(measure(farm, n_seeds, length_ps)[1].diagnostics['slope'])
         errors.append(np.std(values) / np.mean(values))
     spread = np.exp(np.mean(np.log(errors) + 0.5 * np.log(numbers)))
-    return (spread / settings.target) ** 2 * (length_ps + settings.equilibration_ps) / 1000
+    return (spread / target.target_relative_error) ** 2 * (length_ps + target.equilibration_ps) / 1000
 
 
 def reached(decision):

@@ -7,7 +7,7 @@ from aiida_ionconduct.density import density
 from aiida_ionconduct.report.graph.campaign import Campaign, Conductivity
 from aiida_ionconduct.report.graph.stages import Flow, Stage
 from aiida_ionconduct.studies.block_size import block_size_study
-from aiida_ionconduct.studies.error_target import Known, Settings, decide
+from aiida_ionconduct.studies.error_target import Known, PrecisionTarget, decide
 from aiida_ionconduct.transport import arrhenius
 
 SIGMA = {800: 0.012, 1000: 0.034, 1200: 0.071}
@@ -214,6 +214,7 @@ def synthetic_findings() -> dict:
     g = {pair: np.exp(-((r - place) ** 2) / 0.05) for pair, place in (('Li-O', 2.0), ('O-O', 2.8), ('Li-Li', 3.0))}
     time = 0.1 * np.arange(60)
     known = Known(4, 20.0, 0.012, 0.003, 3.0, 0.018, True, 0.96, 0.08)
+    target = PrecisionTarget(target_relative_error=0.1, max_md_ns=100.0, max_iterations=5)
     return {
         'blocks': {800.0: block_size_study(seeds, symbols, {'Li': 1, 'Cl': -1}, cell, 800.0, 0.05)._asdict()},
         'density': {
@@ -245,7 +246,7 @@ def synthetic_findings() -> dict:
                 },
             }
         ],
-        'decisions': [decide({'T800': known}, Settings(0.1, 100.0, 5))],
+        'decisions': [decide({'T800': known}, target)],
     }
 
 

@@ -15,25 +15,31 @@ from aiida_ionconduct.studies.error_target import (
     NOT_DIFFUSIVE,
     NOTHING,
     Known,
-    Settings,
-    check_settings,
+    PrecisionTarget,
     decide,
     plan,
     variance_interval,
 )
 
-SETTINGS = Settings(target=0.1, max_md_ns=100.0, max_iterations=10, equilibration_ps=10.0, quantum_ps=0.1)
+TARGET = PrecisionTarget(
+    target_relative_error=0.1, max_md_ns=100.0, max_iterations=10, equilibration_ps=10.0, quantum_ps=0.1
+)
+
+
+def with_budget(max_md_ns):
+    """Return the target with another budget."""
+    return TARGET.model_copy(update={'max_md_ns': max_md_ns})
 
 
 def known(error=0.2, n_seeds=4, length_ps=100.0, **changes):
     """Return what an analysis has given, diffusive and on a plateau unless changed."""
     value = None if error is None else 1.0
-    one = Known(n_seeds, length_ps, value, error, 20.0, 1.4, plateau=True, beta=1.0, beta_stderr=0.05)
-    return one._replace(**changes)
+    runs = Known(n_seeds, length_ps, value, error, 20.0, 1.4, plateau=True, beta=1.0, beta_stderr=0.05)
+    return runs._replace(**changes)
 
 
-def test_converged():
-    decision = decide({'T600': known(0.099)}, SETTINGS)
+def test_an_error_below_the_target_needs_no_more_md():
+    decision = decide({'T600': known(0.099)}, TARGET)
     assert decision['ending'] == CONVERGED
     assert decision['temperatures']['T600']['action'] == NOTHING
     assert decision['next_md_ns'] == 0
@@ -42,20 +48,20 @@ def test_converged():
 
 def test_more_seeds_once_diffusive():
     """Half the error takes four times the MD: 12 more seeds, or three times the length more."""
-    one = plan(known(0.2, n_seeds=4), SETTINGS, last_round=True)
-    assert one['action'] == MORE_SEEDS
-    assert one['more_seeds'] == 12
-    assert one['longer_ps'] == pytest.approx(300.0)
-    assert one['predicted_md_ns'] == pytest.approx(4 * 0.44)
-    assert one['n_seeds'] == 17  # a little more, so that it ends below the target
-    assert one['length_ps'] == 100.0
+    planned = plan(known(0.2, n_seeds=4), TARGET, last_round=True)
+    assert planned['action'] == MORE_SEEDS
+    assert planned['more_seeds'] == 12
+    assert planned['longer_ps'] == pytest.approx(300.0)
+    assert planned['predicted_md_ns'] == pytest.approx(4 * 0.44)
+    assert planned['n_seeds'] == 17  # a little more, so that it ends below the target
+    assert planned['length_ps'] == 100.0
 
 
-def test_caution():
-    """Before the last round less than predicted is run, as an error that looks too large cannot be taken back."""
-    cautious, bold = plan(known(0.2), SETTINGS), plan(known(0.2), SETTINGS, last_round=True)
+def test_before_the_last_round_less_is_run_than_predicted():
+    """MD that has been run cannot be taken back, should the error have been overestimated."""
+    cautious, bold = plan(known(0.2), TARGET), plan(known(0.2), TARGET, last_round=True)
     assert 4 < cautious['n_seeds'] < bold['n_seeds']
-    assert plan(known(2.0), SETTINGS)['n_seeds'] == 16  # no round multiplies the MD by more than four
+    assert plan(known(2.0), TARGET)['n_seeds'] == 16  # no round multiplies the MD by more than four
 
 
 @pytest.mark.parametrize(
@@ -67,24 +73,25 @@ def test_caution():
     ],
 )
 def test_longer_until_diffusive(changes, reason):
-    """Even below the target."""
-    one = plan(known(0.05, **changes), SETTINGS)
-    assert (one['action'], one['length_ps'], one['n_seeds']) == (LONGER, pytest.approx(200.0), 4)
-    assert reason in one['reasons'][0]
+    """Runs that are too short are made longer, even if the error is below the target."""
+    planned = plan(known(0.05, **changes), TARGET)
+    assert (planned['action'], planned['length_ps'], planned['n_seeds']) == (LONGER, pytest.approx(200.0), 4)
+    assert reason in planned['reasons'][0]
 
 
 def test_a_noisy_exponent_is_no_reason():
-    assert plan(known(0.05, beta=0.7, beta_stderr=0.2), SETTINGS)['action'] == NOTHING
+    assert plan(known(0.05, beta=0.7, beta_stderr=0.2), TARGET)['action'] == NOTHING
 
 
-def test_less_than_a_seed():
-    """One more seed to a single one would double the MD where a tenth is missing."""
-    one = plan(known(0.105, n_seeds=1), SETTINGS)
-    assert one['action'] == LONGER
-    assert one['length_ps'] == pytest.approx(100 * 1.05**2 * 1.03, abs=0.2)
+def test_a_run_is_made_longer_where_a_whole_seed_would_be_too_much():
+    """Where a tenth of the MD is missing, a second seed would double it."""
+    planned = plan(known(0.105, n_seeds=1), TARGET)
+    assert planned['action'] == LONGER
+    assert planned['length_ps'] == pytest.approx(100 * 1.05**2 * 1.03, abs=0.2)
 
 
 def test_budget_is_never_exceeded():
+    """Plans for random states of the runs stay within the budget, and nothing planned shrinks."""
     rng = np.random.default_rng(1)
     for _ in range(300):
         runs = {
@@ -96,53 +103,52 @@ def test_budget_is_never_exceeded():
             )
             for T in range(int(rng.integers(1, 5)))
         }
-        spent = sum(one.cost_ns(10.0) for one in runs.values())
-        settings = SETTINGS._replace(max_md_ns=spent * rng.uniform(1.0, 3.0))
-        decision = decide(runs, settings)
-        planned = sum(
-            one['n_seeds'] * (one['length_ps'] + 10.0) / 1000 for one in decision['temperatures'].values()
-        )  # fmt: skip
-        assert planned <= settings.max_md_ns * (1 + 1e-9)
-        assert decision['md_ns'] + decision['next_md_ns'] == pytest.approx(planned)
-        for label, one in decision['temperatures'].items():
-            assert one['n_seeds'] >= runs[label].n_seeds
-            assert one['length_ps'] >= runs[label].length_ps
-            assert (one['action'] == NOTHING) == (one['ending'] is not None)
+        spent = sum(known_runs.cost_ns(10.0) for known_runs in runs.values())
+        target = with_budget(spent * rng.uniform(1.0, 3.0))
+        decision = decide(runs, target)
+        plans = decision['temperatures']
+        planned_ns = sum(planned['n_seeds'] * (planned['length_ps'] + 10.0) / 1000 for planned in plans.values())
+        assert planned_ns <= target.max_md_ns * (1 + 1e-9)
+        assert decision['md_ns'] + decision['next_md_ns'] == pytest.approx(planned_ns)
+        for label, planned in plans.items():
+            assert planned['n_seeds'] >= runs[label].n_seeds
+            assert planned['length_ps'] >= runs[label].length_ps
+            assert (planned['action'] == NOTHING) == (planned['ending'] is not None)
         assert (decision['ending'] is None) == (decision['next_md_ns'] > 0)
 
 
 def test_budget_exhausted():
-    """The error reached, and what the target would have cost."""
-    one_ns = SETTINGS._replace(max_md_ns=0.45)
-    decision = decide({'T600': known(0.2)}, one_ns)
+    """The last reason gives the error reached, and what the target would have cost."""
+    decision = decide({'T600': known(0.2)}, with_budget(0.45))
     assert decision['ending'] == EXHAUSTED
-    one = decision['temperatures']['T600']
-    assert one['predicted_md_ns'] == pytest.approx(0.44 * 4)
-    low, high = one['predicted_md_ns_ci68']
+    planned = decision['temperatures']['T600']
+    assert planned['predicted_md_ns'] == pytest.approx(0.44 * 4)
+    low, high = planned['predicted_md_ns_ci68']
     assert low < 1.76 < high
-    assert one['reasons'][-1].startswith('relative error 20.0%; 1.76 ns (')
+    assert planned['reasons'][-1].startswith('relative error 20.0%; 1.76 ns (')
 
 
-def test_not_diffusive():
-    """An upper bound, when nothing is left."""
-    decision = decide({'T300': known(None, upper=1.3e-5)}, SETTINGS._replace(max_md_ns=0.44))
+def test_not_diffusive_within_the_budget():
+    """Where no conductivity was resolved, the answer is an upper bound."""
+    decision = decide({'T300': known(None, upper=1.3e-5)}, with_budget(0.44))
     assert decision['ending'] == NOT_DIFFUSIVE
-    one = decision['temperatures']['T300']
-    assert one['upper_bound'] == 1.3e-5
-    assert one['reasons'][-1] == 'below 1.3e-05'
-    assert one['predicted_md_ns'] is None
+    planned = decision['temperatures']['T300']
+    assert planned['upper_bound'] == 1.3e-5
+    assert planned['reasons'][-1] == 'below 1.3e-05'
+    assert planned['predicted_md_ns'] is None
 
 
-def test_last_iteration():
-    earlier = [decide({'T600': known(0.2)}, SETTINGS)] * 9
-    assert decide({'T600': known(0.2)}, SETTINGS, earlier)['ending'] == EXHAUSTED
-    assert 'max_iterations' in decide({'T600': known(0.2)}, SETTINGS, earlier)['temperatures']['T600']['reasons'][-2]
+def test_the_last_round_ends_the_loop():
+    earlier = [decide({'T600': known(0.2)}, TARGET)] * 9
+    decision = decide({'T600': known(0.2)}, TARGET, earlier=earlier)
+    assert decision['ending'] == EXHAUSTED
+    assert 'max_iterations' in decision['temperatures']['T600']['reasons'][-2]
 
 
 def test_temperatures_share_the_budget():
-    """What can be finished is; what is left goes to the one that cannot."""
+    """The temperature that can be finished is; the rest of the budget goes to the other."""
     runs = {'T400': known(1.0), 'T800': known(0.12)}
-    decision = decide(runs, SETTINGS._replace(max_md_ns=0.88 + 0.3))
+    decision = decide(runs, with_budget(0.88 + 0.3))
     hot, cold = (decision['temperatures'][label] for label in ('T800', 'T400'))
     assert hot['n_seeds'] >= 5
     assert decision['next_md_ns'] == pytest.approx(0.3, abs=0.12)
@@ -150,9 +156,9 @@ def test_temperatures_share_the_budget():
 
 
 def test_mixed_endings():
-    """One temperature that is done does not hide another that is not."""
+    """The ending of all is not `converged` as long as one temperature is not."""
     runs = {'T800': known(0.05), 'T300': known(None)}
-    decision = decide(runs, SETTINGS._replace(max_md_ns=0.88))
+    decision = decide(runs, with_budget(0.88))
     assert [decision['temperatures'][label]['ending'] for label in ('T800', 'T300')] == [CONVERGED, NOT_DIFFUSIVE]
     assert decision['ending'] == NOT_DIFFUSIVE
 
@@ -160,19 +166,20 @@ def test_mixed_endings():
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'target': 0.0}, 'target_relative_error is 0'),
-        ({'target': 10.0}, 'target_relative_error is 10'),
-        ({'max_md_ns': -1.0}, 'max_md_ns is -1'),
-        ({'max_iterations': 0}, 'max_iterations is 0'),
+        ({'target_relative_error': 0.0}, '`target_relative_error` is 0.0, but must be greater than 0'),
+        ({'target_relative_error': 10.0}, '`target_relative_error` is 10.0, but must be less than 1'),
+        ({'max_md_ns': -1.0}, '`max_md_ns` is -1.0, but must be greater than 0'),
+        ({'max_md_ns': float('inf')}, '`max_md_ns` is inf, but must be a finite number'),
+        ({'max_iterations': 0}, '`max_iterations` is 0, but must be greater than or equal to 1'),
     ],
 )
-def test_settings_without_sense(changes, message):
+def test_targets_out_of_range_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        check_settings(SETTINGS._replace(**changes))
+        PrecisionTarget.check({**TARGET.model_dump(), **changes})
 
 
 def test_variance_interval():
-    """Against the scatter of variances of normal numbers."""
+    """The interval holds the true variance as often as it says, for variances of normal numbers."""
     samples = np.random.default_rng(0).normal(size=(20000, 9)).var(axis=1, ddof=1)
     low, high = variance_interval(8)
     assert np.mean((samples * low < 1) & (samples * high > 1)) == pytest.approx(0.6827, abs=0.01)
@@ -191,27 +198,27 @@ def campaigns():
         from lib.processes import HAVEN, hopping
     finally:
         sys.path.remove(path)
-    settings = Settings(target=0.15, max_md_ns=20.0, max_iterations=12, quantum_ps=0.1)
-    done = [campaign(Farm(hopping, 0.1, seed, 160.0), settings, 4, 40.0) for seed in range(16)]
+    target = PrecisionTarget(target_relative_error=0.15, max_md_ns=20.0, max_iterations=12, quantum_ps=0.1)
+    done = [campaign(Farm(hopping, 0.1, seed, 160.0), target, 4, 40.0) for seed in range(16)]
     return done, 1e-4 / HAVEN
 
 
 def test_target_is_reached_and_truth_covered(campaigns):
     """All reach the target; of sixteen 95 % intervals three that miss would be one in a hundred."""
     done, truth = campaigns
-    for found, last, _ in done:
+    for estimate, last, _ in done:
         assert last['ending'] == CONVERGED
-        assert found.stderr <= 0.15 * found.value
-    covered = [low <= truth <= high for low, high in (found.interval(0.95) for found, *_ in done)]
+        assert estimate.stderr <= 0.15 * estimate.value
+    covered = [low <= truth <= high for low, high in (estimate.interval(0.95) for estimate, *_ in done)]
     assert sum(covered) >= 14
 
 
 def test_prediction(campaigns):
-    """The cost predicted at half of it is, in the middle of all campaigns, within a factor of 1.5 of what it takes."""
+    """The median of the costs predicted halfway is within a factor of 1.5 of what the campaigns take."""
     done, _ = campaigns
     ratios = []
     for _, last, decisions in done:
-        early = [one for one in decisions if one['md_ns'] <= 0.67 * last['md_ns']]
+        early = [decision for decision in decisions if decision['md_ns'] <= 0.67 * last['md_ns']]
         ratios += [early[-1]['temperatures']['T']['predicted_md_ns'] / last['md_ns']] if early else []
     assert len(ratios) >= 6
     assert 1 / 1.5 < np.median(ratios) < 1.5

@@ -228,9 +228,9 @@ def test_extended(precision, go_round, inputs, generate_workchain, submitted):
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
-        ({'target': 0.0}, 'target_relative_error is 0'),
+        ({'target': 0.0}, '`target_relative_error` is 0'),
         ({'max_md_ns': 0.01}, 'the first round alone takes 0.03 ns'),
-        ({'max_iterations': 0}, 'max_iterations is 0'),
+        ({'max_iterations': 0}, '`max_iterations` is 0'),
     ],
 )
 def test_refused_before_anything_runs(kwargs, message, inputs):
@@ -300,7 +300,7 @@ def test_campaign_takes_the_results(campaign_inputs, generate_workchain, precisi
     [
         ({'target_relative_error': 0.1}, 'together'),
         ({'target_relative_error': 0.1, 'max_md_ns': 1e-6}, 'the first round alone takes'),
-        ({'target_relative_error': 3.0, 'max_md_ns': 10.0}, 'target_relative_error is 3'),
+        ({'target_relative_error': 3.0, 'max_md_ns': 10.0}, '`target_relative_error` is 3'),
     ],
 )
 def test_builder_refuses(precision, message, campaign_builder):

@@ -4,23 +4,32 @@ from aiida import orm
 from aiida.engine import calcfunction
 
 from aiida_ionconduct.data import ConductivityData
-from aiida_ionconduct.studies.error_target import Known, Settings, decide
+from aiida_ionconduct.studies.error_target import Known, PrecisionTarget, decide
 
 
 @calcfunction
-def decide_next(settings: orm.Dict, **nodes) -> orm.Dict:
-    """Return the decision of :func:`aiida_ionconduct.studies.error_target.decide` for every temperature.
+def decide_next(settings: orm.Dict, **nodes: ConductivityData | orm.Dict) -> orm.Dict:
+    """Return what :func:`aiida_ionconduct.studies.error_target.decide` decides for every temperature.
 
-    :param settings: of :class:`aiida_ionconduct.studies.error_target.Settings`, and ``lost_ns``, the MD
-        spent on runs that failed.
-    :param nodes: :class:`ConductivityData` by label of the temperature, and the decisions of the rounds before,
-        labelled ``round_01`` and so on.
+    :param settings: as :func:`decision_settings` makes them.
+    :param nodes: conductivities by label of the temperature, and the decisions of the rounds before by label of the
+        round, such as ``round_01``.
     """
     values = settings.get_dict()
     lost_ns = values.pop('lost_ns', 0.0)
+    target = PrecisionTarget.check({'target_relative_error': values.pop('target'), **values})
     known = {label: known_from(node) for label, node in sorted(nodes.items()) if isinstance(node, ConductivityData)}
     earlier = [node.get_dict() for _, node in sorted(nodes.items()) if isinstance(node, orm.Dict)]
-    return orm.Dict(decide(known, Settings(**values), earlier, lost_ns))
+    return orm.Dict(decide(known, target, earlier=earlier, lost_ns=lost_ns))
+
+
+def decision_settings(target: PrecisionTarget, lost_ns: float = 0.0) -> orm.Dict:
+    """Return the settings of :func:`decide_next`, under the names that are stored.
+
+    :param lost_ns: MD spent on runs that failed.
+    """
+    values = target.model_dump()
+    return orm.Dict({'target': values.pop('target_relative_error'), **values, 'lost_ns': lost_ns})
 
 
 def known_from(node: ConductivityData) -> Known:

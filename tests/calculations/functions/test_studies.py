@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from aiida import orm
 
-from aiida_ionconduct.calculations.functions.decisions import decide_next
+from aiida_ionconduct.calculations.functions.decisions import decide_next, decision_settings
 from aiida_ionconduct.calculations.functions.studies import (
     compare_block_sizes,
     compare_sizes,
@@ -14,7 +14,7 @@ from aiida_ionconduct.calculations.functions.studies import (
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
 from aiida_ionconduct.density import density, mobile_positions, percolation
 from aiida_ionconduct.studies.block_size import block_size_study
-from aiida_ionconduct.studies.error_target import Known, Settings, decide
+from aiida_ionconduct.studies.error_target import Known, PrecisionTarget, decide
 
 SYMBOLS = ['Li'] * 4 + ['Cl'] * 4
 CHARGES = {'Li': 1, 'Cl': -1}
@@ -135,10 +135,27 @@ def test_decision_is_that_of_the_library(aiida_profile):
         132, 1.0, sigma_full_stderr=0.3, n_seeds=4, total_time_ps=400.0, sigma_full_upper_S_per_cm=1.7, plateau=True,
         beta=0.98, beta_stderr=0.05,
     )  # fmt: skip
-    settings = Settings(0.1, 50.0, 8, 10.0, 0.1)
+    target = PrecisionTarget(
+        target_relative_error=0.1, max_md_ns=50.0, max_iterations=8, equilibration_ps=10.0, quantum_ps=0.1
+    )
     known = {'T900': Known(4, 100.0, 1.0, 0.3, 30.0, 1.7, True, 0.98, 0.05)}
-    first = decide_next(orm.Dict(settings._asdict()), T900=node)
-    assert first.get_dict() == stored(decide(known, settings))
-    second = decide_next(orm.Dict({**settings._asdict(), 'lost_ns': 0.5}), T900=node, round_01=first)
-    assert second.get_dict() == stored(decide(known, settings, [first.get_dict()], 0.5))
+    first = decide_next(decision_settings(target), T900=node)
+    assert first.get_dict() == stored(decide(known, target))
+    second = decide_next(decision_settings(target, lost_ns=0.5), T900=node, round_01=first)
+    assert second.get_dict() == stored(decide(known, target, earlier=[first.get_dict()], lost_ns=0.5))
     assert second['round'] == 2
+
+
+def test_decision_settings_are_stored_under_these_names(aiida_profile):
+    """Stored decisions of earlier versions have the same keys, so that caching finds them."""
+    target = PrecisionTarget(
+        target_relative_error=0.1, max_md_ns=50.0, max_iterations=8, equilibration_ps=10.0, quantum_ps=0.1
+    )
+    assert decision_settings(target, lost_ns=0.5).get_dict() == {
+        'target': 0.1,
+        'max_md_ns': 50.0,
+        'max_iterations': 8,
+        'equilibration_ps': 10.0,
+        'quantum_ps': 0.1,
+        'lost_ns': 0.5,
+    }
