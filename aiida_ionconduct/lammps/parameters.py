@@ -1,0 +1,117 @@
+"""The parameters of an MD run, and what follows from them without LAMMPS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from ase import units
+from pydantic import Field, field_validator, model_validator
+from typing_extensions import Self
+
+from aiida_ionconduct.parameters import Parameters
+
+MAX_REPLICAS = 31
+"""LAMMPS has 32 groups, and one of them is ``all``."""
+
+EXPLOSION_FACTOR = 3
+"""A run whose temperature exceeds this many times the highest temperature asked for has exploded. The thermal
+fluctuation of even 16 atoms is 0.2 of the mean, so no healthy run gets there."""
+
+Ensemble = Literal['nve', 'nvt', 'npt']
+Thermostat = Literal['langevin', 'nose-hoover']
+PressureCoupling = Literal['iso', 'aniso', 'tri']
+
+
+class RunParameters(Parameters):
+    """An MD run at any temperature and with any seeds: an equilibration, then a production."""
+
+    timestep_fs: float = Field(gt=0, description='time step, in fs')
+    equilibration_steps: int = Field(ge=0, description='time steps of the equilibration')
+    production_steps: int = Field(gt=0, description='time steps of the production')
+    ensemble: Ensemble = Field('nve', description='ensemble of the production')
+    thermostat: Thermostat = Field(
+        'langevin', description='thermostat of the equilibration and of a production in `nvt`'
+    )
+    frame_stride: int = Field(50, gt=0, description='time steps between two frames')
+    com_stride: int = Field(5, gt=0, description='time steps between two centres of mass of the species')
+    thermo_stride: int = Field(50, gt=0, description='time steps between two rows of thermodynamic data')
+    restart_stride: int = Field(
+        10000, ge=0, description='time steps between two restart files; 0 for no restart files on the way'
+    )
+    thermostat_damping_fs: float = Field(100.0, gt=0, description='damping time of the thermostat, in fs')
+    velocity_temperature_K: float | None = Field(  # noqa: N815
+        None,
+        gt=0,
+        description='temperature of the first velocities, in K; that of the run by default; twice that temperature brings '
+        'a run from a perfect crystal to its temperature at once',
+    )
+    pressure_bar: float = Field(0.0, description='pressure in `npt`, in bar')
+    barostat_damping_fs: float = Field(1000.0, gt=0, description='damping time of the barostat in `npt`, in fs')
+    momentum_epsilon: float = Field(
+        0.0,
+        ge=0,
+        lt=0.1,
+        description='relative random change of all momenta at the start of the production, for a twin of another run',
+    )
+    pressure_coupling: PressureCoupling = Field(
+        'aniso', description='which cell parameters change in `npt`: all alike, the lengths, or lengths and angles'
+    )
+
+
+class MdParameters(RunParameters):
+    """An MD run at a temperature, of one velocity seed or of several as replicas."""
+
+    temperature_K: float = Field(gt=0, description='temperature, in K')  # noqa: N815
+    seeds: list[int] = Field(description='seeds of the first velocities, one per replica')
+
+    @field_validator('seeds')
+    @classmethod
+    def _check_seeds(cls, seeds: list[int]) -> list[int]:
+        in_range = all(0 < seed < 2**31 for seed in seeds)
+        if not (in_range and len(set(seeds)) == len(seeds) and 0 < len(seeds) <= MAX_REPLICAS):
+            raise ValueError(f'must be a list of 1 to {MAX_REPLICAS} different integers from 1 to 2147483647')
+        return seeds
+
+    @model_validator(mode='after')
+    def _check_replicas(self) -> Self:
+        if self.ensemble == 'npt' and len(self.seeds) > 1:
+            raise ValueError('ensemble is npt, but replicas share one cell: give one seed.')
+        return self
+
+    @property
+    def first_temperature_K(self) -> float:
+        """Temperature of the first velocities."""
+        return self.temperature_K if self.velocity_temperature_K is None else self.velocity_temperature_K
+
+    @property
+    def explosion_temperature_K(self) -> float:
+        """Temperature above which the run has exploded."""
+        return EXPLOSION_FACTOR * max(self.temperature_K, self.first_temperature_K)
+
+    @property
+    def explosion_energy_eV(self) -> float:
+        """Change of the total energy per atom that would heat a crystal to the temperature of an explosion."""
+        return 3 * units.kB * (self.explosion_temperature_K - self.temperature_K)
+
+
+class CommandLine(Parameters):
+    """How LAMMPS is called: the settings of a run that do not change its results."""
+
+    kokkos_gpus: int | None = Field(
+        None, ge=1, description='the number of GPUs of a machine, for a LAMMPS built with Kokkos'
+    )
+    cmdline: list[str] = Field([], description='further words of the command line')
+
+
+STEPS = ('equilibration_steps', 'production_steps', 'frame_stride', 'com_stride', 'thermo_stride', 'restart_stride')
+
+
+def with_half_timestep(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the same run, in time, with half the time step.
+
+    :param parameters: see :class:`MdParameters`.
+    """
+    checked = MdParameters.check(parameters)
+    halved = {'timestep_fs': checked.timestep_fs / 2} | {name: 2 * getattr(checked, name) for name in STEPS}
+    return {**parameters, **halved}
