@@ -46,7 +46,8 @@ def key_lines(keys: Iterable[Key], path: str, defaults: Mapping[str, Any]) -> It
     for key in keys:
         default = key.default or (in_yaml(defaults[key.path]) if key.path in defaults else '')
         name = f'{path}.{key.path}' if path else key.path
-        yield f'| `{name}` | {cell(key.kind)} | {code(default) or "must be given"} | {cell(key.description)} |'
+        meaning = cell(key.description[:1].upper() + key.description[1:])
+        yield f'| `{name}` | {cell(key.kind)} | {code(default) or "must be given"} | {meaning} |'
 
 
 def protocol_lines(data: Mapping[str, Any]) -> Iterator[str]:

@@ -18,7 +18,7 @@ class Resources(Parameters):
 
 
 class Machine(Parameters):
-    device: Literal['cpu', 'cuda'] = Field('cpu', description='Where the training runs.')
+    device: Literal['cpu', 'cuda'] = Field('cpu', description='where the training runs.')
     error: Annotated[float, Field(gt=0, lt=1)] | None = Field(None, description='Error over value | a share.')
     steps: int = Field(ge=1, description='Steps of a run.')
     temperatures: list[float] = Field([300.0, 1e-9], description='Temperatures.')
