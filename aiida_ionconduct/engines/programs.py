@@ -1,7 +1,11 @@
-"""The list of engines: label, plugin, executable, default resources, with or without MPI, and a trial job."""
+"""The list of engines: label, plugin, executable, default resources, with or without MPI, and a trial job.
+
+The file of a site, ``aiida-ionconduct setup`` and ``doctor``, and the inputs of a campaign are all made from this list.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 RESOURCES = {'num_machines': 1, 'num_mpiprocs_per_machine': 1}
@@ -16,6 +20,8 @@ TRAINING_ENVIRONMENT = {
     'MALLOC_TOP_PAD_': str(2 * 10**8),
 }
 
+INPUT_FILE = 'doctor.in'
+"""The name of the input file of a trial job."""
 PW_INPUT = """&CONTROL
  calculation = 'scf', pseudo_dir = '.', outdir = '.'
 /
@@ -47,13 +53,15 @@ print "pair_style allegro is there"
 
 
 class Trial(NamedTuple):
-    """A tiny job that shows whether a program runs: arguments, input, a pattern of what it prints when it works."""
+    """A tiny job that shows whether a program runs."""
 
     arguments: tuple[str, ...]
     text: str
+    """What stands in the input file."""
     expected: str
+    """Pattern of what the program prints when it works."""
     element: str = ''
-    """The element whose pseudopotential the job needs; none if empty."""
+    """The element whose pseudopotential the job needs; empty if it needs none."""
 
 
 class Engine(NamedTuple):
@@ -69,17 +77,24 @@ class Engine(NamedTuple):
     is_script: bool = True
     """Whether it belongs to this Python environment, rather than to the system."""
     with_mpi: bool = False
-    environment: dict[str, str] = {}
+    environment: Mapping[str, str] = {}
     """Variables that its code on this machine sets."""
+
+    @property
+    def prepend_text(self) -> str:
+        """Shell commands that set the variables."""
+        return '\n'.join(f'export {name}={value}' for name, value in self.environment.items())
 
 
 HELP_TRIAL = Trial(('--help',), 'none', 'usage:')
+# Without a configuration, nequip-train says where it has looked for one.
+TRAINING_TRIAL = HELP_TRIAL._replace(expected=r'usage:|provider=hydra')
 
 ENGINES = {
     'pw': Engine(
         plugin='quantumespresso.pw',
         executable='pw.x',
-        trial=Trial(('-in', 'doctor.in'), PW_INPUT, 'JOB DONE', element='Li'),
+        trial=Trial(('-in', INPUT_FILE), PW_INPUT, 'JOB DONE', element='Li'),
         resources='pw',
         is_script=False,
         with_mpi=True,
@@ -88,15 +103,14 @@ ENGINES = {
     'nequip-train': Engine(
         plugin='ionconduct.allegro.train',
         executable='nequip-train',
-        # Without a configuration, nequip-train says where it has looked for one.
-        trial=HELP_TRIAL._replace(expected=r'usage:|provider=hydra'),
+        trial=TRAINING_TRIAL,
         resources='training',
         environment=TRAINING_ENVIRONMENT,
     ),
     'nequip-package': Engine(
         plugin='ionconduct.allegro.train',
         executable='nequip-package',
-        trial=HELP_TRIAL,
+        trial=TRAINING_TRIAL,
         resources='training',
     ),
     'nequip-compile': Engine(
@@ -108,8 +122,11 @@ ENGINES = {
     'lammps': Engine(
         plugin='ionconduct.lammps.md',
         executable='lmp',
-        trial=Trial(('-in', 'doctor.in'), LAMMPS_INPUT, r'^pair_style allegro is there'),
+        trial=Trial(('-in', INPUT_FILE), LAMMPS_INPUT, r'^pair_style allegro is there'),
         resources='md',
     ),
 }
 """The engines of a campaign, by the labels of their codes."""
+
+TRIALS = {engine.plugin: engine.trial for engine in ENGINES.values()}
+"""The trial jobs by plugin, since a user may give a code any label."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+SchedulerName = Literal['direct', 'slurm', 'sge', 'lsf', 'pbspro', 'torque']
+"""The names that the file of a site may give a scheduler."""
 
 
 class Edit(NamedTuple):
@@ -24,7 +27,7 @@ class Scheduler(NamedTuple):
     """How a job script asks for GPUs; None where a job has all GPUs of its machine."""
 
 
-SCHEDULERS = {
+SCHEDULERS: dict[SchedulerName, Scheduler] = {
     'direct': Scheduler(('core.direct',)),
     'slurm': Scheduler(
         ('ionconduct.slurm', 'core.slurm'),
@@ -54,7 +57,7 @@ SCHEDULERS = {
         gpus=Edit(r'^(#PBS -l nodes=[^,\s]+)', r'\1:gpus={gpus}'),
     ),
 }
-"""The schedulers, by the name that the file of a site gives them."""
+"""The schedulers by name."""
 
 BY_PLUGIN = {plugin: scheduler for scheduler in SCHEDULERS.values() for plugin in scheduler.plugins}
 

@@ -1,4 +1,4 @@
-"""The two services of a production profile, PostgreSQL and RabbitMQ: their addresses, checked before they are used."""
+"""The two servers of a production profile, PostgreSQL and RabbitMQ: their addresses, checked before they are used."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ HEARTBEAT_S = 60
 TIMEOUT_S = 20
 
 
-class ServiceError(Exception):
-    """A service that cannot be used; the message says what to do, and holds no password."""
+class ServerError(Exception):
+    """A server that cannot be used; the message says what to do, and holds no password."""
 
 
 def parse_uri(uri: str, schemes: tuple[str, ...], example: str) -> SplitResult:
-    """Take the address of a service apart.
+    """Take the address of a server apart.
 
-    :raises ServiceError: if it is not of the right form; the address is not repeated, as it may hold a password.
+    :raises ServerError: if it is not of the right form; the address is not repeated, as it may hold a password.
     """
     try:
         parts = urlsplit(uri)
@@ -34,20 +34,20 @@ def parse_uri(uri: str, schemes: tuple[str, ...], example: str) -> SplitResult:
     except ValueError:
         well_formed = False
     if not well_formed:
-        raise ServiceError(f'the address must be of the form {example}; special characters of a password as %XX.')
+        raise ServerError(f'the address must be of the form {example}; special characters of a password as %XX.')
     return parts
 
 
 def postgres_config(uri: str) -> dict:
     """Return the settings of AiiDA's storage for ``postgresql://USER:PASSWORD@HOST[:PORT]/DATABASE``.
 
-    :raises ServiceError: if the address is not of that form.
+    :raises ServerError: if the address is not of that form.
     """
     example = 'postgresql://USER:PASSWORD@HOST:5432/DATABASE'
     parts = parse_uri(uri, ('postgresql', 'postgres'), example)
     name = unquote(parts.path.strip('/'))
     if not (name and parts.username):
-        raise ServiceError(f'the address of PostgreSQL must name user and database: {example}')
+        raise ServerError(f'the address of PostgreSQL must name user and database: {example}')
     return {
         'database_engine': 'postgresql_psycopg',
         'database_hostname': parts.hostname,
@@ -61,7 +61,7 @@ def postgres_config(uri: str) -> dict:
 def rabbitmq_config(uri: str) -> dict:
     """Return the settings of AiiDA's broker for ``amqp[s]://[USER:PASSWORD@]HOST[:PORT][/VHOST]``.
 
-    :raises ServiceError: if the address is not of that form.
+    :raises ServerError: if the address is not of that form.
     """
     parts = parse_uri(uri, ('amqp', 'amqps'), 'amqp://USER:PASSWORD@HOST:5672')
     return {
@@ -78,7 +78,7 @@ def rabbitmq_config(uri: str) -> dict:
 def connect_postgres(config: dict) -> psycopg.Connection:
     """Connect to the database of a profile.
 
-    :raises ServiceError: if that fails.
+    :raises ServerError: if that fails.
     """
     where = '{database_hostname}:{database_port}'.format(**config)
     try:
@@ -87,7 +87,7 @@ def connect_postgres(config: dict) -> psycopg.Connection:
             password=config['database_password'], dbname=config['database_name'], connect_timeout=TIMEOUT_S,
         )  # fmt: skip
     except psycopg.OperationalError as error:
-        raise ServiceError(
+        raise ServerError(
             f'no connection to PostgreSQL at {where}: {str(error).strip()}\n'
             'Is it running, does it listen there, and do user and database exist? As its administrator:\n'
             "    CREATE USER aiida PASSWORD '…';\n    CREATE DATABASE aiida OWNER aiida ENCODING 'UTF8' "
@@ -99,7 +99,7 @@ def check_postgres(config: dict, new: bool = False) -> str:
     """Return the version of PostgreSQL.
 
     :param new: whether the database is to become that of a new profile, and so must be empty.
-    :raises ServiceError: if it cannot be used.
+    :raises ServerError: if it cannot be used.
     """
     with connect_postgres(config) as connection:
         (version,) = connection.execute('SHOW server_version').fetchone()
@@ -107,12 +107,12 @@ def check_postgres(config: dict, new: bool = False) -> str:
         (tables,) = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
     version = version.split()[0]
     if parse(version) < parse(POSTGRES_MINIMUM):
-        raise ServiceError(f'PostgreSQL {version} is too old: {POSTGRES_MINIMUM} or newer is needed.')
+        raise ServerError(f'PostgreSQL {version} is too old: {POSTGRES_MINIMUM} or newer is needed.')
     name = config['database_name']
     if encoding != 'UTF8':
-        raise ServiceError(f"the database {name} is in {encoding}: make another one with ENCODING 'UTF8'.")
+        raise ServerError(f"the database {name} is in {encoding}: make another one with ENCODING 'UTF8'.")
     if new and tables:
-        raise ServiceError(
+        raise ServerError(
             f'the database {name} holds {tables} tables already, perhaps those of another profile: make an empty one.'
         )
     return version
@@ -121,7 +121,7 @@ def check_postgres(config: dict, new: bool = False) -> str:
 def check_rabbitmq(config: dict) -> str:
     """Return the version of RabbitMQ.
 
-    :raises ServiceError: if it cannot be used.
+    :raises ServerError: if it cannot be used.
     """
 
     async def version_of_server() -> str:
@@ -138,13 +138,13 @@ def check_rabbitmq(config: dict) -> str:
     try:
         version = asyncio.run(version_of_server())
     except (OSError, AMQPError, asyncio.TimeoutError) as error:
-        raise ServiceError(
+        raise ServerError(
             f'no connection to RabbitMQ at {where}: {type(error).__name__}\nIs it running, does it listen there, and '
             'does the user exist? As its administrator:\n    rabbitmqctl add_user aiida PASSWORD\n'
             "    rabbitmqctl set_permissions aiida '.*' '.*' '.*'"
         ) from None
     if parse(version) < parse(RABBITMQ_MINIMUM):
-        raise ServiceError(f'RabbitMQ {version} is too old: {RABBITMQ_MINIMUM} or newer is needed.')
+        raise ServerError(f'RabbitMQ {version} is too old: {RABBITMQ_MINIMUM} or newer is needed.')
     return version
 
 

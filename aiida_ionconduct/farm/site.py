@@ -11,26 +11,12 @@ from aiida import orm
 from aiida.common.exceptions import NotExistent
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from aiida_ionconduct.calculations.gpus import DIRECTIVES
+from aiida_ionconduct.engines.programs import ENGINES
+from aiida_ionconduct.engines.schedulers import SCHEDULERS, SchedulerName
 
-SCHEDULERS = {name.partition('.')[2]: name for name in DIRECTIVES if name.startswith('core.')} | {
-    'slurm': 'ionconduct.slurm'
-}
 TRANSPORTS = {'local': 'core.local', 'ssh': 'core.ssh_async'}
-PARTITIONS = {
-    'slurm': '#SBATCH --partition={}',
-    'pbspro': '#PBS -q {}',
-    'torque': '#PBS -q {}',
-    'sge': '#$ -q {}',
-    'lsf': '#BSUB -q {}',
-}
-PLUGINS = {
-    'pw': 'quantumespresso.pw',
-    'nequip-train': 'ionconduct.allegro.train',
-    'nequip-package': 'ionconduct.allegro.train',
-    'nequip-compile': 'ionconduct.allegro.compile',
-    'lammps': 'ionconduct.lammps.md',
-}
+PARTITIONS = {name: scheduler.partition for name, scheduler in SCHEDULERS.items() if scheduler.partition}
+"""The directives for a partition, by scheduler."""
 LABEL = r'^[A-Za-z0-9][A-Za-z0-9._-]*$'
 MAX_SSH_TRANSFERS = 8
 
@@ -50,7 +36,7 @@ class Computer(Strict):
 
     hostname: str = Field('localhost', pattern=r'^[A-Za-z0-9][A-Za-z0-9._-]*$')
     transport: Literal[tuple(TRANSPORTS)] = 'ssh'
-    scheduler: Literal[tuple(SCHEDULERS)]
+    scheduler: SchedulerName
     workdir: str
     partition: str | None = Field(None, pattern=LABEL)
     mpirun: str = 'mpirun -np {tot_num_mpiprocs}'
@@ -107,8 +93,8 @@ class Site(Strict):
             name, _, computer = label.partition('@')
             if not (re.match(LABEL, name) and computer in {'localhost', *self.computers}):
                 raise ValueError(f'the code `{label}` must be called NAME@COMPUTER, the computer being in this file')
-            if code.plugin is None and name not in PLUGINS:
-                raise ValueError(f'the code `{label}` needs a `plugin`, as it is none of {", ".join(PLUGINS)}')
+            if code.plugin is None and name not in ENGINES:
+                raise ValueError(f'the code `{label}` needs a `plugin`, as it is none of {", ".join(ENGINES)}')
         return self
 
 
@@ -134,7 +120,7 @@ def ensure_computer(label: str, wanted: Computer) -> str:
     fixed = {
         'hostname': wanted.hostname,
         'transport_type': TRANSPORTS[wanted.transport],
-        'scheduler_type': SCHEDULERS[wanted.scheduler],
+        'scheduler_type': SCHEDULERS[wanted.scheduler].plugins[0],
     }
     try:
         computer, state = orm.load_computer(label), 'exists'
@@ -162,6 +148,16 @@ def ensure_computer(label: str, wanted: Computer) -> str:
     computer.configure(**options)
     check_computer(computer)
     return state
+
+
+def usable_computers() -> list[orm.Computer]:
+    """Return the computers that are configured and enabled for the user."""
+    user = orm.User.collection.get_default()
+    return [
+        computer
+        for computer in orm.Computer.collection.all()
+        if computer.is_user_configured(user) and computer.is_user_enabled(user)
+    ]
 
 
 def check_computer(computer: orm.Computer) -> str:
@@ -199,7 +195,7 @@ def ensure_code(label: str, wanted: Code) -> str:
             label=name,
             computer=orm.load_computer(computer),
             filepath_executable=wanted.executable,
-            default_calc_job_plugin=wanted.plugin or PLUGINS[name],
+            default_calc_job_plugin=wanted.plugin or ENGINES[name].plugin,
             with_mpi=wanted.mpi,
             prepend_text=wanted.prepend,
         )

@@ -10,6 +10,7 @@ from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
 from aiida_ionconduct.allegro.configuration import DEFAULTS
 from aiida_ionconduct.calculations.gpus import check_scheduler
+from aiida_ionconduct.engines.programs import ENGINES
 from aiida_ionconduct.structures import check_charges, check_structure
 from aiida_ionconduct.workchains.aimd import THERMOSTATS, temperature_label
 from aiida_ionconduct.workchains.precision import TARGET, set_target, validate_target
@@ -22,13 +23,7 @@ STEPS = ('equilibration_steps', 'production_steps')
 ACCELERATORS = {'cpu': 'cpu', 'cuda': 'gpu'}
 ATOMS_PER_RUN = {'cpu': 1, 'cuda': 2048}  # a small cell leaves a GPU idle, so seeds share it; cores do not gain
 
-CODES = {
-    'pw': 'quantumespresso.pw',
-    'nequip-train': 'ionconduct.allegro.train',
-    'nequip-package': 'ionconduct.allegro.train',
-    'nequip-compile': 'ionconduct.allegro.compile',
-    'lammps': 'ionconduct.lammps.md',
-}
+CODES = {label: engine.plugin for label, engine in ENGINES.items()}
 """The codes a campaign needs, and the plugin each must have."""
 
 
@@ -199,10 +194,11 @@ def check_gpus(codes: dict, resources: dict) -> None:
 
     :raises ValueError: naming the computer's scheduler.
     """
-    for section, code in (('training', 'nequip-train'), ('md', 'lammps')):
-        complaint = resources[section]['gpus'] and check_scheduler(codes[code].computer.scheduler_type)
+    for label, engine in ENGINES.items():
+        asked = resources[engine.resources].get('gpus')
+        complaint = check_scheduler(codes[label].computer.scheduler_type) if asked else None
         if complaint:
-            raise ValueError(f'resources.{section}.gpus: {complaint}')
+            raise ValueError(f'resources.{engine.resources}.gpus: {complaint}')
 
 
 def check_products(structure: orm.StructureData, dataset, model, trust_model: bool) -> None:

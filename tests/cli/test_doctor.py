@@ -4,7 +4,6 @@ from collections import namedtuple
 
 import pytest
 from aiida import orm
-from aiida.common.links import LinkType
 from aiida.engine import ProcessState
 
 from aiida_ionconduct.cli import doctor
@@ -81,29 +80,3 @@ def test_paused():
         node.store()
     (row,) = doctor.check_processes()
     assert (row.state, row.found) == (doctor.WARNING, '1 processes')
-
-
-@pytest.mark.parametrize(('printed', 'state'), [('JOB DONE.', doctor.OK), ('Error in routine', doctor.ERROR)])
-def test_judgement(aiida_localhost, printed, state):
-    """The job of a code that works is deleted again, that of one that does not stays for a look."""
-    code = orm.InstalledCode(
-        label='pw',
-        computer=aiida_localhost,
-        filepath_executable='/bin/true',
-        default_calc_job_plugin='quantumespresso.pw',
-    ).store()
-    node = orm.CalcJobNode(computer=aiida_localhost).store()
-    retrieved = orm.FolderData()
-    retrieved.base.repository.put_object_from_bytes(printed.encode(), 'doctor.out')
-    retrieved.base.links.add_incoming(node, LinkType.CREATE, 'retrieved')
-    retrieved.store()
-    pk = node.pk
-    row = doctor.judge(code, node)
-    assert row.state == state
-    assert (orm.QueryBuilder().append(orm.CalcJobNode, filters={'id': pk}).count() == 0) == (state == doctor.OK)
-    assert (printed in row.found) == (state != doctor.OK)
-
-
-def test_every_engine_has_a_trial():
-    """No code of the set-up is left out."""
-    assert set(site.PLUGINS.values()) == set(doctor.TRIALS)

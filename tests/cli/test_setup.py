@@ -12,6 +12,7 @@ import pytest
 from aiida import orm
 
 from aiida_ionconduct.cli import setup
+from aiida_ionconduct.engines.programs import ENGINES
 from aiida_ionconduct.farm import pseudopotentials
 from aiida_ionconduct.farm.embedded import LOCAL_FILE_SYSTEMS, file_system
 
@@ -55,30 +56,51 @@ def test_computer(programs, settings):
     assert computer.is_configured
 
 
-def test_codes(programs, settings, monkeypatch):
-    """Every code is created once; only pw.x runs under mpirun, which is told to accept root only for root."""
-    for user in (0, 1000):
-        monkeypatch.setattr(os, 'geteuid', lambda user=user: user)
-        assert ('ALLOW_RUN_AS_ROOT' in setup.codes()['pw'][3]) == (user == 0)
+def test_codes(programs, settings):
+    """Every code is created once, and only pw.x runs under mpirun."""
     setup.ensure_computer(settings)
-    for label, arguments in setup.codes().items():
-        assert setup.ensure_code(label, *arguments).startswith('created')
-        assert setup.ensure_code(label, *arguments) == 'exists'
+    for label, engine in ENGINES.items():
+        assert setup.ensure_code(label, engine).startswith('created')
+        assert setup.ensure_code(label, engine) == 'exists'
     codes = {code.label: code for code in orm.QueryBuilder().append(orm.Code).all(flat=True)}
     assert {label for label, code in codes.items() if code.with_mpi} == {'pw'}
     assert str(codes['pw'].get_executable()) == programs['pw.x']
     assert codes['lammps'].default_calc_job_plugin == 'ionconduct.lammps.md'
 
 
+@pytest.mark.parametrize(('user', 'accepted'), [(0, True), (1000, False)])
+def test_mpirun_accepts_root_for_root_alone(monkeypatch, user, accepted):
+    monkeypatch.setattr(os, 'geteuid', lambda: user)
+    assert ('ALLOW_RUN_AS_ROOT' in setup.prepend_text(ENGINES['pw'])) == accepted
+    assert 'ALLOW_RUN_AS_ROOT' not in setup.prepend_text(ENGINES['lammps'])
+
+
+def test_prepended_commands(monkeypatch):
+    """The text is part of a code, and therefore of what the cache compares: it stays as it is."""
+    monkeypatch.setattr(os, 'geteuid', lambda: 0)
+    assert {label: setup.prepend_text(engine) for label, engine in ENGINES.items()} == {
+        'pw': 'export OMP_NUM_THREADS=1\n'
+        'export OMPI_MCA_rmaps_base_oversubscribe=1\n'
+        'export OMPI_ALLOW_RUN_AS_ROOT=1\n'
+        'export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1',
+        'nequip-train': 'export MALLOC_MMAP_THRESHOLD_=1000000000\n'
+        'export MALLOC_TRIM_THRESHOLD_=2000000000\n'
+        'export MALLOC_TOP_PAD_=200000000',
+        'nequip-package': '',
+        'nequip-compile': '',
+        'lammps': '',
+    }
+
+
 def test_existing_code(programs, settings):
     """A code that the user has already is kept as it is, and one whose executable is gone is named."""
     setup.ensure_computer(settings)
-    setup.ensure_code('pw', 'quantumespresso.pw', lambda: programs['mpirun'])
-    assert setup.ensure_code('pw', *setup.codes()['pw']) == 'exists'
+    setup.ensure_code('pw', ENGINES['pw']._replace(executable='mpirun'))
+    assert setup.ensure_code('pw', ENGINES['pw']) == 'exists'
     assert str(orm.load_code('pw@localhost').get_executable()) == programs['mpirun']
     Path(programs['mpirun']).unlink()
     with pytest.raises(setup.SetupError, match=r'pw@localhost points to .*verdi code relabel'):
-        setup.ensure_code('pw', *setup.codes()['pw'])
+        setup.ensure_code('pw', ENGINES['pw'])
 
 
 @pytest.mark.parametrize(

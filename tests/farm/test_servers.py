@@ -51,7 +51,7 @@ def test_rabbitmq():
 )
 def test_wrong_address(parse, uri):
     """A wrong address is answered with a right one, and not repeated."""
-    with pytest.raises(servers.ServiceError, match=r'USER:PASSWORD@HOST') as error:
+    with pytest.raises(servers.ServerError, match=r'USER:PASSWORD@HOST') as error:
         parse(uri)
     assert SECRET not in str(error.value)
 
@@ -59,11 +59,11 @@ def test_wrong_address(parse, uri):
 def test_nothing_listens(closed_port):
     """A service that does not answer is named with its address and what to do, without the password."""
     postgres = servers.postgres_config(f'postgresql://me:{QUOTED}@127.0.0.1:{closed_port}/aiida')
-    with pytest.raises(servers.ServiceError, match=rf'127.0.0.1:{closed_port}(.|\n)*CREATE DATABASE') as error:
+    with pytest.raises(servers.ServerError, match=rf'127.0.0.1:{closed_port}(.|\n)*CREATE DATABASE') as error:
         servers.check_postgres(postgres)
     assert SECRET not in str(error.value)
     rabbitmq = servers.rabbitmq_config(f'amqp://me:{QUOTED}@127.0.0.1:{closed_port}')
-    with pytest.raises(servers.ServiceError, match=rf'127.0.0.1:{closed_port}(.|\n)*rabbitmqctl') as error:
+    with pytest.raises(servers.ServerError, match=rf'127.0.0.1:{closed_port}(.|\n)*rabbitmqctl') as error:
         servers.check_rabbitmq(rabbitmq)
     assert SECRET not in str(error.value)
 

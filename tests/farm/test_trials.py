@@ -1,0 +1,28 @@
+"""Tests of the trial jobs; the codes themselves run in the integration tests."""
+
+import pytest
+from aiida import orm
+from aiida.common.links import LinkType
+
+from aiida_ionconduct.farm import trials
+
+
+@pytest.mark.parametrize(('printed', 'works'), [('JOB DONE.', True), ('Error in routine', False)])
+def test_only_the_job_of_a_code_that_works_is_deleted(aiida_profile_clean, aiida_localhost, printed, works):
+    """The job of a code that does not work stays for a look, and the last line that it printed is shown."""
+    code = orm.InstalledCode(
+        label='pw',
+        computer=aiida_localhost,
+        filepath_executable='/bin/true',
+        default_calc_job_plugin='quantumespresso.pw',
+    ).store()
+    node = orm.CalcJobNode(computer=aiida_localhost).store()
+    retrieved = orm.FolderData()
+    retrieved.base.repository.put_object_from_bytes(printed.encode(), 'doctor.out')
+    retrieved.base.links.add_incoming(node, LinkType.CREATE, 'retrieved')
+    retrieved.store()
+    pk = node.pk
+    result = trials.judge(code, node)
+    assert result.works == works
+    assert (orm.QueryBuilder().append(orm.CalcJobNode, filters={'id': pk}).count() == 0) == works
+    assert (printed in result.finding) == (not works)
