@@ -1,60 +1,32 @@
-"""Trajectory files of other programs, as unwrapped arrays: LAMMPS dumps, extended XYZ, XDATCAR, npz. No AiiDA."""
+"""Trajectory files of other programs, as unwrapped arrays; no AiiDA.
+
+:mod:`.formats`: the names of the file formats, and which of them a file has.
+:mod:`.reading`: :func:`read_trajectory`, which chooses the reader.
+:mod:`.lammps`, :mod:`.xyz`, :mod:`.xdatcar`, :mod:`.arrays`: one reader for each program or format.
+:mod:`.trajectory`: :class:`Trajectory`, which every reader returns, and unwrapping.
+:mod:`.text`: columns of numbers out of large text files, by the compiled ``_text.pyx``.
+
+Only the formats are imported at once: the command line lists them, and NumPy takes longer to import than its help.
+"""
 
 from __future__ import annotations
 
-import pathlib
-from collections.abc import Sequence
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from aiida_ionconduct.readers.arrays import read_npz
-from aiida_ionconduct.readers.lammps import read_binary, read_text
-from aiida_ionconduct.readers.trajectory import Trajectory, unwrap
-from aiida_ionconduct.readers.xdatcar import read_xdatcar
-from aiida_ionconduct.readers.xyz import read_extxyz
+from aiida_ionconduct.readers.formats import TrajectoryFormat, guess_format
 
-FORMATS = {
-    'lammps-text': read_text,
-    'lammps-binary': read_binary,
-    'extxyz': read_extxyz,
-    'xdatcar': read_xdatcar,
-    'npz': read_npz,
-}
+if TYPE_CHECKING:
+    from aiida_ionconduct.readers.reading import read_trajectory
+    from aiida_ionconduct.readers.trajectory import Trajectory, unwrap
 
-__all__ = ('FORMATS', 'Trajectory', 'guess_format', 'read_trajectory', 'unwrap')
+__all__ = ('Trajectory', 'TrajectoryFormat', 'guess_format', 'read_trajectory', 'unwrap')
+
+_MODULES = {'Trajectory': 'trajectory', 'read_trajectory': 'reading', 'unwrap': 'trajectory'}
 
 
-def read_trajectory(
-    path: str | pathlib.Path, file_format: str | None = None, types: Sequence[str] | None = None
-) -> Trajectory:
-    """Read a trajectory.
-
-    :param file_format: one of :data:`FORMATS`; by the name and the first bytes if not given.
-    :param types: chemical symbols of the types 1, 2, … of a LAMMPS text dump without a column ``element``.
-    :raises ValueError: if the format is unknown or the file cannot be read, saying what to do.
-    :raises OSError: if the file cannot be opened.
-    """
-    file_format = file_format or guess_format(path)
-    if file_format == 'lammps-text':
-        return read_text(path, types)
-    return FORMATS[file_format](path)
-
-
-def guess_format(path: str | pathlib.Path) -> str:
-    """Return the format of a file by its first bytes and its name.
-
-    :raises ValueError: if it is none of :data:`FORMATS`.
-    """
-    path = pathlib.Path(path)
-    with path.open('rb') as handle:
-        start = handle.read(64)
-    name = path.name.removesuffix('.gz')
-    if start.startswith(b'ITEM:') or (path.suffix == '.gz' and name.endswith(('.lammpstrj', '.dump'))):
-        return 'lammps-text'
-    if b'DUMPCUSTOM' in start:
-        return 'lammps-binary'
-    if name.endswith('.npz'):
-        return 'npz'
-    if name.endswith(('.extxyz', '.xyz')):
-        return 'extxyz'
-    if 'XDATCAR' in name.upper():
-        return 'xdatcar'
-    raise ValueError(f'`{path}` is no known trajectory: choose --format among {", ".join(FORMATS)}.')
+def __getattr__(name: str) -> Any:
+    """Import the names that need NumPy when they are first used."""
+    if name not in _MODULES:
+        raise AttributeError(f'module `{__name__}` has no attribute `{name}`.')
+    return getattr(importlib.import_module(f'{__name__}.{_MODULES[name]}'), name)

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""Positions out of text, without the GIL and on all threads, every number rounded as by strtod; and their unwrapping."""
+"""Read positions from text, without the GIL and on all threads, each number rounded as by strtod; and unwrap them."""
 
 from cython.parallel cimport prange
 from libc.math cimport fabs, rint
@@ -26,14 +26,14 @@ for _power in range(23):
 cdef unsigned long long EXACT = <unsigned long long> 1 << 53
 
 
-def find_frames(const unsigned char[::1] text, Py_ssize_t shortest, int64_t[:, ::1] found):
-    """Find the frames of a LAMMPS dump and return their number; one that ends within its header does not count.
+def find_frames(const unsigned char[::1] text, Py_ssize_t shortest, int64_t[:, ::1] frames):
+    """Find the frames of a LAMMPS dump and return their number; a frame that ends within its header does not count.
 
-    :param shortest: bytes that the rows of a frame take at least.
-    :param found: (most, 4), set to the step, where the rest of the header and where the rows begin, and whether that
-        header is the first frame's.
+    :param shortest: least number of bytes that the rows of a frame take.
+    :param frames: (most, 4), set to the step, the start of the header behind it, the start of the rows, and whether
+        the header is the same as in the first frame.
     """
-    cdef Py_ssize_t n = 0, most = found.shape[0], size = text.shape[0], at = 0, header, body, first = 0, length = 0
+    cdef Py_ssize_t n = 0, most = frames.shape[0], size = text.shape[0], at = 0, header, body, first = 0, length = 0
     cdef const unsigned char* t = &text[0]
     cdef int64_t step
     with nogil:
@@ -52,8 +52,8 @@ def find_frames(const unsigned char[::1] text, Py_ssize_t shortest, int64_t[:, :
                 break
             if n == 0:
                 first, length = header, body - header
-            found[n, 0], found[n, 1], found[n, 2] = step, header, body
-            found[n, 3] = body - header == length and memcmp(t + header, t + first, length) == 0
+            frames[n, 0], frames[n, 1], frames[n, 2] = step, header, body
+            frames[n, 3] = body - header == length and memcmp(t + header, t + first, length) == 0
             n += 1
             at = min(body + shortest, size)
     return n
@@ -62,7 +62,7 @@ def find_frames(const unsigned char[::1] text, Py_ssize_t shortest, int64_t[:, :
 cdef Py_ssize_t after(
     const unsigned char* text, Py_ssize_t size, Py_ssize_t at, const char* word, Py_ssize_t length
 ) noexcept nogil:
-    """Return where the line behind the one with a word begins, or -1."""
+    """Return where the line after the line with a word begins, or -1 if there is no such word."""
     cdef const unsigned char* here = <const unsigned char*> memmem(text + at, size - at, word, length)
     if here == NULL:
         return -1
@@ -88,15 +88,16 @@ def parse_frames(
     :param text: the file.
     :param starts: (frames,), where the first row of each frame begins.
     :param targets: (columns,), for each column of the text 0, 1, 2 for coordinates, 3, 4, 5 for image flags, 6 for the
-        id, or -1 to leave it out.
-    :param cells: (1 or frames, 3, 3), by which image flags and scaled coordinates count.
+        id, or -1 if the column is not wanted.
+    :param cells: (1 or frames, 3, 3), the unit of image flags and scaled coordinates.
     :param origins: (1 or frames, 3), added to scaled coordinates.
     :param positions: (frames, rows, 3).
-    :param ids: (frames, rows), 0 where the text has none; or (0, 0) if they are not asked for.
-    :param expected: (rows,), ids that are compared instead of written; or (0,).
-    :param others: (frames,), zero; set to how many differ from them.
-    :param whole: (frames,), set to the number of rows that could be read: less than all if the text ends, a row has
-        too few columns, or a word is no number. The last row must end with a line feed: a number before it may be cut.
+    :param ids: (frames, rows), 0 if no column is the id; or (0, 0) if ids are not wanted.
+    :param expected: (rows,), ids to compare with instead of writing them; or (0,).
+    :param others: (frames,), zero on entry; set to the number of ids that differ from ``expected``.
+    :param whole: (frames,), set to the number of rows that could be read: fewer than all if the text ends, a row has
+        too few columns, or a word is not a number. The last row must end with a line feed: otherwise its last number
+        may be cut.
     """
     cdef Py_ssize_t frames = starts.shape[0], size = text.shape[0], f
     while size and text[size - 1] != c'\n':
@@ -128,7 +129,7 @@ cdef Py_ssize_t parse_rows(
     const int64_t* expected,
     int64_t* others,
 ) noexcept nogil:
-    """Return how many rows could be read. The text before its end has a line feed last, so no word passes it."""
+    """Return how many rows could be read. The text ends with a line feed, so that no word reaches beyond its end."""
     cdef Py_ssize_t rows = positions.shape[0], columns = targets.shape[0], row, column, k
     cdef bint good = True, flags = False
     cdef double[VALUES] values
@@ -178,8 +179,8 @@ cdef Py_ssize_t parse_rows(
 cdef inline const unsigned char* number(const unsigned char* p, double* value, bint* good) noexcept nogil:
     """Set the number that begins here, and return where it ends.
 
-    An integer up to 2⁵³ over a power of ten up to 10²², both exact, is rounded once (Clinger 1990,
-    10.1145/93542.93557). Everything else is for strtod.
+    An integer up to 2⁵³ divided by a power of ten up to 10²², both exact, is rounded once (Clinger 1990,
+    10.1145/93542.93557). strtod reads everything else.
     """
     cdef const unsigned char* start = p
     cdef const unsigned char* first
@@ -210,7 +211,7 @@ cdef inline const unsigned char* number(const unsigned char* p, double* value, b
 
 
 cdef const unsigned char* by_strtod(const unsigned char* word, double* value, bint* good) noexcept nogil:
-    """Set the number that strtod reads: many digits, exponents, nan and inf; not good if it is none."""
+    """Set the number that strtod reads: many digits, exponents, nan and inf; ``good`` becomes 0 if the word is not a number."""
     cdef char[LONGEST + 1] buffer
     cdef char* end
     cdef Py_ssize_t length = 0
@@ -233,13 +234,13 @@ def unwrap_frames(
     double[:, ::1] images,
     double[:, ::1] longest,
 ):
-    """Take off, in place, the jumps at the borders of the cell, every atom going the shortest way.
+    """Remove the jumps at the borders of the cell in place; every atom takes the shortest way.
 
     :param positions: (frames, rows, 3).
     :param cells: (1 or frames, 3, 3), and so are ``inverses``.
     :param last: (rows, 3), for the fractional positions of the frame before.
-    :param images: (rows, 3), zero; the whole cells gone so far.
-    :param longest: (frames, 2), zero; set to the longest step to each frame, in cell vectors, and 3 atom + vector.
+    :param images: (rows, 3), zero on entry; the number of cells that each atom has crossed so far.
+    :param longest: (frames, 2), zero on entry; set to the longest step to each frame, in cell vectors, and 3 atom + vector.
     """
     cdef Py_ssize_t frames = positions.shape[0], rows = positions.shape[1], f, i, k, c
     cdef double s, step, whole

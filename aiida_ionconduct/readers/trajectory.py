@@ -1,4 +1,4 @@
-"""What every reader returns, and what all of them need: unwrapping, and frames at equal times."""
+"""What every reader returns, and what all readers need: unwrapping, and the time between frames."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from aiida_ionconduct.readers._text import unwrap_frames
 
 LONGEST_STEP = 0.4
-"""In cell vectors: of a longer step between two wrapped frames, one cannot say which way the atom went."""
+"""In cell vectors: the direction of a longer step between two wrapped frames is ambiguous."""
 INSIDE = 1e-6
 """How far outside the cell, in cell vectors, rounding may put a wrapped atom."""
 
@@ -18,9 +18,9 @@ INSIDE = 1e-6
 class Trajectory:
     """Frames of one run.
 
-    ``positions`` are unwrapped, (frames, atoms, 3) in Å; ``cell`` is the mean one, (3, 3), vectors as rows. What the
-    file does not say is None. ``steps`` are numbers of MD steps and ``times_ps`` times, one for each frame. ``notes``
-    tell what was done that the user should know.
+    ``positions`` are unwrapped, (frames, atoms, 3) in Å; ``cell`` is the mean cell, (3, 3), vectors as rows. What the
+    file does not state is None. ``steps`` are the numbers of the MD steps and ``times_ps`` the times of the frames.
+    ``notes`` say what was done to the data that the user should know.
     """
 
     positions: np.ndarray
@@ -32,13 +32,17 @@ class Trajectory:
     notes: list[str] = field(default_factory=list)
 
     def interval_ps(self, timestep_fs: float | None = None) -> float | None:
-        """Return the time between two frames, from their times or from their steps; None if neither is known.
+        """Return the time between two frames in ps, from their times or from their steps; None if neither is known.
 
+        :param timestep_fs: MD time step, to turn steps into times.
         :raises ValueError: if the frames are not equally spaced.
         """
-        if self.times_ps is None and (self.steps is None or timestep_fs is None):
+        if self.times_ps is not None:
+            times = self.times_ps
+        elif self.steps is not None and timestep_fs is not None:
+            times = self.steps * timestep_fs / 1000
+        else:
             return None
-        times = self.times_ps if self.times_ps is not None else self.steps * timestep_fs / 1000
         gaps = np.diff(times)
         if not len(gaps):
             return None
@@ -53,11 +57,12 @@ class Trajectory:
 
 
 def unwrap(positions: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Return positions without the jumps at the borders of the cell: every atom goes the shortest way.
+    """Return positions without the jumps at the borders of the cell: every atom takes the shortest way.
 
-    :param positions: (frames, atoms, 3), Å; changed in place where it can be.
+    :param positions: (frames, atoms, 3), Å; changed in place if they are a contiguous array of float64.
     :param cells: (3, 3), or one for each frame, vectors as rows.
-    :raises ValueError: if a step is so long that the way back would be about as short.
+    :return: (frames, atoms, 3), Å.
+    :raises ValueError: if a step is so long that its direction is ambiguous.
     """
     positions = np.require(positions, float, ('C', 'W'))
     boxes = np.ascontiguousarray(np.reshape(cells, (-1, 3, 3)), dtype=float)
@@ -69,16 +74,18 @@ def unwrap(positions: np.ndarray, cells: np.ndarray) -> np.ndarray:
         atom, axis = divmod(int(longest[frame, 1]), 3)
         raise ValueError(
             f'between frames {frame - 1} and {frame}, atom {atom} moves by {longest[frame, 0]:.2f} of cell vector '
-            f'{"abc"[axis]}: from wrapped coordinates one cannot say which way. Write frames more often, or '
-            'unwrapped (xu yu zu or ix iy iz in a LAMMPS dump).'
+            f'{"abc"[axis]}: in wrapped coordinates the direction of so long a step is ambiguous. Write frames more '
+            'often, or unwrapped (xu yu zu or ix iy iz in a LAMMPS dump).'
         )
     return positions
 
 
 def unwrap_if_inside(positions: np.ndarray, cells: np.ndarray, notes: list[str]) -> np.ndarray:
-    """Return positions unwrapped if all of them lie in the cell, and as they are if any does not.
+    """Return positions unwrapped if all of them lie in the cell, and unchanged otherwise.
 
-    :param notes: is told.
+    :param positions: (frames, atoms, 3), Å.
+    :param cells: (3, 3), or one for each frame, vectors as rows.
+    :param notes: a note is appended if the positions are unwrapped.
     :raises ValueError: as :func:`unwrap`.
     """
     fractional = positions @ np.linalg.inv(cells)

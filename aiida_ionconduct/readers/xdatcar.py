@@ -11,28 +11,29 @@ import numpy as np
 from aiida_ionconduct.readers.text import open_text, read_rows
 from aiida_ionconduct.readers.trajectory import Trajectory, unwrap
 
+AXES = ('a', 'b', 'c')
 BLOCK = re.compile(rb'Direct configuration=\s*(\d+)[^\n]*\n')
 
 
 def read_xdatcar(path: str | pathlib.Path) -> Trajectory:
-    """Read an XDATCAR, of a constant cell or of one that changes; positions are unwrapped by the shortest way.
+    """Read an XDATCAR with a constant or a changing cell; positions are unwrapped by the shortest way.
 
-    :raises ValueError: if it is none, or steps are too long to unwrap.
+    :raises ValueError: if the file is no XDATCAR, or steps are too long to unwrap.
     """
     content = open_text(path)
     matches = list(BLOCK.finditer(content))
     if not matches:
         raise ValueError(f'`{path}` holds no `Direct configuration=`: it is no XDATCAR of VASP 5 or later.')
-    cell, symbols = parse_header(content[: matches[0].start()], path)
+    cell, symbols = _parse_header(content[: matches[0].start()], path)
     starts = [match.end() for match in matches]
-    values, _, cut = read_rows(content, starts, len(symbols), ['a', 'b', 'c'], ['a', 'b', 'c'])
+    values, _, cut = read_rows(content, starts, len(symbols), columns=AXES, coordinates=AXES)
     cells = [cell]
     if len(matches) > 1 and b'\n' in content[matches[0].end() : matches[1].start()].strip():
-        # With a cell that changes, the header stands again before every configuration.
+        # If the cell changes, the header is repeated before every configuration.
         between = [content[a.end() : b.start()] for a, b in itertools.pairwise(matches)]
-        lines = [one.splitlines()[len(symbols) :] for one in between]
-        if lines[0]:
-            cells += [parse_header(b'\n'.join(one), path)[0] for one in lines]
+        headers = [text.splitlines()[len(symbols) :] for text in between]
+        if headers[0]:
+            cells += [_parse_header(b'\n'.join(lines), path)[0] for lines in headers]
     boxes = cell if len(cells) == 1 else np.array(cells[: len(values)])
     steps = np.array([int(match.group(1)) for match in matches[: len(values)]])
     return Trajectory(
@@ -44,10 +45,10 @@ def read_xdatcar(path: str | pathlib.Path) -> Trajectory:
     )
 
 
-def parse_header(text: bytes, path) -> tuple[np.ndarray, list[str]]:
-    """Return the cell and the symbols that a header states.
+def _parse_header(text: bytes, path: str | pathlib.Path) -> tuple[np.ndarray, list[str]]:
+    """Return the cell and the chemical symbols that a header states.
 
-    :raises ValueError: if it cannot be read.
+    :raises ValueError: if the header cannot be read.
     """
     lines = text.decode().splitlines()[:7]
     try:

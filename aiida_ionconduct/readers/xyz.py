@@ -18,8 +18,8 @@ NUMBER = {name: re.compile(rb'\b' + name.encode() + rb'=(\S+)') for name in ('ti
 def read_extxyz(path: str | pathlib.Path) -> Trajectory:
     """Read the positions of an extended XYZ file; ``time_ps`` and ``temperature_K`` are taken where frames state them.
 
-    :raises ValueError: if a frame has no lattice, other atoms or other columns than the first, or steps are too long to
-        unwrap.
+    :raises ValueError: if a frame has no lattice, its atoms or columns are not those of the first frame, or steps are
+        too long to unwrap.
     """
     content = open_text(path)
     lines = line_starts(content)
@@ -31,23 +31,23 @@ def read_extxyz(path: str | pathlib.Path) -> Trajectory:
     n_frames = (len(lines) - 1) // per_frame
     heads = [content[lines[k] : lines[k + 2]].partition(b'\n') for k in range(0, n_frames * per_frame, per_frame)]
     comments = [comment for _, _, comment in heads]
-    properties = {match.group(1) if (match := PROPERTIES.search(one)) else b'species:S:1:pos:R:3' for one in comments}
+    properties = {match.group(1) if (match := PROPERTIES.search(text)) else b'species:S:1:pos:R:3' for text in comments}
     if any(head.strip() != str(n_atoms).encode() for head, _, _ in heads) or len(properties) > 1:
         raise ValueError(f'the frames of `{path}` differ in their atoms or columns.')
     if not n_frames:
         raise ValueError(f'`{path}` ends within its first frame.')
-    columns = column_names(properties.pop().decode())
+    columns = _column_names(properties.pop().decode())
     missing = sorted({'species', 'pos0'} - set(columns))
     if missing:
         raise ValueError(f'`{path}` has no column {", ".join(missing)}.')
     rows = [lines[k + 2] for k in range(0, n_frames * per_frame, per_frame)]
-    positions, _, cut = read_rows(content, rows, n_atoms, columns, ['pos0', 'pos1', 'pos2'])
+    positions, _, cut = read_rows(content, rows, n_atoms, columns=columns, coordinates=['pos0', 'pos1', 'pos2'])
     if cut or (len(lines) - 1) % per_frame:
         notes.append('the file ends within a frame, which was left out.')
-    cells = lattices(comments[: len(positions)], path)
+    cells = _lattices(comments[: len(positions)], path)
     first = content[lines[2] : lines[per_frame]].decode().splitlines()
-    temperatures = numbers(comments, 'temperature_K')
-    times = numbers(comments[: len(positions)], 'time_ps')
+    temperatures = _numbers(comments, 'temperature_K')
+    times = _numbers(comments[: len(positions)], 'time_ps')
     return Trajectory(
         positions=unwrap_if_inside(positions, cells, notes),
         symbols=[line.split()[columns.index('species')] for line in first],
@@ -58,8 +58,8 @@ def read_extxyz(path: str | pathlib.Path) -> Trajectory:
     )
 
 
-def column_names(properties: str) -> list[str]:
-    """Return the names of the columns, those of a property with several numbered: ``species``, ``pos0``, …"""
+def _column_names(properties: str) -> list[str]:
+    """Return the names of the columns, such as ``species``, ``pos0``, ``pos1``; a vector has one for each component."""
     words = properties.split(':')
     names = []
     for name, count in zip(words[::3], words[2::3], strict=True):
@@ -67,20 +67,20 @@ def column_names(properties: str) -> list[str]:
     return names
 
 
-def lattices(comments: list[bytes], path) -> np.ndarray:
-    """Return the cell, or one for each frame where they differ.
+def _lattices(comments: list[bytes], path: str | pathlib.Path) -> np.ndarray:
+    """Return the cell (3, 3) in Å, or (frames, 3, 3) where the cells differ.
 
-    :raises ValueError: if a frame has none.
+    :raises ValueError: if a frame states no lattice.
     """
-    found = [LATTICE.search(comment) for comment in comments]
-    if None in found:
-        raise ValueError(f'frame {found.index(None)} of `{path}` states no lattice.')
-    texts = [match.group(1) for match in found]
+    matches = [LATTICE.search(comment) for comment in comments]
+    if None in matches:
+        raise ValueError(f'frame {matches.index(None)} of `{path}` states no lattice.')
+    texts = [match.group(1) for match in matches if match]
     known = {text: np.array(text.split(), dtype=float).reshape(3, 3) for text in set(texts)}
     return known[texts[0]] if len(known) == 1 else np.array([known[text] for text in texts])
 
 
-def numbers(comments: list[bytes], name: str) -> np.ndarray | None:
-    """Return a number that every frame states; None if one does not."""
-    found = [NUMBER[name].search(comment) for comment in comments]
-    return None if None in found else np.array([match.group(1) for match in found], dtype=float)
+def _numbers(comments: list[bytes], name: str) -> np.ndarray | None:
+    """Return a number that every frame states, (frames,); None if a frame does not state it."""
+    matches = [NUMBER[name].search(comment) for comment in comments]
+    return None if None in matches else np.array([match.group(1) for match in matches if match], dtype=float)

@@ -189,6 +189,11 @@ def test_type_without_symbol(write):
     assert read_trajectory(write(dump(walk(), 'id type xu yu zu'))).symbols is None
 
 
+def rows_of_three(text, n_rows):
+    """Return the numbers of a text with three columns, read as one frame, (1, rows, 3)."""
+    return read_rows(text.encode(), [0], n_rows, columns='xyz', coordinates='xyz').positions
+
+
 @pytest.mark.parametrize(
     'word',
     ['0', '-0', '+1.5', '.5', '5.', '1e3', '-2.5E-7', '1.7976931348623157e308', '5e-324', 'nan', 'inf', '-inf',
@@ -196,9 +201,7 @@ def test_type_without_symbol(write):
      '0.00000000000000000000012345', '3.141592653589793238462643'],
 )  # fmt: skip
 def test_numbers_are_those_of_python(word):
-    values, _, _ = read_rows(
-        f'{word}\t {word} -{word.lstrip("+-")}\r\n'.encode(), [0], 1, ['x', 'y', 'z'], ['x', 'y', 'z']
-    )
+    values = rows_of_three(f'{word}\t {word} -{word.lstrip("+-")}\r\n', 1)
     expected = [float(word), float(word), -float(word.lstrip('+-'))]
     np.testing.assert_array_equal(values[0, 0], expected)
     assert np.signbit(values[0, 0, :2]).tolist() == [np.signbit(float(word))] * 2 or word == 'nan'
@@ -212,14 +215,14 @@ def test_random_numbers_are_those_of_python():
         f'{value:.{digits}f}' for value, digits in zip(rng.normal(size=1500), rng.integers(0, 20, 1500), strict=True)
     ]
     text = '\n'.join(' '.join(words[k : k + 3]) for k in range(0, 3000, 3)) + '\n'
-    values, _, _ = read_rows(text.encode(), [0], 1000, ['x', 'y', 'z'], ['x', 'y', 'z'])
+    values = rows_of_three(text, 1000)
     np.testing.assert_array_equal(values.ravel(), [float(word) for word in words])
 
 
 @pytest.mark.parametrize('word', ['', '-', '1.2.3', '1e', 'x', '1x', '0x10g', '--1', '1' * 70])
 def test_words_that_are_no_numbers(word):
     with pytest.raises(ValueError, match='words where numbers'):
-        read_rows(f'1 2 {word}\n'.encode(), [0], 1, ['x', 'y', 'z'], ['x', 'y', 'z'])
+        rows_of_three(f'1 2 {word}\n', 1)
 
 
 # The others ----------------------------------------------------------------------------------------------------------

@@ -1,14 +1,15 @@
 """`aiida-ionconduct analyse`: the transport analysis of stored runs, with other settings, or of plain files."""
 
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from aiida_ionconduct.cli.nodes import PROFILE, Node, open_profile
 from aiida_ionconduct.cli.words import Pairs, Symbols
+from aiida_ionconduct.readers import TrajectoryFormat
 
 ESTIMATORS = ('auto', 'spectral', 'cve', 'einstein', 'block', 'green-kubo', 'cepstral', 'multivariate')
-FORMATS = ('lammps-text', 'lammps-binary', 'extxyz', 'xdatcar', 'npz')
 
 
 @click.command('analyse')
@@ -32,7 +33,9 @@ FORMATS = ('lammps-text', 'lammps-binary', 'extxyz', 'xdatcar', 'npz')
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help='Files: symbols and cell, where the trajectory has none; anything ASE reads, atoms in the same order.',
 )
-@click.option('--file-format', type=click.Choice(FORMATS), help='Files: default by name and first bytes.')
+@click.option(
+    '--file-format', type=click.Choice(get_args(TrajectoryFormat)), help='Files: default by name and first bytes.'
+)
 @click.option('-f', '--format', 'layout', type=click.Choice(('text', 'json')), default='text', show_default=True)
 @PROFILE
 @click.pass_context
