@@ -43,10 +43,12 @@ def started(output: pathlib.Path, since: float) -> bool:
 
 def by_hand(workdir: pathlib.Path, since: float, executable: str, result: list) -> None:
     """Run the input of the first segment, without its time limit, in a folder of its own."""
-    while not (found := [path for path in workdir.rglob('aiida.out') if started(path, since)]):
+    while not (outputs := [path for path in workdir.rglob('aiida.out') if started(path, since)]):
         time.sleep(0.1)
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(found[0].parent, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns('aiida.out', 'out'))
+        shutil.copytree(
+            outputs[0].parent, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns('aiida.out', 'out')
+        )
         path = pathlib.Path(folder, 'aiida.in')
         path.write_text('\n'.join(line for line in path.read_text().splitlines() if 'max_seconds' not in line) + '\n')
         command, environment = [executable, '-in', path.name], {**os.environ, 'OMP_NUM_THREADS': '1'}
@@ -86,10 +88,10 @@ def main() -> None:
     peer.join()
     if not node.is_finished_ok:
         sys.exit(f'AimdWorkChain<{node.pk}> ended with {node.exit_status}: {node.exit_message}')
-    jobs = [one for one in node.called_descendants if isinstance(one, orm.CalcJobNode)]
+    jobs = [process for process in node.called_descendants if isinstance(process, orm.CalcJobNode)]
     if len(jobs) == 1:
         sys.exit('this machine did all steps in one segment: raise --steps')
-    cpu, wall = np.sum([pw_seconds(output_of(one.outputs.retrieved)) for one in jobs], axis=0)
+    cpu, wall = np.sum([pw_seconds(output_of(job.outputs.retrieved)) for job in jobs], axis=0)
     waiting = 1 - wall / seconds
     rows = [
         ('one pw.x by hand', 1, *hand, '', 3600 * options.steps / hand[0]),

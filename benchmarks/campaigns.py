@@ -12,12 +12,13 @@ import tempfile
 import time
 
 import numpy as np
-from lib import programs, salt
-from lib.campaigns import oracle_ns
-from lib.processes import inertial
 from tabulate import tabulate
 
 from aiida_ionconduct.studies.error_target import PrecisionTarget
+from lib import programs
+from lib.campaign_loop import oracle_ns
+from lib.processes import inertial
+from model_systems import salt
 
 N_CAMPAIGNS = int(sys.argv[1]) if len(sys.argv) > 1 else 40
 ERROR = 0.1
@@ -72,12 +73,12 @@ def main():
 def report(rows):
     """Print the table and the result."""
     endings, rounds, md, _, ratio, error, covered = zip(*rows, strict=True)
-    md, ratio, error = (np.array(one) for one in (md, ratio, error))
+    md, ratio, error = (np.array(column) for column in (md, ratio, error))
     oracle = oracle_ns(
         lambda rng, frames: inertial(rng, DT_PS, frames, salt.FRICTION_FS / 1000), DT_PS, TARGET, LENGTH_PS
     )
     covered = np.array(covered)
-    met = np.mean([one == 'converged' for one in endings])
+    met = np.mean([ending == 'converged' for ending in endings])
     table = [
         ('final 95 % interval holds the truth', f'{covered.sum()} of {len(rows)}'),
         ('ended converged', f'{met:.0%}'),

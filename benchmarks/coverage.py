@@ -11,11 +11,11 @@ from concurrent.futures import ProcessPoolExecutor
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # the processes fill the cores
 
 import numpy as np
-from lib.processes import HAVEN, IONS, PROCESSES
 from tabulate import tabulate
 
 from aiida_ionconduct.transport import analyse, diffusivity
 from aiida_ionconduct.transport.estimators import AUTO, ESTIMATORS
+from lib.processes import HAVEN, IONS, PROCESSES
 
 SEEDS = 4
 # Of `auto`: coverage of the 68.27 % and 95 % intervals, bias; RMSE on the first process.

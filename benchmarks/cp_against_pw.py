@@ -104,8 +104,8 @@ def main() -> None:
             output, cp_s = run('cp.x', folder, text('cp.x', **go_on))
             positions, forces = (block(output, key, len(atoms)) for key in ('ATOMIC_POSITIONS', 'Forces acting on'))
             reference, _ = run('pw.x', folder, text('pw.x', positions, 'bohr', **static, ELECTRONS=electrons))
-            found = re.findall(r'force =\s+(\S+)\s+(\S+)\s+(\S+)', reference[reference.index('Forces acting') :])
-            exact = np.array(found[: len(atoms)], dtype=float) / 2
+            printed = re.findall(r'force =\s+(\S+)\s+(\S+)\s+(\S+)', reference[reference.index('Forces acting') :])
+            exact = np.array(printed[: len(atoms)], dtype=float) / 2
             off = np.sqrt(((forces - exact) ** 2).mean()) * units.Hartree / units.Bohr
             cost = cp_s / (n_steps * dt * ATOMIC_TIME_FS)
             ratios.append(cost / pw)

@@ -22,13 +22,13 @@ import ase.io
 import psutil
 import psycopg
 import yaml
-from lib import allegro, programs
 from tabulate import tabulate
 
-sys.path.insert(0, str(allegro.ROOT / 'scripts'))
-from services import NODE, PARTITION, Services
+from lib import allegro, programs
+from local_services import Services
+from local_services.slurm import NODE, PARTITION
 
-ACTIONS = allegro.ROOT / 'tests' / 'integration' / 'farm.py'
+ACTIONS = allegro.ROOT / 'tests' / 'integration' / 'production_actions.py'
 TARGET_S = 4.0  # of the workers' processor time for a job
 WORKERS = 2
 # As in the tests: small, but trained long enough that the dynamics does not explode.
@@ -153,7 +153,7 @@ def main():
     arguments = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix='ionconduct-farm-'))
     folder.chmod(0o711)
-    services = Services(folder / 'services')
+    services = Services.make(folder / 'services')
     try:
         model, run = prepare(folder)
         copy = folder / 'copy.sh'

@@ -14,9 +14,10 @@ import torch
 from ase import units
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
-from lib.allegro import compiled, lammps, solid_solution, train
 from nequip.integrations.ase import NequIPCalculator
 from tabulate import tabulate
+
+from lib.allegro import compiled, lammps, solid_solution, train
 
 TARGET_SPEED, TARGET_OVERHEAD = 1.3, 0.05
 THREADS = min(2, os.cpu_count())

@@ -9,11 +9,11 @@ import sys
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import numpy as np
-from lib.campaigns import Farm, campaign, oracle_ns, reached
-from lib.processes import HAVEN, PROCESSES
 from tabulate import tabulate
 
 from aiida_ionconduct.studies.error_target import PrecisionTarget
+from lib.campaign_loop import SeedSource, campaign, oracle_ns, reached
+from lib.processes import HAVEN, PROCESSES
 
 N_CAMPAIGNS = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 COVERED, COST, FACTOR = 0.9, 1.5, 1.5
@@ -30,14 +30,15 @@ def main():
         )
         figures = {'covered': [], 'reached': [], 'true error': [], 'MD': [], 'rounds': [], 'prediction': []}
         for seed in range(N_CAMPAIGNS):
-            found, last, decisions = campaign(Farm(generate, dt_ps, seed, 8 * length_ps), target, 4, length_ps)
-            low, high = found.interval(0.95)
+            source = SeedSource(generate, dt_ps, seed, 8 * length_ps)
+            estimate, last, decisions = campaign(source, target, 4, length_ps)
+            low, high = estimate.interval(0.95)
             figures['covered'].append(low <= truth <= high)
             figures['reached'].append(reached(last))
-            figures['true error'].append(found.value / truth - 1)
+            figures['true error'].append(estimate.value / truth - 1)
             figures['MD'].append(last['md_ns'])
             figures['rounds'].append(len(decisions))
-            half = [one for one in decisions if one['md_ns'] <= 0.6 * last['md_ns']]
+            half = [decision for decision in decisions if decision['md_ns'] <= 0.6 * last['md_ns']]
             if half:
                 figures['prediction'].append(half[-1]['temperatures']['T']['predicted_md_ns'] / last['md_ns'])
         f = {key: np.array(values, dtype=float) for key, values in figures.items()}

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import ase.io
 import numpy as np
-from lib.argon import N_ATOMS, write_frames
 from tabulate import tabulate
 
 from aiida_ionconduct.readers import read_trajectory
+from lib.argon_frames import N_ATOMS, write_frames
 
 N_FRAMES = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
 TARGET, REPEATS = 20.0, 3
@@ -25,13 +25,13 @@ dump_modify text sort id element Ar
 
 
 def best(read: Callable) -> tuple[float, object]:
-    """Return the shortest of some times, and what was read."""
+    """Return the shortest of some reading times, and what was read."""
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        found = read()
+        trajectory = read()
         times.append(time.perf_counter() - start)
-    return min(times), found
+    return min(times), trajectory
 
 
 def main():

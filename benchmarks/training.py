@@ -19,12 +19,12 @@ os.environ['AIIDA_PATH'] = FOLDER
 from aiida import load_profile, orm  # noqa: E402
 from aiida.engine import run_get_node  # noqa: E402
 from aiida.storage.sqlite_temp import SqliteTempBackend  # noqa: E402
-from lib import programs  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 from aiida_ionconduct.calculations.allegro_train import AllegroTrainCalculation  # noqa: E402
 from aiida_ionconduct.calculations.functions.datasets import split_dataset  # noqa: E402
 from aiida_ionconduct.data import DatasetData  # noqa: E402
+from lib import programs  # noqa: E402
 
 FRAMES = pathlib.Path(__file__).parents[1] / 'tests' / 'integration' / 'data' / 'Li7PSiO8_17atoms_dft_23frames.extxyz'
 PARAMETERS = {

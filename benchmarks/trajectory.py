@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from lib.argon import N_ATOMS, write_frames
-from lib.programs import load_new_profile
 from tabulate import tabulate
+
+from lib.argon_frames import N_ATOMS, write_frames
+from lib.programs import load_new_profile
 
 N_FRAMES = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
 TARGET_SPEED, TARGET_BYTES = 50.0, 0.25

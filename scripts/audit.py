@@ -36,19 +36,19 @@ def main() -> None:
     parser.add_argument('--required', action='store_true', help='Fail where the database cannot be had.')
     required = parser.parse_args().required
     packages = look_up(sysconfig.get_path('purelib'))
-    known = [one for one in packages if 'skip_reason' not in one]
-    unknown = [one['name'] for one in packages if 'skip_reason' in one]
-    found = [(one, vulnerability) for one in known for vulnerability in one['vulns']]
-    for one, vulnerability in found:
+    known = [package for package in packages if 'skip_reason' not in package]
+    unknown = [package['name'] for package in packages if 'skip_reason' in package]
+    vulnerable = [(package, vulnerability) for package in known for vulnerability in package['vulns']]
+    for package, vulnerability in vulnerable:
         mended = ', '.join(vulnerability['fix_versions']) or 'no version'
-        print(f'{one["name"]} {one["version"]}: {vulnerability["id"]}, mended in {mended}')
+        print(f'{package["name"]} {package["version"]}: {vulnerability["id"]}, mended in {mended}')
     if known:
-        print(f'{len(known)} packages looked up, {len(found)} known vulnerabilities.')
+        print(f'{len(known)} packages looked up, {len(vulnerable)} known vulnerabilities.')
     if unknown:
         print(f'{len(unknown)} could not be looked up: {", ".join(unknown)}')
     if not known:
         print('NOT AUDITED: the database of vulnerabilities could not be had here.', file=sys.stderr)
-    sys.exit(1 if found else 2 if required and not known else 0)
+    sys.exit(1 if vulnerable else 2 if required and not known else 0)
 
 
 if __name__ == '__main__':

@@ -62,9 +62,9 @@ def fixture_code(aiida_localhost):
 
     def code(entry_point):
         label = f'test.{entry_point}'
-        found = orm.QueryBuilder().append(orm.InstalledCode, filters={'label': label}).first(flat=True)
-        if found:
-            return found
+        query = orm.QueryBuilder().append(orm.InstalledCode, filters={'label': label})
+        if code := query.first(flat=True):
+            return code
         executable = {'computer': aiida_localhost, 'filepath_executable': '/bin/true'}
         return orm.InstalledCode(label=label, default_calc_job_plugin=entry_point, **executable).store()
 
@@ -205,8 +205,8 @@ def stored_campaign(aiida_profile):
 def localhost():
     """Return the computer of the campaign, with a work folder that must not get into an archive."""
     query = orm.QueryBuilder().append(orm.Computer, filters={'label': 'secret-machine'})
-    if found := query.first(flat=True):
-        return found
+    if computer := query.first(flat=True):
+        return computer
     where = {'workdir': '/secret/folder', 'transport_type': 'core.local', 'scheduler_type': 'core.direct'}
     return orm.Computer(label='secret-machine', hostname='secret.example.org', **where).store()
 
@@ -262,9 +262,9 @@ def generate_upf():
 def pseudo_family(aiida_profile, generate_upf):
     """A family with the label of PseudoDojo's and with cutoffs, for the elements of the crystals here alone."""
     label = 'PseudoDojo/0.4/PBE/SR/standard/upf'
-    found = orm.QueryBuilder().append(CutoffsPseudoPotentialFamily, filters={'label': label}).first(flat=True)
-    if found:
-        return found
+    query = orm.QueryBuilder().append(CutoffsPseudoPotentialFamily, filters={'label': label})
+    if family := query.first(flat=True):
+        return family
     family = CutoffsPseudoPotentialFamily(label=label).store()
     family.add_nodes([generate_upf(element).store() for element in VALENCE])
     cutoffs = {element: {'cutoff_wfc': 40.0, 'cutoff_rho': 320.0} for element in VALENCE}

@@ -88,8 +88,9 @@ def force_error(fp32: pathlib.Path, tf32: pathlib.Path, device: str) -> dict[str
     """Return how much TF32 changes the forces of the compiled model on the frames of the tests, eV/Å."""
     import ase.io
     import numpy as np
-    from lib.allegro import FRAMES
     from nequip.integrations.ase import NequIPCalculator
+
+    from lib.allegro import FRAMES
 
     frames = ase.io.read(FRAMES, ':')
     forces = []

@@ -13,6 +13,7 @@ import sys
 import ase.io
 import yaml
 from ase import Atoms
+
 from lib.programs import executable
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -11,10 +11,10 @@ def executable(name: str) -> str:
 
     :raises RuntimeError: if there is none.
     """
-    found = shutil.which(name, path=f'{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}')
-    if found is None:
+    path = shutil.which(name, path=f'{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}')
+    if path is None:
         raise RuntimeError(f'{name} is not on PATH.')
-    return found
+    return path
 
 
 def load_new_profile(folder: pathlib.Path) -> None:

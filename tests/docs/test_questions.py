@@ -59,11 +59,13 @@ def write_dump(path, positions, symbols, cell):
 
 
 def test_there_are_ten():
+    """The page answers ten questions at least."""
     assert len(COMMANDS) >= 10
 
 
 @pytest.mark.parametrize('command', [command for command in COMMANDS if not command.startswith('launch')])
 def test_answer(command, here, tmp_path):
+    """A command of the page prints what the page is about."""
     words = shlex.split(command.partition(' > ')[0])
     if words[0] == 'import':
         run(['export', str(here['12']), '-o', words[1]])

@@ -68,21 +68,21 @@ def main(frames: str) -> None:
     }
     with disable_caching():
         _, node = run_get_node(ActiveLearningWorkChain, **inputs)
-    jobs = [one for one in node.called_descendants if isinstance(one, orm.CalcJobNode)]
+    jobs = [process for process in node.called_descendants if isinstance(process, orm.CalcJobNode)]
     print(
         json.dumps(
             {
                 'exit_status': node.exit_status,
                 'exit_message': node.exit_message,
-                'reports': {label: one.get_dict() for label, one in node.outputs.reports.items()},
+                'reports': {label: report.get_dict() for label, report in node.outputs.reports.items()},
                 'sources': node.outputs.dataset.base.attributes.get('sources'),
                 'explorations': {
                     link.link_label: link.node.exit_status
                     for link in node.base.links.get_outgoing(node_class=orm.WorkChainNode).all()
                     if link.link_label.startswith('explore')
                 },
-                'jobs': sorted(one.process_label for one in jobs if one.is_finished_ok),
-                'initial': [one.inputs.initial_model.pk for one in jobs if 'initial_model' in one.inputs],
+                'jobs': sorted(job.process_label for job in jobs if job.is_finished_ok),
+                'initial': [job.inputs.initial_model.pk for job in jobs if 'initial_model' in job.inputs],
             }
         )
     )

@@ -1,14 +1,10 @@
-"""A small trained model; an installation as a user has it: a configuration and a daemon of its own."""
+"""Fixtures of the integration tests: a small trained model, installations as users have them, services."""
 
-import contextlib
-import json
 import os
 import pathlib
 import shutil
 import signal
-import sqlite3
 import subprocess
-import sys
 import tempfile
 
 import ase.io
@@ -18,10 +14,10 @@ import yaml
 
 from aiida_ionconduct.allegro.configuration import FILES, nequip_configuration
 from aiida_ionconduct.lammps.plugin import build as plugin_build
+from local_services import Services
 
-REPOSITORY = pathlib.Path(__file__).parents[2]
-SCRIPTS = pathlib.Path(sys.executable).parent
-PROBE = pathlib.Path(__file__).with_name('probe.py')
+from .installation import SCRIPTS, Installation
+from .production_installation import OPTIONS, Farm
 
 DATASET = pathlib.Path(__file__).parent / 'data' / 'Li7PSiO8_17atoms_dft_23frames.extxyz'
 TYPE_NAMES = ['Li', 'P', 'Si', 'O']
@@ -38,79 +34,6 @@ TRAINING = {
     'accelerator': 'cpu',
 }
 COMPILE_OPTIONS = ('--mode', 'aotinductor', '--target', 'pair_allegro', '--device', 'cpu')
-TIMEOUT_S = 1500  # on a busy machine; a command that hangs must not hang the tests
-
-
-class Installation:
-    """A folder with an AiiDA configuration, and the commands of this Python environment run in it."""
-
-    def __init__(self, path: pathlib.Path):
-        self.path = path
-        self.home = path / 'home'
-        self.home.mkdir()
-        clean = {
-            name: value for name, value in os.environ.items() if not name.startswith(('AIIDA_', 'PYTEST_', 'OMP_'))
-        }
-        self.environment = clean | {
-            'AIIDA_PATH': str(path),
-            'AIIDA_IONCONDUCT_CACHE': os.environ.get('AIIDA_IONCONDUCT_CACHE', str(path / 'cache')),
-            'HOME': str(self.home),
-            'PATH': f'{SCRIPTS}{os.pathsep}{os.environ["PATH"]}',
-        }
-
-    def start(self, *command) -> subprocess.Popen:
-        """Start a command in the folder."""
-        pipes = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT, 'text': True}
-        return subprocess.Popen(
-            [shutil.which(command[0], path=self.environment['PATH']), *map(str, command[1:])],
-            cwd=self.path,
-            env=self.environment,
-            # Ctrl-C is ignored by what a shell starts in the background, and so by its children.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-            **pipes,
-        )
-
-    def run(self, *command, status: int | None = 0) -> str:
-        """Return what a command prints; its exit code must be `status`, if that is not None."""
-        process = self.start(*command)
-        try:
-            output, _ = process.communicate(timeout=TIMEOUT_S)
-        except BaseException:
-            process.kill()
-            raise
-        assert status in (None, process.returncode), f'{command} ended with {process.returncode}:\n{output}'
-        return output
-
-    def ask(self, question: str, *arguments):
-        """Return the answer of a function of probe.py."""
-        return json.loads(self.run('verdi', 'run', PROBE, question, *arguments).splitlines()[-1])
-
-    def count_nodes(self) -> int:
-        """Return the number of nodes in the profile, read without AiiDA."""
-        (database,) = (self.path / '.aiida' / 'repository').rglob('database.sqlite')
-        with contextlib.closing(sqlite3.connect(database)) as connection:
-            return connection.execute('SELECT count(*) FROM db_dbnode').fetchone()[0]
-
-    def processes(self) -> list[psutil.Process]:
-        """Return what runs in this installation: the environment, which children inherit, tells."""
-        found, folders = [], (str(self.path), str(self.path / '.aiida'))  # the daemon has the second
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get('AIIDA_PATH') in folders:
-                    found.append(process)
-            except (psutil.AccessDenied, psutil.NoSuchProcess):
-                continue
-        return found
-
-    def stop(self) -> None:
-        """Stop the daemon, and whatever else is left when a test has failed."""
-        self.run('verdi', 'daemon', 'stop', status=None)
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            left = self.processes()
-            for process in left:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.send_signal(number)
-            psutil.wait_procs(left, timeout=10)
 
 
 @pytest.fixture(scope='session')
@@ -178,9 +101,7 @@ def second_installation(tmp_path_factory):
 @pytest.fixture(scope='session')
 def services():
     """PostgreSQL, RabbitMQ, sshd and Slurm, in a folder with a short name that other users can pass through."""
-    from .production import services_script
-
-    services = services_script.Services(tempfile.mkdtemp(prefix='ionconduct-'), slots=2)
+    services = Services.make(tempfile.mkdtemp(prefix='ionconduct-'), slots=2)
     # Whoever ends the tests by a signal shall find none of the services afterwards, as with Ctrl-C.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -190,16 +111,13 @@ def services():
         services.remove()
         signal.signal(signal.SIGTERM, before)
     assert not services.folder.exists()
-    assert not [
-        one.info for one in psutil.process_iter(['cmdline']) if str(services.folder) in str(one.info['cmdline'])
-    ]
+    commands = [str(process.info['cmdline']) for process in psutil.process_iter(['cmdline'])]
+    assert not [command for command in commands if str(services.folder) in command]
 
 
 @pytest.fixture(scope='session')
 def farm(tmp_path_factory, services, trained, plugin, dft_frames):
     """A production profile with two workers, set up by the command that users run."""
-    from .production import OPTIONS, Farm
-
     farm = Farm(tmp_path_factory.mktemp('farm'), services, trained / 'model.nequip.pt2', plugin, dft_frames)
     try:
         farm.first = farm.set_up()

@@ -97,18 +97,18 @@ def describe(node: orm.WorkChainNode, jobs: list) -> dict:
         'velocities': trajectory.get_velocities().tolist(),
         'conserved_eV': trajectory.get_array('conserved_energy').tolist(),
         'temperature': trajectory.get_array('temperature').tolist(),
-        'jobs': [(one.exit_status, count_whole_steps(output_of(one.outputs.retrieved))) for one in jobs],
-        'seconds': [one.outputs.output_parameters['wall_time_seconds'] for one in jobs if one.is_finished_ok],
+        'jobs': [(job.exit_status, count_whole_steps(output_of(job.outputs.retrieved))) for job in jobs],
+        'seconds': [job.outputs.output_parameters['wall_time_seconds'] for job in jobs if job.is_finished_ok],
     }
 
 
 def describe_relaxation(node: orm.WorkChainNode, jobs: list) -> dict:
     """Return what the test of a relaxation looks at; of each job the energies and where the ions began."""
     return {
-        'jobs': [one.exit_status for one in jobs],
-        'begins': [one.inputs.structure.uuid for one in jobs],
-        'ends': [one.outputs.output_structure.uuid for one in jobs],
-        'energies_eV': [one.outputs.output_trajectory.get_array('energy').tolist() for one in jobs],
+        'jobs': [job.exit_status for job in jobs],
+        'begins': [job.inputs.structure.uuid for job in jobs],
+        'ends': [job.outputs.output_structure.uuid for job in jobs],
+        'energies_eV': [job.outputs.output_trajectory.get_array('energy').tolist() for job in jobs],
         'largest_force_eV_per_A': float(
             np.linalg.norm(jobs[-1].outputs.output_trajectory.get_array('forces')[-1], axis=1).max()
         ),
@@ -136,7 +136,8 @@ def main(name: str, *arguments: str) -> None:
         threading.Thread(target=disturb, args=args, daemon=True).start()
     with disable_caching():
         _, node = run_get_node(builder)
-    jobs = sorted((one for one in node.called_descendants if isinstance(one, orm.CalcJobNode)), key=lambda one: one.pk)
+    jobs = [process for process in node.called_descendants if isinstance(process, orm.CalcJobNode)]
+    jobs.sort(key=lambda job: job.pk)
     print(json.dumps({'exit_status': node.exit_status, 'disturbed': seen, **describe_result(node, jobs)}))
 
 

@@ -19,6 +19,7 @@ def cycle(installation):
 
 
 def test_cycle(cycle):
+    """The frames on which the committee disagreed are labelled, and with them the disagreement falls by half."""
     assert cycle['exit_status'] == 0, cycle['exit_message']
     before, after = cycle['reports']['round_1'], cycle['reports']['round_2']
     assert before['ended_by'] is None
@@ -29,7 +30,7 @@ def test_cycle(cycle):
     assert 5 <= cycle['sources']['active_1'] <= before['n_chosen']
     assert before['n_unphysical'] > after['n_unphysical'] == 0
     # and with their labels the disagreement on fresh hot frames falls by half; the spread itself, not calibrated
-    spreads = [one['median_disagreement_eV_per_A'] / one['calibration_factor'] for one in (before, after)]
+    spreads = [report['median_disagreement_eV_per_A'] / report['calibration_factor'] for report in (before, after)]
     print(f'{cycle["sources"]["active_1"]} labels; disagreement: {spreads[0]:.2f}, then {spreads[1]:.2f} eV/Å')
     assert spreads[1] < 0.5 * spreads[0]
 

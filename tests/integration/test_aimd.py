@@ -39,6 +39,7 @@ def killed(run):
 
 
 def test_uncut(uncut):
+    """A run in one job has every step once and no seam."""
     assert uncut['exit_status'] == 0
     assert uncut['jobs'] == [[0, N_STEPS]]
     np.testing.assert_allclose(uncut['times_ps'], 1e-3 * np.arange(N_STEPS))

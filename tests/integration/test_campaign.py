@@ -123,17 +123,24 @@ def scratch_folders(installation):
 def conductivities(described):
     """Return the conductivities among the outputs by their label, ``T150``."""
     prefix = 'conductivities__'
-    return {key.removeprefix(prefix): one for key, one in described['outputs'].items() if key.startswith(prefix)}
+    return {
+        label.removeprefix(prefix): output for label, output in described['outputs'].items() if label.startswith(prefix)
+    }
 
 
 # The campaign -------------------------------------------------------------------------------------------------------
 
 
 def test_every_stage_ran(campaign, installation, command):
+    """The command that is named at the end of a campaign shows every stage."""
     tree = installation.run(*command('process status'))
     for stage in (*STAGES, 'analyse_trajectories', 'fit_arrhenius', 'validate_model', 'make_supercell'):
         assert stage in tree
     assert campaign['exit_status'] == 0
+
+
+def test_every_job_ran_as_often_as_planned(campaign, installation):
+    """No job failed, none was repeated but those of a relaxation, and each had a folder of its own."""
     ran = [job['process'] for job in campaign['jobs'] if not job['cached']]
     assert all(job['exit_status'] == 0 for job in campaign['jobs'])
     assert {name: ran.count(name) for name in JOBS} | {'PwCalculation': JOBS['PwCalculation']} == JOBS
@@ -141,39 +148,69 @@ def test_every_stage_ran(campaign, installation, command):
     assert len(scratch_folders(installation)) == len(ran)
 
 
+RUNS = {f'trajectories__{label}_seed{seed}' for label in TEMPERATURES for seed in SEEDS}
+
+
+@pytest.fixture
+def attributes(campaign):
+    """The attributes of every output by its label."""
+    return {label: output['attributes'] for label, output in campaign['outputs'].items()}
+
+
 def test_outputs(campaign):
-    runs = {f'trajectories__{label}_seed{seed}' for label in TEMPERATURES for seed in SEEDS}
+    """Every stage hands its products to the campaign, under the labels that are documented."""
     results = {f'conductivities__{label}' for label in TEMPERATURES}
-    assert set(campaign['outputs']) == OUTPUTS | runs | results | {'arrhenius'}
-    attributes = {label: one['attributes'] for label, one in campaign['outputs'].items()}
+    assert set(campaign['outputs']) == OUTPUTS | RUNS | results | {'arrhenius'}
+
+
+def test_sources_of_the_training_set(attributes):
+    """Frames of AIMD, rattled cells and relabelled frames are counted each."""
     sources = attributes['dataset']['sources']
     assert sources['aimd'] == 20
     assert 0.8 * 12 <= sources['rattled'] <= 12  # frames with forces no run should meet are left out
     assert 1 <= sources['relabelled_1'] <= 4
+
+
+def test_models(attributes):
+    """The portable package and the compiled model say what they are, and the package knows the elements."""
     assert attributes['model']['type_names'] == ['Li', 'O', 'P']
     assert [attributes[name]['model_format'] for name in ('model', 'compiled_model')] == ['package', 'aotinductor']
+
+
+def test_runs(campaign, attributes):
+    """Every run is of the supercell, of full length, and different from the others."""
     assert len(attributes['supercell']['sites']) == 64
-    assert all(attributes[run]['n_frames'] == 41 for run in runs)
-    assert len({campaign['outputs'][run]['parts']['positions.npy'] for run in runs}) == len(runs)
+    assert all(attributes[run]['n_frames'] == 41 for run in RUNS)
+    assert len({campaign['outputs'][run]['parts']['positions.npy'] for run in RUNS}) == len(RUNS)
 
 
-def test_conductivities_are_consistent(campaign):
+@pytest.mark.parametrize('label', TEMPERATURES)
+def test_conductivity_states_what_it_is_of(campaign, label):
+    """Temperature, seeds, atoms and composition are stored with the number, and a run this short is not converged."""
+    a = conductivities(campaign)[label]['attributes']
+    assert a['temperature_K'] == TEMPERATURES[label]
+    assert (a['n_seeds'], a['n_atoms'], a['n_mobile'], a['seeds']) == (4, 64, 24, SEEDS)
+    assert a['reduced_composition'] == 'Li3O4P'
+    assert not a['converged']
+
+
+@pytest.mark.parametrize('label', TEMPERATURES)
+def test_conductivities_are_consistent(campaign, label):
     """Whether lithium moved or not, the numbers say so without contradiction."""
-    for label, one in conductivities(campaign).items():
-        a = one['attributes']
-        assert a['temperature_K'] == TEMPERATURES[label]
-        assert (a['n_seeds'], a['n_atoms'], a['n_mobile'], a['seeds']) == (4, 64, 24, SEEDS)
-        assert a['reduced_composition'] == 'Li3O4P'
-        assert not a['converged']
-        if a['sigma_full_S_per_cm'] is None:
-            assert not a['diffusive']
-            assert a['sigma_full_ci95'] is a['sigma_full_stderr'] is None
-            assert a['warnings']
-        else:
-            low, high = a['sigma_full_ci95']
-            assert low <= a['sigma_full_S_per_cm'] <= high
-    numbers = [one['attributes']['sigma_full_S_per_cm'] for one in conductivities(campaign).values()]
-    assert (campaign['outputs']['arrhenius']['attributes']['activation_energy_eV'] is None) == (None in numbers)
+    a = conductivities(campaign)[label]['attributes']
+    if a['sigma_full_S_per_cm'] is None:
+        assert not a['diffusive']
+        assert a['sigma_full_ci95'] is a['sigma_full_stderr'] is None
+        assert a['warnings']
+    else:
+        low, high = a['sigma_full_ci95']
+        assert low <= a['sigma_full_S_per_cm'] <= high
+
+
+def test_activation_energy_needs_every_conductivity(campaign, attributes):
+    """There is an activation energy exactly if every temperature has a conductivity."""
+    numbers = [output['attributes']['sigma_full_S_per_cm'] for output in conductivities(campaign).values()]
+    assert (attributes['arrhenius']['activation_energy_eV'] is None) == (None in numbers)
 
 
 def test_training(campaign):
@@ -189,8 +226,8 @@ def test_printed_text(campaign):
     """A table per temperature, the gate, and what the numbers are worth."""
     text = campaign['text']
     assert 'machinery works; the numbers are not converged' in text
-    for label, one in conductivities(campaign).items():
-        a, T = one['attributes'], TEMPERATURES[label]
+    for label, conductivity in conductivities(campaign).items():
+        a, T = conductivity['attributes'], TEMPERATURES[label]
         assert re.search(rf'^{T} K +value ± std. error +95 % interval$', text, flags=re.MULTILINE)
         assert f'Diffusive: {"yes" if a["diffusive"] else "no"}' in text
         assert bool(re.search(rf'^σ at {T} K: no number\b', text, re.MULTILINE)) == (a['sigma_full_S_per_cm'] is None)
@@ -204,20 +241,22 @@ def test_query_of_all_conductivities(campaign, installation, command):
     table = installation.run(*command('query conductivities'))
     rows = {float(row.split()[3]): row.split() for row in table.splitlines() if ' Li3O4P ' in row}
     assert sorted(rows) == sorted(TEMPERATURES.values())
-    for one in conductivities(campaign).values():
-        a = one['attributes']
+    for conductivity in conductivities(campaign).values():
+        a = conductivity['attributes']
         numbers = [a['sigma_full_S_per_cm'], *(a['sigma_full_ci95'] or (None, None)), a['haven_ratio']]
         shown = [None if word == '–' else float(word) for word in rows[a['temperature_K']][4:8]]
         assert shown == [None if number is None else pytest.approx(number, rel=0.01) for number in numbers]
 
 
 def test_seeds_are_inputs(campaign, installation):
+    """The seeds of every run stand in the inputs of the job that made it."""
     runs = (SEEDS[:2], SEEDS[2:])  # of three replicas at most, dealt evenly
     expected = {f'{label}_seed{seed}': [*run, seed] for label in TEMPERATURES for run in runs for seed in run}
     assert installation.ask('seed_inputs', campaign['pk']) == expected
 
 
 def test_no_path_of_the_machine_in_the_data(campaign, installation):
+    """No data node of a campaign mentions a folder of this machine."""
     places = (installation.path, REPOSITORY, pathlib.Path.home(), pathlib.Path(shutil.which('pw.x')).parent)
     assert installation.ask('mentions', campaign['pk'], *places) == []
     assert installation.ask('mentions', campaign['pk'], 'Li') != []  # the search finds what is there
@@ -249,6 +288,7 @@ def test_energies_equal_those_of_the_ase_calculator(campaign, installation, tmp_
     ('added', 'silent'), [('', True), ('<script>missing()</script>', False)], ids=['page', 'control']
 )
 def test_page_opens_without_a_console_message(campaign, installation, tmp_path, added, silent):
+    """The page shows the crystal and runs without an error; the control, with an error added, does not."""
     written = installation.path / re.search(r'^Page: (.*)$', campaign['text'], flags=re.MULTILINE).group(1)
     page = tmp_path / 'page.html'
     page.write_text(written.read_text(encoding='utf-8').replace('</body>', f'{added}</body>'), encoding='utf-8')
@@ -268,9 +308,8 @@ def test_second_time_from_the_cache(campaign, installation, tiny):
     process = installation.start(*SUBMIT, *tiny, '--ignore-validation')
     try:
         lines = iter(process.stdout.readline, '')
-        pk = next(
-            found.group(1) for line in lines if (found := re.search(r'Submitted ConductivityWorkChain<(\d+)>', line))
-        )
+        matches = (re.search(r'Submitted ConductivityWorkChain<(\d+)>', line) for line in lines)
+        pk = next(match.group(1) for match in matches if match)
         next(line for line in lines if line.startswith('relax '))
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=300)
@@ -287,8 +326,10 @@ def test_second_time_from_the_cache(campaign, installation, tiny):
     for label, output in again['outputs'].items():
         first = campaign['outputs'][label]
         assert (output['attributes'], output['parts']) == (first['attributes'], first['parts'])
-    tables = [re.search(r'^150 K +value.*(?=^Page: )', one, re.M | re.S).group(0) for one in (campaign['text'], text)]
-    assert tables[0] == tables[1]
+    first, second = (
+        re.search(r'^150 K +value.*(?=^Page: )', printed, re.M | re.S).group(0) for printed in (campaign['text'], text)
+    )
+    assert first == second
 
 
 @pytest.mark.parametrize('whole', [True, False], ids=['campaign', 'conductivity'])
@@ -442,11 +483,13 @@ def refused(installation, tmp_path):
 
 @pytest.mark.parametrize('case', BAD_INPUTS)
 def test_bad_input_is_refused_before_submission(case, refused, tmp_path):
+    """A wrong input is refused in a sentence, without a traceback, and nothing is stored."""
     bad, message = BAD_INPUTS[case]
     refused(bad(tmp_path) if callable(bad) else bad, message)
 
 
 def test_model_for_other_elements_is_refused(refused, campaign, installation, tmp_path):
+    """A model that does not know an element of the structure is refused before anything is submitted."""
     installation.ask('export', campaign['pk'], tmp_path)
     arguments = (*structure(with_vanadium)(tmp_path), '--charges', 'V=5', '--model', tmp_path / 'model.nequip.zip')
     refused(arguments, 'the model knows Li, O, P, but the structure contains V: train one')

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope='module')
 def run(installation):
     """What the script prints."""
-    script = pathlib.Path(__file__).with_name('candidate_runs.py')
+    script = pathlib.Path(__file__).with_name('candidate_relaxations.py')
     return json.loads(installation.run('verdi', 'run', script).splitlines()[-1])
 
 
@@ -31,5 +31,6 @@ def test_energies(run):
 
 
 def test_lowest_is_taken_on(run):
+    """The cell whose relaxed energy is lowest goes on to the next stage."""
     last = {label: energies[-1] for label, energies in run['energies_eV'].items()}
     assert run['handed_on'] == [min(last, key=last.get)] == [run['ranking']['lowest']]

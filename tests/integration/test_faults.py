@@ -16,8 +16,10 @@ import numpy as np
 import psutil
 import pytest
 
-from .farm import STEPS, STRIDES, T_K
-from .production import NODE_TYPE, collect, is_command, needs_services, services_script, wait_until
+from local_services import slurm
+
+from .production_actions import STEPS, STRIDES, T_K
+from .production_installation import NODE_TYPE, collect, is_command, needs_services, wait_until
 
 pytestmark = [pytest.mark.integration, needs_services]
 
@@ -58,7 +60,7 @@ def campaign(farm, undisturbed):
         farm.services.start()
     for pk in start.left:
         if not farm.has_ended(pk):
-            farm.services.slurm('scancel', f'--user={services_script.USER}', check=False)  # one may wait at a pipe
+            farm.services.slurm('scancel', f'--user={slurm.USER}', check=False)  # one may wait at a pipe
         wait_until(lambda pk=pk: farm.has_ended(pk), farm)
         collect(farm, pk)
 
@@ -88,15 +90,15 @@ def check(farm, campaign, pk, undisturbed, cut=False, forget=True):
 
     n_frames = 1 + STEPS['production_steps'] // STRIDES['frame_stride']
     for label in labels:
-        found, expected = arrays[label], undisturbed[label]
-        assert len(found['positions']) == n_frames
+        arrays_of_seed, expected = arrays[label], undisturbed[label]
+        assert len(arrays_of_seed['positions']) == n_frames
         for name, values in expected.items():
-            assert found[name].shape == values.shape, (label, name)
+            assert arrays_of_seed[name].shape == values.shape, (label, name)
             if not cut:
-                assert np.array_equal(found[name], values), (label, name)
-        assert np.allclose(found['times_ps'], expected['times_ps'], rtol=0, atol=1e-9)
-        assert np.abs(found['positions'] - expected['positions']).max() < 2e-3
-        assert np.abs(found['centres_of_mass'] - expected['centres_of_mass']).max() < 2e-3
+                assert np.array_equal(arrays_of_seed[name], values), (label, name)
+        assert np.allclose(arrays_of_seed['times_ps'], expected['times_ps'], rtol=0, atol=1e-9)
+        assert np.abs(arrays_of_seed['positions'] - expected['positions']).max() < 2e-3
+        assert np.abs(arrays_of_seed['centres_of_mass'] - expected['centres_of_mass']).max() < 2e-3
     jobs = [job for job in answer['jobs'] if job['state'] != 'killed']
     if not cut:
         assert len(jobs) == len(labels), jobs
@@ -202,11 +204,11 @@ def test_node_drained(farm, campaign, undisturbed):
     n_running = farm.services.slots
     wait_until(lambda: len(farm.slurm_jobs('PENDING', 'RUNNING')) == N_MANY, farm, within=pk)
     wait_until(lambda: len(farm.slurm_jobs('RUNNING')) == n_running, farm, within=pk)
-    farm.services.slurm('scontrol', 'update', f'nodename={services_script.NODE}', 'state=drain', 'reason=test')
+    farm.services.slurm('scontrol', 'update', f'nodename={slurm.NODE}', 'state=drain', 'reason=test')
     farm.gate.unlink()
     wait_until(drained, farm, within=pk)
     assert len(farm.slurm_jobs('PENDING')) == N_MANY - n_running
-    farm.services.slurm('scontrol', 'update', f'nodename={services_script.NODE}', 'state=resume')
+    farm.services.slurm('scontrol', 'update', f'nodename={slurm.NODE}', 'state=resume')
     check(farm, campaign, pk, undisturbed)
 
 
@@ -236,7 +238,7 @@ def test_everything_down(farm, campaign, undisturbed):
     farm.gate.unlink()
     farm.services.start()
     # Slurm knows a rebooted node by the time of the boot, and gives up its jobs as those of any node that is down.
-    update = ('scontrol', 'update', f'nodename={services_script.NODE}', 'reason=boot')
+    update = ('scontrol', 'update', f'nodename={slurm.NODE}', 'reason=boot')
     farm.services.slurm(*update, 'state=down')
     farm.services.slurm(*update, 'state=resume', check=False)  # refused if the node has come back by itself
     farm.set_up()
@@ -268,5 +270,5 @@ def test_submitted_twice(farm, campaign, undisturbed):
     answer, arrays = collect(farm, later)
     assert later != pk
     assert all(job['cached'] for job in answer['jobs'])
-    for label, found in arrays.items():
-        assert np.array_equal(found['positions'], undisturbed[label]['positions'])
+    for label, cached in arrays.items():
+        assert np.array_equal(cached['positions'], undisturbed[label]['positions'])

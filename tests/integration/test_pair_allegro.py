@@ -98,6 +98,7 @@ def rattled_frames():
 
 @pytest.mark.parametrize('frame', rattled_frames(), ids=range(10))
 def test_equals_ase_calculator(frame, single_point, reference):
+    """Energies, forces and stress are those of nequip's own calculator."""
     energy, forces, stress, energies = single_point(frame)
     frame.calc = reference
     assert abs(energy - frame.get_potential_energy()) / len(frame) < 1e-5
@@ -110,11 +111,11 @@ def test_equals_ase_calculator(frame, single_point, reference):
 def test_two_ranks_equal_one(single_point, executable):
     """Ghost atoms and the reverse communication of their forces, across processes."""
     frame = rattled_frames()[2]
-    one = single_point(frame)
-    two = single_point(frame, prefix=(executable('mpiexec.hydra'), '-n', '2'))
-    for value, other in zip(one, two, strict=True):
+    one_rank = single_point(frame)
+    two_ranks = single_point(frame, prefix=(executable('mpiexec.hydra'), '-n', '2'))
+    for value, other in zip(one_rank, two_ranks, strict=True):
         assert np.allclose(value, other, rtol=0, atol=1e-4)
-    assert abs(one[0] - two[0]) / len(frame) < 1e-5
+    assert abs(one_rank[0] - two_ranks[0]) / len(frame) < 1e-5
 
 
 def test_excluded_pairs_are_no_edges(single_point, run_lammps, tmp_path):
@@ -164,12 +165,14 @@ run 1000
     ],
 )
 def test_clear_errors(arguments, message, run_lammps):
+    """LAMMPS says what is wrong with a `pair_coeff` line."""
     log = run_lammps(ase.io.read(DATASET, 0), 'run 0\n', check=False, **arguments)
     assert re.search(f'ERROR.*{message}', log)
 
 
 @pytest.mark.parametrize('setting', ['newton off', 'units real'])
 def test_settings_refused(setting, run_lammps, monkeypatch):
+    """The pair style names the setting that it needs."""
     name = setting.split()[0]
     header = HEADER.replace('units metal', setting) if name == 'units' else setting + HEADER
     monkeypatch.setitem(globals(), 'HEADER', header)
@@ -201,6 +204,7 @@ def test_says_what_it_is(run_lammps):
 
 
 def test_build_is_idempotent(plugin, capsys):
+    """A plugin that is up to date is not built again."""
     before = {path: path.stat().st_mtime_ns for path in plugin.glob('*plugin.so')}
     assert plugin_build.main() == 0
     assert 'Up to date' in capsys.readouterr().out

@@ -11,11 +11,9 @@ from aiida.engine import run_get_node
 from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.lammps import script
 from aiida_ionconduct.workchains.precision import PrecisionWorkChain
-
-from .engines import load_salt
+from model_systems import salt
 
 pytestmark = pytest.mark.integration
-salt = load_salt()
 
 
 @pytest.fixture
@@ -46,7 +44,7 @@ def run(inputs):
 
 def jobs_of(node):
     """Return the LAMMPS jobs below a work chain."""
-    return [one for one in node.called_descendants if isinstance(one, orm.CalcJobNode)]
+    return [process for process in node.called_descendants if isinstance(process, orm.CalcJobNode)]
 
 
 def ran_ns(jobs):
@@ -79,19 +77,21 @@ def test_known_conductivity(code, without_forces):
     assert again['md_ns'] == pytest.approx(outcome['md_ns'])
     for label, before in first.outputs.trajectories.items():
         after = second.outputs.trajectories[label]
-        assert [one.uuid for one in after.segments][: len(before.segments)] == [one.uuid for one in before.segments]
+        segments = [segment.uuid for segment in after.segments]
+        assert segments[: len(before.segments)] == [segment.uuid for segment in before.segments]
         assert np.array_equal(after.positions[: len(before.positions)], before.positions)
 
 
 def test_budget_exhausted(code, without_forces):
+    """A campaign ends within its budget, says so, and tells how much the target would take."""
     node = run(salt.inputs(code, target=0.01, max_md_ns=0.25, seeds=(5, 6, 7, 8)))
     outcome = node.outputs.outcome.get_dict()
     assert outcome['ending'] == 'budget exhausted'
     assert 0.9 * 0.25 < outcome['md_ns'] <= 0.25
     assert outcome['md_ns'] == pytest.approx(ran_ns(jobs_of(node)), rel=1e-6)
-    one = outcome['temperatures']['T600']
-    assert one['relative_error'] > 0.01
-    assert one['predicted_md_ns'] > 1.0
+    at_600_K = outcome['temperatures']['T600']
+    assert at_600_K['relative_error'] > 0.01
+    assert at_600_K['predicted_md_ns'] > 1.0
 
 
 def test_not_diffusive(code, trained, dft_frames):
@@ -112,9 +112,9 @@ def test_not_diffusive(code, trained, dft_frames):
     node = run(inputs)
     outcome = node.outputs.outcome.get_dict()
     assert outcome['ending'] == 'not diffusive on this time scale'
-    one = outcome['temperatures']['T250']
-    assert one['relative_error'] is one['predicted_md_ns'] is None
-    assert one['upper_bound'] > 0
+    at_250_K = outcome['temperatures']['T250']
+    assert at_250_K['relative_error'] is at_250_K['predicted_md_ns'] is None
+    assert at_250_K['upper_bound'] > 0
     assert node.outputs.conductivities.T250.base.attributes.get('sigma_full_S_per_cm') is None
     lengths = [node.outputs.decisions[f'round_{index:02d}']['md_ns'] for index in range(1, outcome['round'] + 1)]
     assert lengths == sorted(lengths)

@@ -11,7 +11,10 @@ import zipfile
 import psutil
 import pytest
 
-from .production import collect, needs_services, services_script, wait_until
+from local_services import SERVICES
+from local_services.processes import children
+
+from .production_installation import ACTIONS, collect, needs_services, wait_until
 
 pytestmark = [pytest.mark.integration, needs_services]
 EVIL = '$(touch bad)`touch bad`;touch bad&&"touch bad" \'|touch bad #'
@@ -80,7 +83,7 @@ def test_clean(farm, ended):
     assert not (folder / 'trajectory.bin').exists()
     assert 'Nothing to remove' in farm.run('aiida-ionconduct', 'clean')
     again = collect(farm, ended)[1]
-    assert all((again[label]['positions'] == found['positions']).all() for label, found in arrays.items())
+    assert all((again[label]['positions'] == before['positions']).all() for label, before in arrays.items())
 
 
 def test_no_shell(farm, ended):
@@ -92,8 +95,8 @@ def test_no_shell(farm, ended):
 
 def test_loopback(farm):
     """Whatever listens for the services and the daemon does so for this machine alone."""
-    started = [farm.services.process(name) for name in services_script.SERVICES]
-    processes = itertools.chain(started, *map(services_script.children, started), farm.processes())
+    started = [farm.services.process(name) for name in SERVICES]
+    processes = itertools.chain(started, *map(children, started), farm.processes())
     listening = {}
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -118,8 +121,8 @@ def test_no_secrets(farm, archive):
     with zipfile.ZipFile(archive) as opened:
         texts |= {f'archive {name}': opened.read(name) for name in opened.namelist()}
     assert any(b'LammpsMdCalculation' in text for name, text in texts.items() if name.startswith('archive'))
-    found = [(name, secret[:8]) for name, text in texts.items() for secret in secrets if secret in text]
-    assert not found
+    leaks = [(name, secret[:8]) for name, text in texts.items() for secret in secrets if secret in text]
+    assert not leaks
     (rows,) = farm.query('SELECT count(*) FROM db_dbnode WHERE attributes::text LIKE %s', f'%{farm.services.password}%')
     assert rows == (0,)
 
@@ -146,7 +149,7 @@ def test_embedded_profile_moves_in(farm, second_installation, ended, archive):
     try:
         farm.with_database('moved', *setup)
         farm.run('verdi', '-p', 'production', 'archive', 'import', moved)
-        words = ('run', pathlib.Path(__file__).with_name('farm.py'), 'contents')
+        words = ('run', ACTIONS, 'contents')
         here = json.loads(farm.run('verdi', '-p', 'production', *words).splitlines()[-1])
     finally:
         farm.run('verdi', '-p', 'production', 'daemon', 'stop', status=None)

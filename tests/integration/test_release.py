@@ -56,6 +56,7 @@ def test_what_they_hold(built):
         names = {name.partition('/')[2] for name in archive.getnames()}
     assert {'README.md', 'CITATION.cff', 'CHANGELOG.md', 'docs/index.md', 'docs/reference/cli.rst', 'setup.py'} <= names
     assert {'aiida_ionconduct/readers/_text.pyx', 'tests/conftest.py', 'scripts/services.py'} <= names
+    assert 'tests/support/local_services/services.py' in names
 
 
 def test_wheel_in_a_clean_environment(built, tmp_path):

@@ -64,7 +64,8 @@ def base(inputs, **others):
 
 def jobs_of(node):
     """Return the jobs of a work chain in order."""
-    return sorted((one for one in node.called_descendants if isinstance(one, orm.CalcJobNode)), key=lambda job: job.pk)
+    jobs = [process for process in node.called_descendants if isinstance(process, orm.CalcJobNode)]
+    return sorted(jobs, key=lambda job: job.pk)
 
 
 def code_with(code, path, script):
@@ -136,17 +137,17 @@ def test_replicas_equal_single_runs(md):
     for seed in seeds:
         _, alone = run_get_node(LammpsMdCalculation, **md(seeds=[seed], **short))
         assert alone.is_finished_ok, alone.exit_message
-        one, several = (node.outputs.trajectories[f'seed{seed}'] for node in (alone, together))
+        single, several = (node.outputs.trajectories[f'seed{seed}'] for node in (alone, together))
         for name in ('potential_energy_eV', 'kinetic_energy_eV', 'total_energy_eV'):
-            assert np.abs(one.thermo[name] - several.thermo[name]).max() / 17 < 1e-6
-        assert np.ptp(one.thermo['potential_energy_eV']) / 17 > 1e-3  # the energies do move
-        assert np.abs(one.positions - several.positions).max() < 1e-4
+            assert np.abs(single.thermo[name] - several.thermo[name]).max() / 17 < 1e-6
+        assert np.ptp(single.thermo['potential_energy_eV']) / 17 > 1e-3  # the energies do move
+        assert np.abs(single.positions - several.positions).max() < 1e-4
 
 
 def test_sick_replicas(md):
     """A time step too long for anything: together, then one by one, each once more with half of it."""
     inputs = md(timestep_fs=30.0, equilibration_steps=0, production_steps=40, frame_stride=1, thermo_stride=2)
-    _, node = run_get_node(SeedsWorkChain, **farm(inputs, seeds=orm.List([5, 6]), atoms_per_run=orm.Int(34)))
+    _, node = run_get_node(SeedsWorkChain, **seeds_inputs(inputs, seeds=orm.List([5, 6]), atoms_per_run=orm.Int(34)))
     assert node.exit_status == 401
     runs = [
         [
@@ -162,8 +163,8 @@ def test_sick_replicas(md):
     assert all('exploded' in run.exit_message for run in node.called)
 
 
-def farm(inputs, **others):
-    """Return the inputs of many runs from those of one."""
+def seeds_inputs(inputs, **others):
+    """Return the inputs of a ``SeedsWorkChain`` from the inputs of a single run."""
     parameters = inputs.pop('parameters').get_dict()
     seeds, temperature = parameters.pop('seeds'), parameters.pop('temperature_K')
     return {
@@ -193,8 +194,8 @@ def test_monitor(md, tmp_path):
 
 
 def test_extended(md):
-    """Given its outputs, more steps and one more seed, a farm goes on as if it had been longer at once."""
-    _, first = run_get_node(SeedsWorkChain, **farm(md(production_steps=100), atoms_per_run=orm.Int(1)))
+    """Given the outputs, more steps and one more seed, the runs go on as if they had been longer at once."""
+    _, first = run_get_node(SeedsWorkChain, **seeds_inputs(md(production_steps=100), atoms_per_run=orm.Int(1)))
     builder = SeedsWorkChain.get_builder_extending(first, production_steps=200, seeds=[5, 6])
     _, second = run_get_node(builder)
     assert second.is_finished_ok, second.exit_message

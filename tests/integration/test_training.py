@@ -109,7 +109,7 @@ def uninterrupted(train):
 
 def jobs_of(node):
     """Return the training jobs of a work chain in order."""
-    return sorted((one for one in node.called if isinstance(one, orm.CalcJobNode)), key=lambda job: job.pk)
+    return sorted((child for child in node.called if isinstance(child, orm.CalcJobNode)), key=lambda job: job.pk)
 
 
 def curves_of(node):
@@ -171,9 +171,9 @@ def test_killed_and_out_of_time(uninterrupted, train, tmp_path, monkeypatch):
     assert [job.exit_status for job in jobs_of(node)] == [330, 420, 0]
     assert [job.outputs.checkpoint.base.attributes.get('epoch') for job in jobs_of(node)] == [0, 1, 2]
     np.testing.assert_allclose(curves_of(node), curves_of(uninterrupted), rtol=NOISE)
-    one, other = (run.outputs.output_parameters.get_dict() for run in (node, uninterrupted))
-    assert one['best_epoch'] == other['best_epoch']
-    assert one['test_forces_mae_eV_per_A'] == pytest.approx(other['test_forces_mae_eV_per_A'], rel=NOISE)
+    cut, uncut = (run.outputs.output_parameters.get_dict() for run in (node, uninterrupted))
+    assert cut['best_epoch'] == uncut['best_epoch']
+    assert cut['test_forces_mae_eV_per_A'] == pytest.approx(uncut['test_forces_mae_eV_per_A'], rel=NOISE)
     assert node.outputs.model.is_made_here
 
 

@@ -11,8 +11,7 @@ from aiida.engine import run_get_node
 from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.lammps import script
 from aiida_ionconduct.workchains.twins import TwinsWorkChain
-
-from .engines import Argon
+from model_systems.argon import Argon
 
 pytestmark = pytest.mark.integration
 EPSILON = 1e-6
@@ -69,15 +68,16 @@ def test_lennard_jones(aiida_profile, aiida_localhost, executable, monkeypatch):
         momentum_epsilon=orm.Float(EPSILON),
     )
     assert node.is_finished_ok, node.exit_message
-    found = node.outputs.lyapunov.get_dict()
-    assert found['n_pairs'] == PAIRS
-    assert found['warnings'] == []
-    assert 'Averages do not need that' in found['meaning']
+    lyapunov = node.outputs.lyapunov.get_dict()
+    assert lyapunov['n_pairs'] == PAIRS
+    assert lyapunov['warnings'] == []
+    assert 'Averages do not need that' in lyapunov['meaning']
     references = [run for label, run in node.outputs.trajectories.items() if label.startswith('reference_')]
     assert max(argon.order(run.positions[0]) for run in references) < 0.4
     exact, error = argon.exponent()
-    print(f'{found["exponent_per_ps"]:.3f} ± {found["stderr"]:.3f} /ps, in tangent space {exact:.3f} ± {error:.3f} /ps')
-    assert found['exponent_per_ps'] == pytest.approx(exact, rel=0.1)
+    measured = lyapunov['exponent_per_ps']
+    print(f'{measured:.3f} ± {lyapunov["stderr"]:.3f} /ps, in tangent space {exact:.3f} ± {error:.3f} /ps')
+    assert measured == pytest.approx(exact, rel=0.1)
     difference = node.outputs.divergence.get_array('difference_A')
     assert difference.shape == (PAIRS, 301)
     assert np.median(difference[:, 1]) < 1e-3

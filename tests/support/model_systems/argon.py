@@ -1,20 +1,8 @@
-"""What real LAMMPS runs in place of a trained potential, in tests whose answer must be known."""
-
-import importlib.util
-import pathlib
+"""A Lennard-Jones liquid of known chaos: its largest Lyapunov exponent is worked out in its tangent space."""
 
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
-
-
-def load_salt():
-    """Return the module of the salt of known conductivity, which the benchmarks use too."""
-    path = pathlib.Path(__file__).parents[2] / 'benchmarks' / 'lib' / 'salt.py'
-    spec = importlib.util.spec_from_file_location('salt', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Argon:

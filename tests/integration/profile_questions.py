@@ -1,4 +1,4 @@
-"""What the tests ask of a profile: `verdi run probe.py QUESTION ARGUMENT…` prints the answer as JSON."""
+"""What the tests ask of a profile: `verdi run profile_questions.py QUESTION ARGUMENT…` prints the answer as JSON."""
 
 import hashlib
 import json
@@ -17,11 +17,11 @@ def describe(pk: str) -> dict:
     """Return the state, the outputs, the jobs and the functions of a campaign."""
     node = orm.load_node(pk)
     below = node.called_descendants
-    functions = [one.process_label for one in below if isinstance(one, orm.CalcFunctionNode)]
+    functions = [process.process_label for process in below if isinstance(process, orm.CalcFunctionNode)]
     jobs = [
-        {'process': one.process_label, 'exit_status': one.exit_status, 'cached': one.base.caching.is_created_from_cache}
-        for one in below
-        if isinstance(one, orm.CalcJobNode)
+        {'process': job.process_label, 'exit_status': job.exit_status, 'cached': job.base.caching.is_created_from_cache}
+        for job in below
+        if isinstance(job, orm.CalcJobNode)
     ]
     outputs = {link.link_label: link.node for link in node.base.links.get_outgoing(link_type=LinkType.RETURN)}
     return {
@@ -67,9 +67,9 @@ def mentions(pk: str, *fragments: str) -> list:
     for process in [node, *node.called_descendants]:
         links = process.base.links.get_incoming().all() + process.base.links.get_outgoing().all()
         data |= {link.node.pk: link.node for link in links if isinstance(link.node, orm.Data)}
-    data = [one for one in data.values() if not isinstance(one, (orm.Code, orm.RemoteData))]
+    data = [value for value in data.values() if not isinstance(value, (orm.Code, orm.RemoteData))]
     assert len(data) > 50
-    texts = {f'{type(one).__name__}<{one.pk}>': json.dumps(one.base.attributes.all) for one in data}
+    texts = {f'{type(value).__name__}<{value.pk}>': json.dumps(value.base.attributes.all) for value in data}
     return [name for name, text in texts.items() if any(fragment in text for fragment in fragments)]
 
 

@@ -1,4 +1,4 @@
-"""Ordered cells relaxed by the real pw.x, as a campaign begins: `verdi run candidate_runs.py` prints it as JSON."""
+"""Ordered cells relaxed by the real pw.x, as a campaign begins: `verdi run candidate_relaxations.py` prints JSON."""
 
 import json
 
@@ -38,29 +38,29 @@ class RelaxationWorkChain(ConductivityWorkChain):
 
 def energies_eV(node: orm.WorkChainNode) -> list[float]:
     """Return the energies of all steps of a relaxation, as pw.x has written them."""
-    (job,) = (one for one in node.called_descendants if isinstance(one, orm.CalcJobNode))
+    (job,) = (process for process in node.called_descendants if isinstance(process, orm.CalcJobNode))
     lines = output_of(job.outputs.retrieved).splitlines()
     return [float(line.split()[-2]) * units.Rydberg for line in lines if line.startswith('!')]
 
 
 def main() -> None:
     """Run it."""
-    found = alloy(bulk('OLi2', 'fluorite', a=4.62, cubic=True), {'Li': 'Mg'}, 1 / 8, n_best=3)
-    cells = [orm.StructureData(ase=one.atoms) for one in found]
+    arrangements = alloy(bulk('OLi2', 'fluorite', a=4.62, cubic=True), {'Li': 'Mg'}, 1 / 8, n_best=3)
+    cells = [orm.StructureData(ase=arrangement.atoms) for arrangement in arrangements]
     builder = ConductivityWorkChain.get_builder_from_protocol(
         load_codes(), cells[0], 'quickstart', OVERRIDES, candidates=cells
     )
     with disable_caching():
         _, node = run_get_node(RelaxationWorkChain, **builder._inputs(prune=True))
     relaxations = {link.link_label: link.node for link in node.base.links.get_outgoing(orm.WorkChainNode).all()}
-    relaxed = {label: one.outputs.output_structure for label, one in relaxations.items()}
+    relaxed = {label: relaxation.outputs.output_structure for label, relaxation in relaxations.items()}
     answer = {
         'exit_status': node.exit_status,
         'ranking': node.outputs.candidates.get_dict(),
-        'energies_eV': {label: energies_eV(one) for label, one in relaxations.items()},
-        'cells': {label: cells.index(one.inputs.structure) for label, one in relaxations.items()},
-        'handed_on': [label for label, one in relaxed.items() if one.uuid == node.outputs.structure.uuid],
-        'formulas': [one.get_formula() for one in (*cells, *relaxed.values())],
+        'energies_eV': {label: energies_eV(relaxation) for label, relaxation in relaxations.items()},
+        'cells': {label: cells.index(relaxation.inputs.structure) for label, relaxation in relaxations.items()},
+        'handed_on': [label for label, cell in relaxed.items() if cell.uuid == node.outputs.structure.uuid],
+        'formulas': [cell.get_formula() for cell in (*cells, *relaxed.values())],
     }
     print(json.dumps(answer))
 

@@ -1,7 +1,6 @@
 """A production profile on real services: what the tests of faults and of the profile itself share."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import pathlib
@@ -15,24 +14,22 @@ import psycopg
 import pytest
 import yaml
 
-from .conftest import REPOSITORY, SCRIPTS, Installation
+from local_services import missing, slurm
+
+from .installation import SCRIPTS, Installation
 
 PATIENCE_S = 900  # for a state that must come; a test that hangs must not hang the others
-ACTIONS = pathlib.Path(__file__).with_name('farm.py')
+ACTIONS = pathlib.Path(__file__).with_name('production_actions.py')
 NODE_TYPE = 'process.calculation.calcjob.CalcJobNode.'
 OPTIONS = {'transport.task_retry_initial_interval': 1, 'runner.poll.interval': 2}
-
-_spec = importlib.util.spec_from_file_location('services', REPOSITORY / 'scripts' / 'services.py')
-services_script = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(services_script)
 
 
 def why_not():
     """Return why services cannot be started, or an empty text."""
     if not os.environ.get('IONCONDUCT_FAULTS'):
         return 'starts PostgreSQL, RabbitMQ, sshd and Slurm, as `make test` does, if IONCONDUCT_FAULTS is set to short'
-    missing = ', '.join(services_script.missing())
-    return f'not installed: {missing}; as root: scripts/system_packages.sh services' if missing else ''
+    names = ', '.join(missing())
+    return f'not installed: {names}; as root: scripts/system_packages.sh services' if names else ''
 
 
 needs_services = pytest.mark.skipif(bool(why_not()), reason=why_not())
@@ -65,7 +62,7 @@ class Farm(Installation):
             f'export OMP_NUM_THREADS=1 LAMMPS_PLUGIN_PATH={plugin}'
         )
         computer = {
-            'hostname': services_script.NODE, 'scheduler': 'slurm', 'partition': services_script.PARTITION,
+            'hostname': slurm.NODE, 'scheduler': 'slurm', 'partition': slurm.PARTITION,
             'workdir': str(self.scratch), 'poll_interval_s': 1, 'safe_interval_s': 0,
             'use_login_shell': False,  # what the user's own shell does, and leaves when killed, is another matter
         }  # fmt: skip
@@ -78,7 +75,7 @@ class Farm(Installation):
         return self.run('aiida-ionconduct', 'setup', '--site', 'site.yaml')
 
     def ask(self, action, *arguments):
-        """Return the answer of a function of farm.py."""
+        """Return the answer of a function of production_actions.py."""
         return json.loads(self.run('verdi', 'run', ACTIONS, action, *arguments).splitlines()[-1])
 
     def submit(self, seeds, at_once=1, **options):
@@ -129,7 +126,7 @@ class Farm(Installation):
 
     def workers(self):
         """Return the workers of the daemon."""
-        return [one for one in self.processes() if is_command(one, 'daemon', 'worker')]
+        return [process for process in self.processes() if is_command(process, 'daemon', 'worker')]
 
     def engine_in(self, folder):
         """Return the LAMMPS process of a folder."""

@@ -6,8 +6,8 @@ from aiida_ionconduct.studies.error_target import CONVERGED, Known, decide
 from aiida_ionconduct.transport import diffusivity
 
 
-class Farm:
-    """Seeds that are made when they are first asked for, as long as they may become, and cut to what is asked for."""
+class SeedSource:
+    """Seeds that are made at full length when they are first asked for, and cut to the length that is asked for."""
 
     def __init__(self, generate, dt_ps, seed, longest_ps):
         """Take a generator of :mod:`processes`; `seed` is that of the campaign."""
@@ -23,26 +23,26 @@ class Farm:
         return [run[: round(length_ps / self.dt_ps) + 1] for run in self.runs[:n_seeds]]
 
 
-def measure(farm, n_seeds, length_ps):
+def measure(source, n_seeds, length_ps):
     """Analyse as the work chain does."""
-    found = diffusivity(farm.tracks(n_seeds, length_ps), farm.dt_ps)
-    d = found.diagnostics
+    estimate = diffusivity(source.tracks(n_seeds, length_ps), source.dt_ps)
+    d = estimate.diagnostics
     known = Known(
-        n_seeds, length_ps, found.value, found.stderr, found.dof, found.interval(0.95)[1], d['plateau'], d['beta'],
-        d['beta_stderr'],
+        n_seeds, length_ps, estimate.value, estimate.stderr, estimate.dof, estimate.interval(0.95)[1],
+        d['plateau'], d['beta'], d['beta_stderr'],
     )  # fmt: skip
-    return known, found
+    return known, estimate
 
 
-def campaign(farm, target, n_seeds, length_ps):
-    """Run one to its end: the last estimate, the last decision and all of them."""
+def campaign(source, target, n_seeds, length_ps):
+    """Run a campaign to its end; return the last estimate, the last decision and all decisions."""
     decisions = []
     while True:
-        known, found = measure(farm, n_seeds, length_ps)
+        known, estimate = measure(source, n_seeds, length_ps)
         decision = decide({'T': known}, target, earlier=decisions)
         decisions.append(decision)
         if decision['ending']:
-            return found, decision, decisions
+            return estimate, decision, decisions
         n_seeds, length_ps = (decision['temperatures']['T'][key] for key in ('n_seeds', 'length_ps'))
 
 
@@ -57,8 +57,8 @@ def oracle_ns(generate, dt_ps, target, length_ps, replicas=60):
     for n_seeds in numbers:
         values = []
         for replica in range(replicas):
-            farm = Farm(generate, dt_ps, 10**6 + 1000 * n_seeds + replica, length_ps)
-            values.append(measure(farm, n_seeds, length_ps)[1].diagnostics['slope'])
+            source = SeedSource(generate, dt_ps, 10**6 + 1000 * n_seeds + replica, length_ps)
+            values.append(measure(source, n_seeds, length_ps)[1].diagnostics['slope'])
         errors.append(np.std(values) / np.mean(values))
     spread = np.exp(np.mean(np.log(errors) + 0.5 * np.log(numbers)))
     return (spread / target.target_relative_error) ** 2 * (length_ps + target.equilibration_ps) / 1000

@@ -1,4 +1,7 @@
-"""Campaigns to a requested error under a daemon: `verdi run loop.py submit|extend|describe …` prints JSON."""
+"""Campaigns to a requested error under a daemon.
+
+`verdi run precision_campaign.py submit|extend|describe ARGUMENT…` prints JSON.
+"""
 
 import json
 import pathlib
@@ -54,7 +57,8 @@ def describe(pk):
     """Return the state of a campaign, and what its jobs have run."""
     node = orm.load_node(int(pk))
     terminated = node.is_terminated  # first: what has ended by now has its outputs
-    jobs = sorted((one for one in node.called_descendants if isinstance(one, orm.CalcJobNode)), key=lambda one: one.pk)
+    jobs = [process for process in node.called_descendants if isinstance(process, orm.CalcJobNode)]
+    jobs.sort(key=lambda job: job.pk)
     runs = {}
     for job in jobs:
         begun = job.inputs.restart.base.attributes.get('step') if 'restart' in job.inputs else 0

@@ -1,4 +1,4 @@
-"""What the tests of the farm do in its profile: `verdi run farm.py ACTION ARGUMENT…` prints the answer as JSON."""
+"""What tests do in a production profile: `verdi run production_actions.py ACTION ARGUMENT…` prints JSON."""
 
 import hashlib
 import io
@@ -97,7 +97,7 @@ def result(pk: str, folder: str, forget: str = '') -> dict:
         arrays = {name: getattr(trajectory, name) for name in ARRAYS if name != 'thermo'}
         thermo = np.column_stack(list(trajectory.thermo.values()))
         np.savez(pathlib.Path(folder, label), **arrays, thermo=thermo, times_ps=trajectory.times_ps)
-    jobs = [one for one in node.called_descendants if isinstance(one, orm.CalcJobNode)]
+    jobs = [process for process in node.called_descendants if isinstance(process, orm.CalcJobNode)]
     for job in jobs if forget else ():
         job.base.caching.is_valid_cache = False
     described = [

@@ -1,0 +1,1 @@
+"""Systems whose answer is known: the real LAMMPS runs them in place of a trained potential, in tests and benchmarks."""
