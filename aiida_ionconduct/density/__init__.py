@@ -1,14 +1,18 @@
-"""Where ions are and how they get from site to site: densities on a grid, percolation, sites and jumps.
+"""Where ions are and how they get from site to site; NumPy, SciPy and ASE, no AiiDA.
 
-NumPy and SciPy only; nothing of AiiDA.
+:mod:`.grid`: the probability density of the ions on a grid over the cell, and its Gaussian cube file.
+:mod:`.percolation`: the axes along which the density is connected, and the barriers on the way.
+:mod:`.sites`: sites as maxima of the density.
+:mod:`.jumps`: residence times on the sites, and jumps between them.
 """
 
 from aiida_ionconduct.density.grid import density, mobile_positions, participation, write_cube
 from aiida_ionconduct.density.jumps import JumpStatistics, jump_statistics
-from aiida_ionconduct.density.percolation import percolation
+from aiida_ionconduct.density.percolation import AxisPercolation, percolation
 from aiida_ionconduct.density.sites import find_sites
 
 __all__ = (
+    'AxisPercolation',
     'JumpStatistics',
     'density',
     'find_sites',

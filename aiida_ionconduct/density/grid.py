@@ -16,11 +16,13 @@ CHUNK_FRAMES = 4096
 
 
 def mobile_positions(positions: np.ndarray, symbols: Sequence[str], mobile: str = 'Li') -> np.ndarray:
-    """Return unwrapped positions of the mobile ions, (frames, ions, 3), in the frame of the others' centre of mass.
+    """Return unwrapped positions of the mobile ions relative to the centre of mass of the other atoms.
 
     :param positions: (frames, atoms, 3), unwrapped, Å.
     :param symbols: chemical symbols, one per atom.
-    :raises ValueError: if there is no mobile ion, or nothing else.
+    :param mobile: chemical symbol of the mobile ions.
+    :return: (frames, ions, 3), Å; the drift of the framework since the first frame is taken off.
+    :raises ValueError: if no atom is mobile, or all atoms are.
     """
     is_mobile = np.array([symbol == mobile for symbol in symbols])
     if not is_mobile.any() or is_mobile.all():
@@ -29,23 +31,25 @@ def mobile_positions(positions: np.ndarray, symbols: Sequence[str], mobile: str 
         )
     masses = np.array([atomic_masses[atomic_numbers[symbol]] for symbol in symbols])[~is_mobile]
     framework = np.einsum('tax,a->tx', positions[:, ~is_mobile].astype(float), masses / masses.sum())
-    return positions[:, is_mobile] - (framework - framework[0])[:, None]
+    return np.asarray(positions[:, is_mobile] - (framework - framework[0])[:, None])
 
 
 def density(seeds: Sequence[np.ndarray], cell: np.ndarray, spacing_A: float = 0.3) -> np.ndarray:
-    """Return the number density in 1/Å³ on a grid over the cell, averaged over frames and seeds; it sums to the ions.
+    """Return the number density of ions on a grid over the cell, averaged over frames and seeds.
+
+    Its integral over the cell is the number of ions.
 
     :param seeds: positions in Å, (frames, ions, 3), wrapped or not, one array per seed.
     :param cell: (3, 3), cell vectors as rows, Å.
-    :param spacing_A: largest distance of grid planes along a cell vector.
-    :return: (nx, ny, nz); the element (i, j, k) is the average over the parallelepiped that begins at
+    :param spacing_A: largest distance between grid planes along a cell vector.
+    :return: (nx, ny, nz), 1/Å³; the element (i, j, k) is the average over the parallelepiped that begins at
         i/nx a + j/ny b + k/nz c.
     :raises ValueError: for a spacing that is not positive, or positions that are not finite.
     """
     if not spacing_A > 0:
         raise ValueError(f'`spacing_A` is {spacing_A}: give a positive distance in Å.')
     cell = np.asarray(cell, dtype=float)
-    shape = grid_shape(cell, spacing_A)
+    shape = _grid_shape(cell, spacing_A)
     inverse, counts, n_frames = np.linalg.inv(cell), np.zeros(math.prod(shape)), 0
     for positions in seeds:
         n_frames += len(positions)
@@ -57,18 +61,20 @@ def density(seeds: Sequence[np.ndarray], cell: np.ndarray, spacing_A: float = 0.
             index = np.minimum(((scaled % 1.0) * shape).astype(int), np.array(shape) - 1)
             counts += np.bincount(np.ravel_multi_index(index.T, shape), minlength=len(counts))
     voxel = abs(np.linalg.det(cell)) / len(counts)
-    return counts.reshape(shape) / (n_frames * voxel)
+    return np.asarray(counts.reshape(shape) / (n_frames * voxel))
 
 
-def grid_shape(cell: np.ndarray, spacing_A: float) -> tuple[int, int, int]:
+def _grid_shape(cell: np.ndarray, spacing_A: float) -> tuple[int, int, int]:
     """Return the number of grid planes along each cell vector."""
-    return tuple(max(math.ceil(length / spacing_A - 1e-9), 1) for length in np.linalg.norm(cell, axis=1))
+    nx, ny, nz = (max(math.ceil(length / spacing_A - 1e-9), 1) for length in np.linalg.norm(cell, axis=1))
+    return nx, ny, nz
 
 
 def participation(values: np.ndarray) -> float:
     """Return the share of the cell that the ions fill, the participation ratio (sum p)²/(n sum p²).
 
-    It is 1 for a uniform liquid and small for ions on their sites; a jump with temperature is a sublattice that melts.
+    It is 1 for a uniform liquid and small for ions on their sites; it jumps at the temperature at which a sublattice
+    melts.
     """
     return float(values.sum() ** 2 / (values.size * (values**2).sum()))
 
@@ -78,7 +84,7 @@ def write_cube(path: str | pathlib.Path, values: np.ndarray, atoms: Atoms) -> No
 
     :param values: (nx, ny, nz), 1/Å³, as :func:`density` gives it.
     """
-    # The value at a grid point is taken as that of the parallelepiped around it.
+    # Programs take a value at a grid point for the parallelepiped around the point.
     origin = 0.5 * (atoms.cell.array / np.array(values.shape)[:, None]).sum(axis=0)
     with open(path, 'w') as handle:
         write_ase_cube(handle, atoms, values * Bohr**3, origin=origin, comment='number density of ions, 1/bohr^3')

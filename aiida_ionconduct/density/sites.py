@@ -1,4 +1,4 @@
-"""Sites as the places where the density is highest."""
+"""Sites as the maxima of the density."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 IMAGES = np.array(np.meshgrid(*[[-1, 0, 1]] * 3, indexing='ij')).reshape(3, -1).T
+"""The cell and its 26 neighbours, (27, 3), in cell vectors."""
 
 
 def find_sites(
-    density: np.ndarray, cell: np.ndarray, separation_A: float = 1.2, smooth_A: float = 0.3, least: float = 0.02
+    density: np.ndarray, cell: np.ndarray, *, separation_A: float = 1.2, smooth_A: float = 0.3, least: float = 0.02
 ) -> np.ndarray:
     """Return the maxima of a smoothed density in Å, (sites, 3), the densest first.
 
     :param density: (nx, ny, nz), as of :func:`~aiida_ionconduct.density.density`.
     :param cell: (3, 3), cell vectors as rows, Å.
-    :param separation_A: of two maxima closer than this, the lower one is no site.
-    :param smooth_A: width of the Gaussian.
+    :param separation_A: of two maxima closer than this, only the higher is a site.
+    :param smooth_A: standard deviation of the Gaussian that smooths the density.
     :param least: a site's smoothed density is at least this share of the highest one.
     :raises ValueError: if the density is zero everywhere.
     """
@@ -29,7 +30,7 @@ def find_sites(
     top = (smooth == ndimage.maximum_filter(smooth, size=3, mode='wrap')) & (smooth >= least * smooth.max())
     index = np.argwhere(top)
     index = index[np.argsort(-smooth[top])]
-    places = centred(index, smooth) / np.array(density.shape) % 1.0 @ cell
+    places = _centred(index, smooth) / np.array(density.shape) % 1.0 @ cell
     kept: list[int] = []
     neighbours = cKDTree((places[None] + (IMAGES @ cell)[:, None]).reshape(-1, 3))
     taken = np.zeros(len(places), dtype=bool)
@@ -38,13 +39,17 @@ def find_sites(
             kept.append(place)
             close = neighbours.query_ball_point(places[place], separation_A)
             taken[np.array(close, dtype=int) % len(places)] = True
-    return places[kept]
+    return np.asarray(places[kept])
 
 
-def centred(index: np.ndarray, smooth: np.ndarray) -> np.ndarray:
-    """Return grid indices moved to the top of the parabola through each maximum and its neighbours, and by half a cell.
+def _centred(index: np.ndarray, smooth: np.ndarray) -> np.ndarray:
+    """Return where maxima lie between the grid points, in units of the grid, (maxima, 3).
 
-    The density of a grid cell belongs to its centre.
+    Each maximum moves to the top of the parabola through it and its neighbours along each axis; half a grid cell is
+    added, as the density of a grid cell belongs to its centre.
+
+    :param index: (maxima, 3), grid indices.
+    :param smooth: (nx, ny, nz).
     """
     moved = index + 0.5
     for axis in range(3):

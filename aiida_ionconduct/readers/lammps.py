@@ -16,7 +16,7 @@ from aiida_ionconduct.readers.trajectory import Trajectory, unwrap
 FIRST = re.compile(rb'ITEM: TIMESTEP\s+\d+\s+(ITEM: .*?ITEM: ATOMS[^\n]*\n)', re.DOTALL)
 TIME = re.compile(rb'ITEM: TIME\s+([-+.\deE]+)\s')  # stands before the step, if it is written
 KINDS = (('xu', 'yu', 'zu'), ('xsu', 'ysu', 'zsu'), ('x', 'y', 'z'), ('xs', 'ys', 'zs'))
-"""Columns that positions are taken from, the best first: unwrapped, unwrapped and scaled, wrapped, wrapped and scaled."""
+"""Columns that positions are taken from, the best first: unwrapped, then wrapped, each first in Å, then scaled."""
 FLAGS = ('ix', 'iy', 'iz')
 
 
