@@ -104,7 +104,9 @@ def whole_analysis(folder):
 
     def run(_):
         seeds = [np.load(path, mmap_mode='r') for path in paths]
-        return analyse(seeds, symbols, {'Li': 1, 'P': 5, 'Si': 4, 'O': -2}, 12 * np.eye(3), 1200.0, 0.01)
+        return analyse(
+            seeds, symbols, {'Li': 1, 'P': 5, 'Si': 4, 'O': -2}, 12 * np.eye(3), temperature_K=1200.0, dt_ps=0.01
+        )
 
     reading, _ = best_time(read, None, 3)
     analysis, _ = best_time(run, None, 3)

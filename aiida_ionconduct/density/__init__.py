@@ -6,7 +6,7 @@
 :mod:`.jumps`: residence times on the sites, and jumps between them.
 """
 
-from aiida_ionconduct.density.grid import density, mobile_positions, participation, write_cube
+from aiida_ionconduct.density.grid import density, participation, write_cube
 from aiida_ionconduct.density.jumps import JumpStatistics, jump_statistics
 from aiida_ionconduct.density.percolation import AxisPercolation, percolation
 from aiida_ionconduct.density.sites import find_sites
@@ -17,7 +17,6 @@ __all__ = (
     'density',
     'find_sites',
     'jump_statistics',
-    'mobile_positions',
     'participation',
     'percolation',
     'write_cube',

@@ -8,30 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_masses, atomic_numbers
 from ase.io.cube import write_cube as write_ase_cube
 from ase.units import Bohr
 
 CHUNK_FRAMES = 4096
-
-
-def mobile_positions(positions: np.ndarray, symbols: Sequence[str], mobile: str = 'Li') -> np.ndarray:
-    """Return unwrapped positions of the mobile ions relative to the centre of mass of the other atoms.
-
-    :param positions: (frames, atoms, 3), unwrapped, Å.
-    :param symbols: chemical symbols, one per atom.
-    :param mobile: chemical symbol of the mobile ions.
-    :return: (frames, ions, 3), Å; the drift of the framework since the first frame is taken off.
-    :raises ValueError: if no atom is mobile, or all atoms are.
-    """
-    is_mobile = np.array([symbol == mobile for symbol in symbols])
-    if not is_mobile.any() or is_mobile.all():
-        raise ValueError(
-            f'{mobile!r} must be among the atoms, and not all of them: choose from {sorted(set(symbols))}.'
-        )
-    masses = np.array([atomic_masses[atomic_numbers[symbol]] for symbol in symbols])[~is_mobile]
-    framework = np.einsum('tax,a->tx', positions[:, ~is_mobile].astype(float), masses / masses.sum())
-    return np.asarray(positions[:, is_mobile] - (framework - framework[0])[:, None])
 
 
 def density(seeds: Sequence[np.ndarray], cell: np.ndarray, spacing_A: float = 0.3) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aiida_ionconduct.report.numbers import MISSING, format_estimate, format_interval, format_number, format_percent
 from aiida_ionconduct.studies.error_target import below_one
-from aiida_ionconduct.transport.analysis import MAX_RELATIVE_HALF_WIDTH, half_width_over_value
+from aiida_ionconduct.transport.result import MAX_RELATIVE_HALF_WIDTH, half_width_over_value
 
 DEMONSTRATION_PROTOCOL = 'quickstart'
 
@@ -56,7 +56,7 @@ def verdict(
     """Decide what the numbers of a campaign are worth.
 
     They are converged when, at every temperature, the 95 % half-width of the full conductivity is below
-    :data:`~aiida_ionconduct.transport.analysis.MAX_RELATIVE_HALF_WIDTH` of its value and the motion is diffusive, when
+    :data:`~aiida_ionconduct.transport.result.MAX_RELATIVE_HALF_WIDTH` of its value and the motion is diffusive, when
     the potential passed its validation, and when the protocol was not the demonstration. What is not known does not
     count as passed.
 

@@ -14,15 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from aiida_ionconduct.transport.analysis import (
-    atom_charges,
-    check_conditions,
-    check_seeds,
-    collective_tracks,
-)
+from aiida_ionconduct.transport.checks import atom_charges, check_conditions, check_seeds
 from aiida_ionconduct.transport.constants import SIEMENS_PER_CM
 from aiida_ionconduct.transport.curves import curve_lags
 from aiida_ionconduct.transport.displacement import Track, block_displacements, simple_displacement
+from aiida_ionconduct.transport.reference_frame import collective_tracks
 
 QUANTITIES = ('full', 'tracer')
 FIT_FROM = 0.1  # of a block: where the straight line begins that ends with the block
@@ -78,7 +74,7 @@ def block_size_study(
             f'{mobile!r} must move through a framework of other atoms: choose `mobile` among {set(symbols)}.'
         )
     lengths = block_frames(block_ps, len(trajectories[0]), dt_ps)
-    charge, tracer, _ = collective_tracks(trajectories, symbols, charges, None, mobile, cell)
+    charge, tracer, _ = collective_tracks(trajectories, symbols, charges, mobile=mobile, cell=cell)
     per_charge = SIEMENS_PER_CM / (volume * temperature_K)
     scales = {'full': per_charge, 'tracer': per_charge * n_mobile * charges[mobile] ** 2}
     rows, curves, slopes = [], {}, {}

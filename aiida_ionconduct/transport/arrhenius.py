@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -29,7 +30,7 @@ def arrhenius(
     sigmas_S_per_cm: Sequence[float | None],
     stderrs: Sequence[float | None],
     dofs: Sequence[float] | None = None,
-) -> dict:
+) -> dict[str, Any]:
     """Fit ln(sigma T) = ln A - Ea/(kB T), each point weighted by the error of its logarithm.
 
     The errors are those of the conductivities, enlarged by the scatter about the line where that is larger.
@@ -37,7 +38,8 @@ def arrhenius(
     :param temperatures_K: temperatures.
     :param sigmas_S_per_cm: conductivities; None where there is no number.
     :param stderrs: their standard errors.
-    :param dofs: degrees of freedom of the standard errors, combined after Welch and Satterthwaite; known by default.
+    :param dofs: degrees of freedom of the standard errors, combined after Welch and Satterthwaite; by default
+        the errors are taken as exactly known.
     :return: flat and JSON-able: activation_energy_eV, ln_prefactor (of sigma T in S K/cm), covariance (of
         [ln_prefactor, activation_energy_eV]), extrapolated_300K_S_per_cm, their stderr and ci95, n_temperatures,
         chi2_reduced (None for two points), warnings. The numbers are None with fewer than two temperatures.
@@ -63,7 +65,7 @@ def arrhenius(
     return {**fit, 'n_temperatures': len(rows), 'warnings': warnings + _warnings(np.array([row[0] for row in rows]))}
 
 
-def _fit(T: np.ndarray, sigma: np.ndarray, stderr: np.ndarray, dof: np.ndarray) -> dict:
+def _fit(T: np.ndarray, sigma: np.ndarray, stderr: np.ndarray, dof: np.ndarray) -> dict[str, Any]:
     """Return the numbers of the weighted fit."""
     x, y, error = -1 / (BOLTZMANN_EV_PER_K * T), np.log(sigma * T), stderr / sigma
     design = np.column_stack((np.ones_like(x), x))
@@ -75,7 +77,7 @@ def _fit(T: np.ndarray, sigma: np.ndarray, stderr: np.ndarray, dof: np.ndarray) 
     covariance = scale * (linear * error**2) @ linear.T
 
     def spread(weights: np.ndarray) -> tuple[float, float]:
-        """Standard error of a linear combination of the parameters, and half its 95 % interval."""
+        """Return the standard error of a linear combination of the parameters, and half its 95 % interval."""
         shares = (weights @ linear * error) ** 2
         degrees = shares.sum() ** 2 / max((shares**2 / dof).sum(), 1e-300)
         width = math.sqrt(scale * shares.sum())
@@ -99,12 +101,12 @@ def _fit(T: np.ndarray, sigma: np.ndarray, stderr: np.ndarray, dof: np.ndarray) 
 
 
 def _exp(exponent: float) -> float:
-    """Exponential that stays finite, for what is stored as JSON."""
+    """Return an exponential that stays finite, so that JSON can hold it."""
     return math.exp(min(max(exponent, -700.0), 700.0))
 
 
 def _warnings(T: np.ndarray) -> list[str]:
-    """Say what the temperatures do not support."""
+    """Return warnings of what the temperatures do not support."""
     warnings = []
     if len(T) == 2:
         warnings.append('two temperatures: the straight line is not tested')

@@ -22,14 +22,16 @@ def seed_error(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return samples.mean(axis=0), samples.std(axis=0, ddof=1) / math.sqrt(len(samples))
 
 
-def displacement_curves(tracer: np.ndarray, charge: np.ndarray, dt_ps: float, dimension: int) -> dict[str, np.ndarray]:
+def displacement_curves(
+    tracer: np.ndarray, charge: np.ndarray, dt_ps: float, *, dimension: int
+) -> dict[str, np.ndarray]:
     """Return lag_ps, both mean-squared displacements, their running D in Å²/ps (e²Å²/ps) and beta, with errors.
 
     The running D at a lag is the slope of the MSD from half that lag; beta is d ln M/d ln t of the tracer over the same
     stretch.
 
     :param tracer: (seeds, lags) mean-squared displacement of the mobile species.
-    :param charge: that of the charge.
+    :param charge: (seeds, lags) mean-squared displacement of the charge.
     """
     lags = curve_lags(tracer.shape[1] - 1)
     halves = lags // 2
@@ -50,7 +52,8 @@ def _exponents(displacement: np.ndarray, lags: np.ndarray) -> tuple[np.ndarray, 
         log_slope(displacement[:, k0], displacement[:, k], math.log2(k / k0))[:2]
         for k0, k in zip(early, late, strict=True)
     ]
-    return tuple(np.array(rows).T)
+    beta, error = np.array(rows).T
+    return beta, error
 
 
 def plateau_curves(full: Estimate, tracer: Estimate) -> dict[str, np.ndarray]:

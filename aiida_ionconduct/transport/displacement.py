@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy import fft
@@ -12,8 +12,9 @@ from scipy import fft
 from aiida_ionconduct.transport import _kernels
 
 CHUNK_BYTES = 2**26  # memory for the coordinates of one chunk of particles
-TRANSFORM_BYTES = 2**23  # that for the transforms at work at a time: small ones stay in the cache
-JUMP = 0.75  # of a cell vector, between two frames: more looks like a fold
+TRANSFORM_BYTES = 2**23  # memory for the transforms at work at a time: small transforms stay in the cache
+JUMP = 0.75  # of a cell vector, between two frames: a longer step looks like a fold
+Method = Literal['simple', 'block']
 
 
 class Track(NamedTuple):
@@ -28,16 +29,18 @@ class Track(NamedTuple):
 
     @property
     def n_frames(self) -> int:
-        return self.positions.shape[0]
+        """Number of frames."""
+        return int(self.positions.shape[0])
 
     @property
     def dimension(self) -> int:
-        return self.positions.shape[2]
+        """Number of coordinates of a particle."""
+        return int(self.positions.shape[2])
 
     def rows(self, length: int = 0) -> Iterator[np.ndarray]:
         """Yield chunks of coordinates as rows in time, float64 and mean-free; the next chunk overwrites the last.
 
-        :param length: of the rows, with zeros beyond the frames; that of the run by default.
+        :param length: of the rows, with zeros beyond the frames; the length of the run by default.
         """
         length = max(length, self.n_frames)
         chunk = max(1, CHUNK_BYTES // (8 * self.dimension * length))
@@ -50,19 +53,19 @@ class Track(NamedTuple):
         release(self.positions)
 
     def sums(self, *functions: Callable[[np.ndarray], list[np.ndarray]], length: int = 0) -> list[list[np.ndarray]]:
-        """Return what functions of rows give, each a list of arrays, summed over all chunks in one pass.
+        """Apply functions to the rows, each returning a list of arrays, and sum over all chunks in one pass.
 
         :param length: of the rows, see :meth:`rows`.
         """
-        totals = None
+        totals: list[list[np.ndarray]] = []
         for rows in self.rows(length):
-            found = [function(rows) for function in functions]
-            if totals is None:
-                totals = found
-            else:
-                for total, more in zip(totals, found, strict=True):
-                    for one, other in zip(total, more, strict=True):
-                        one += other
+            parts = [function(rows) for function in functions]
+            if not totals:
+                totals = parts
+                continue
+            for total, part in zip(totals, parts, strict=True):
+                for array, addend in zip(total, part, strict=True):
+                    array += addend
         return totals
 
 
@@ -115,20 +118,24 @@ def as_floats(positions: np.ndarray, name: str) -> np.ndarray:
 
 
 def refuse_not_finite(positions: np.ndarray, name: str) -> None:
-    """Raise ValueError if a value is not finite."""
+    """Refuse positions that are not finite.
+
+    :raises ValueError: naming the array and the first such frame.
+    """
     frame = _kernels.first_not_finite(positions)
     if frame >= 0:
         raise ValueError(f'`{name}` holds a value that is not finite in frame {frame}: remove or repair that frame.')
 
 
 def release(positions: np.ndarray) -> None:
-    """Let go of the memory that holds what was read of a mapped file: it is in the file still."""
-    array = positions
+    """Free the memory that holds what was read from a memory-mapped file; the file still has it."""
+    array: object = positions
     while isinstance(array, np.ndarray):
+        base: object = array.base
         # Not a private copy ('c'), whose changes are nowhere else.
-        if isinstance(array, np.memmap) and array.mode in ('r', 'r+') and isinstance(array.base, mmap.mmap):
-            array.base.madvise(mmap.MADV_DONTNEED)
-        array = array.base
+        if isinstance(array, np.memmap) and array.mode in ('r', 'r+') and isinstance(base, mmap.mmap):
+            base.madvise(mmap.MADV_DONTNEED)
+        array = base
 
 
 def species_displacements(
@@ -151,11 +158,12 @@ def species_displacements(
         if cell is not None:
             refuse_wrapped(positions, cell, name)
     release(positions)
-    return out.transpose(0, 2, 1)
+    displacements: np.ndarray = out.transpose(0, 2, 1)
+    return displacements
 
 
 def refuse_wrapped(positions: np.ndarray, cell: np.ndarray, name: str = 'positions') -> None:
-    """Raise if a trajectory was folded back into the cell.
+    """Refuse a trajectory that was folded back into the cell.
 
     A fold shows as a step of about a cell vector of an atom that otherwise moves little from frame to frame.
 
@@ -172,7 +180,7 @@ def refuse_wrapped(positions: np.ndarray, cell: np.ndarray, name: str = 'positio
         moves = np.diff(positions[:, atom[step]].astype(float), axis=0) @ inverse
         usual = np.median(np.abs(moves - np.round(moves)))
         # Six standard deviations of the usual step: fast ions in frames far apart do not look folded.
-        if JUMP > 6 * usual / 0.6745:
+        if 6 * usual / 0.6745 < JUMP:
             raise ValueError(
                 f'`{name}` looks wrapped into the cell: atom {atom[step]} moves by {size[step]:.2f} of a cell vector '
                 f'between frames {step} and {step + 1}. Give unwrapped positions (LAMMPS: xu, yu, zu).'
@@ -180,7 +188,7 @@ def refuse_wrapped(positions: np.ndarray, cell: np.ndarray, name: str = 'positio
 
 
 def mean_squared_displacement(
-    positions: np.ndarray, method: str = 'simple', block: int | None = None, origins: int | None = None
+    positions: np.ndarray, method: Method = 'simple', block: int | None = None, origins: int | None = None
 ) -> np.ndarray:
     """Return the mean-squared displacement at all lags, averaged over particles.
 
@@ -203,7 +211,9 @@ def mean_squared_displacement(
             raise ValueError("`block` and `origins` belong to method='block'.")
         return simple_displacement(track)
     if method == 'block':
-        return block_displacements(track, block or max(1, (track.n_frames - 1) // 4), origins).mean(axis=0)
+        segments = block_displacements(track, block or max(1, (track.n_frames - 1) // 4), origins)
+        mean: np.ndarray = segments.mean(axis=0)
+        return mean
     raise ValueError(f"`method` is '{method}': choose 'simple' or 'block'.")
 
 
@@ -212,15 +222,17 @@ def simple_displacement(track: Track, longest: int | None = None) -> np.ndarray:
 
     M(k) = {C[T-k] + C[T] - C[k] - 2 A(k)}/(T-k) with C the running sum of squares and A the autocorrelation.
 
-    :param longest: lag, in frames; that of the run by default.
+    :param longest: longest lag in frames; the length of the run by default.
     """
     function, length = displacement_sums(track.n_frames, longest)
-    (sums,) = track.sums(function, length=length)
-    return displacement_from_sums(*sums, len(track.particles), longest)
+    ((squares, power),) = track.sums(function, length=length)
+    return displacement_from_sums(squares, power, len(track.particles), longest)
 
 
-def displacement_sums(n_frames: int, longest: int | None = None) -> tuple[Callable[[np.ndarray], list], int]:
-    """Return the function for :meth:`Track.sums` of :func:`simple_displacement`, and the length of its rows."""
+def displacement_sums(
+    n_frames: int, longest: int | None = None
+) -> tuple[Callable[[np.ndarray], list[np.ndarray]], int]:
+    """Return the function that :func:`simple_displacement` gives to :meth:`Track.sums`, and the length of its rows."""
     length = transform_length(n_frames, longest)
 
     def sums(rows: np.ndarray) -> list[np.ndarray]:
@@ -238,20 +250,21 @@ def displacement_sums(n_frames: int, longest: int | None = None) -> tuple[Callab
 
 def transform_length(n_frames: int, longest: int | None) -> int:
     """Return the length of a transform that does not wrap around at any lag up to the longest."""
-    return fft.next_fast_len(n_frames + (n_frames if longest is None else longest), real=True)
+    return int(fft.next_fast_len(n_frames + (n_frames if longest is None else longest), real=True))
 
 
 def displacement_from_sums(
     squares: np.ndarray, power: np.ndarray, n_particles: int, longest: int | None = None
 ) -> np.ndarray:
-    """Return the mean-squared displacement that :func:`displacement_sums` gives."""
+    """Return the mean-squared displacement (lags,) from what the function of :func:`displacement_sums` returned."""
     frames = len(squares)
     lags = np.arange(frames if longest is None else longest + 1)
     correlation = fft.irfft(power, n=transform_length(frames, longest))[: len(lags)]
     running = np.concatenate(([0.0], np.cumsum(squares)))
     sums = running[frames - lags] + running[frames] - running[lags] - 2 * correlation
     sums[0] = 0.0
-    return np.maximum(sums, 0.0) / (frames - lags) / n_particles
+    displacement: np.ndarray = np.maximum(sums, 0.0) / (frames - lags) / n_particles
+    return displacement
 
 
 def block_displacements(track: Track, block: int, origins: int | None = None) -> np.ndarray:
@@ -259,9 +272,9 @@ def block_displacements(track: Track, block: int, origins: int | None = None) ->
 
     :param block: longest lag, in frames.
     :param origins: number L of sliding origins per segment, (1/L) sum_l abs(x(o+l+k) - x(o+l))²; one by default.
-    :raises ValueError: if not one segment fits.
+    :raises ValueError: if no segment fits.
     """
-    # Segments of one origin share their end points: that is consecutive, and their increments do not overlap.
+    # Segments with one origin share their end points: they are consecutive, and their increments do not overlap.
     stride = block if origins is None else block + origins
     starts = range(0, track.n_frames - block - (origins or 1) + 1, stride)
     if block < 1 or (origins is not None and origins < 1) or not starts:
@@ -299,7 +312,8 @@ def _sliding_displacements(track: Track, starts: range, block: int, origins: int
     products = fft.irfft(spectra, n=length, axis=1)[:, : block + 1]
     sums = running[:, lags + origins] - running[:, lags] + running[:, [origins]] - 2 * products
     sums[:, 0] = 0.0
-    return np.maximum(sums, 0.0) / origins
+    displacements: np.ndarray = np.maximum(sums, 0.0) / origins
+    return displacements
 
 
 def displacement_series(track: Track, lags: list[int]) -> dict[int, np.ndarray]:

@@ -18,17 +18,17 @@ from scipy.signal.windows import tukey
 from aiida_ionconduct.transport import _kernels
 from aiida_ionconduct.transport.displacement import Track
 
-# Frames are averaged in blocks until fewer than twice this many are left: what is faster than that tells nothing of
-# diffusion. A boxcar average damps the fast vibrations that its sampling would alias.
+# Frames are averaged in blocks until fewer than twice this many are left: faster motion tells nothing of diffusion. A
+# boxcar average damps the fast vibrations that its sampling would alias.
 MAX_FRAMES = 8192
 # Share of the run over which the taper rises and falls: the ends are averages over some picoseconds, not two frames in
 # the middle of a vibration.
 TAPER = 0.05
 BINS_PER_OCTAVE = 4
 SEGMENTS = (1, 2, 4, 8)  # numbers of equal parts that a run is cut into, for the scatter
-TIMES_PER_OCTAVE = 10  # a time between two of these would bias the fit of a spectrum that is known well
-# The longest relaxation time considered is this fraction of the run, but that of usual vibrations and back-hops always
-# is, up to half the run.
+TIMES_PER_OCTAVE = 10  # a coarser grid of times would bias the fit of a spectrum that is known well
+# The longest relaxation time considered is this fraction of the run; the usual time of vibrations and back-hops is
+# considered in any case, up to half the run.
 LONGEST_TIME = 1 / 8
 USUAL_TIME_PS = 4.0
 
@@ -37,10 +37,10 @@ class Grid(NamedTuple):
     """Frequencies of a run of a certain length, and the spectra expected on them.
 
     ``block`` frames are averaged into one, which leaves ``frames``; ``frequency`` (F,) in THz; ``edges`` (bins + 1,)
-    of nearly logarithmic bins of frequencies; ``top`` (bins,) highest frequency of each; ``count`` (bins,) independent
-    real pairs in each; ``white`` (bins,) the spectrum of Brownian motion with D = 1; ``times`` (n,) relaxation times in
-    ps; ``relaxation`` (n, bins) the spectrum of motion with the mean-squared displacement 2 times (1 - exp(-t/times)),
-    which rises from 0 to 1 at the frequency 1/(2 pi times).
+    of nearly logarithmic bins of frequencies; ``top`` (bins,) highest frequency of each; ``pairs`` (bins,) independent
+    pairs of real numbers in each; ``white`` (bins,) the spectrum of Brownian motion with D = 1; ``times`` (n,)
+    relaxation times in ps; ``relaxation`` (n, bins) the spectrum of motion with the mean-squared displacement
+    2 times (1 - exp(-t/times)), which rises from 0 to 1 at the frequency 1/(2 pi times).
     """
 
     block: int
@@ -49,14 +49,14 @@ class Grid(NamedTuple):
     frequency: np.ndarray
     edges: np.ndarray
     top: np.ndarray
-    count: np.ndarray
+    pairs: np.ndarray
     white: np.ndarray
     times: np.ndarray
     relaxation: np.ndarray
 
     def binned(self, spectrum: np.ndarray) -> np.ndarray:
         """Average a spectrum over bins, along its last axis."""
-        sums = np.add.reduceat(spectrum[..., : len(self.frequency)], self.edges[:-1], axis=-1)
+        sums: np.ndarray = np.add.reduceat(spectrum[..., : len(self.frequency)], self.edges[:-1], axis=-1)
         return sums / np.diff(self.edges)
 
 
@@ -75,28 +75,28 @@ def spectral_grid(n_frames: int, dt_ps: float) -> Grid:
     # The upper half of the frequencies is where the block average damps, so it is left out.
     n_frequencies = (steps // 2 if block == 1 else steps // 4) + 1
     frequency = np.arange(n_frequencies) / (steps * block * dt_ps)
-    edges, ratio = [0, 1], 2 ** (1 / BINS_PER_OCTAVE)
-    while edges[-1] < n_frequencies:
-        edges.append(min(n_frequencies, max(edges[-1] + 1, round(edges[-1] * ratio))))
-    edges = np.array(edges)
-    count = np.diff(edges).astype(float)
-    count[0] = 0.5  # the zero frequency is real
+    limits, ratio = [0, 1], 2 ** (1 / BINS_PER_OCTAVE)
+    while limits[-1] < n_frequencies:
+        limits.append(min(n_frequencies, max(limits[-1] + 1, round(limits[-1] * ratio))))
+    edges = np.array(limits)
+    pairs = np.diff(edges).astype(float)
+    pairs[0] = 0.5  # the zero frequency is real
     taper = tapering(steps)
     loss = (taper**4).sum() * steps / (taper**2).sum() ** 2
     length, shortest = steps * block * dt_ps, block * dt_ps / 8
     longest = max(length * LONGEST_TIME, min(USUAL_TIME_PS, length / 2))
     times = np.geomspace(shortest, longest, max(2, round(np.log2(longest / shortest) * TIMES_PER_OCTAVE) + 1))
     grid = Grid(
-        block,
-        steps + 1,
-        block * dt_ps,
-        frequency,
-        edges,
-        frequency[edges[1:] - 1],
-        count / loss,
-        np.ones(1),
-        times,
-        np.ones(1),
+        block=block,
+        frames=steps + 1,
+        step_ps=block * dt_ps,
+        frequency=frequency,
+        edges=edges,
+        top=frequency[edges[1:] - 1],
+        pairs=pairs / loss,
+        white=np.ones(1),
+        times=times,
+        relaxation=np.ones(1),
     )
     white = grid.binned(expected_spectrum(brownian_steps(block, steps, dt_ps), taper, block * dt_ps))
     relaxation = [
@@ -108,7 +108,8 @@ def spectral_grid(n_frames: int, dt_ps: float) -> Grid:
 
 def tapering(steps: int) -> np.ndarray:
     """Return the taper (steps,): flat, with cosine ends, none of it zero."""
-    return tukey(steps + 2, TAPER)[1:-1]
+    taper: np.ndarray = tukey(steps + 2, TAPER)[1:-1]
+    return taper
 
 
 def brownian_steps(block: int, n: int, dt_ps: float) -> np.ndarray:
@@ -143,7 +144,8 @@ def expected_spectrum(covariance: np.ndarray, taper: np.ndarray, step_ps: float)
     padded = np.abs(fft.rfft(taper, 2 * n)) ** 2
     weighted = covariance * fft.irfft(padded, 2 * n)[:n] / (taper**2).sum()
     weighted[1:] += weighted[1:][::-1]  # lags beyond n fold back at the frequencies of a run of n steps
-    return fft.rfft(weighted).real / (2 * step_ps)
+    spectrum: np.ndarray = fft.rfft(weighted).real / (2 * step_ps)
+    return spectrum
 
 
 def spectra(track: Track, grid: Grid, segments: tuple[int, ...]) -> dict[int, np.ndarray]:
@@ -158,7 +160,7 @@ def spectra(track: Track, grid: Grid, segments: tuple[int, ...]) -> dict[int, np
 
 
 def spectrum_sums(track: Track, grid: Grid, segments: tuple[int, ...]) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """Return the function for :meth:`Track.sums` of :func:`spectra`."""
+    """Return the function that :func:`spectra` gives to :meth:`Track.sums`."""
     n, d = track.n_frames // grid.block, track.dimension
     tapers = {count: tapering(n // count - 1) for count in segments}
 
@@ -172,8 +174,9 @@ def spectrum_sums(track: Track, grid: Grid, segments: tuple[int, ...]) -> Callab
         parts = coarse[:, : count * length].reshape(len(coarse), count, length)
         current = fft.rfft(np.diff(parts, axis=2) * taper, axis=2, workers=_kernels.max_threads())
         current = current.reshape(-1, d, *current.shape[1:])
-        found = np.einsum('iasf,ibsf->sfab', current.real, current.real)
-        found += np.einsum('iasf,ibsf->sfab', current.imag, current.imag)
-        return found / (2 * grid.step_ps * (taper**2).sum() * len(track.particles))
+        power: np.ndarray = np.einsum('iasf,ibsf->sfab', current.real, current.real)
+        power += np.einsum('iasf,ibsf->sfab', current.imag, current.imag)
+        power /= 2 * grid.step_ps * (taper**2).sum() * len(track.particles)
+        return power
 
     return sums

@@ -74,7 +74,7 @@ def test_same_numbers_as_the_library(files, runs, kind):
     """Where the format holds all digits, to the last one."""
     found = run_json(*files[kind], *OPTIONS[kind])
     positions = [run.positions.astype(float) for run in runs]
-    expected = analyse(positions, runs[0].symbols, {'Li': 1, 'Cl': -1}, CELL, 900.0, 0.1).attributes()
+    expected = analyse(positions, runs[0].symbols, {'Li': 1, 'Cl': -1}, CELL, temperature_K=900.0, dt_ps=0.1).attributes()
     exact = kind in ('npz', 'lammps')
     for name, value in expected.items():
         if isinstance(value, float):
@@ -98,7 +98,7 @@ def test_options_reach_the_analysis(files, runs):
     found = run_json(*files['npz'], '--discard-ps', 5, '--lag-ps', 1, '--temperature', 450, '--dt-ps', 0.2)
     cut = [run.positions[25:] for run in runs]
     settings = {'estimator': 'cve', 'lag_ps': 1.0}
-    expected = analyse(cut, runs[0].symbols, {'Li': 1, 'Cl': -1}, CELL, 450.0, 0.2, **settings)
+    expected = analyse(cut, runs[0].symbols, {'Li': 1, 'Cl': -1}, CELL, temperature_K=450.0, dt_ps=0.2, **settings)
     assert found['sigma_full_S_per_cm'] == pytest.approx(expected.attributes()['sigma_full_S_per_cm'], rel=1e-6)
     masses = run_json(*files['npz'], '--masses', 'Cl=70')
     assert masses['sigma_full_S_per_cm'] == pytest.approx(run_json(*files['npz'])['sigma_full_S_per_cm'])

@@ -8,7 +8,7 @@ from ase import Atoms
 from ase.io.cube import read_cube
 from ase.units import Bohr
 
-from aiida_ionconduct.density import density, mobile_positions, participation, write_cube
+from aiida_ionconduct.density import density, participation, write_cube
 
 TRICLINIC = np.array([[6.0, 0.0, 0.0], [1.5, 7.0, 0.0], [-1.0, 2.0, 8.0]])
 
@@ -28,17 +28,6 @@ def test_against_histogramdd():
     scaled = (positions.reshape(-1, 3) @ np.linalg.inv(TRICLINIC)) % 1.0
     counts, _ = np.histogramdd(scaled, values.shape, [(0, 1)] * 3)
     np.testing.assert_allclose(values, counts * values.size / (200 * np.linalg.det(TRICLINIC)), rtol=1e-12)
-
-
-def test_framework_frame():
-    """A drift of everything is no motion."""
-    rng = np.random.default_rng(2)
-    positions = np.tile(rng.uniform(0, 9, (1, 4, 3)), (30, 1, 1))
-    drift = np.linspace(0, 5, 30)[:, None, None] * np.array([1.0, -2.0, 0.5])
-    moved = mobile_positions(positions + drift, ['Li', 'Li', 'P', 'O'])
-    np.testing.assert_allclose(moved, positions[:, :2], atol=1e-12)
-    with pytest.raises(ValueError, match="'Na' must be among the atoms"):
-        mobile_positions(positions, ['Li', 'Li', 'P', 'O'], 'Na')
 
 
 def test_participation():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from aiida_ionconduct.transport import TransportResult, analyse, diffusivity, from_centres_of_mass, from_currents
-from aiida_ionconduct.transport.analysis import collective_tracks
 from aiida_ionconduct.transport.displacement import simple_displacement
+from aiida_ionconduct.transport.reference_frame import collective_tracks
 
 LAGS = [1, 2, 3, 10, 50, 100]
 # Brute force, see data/README.md: relative to the framework's centre of mass, and charge displacement per lithium.
@@ -28,7 +28,9 @@ def result(input_):
 def test_argyrodite_references(argyrodite):
     species = [str(symbol) for symbol in argyrodite['species']]
     charges = {'Li': 1, 'P': 5, 'S': -2, 'Cl': -1}
-    (charge,), (tracer,), _ = collective_tracks([argyrodite['pos']], species, charges, None, 'Li', argyrodite['cell'])
+    (charge,), (tracer,), _ = collective_tracks(
+        [argyrodite['pos']], species, charges, mobile='Li', cell=argyrodite['cell']
+    )
     np.testing.assert_allclose(simple_displacement(tracer)[LAGS], FRAMEWORK, rtol=1e-9)
     np.testing.assert_allclose(simple_displacement(charge)[LAGS] / species.count('Li'), CHARGE, rtol=1e-9)
 
@@ -162,7 +164,7 @@ def test_single_precision_and_centres_of_mass(input_, result):
     assert single.sigma_full.value == pytest.approx(result.sigma_full.value, rel=1e-4)
     coms = [np.stack((seed[:, :12].mean(axis=1), seed[:, 12:].mean(axis=1)), axis=1) for seed in input_['seeds']]
     conditions = {key: input_[key] for key in ('charges', 'cell', 'temperature_K', 'dt_ps')}
-    estimate = from_centres_of_mass(coms, ['Li', 'Cl'], {'Li': 12, 'Cl': 12}, **conditions)
+    estimate = from_centres_of_mass(coms, ['Li', 'Cl'], counts={'Li': 12, 'Cl': 12}, **conditions)
     assert estimate.value == pytest.approx(result.sigma_full.value, rel=1e-9)
     assert estimate.stderr == pytest.approx(result.sigma_full.stderr, rel=1e-9)
 
@@ -180,11 +182,12 @@ def test_settings_of_the_other_routes(input_):
     settings = {'estimator': 'cve', 'lag_ps': 2.0}
     expected = analyse(**input_, **settings).sigma_full.value
     coms = [np.stack((seed[:, :12].mean(axis=1), seed[:, 12:].mean(axis=1)), axis=1) for seed in input_['seeds']]
-    counts, charges = {'Li': 12, 'Cl': 12}, input_['charges']
-    found = from_centres_of_mass(coms, ['Li', 'Cl'], counts, charges, **conditions, **settings)
-    assert found.value == pytest.approx(expected, rel=1e-9)
+    estimate = from_centres_of_mass(
+        coms, ['Li', 'Cl'], counts={'Li': 12, 'Cl': 12}, charges=input_['charges'], **conditions, **settings
+    )
+    assert estimate.value == pytest.approx(expected, rel=1e-9)
     mu = [(seed[:, :12] - seed[:, 12:]).sum(axis=1) for seed in input_['seeds']]
-    currents = [np.diff(one, axis=0) / input_['dt_ps'] for one in mu]
+    currents = [np.diff(displacement, axis=0) / input_['dt_ps'] for displacement in mu]
     assert from_currents(currents, **conditions, **settings).value == pytest.approx(expected, rel=1e-9)
     with pytest.raises(ValueError, match="'cve' has no setting block_ps"):
         from_currents(currents, **conditions, estimator='cve', block_ps=1.0)

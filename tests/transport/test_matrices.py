@@ -41,13 +41,13 @@ def test_currents_are_positions(result):
     input_, analysis = result
     charges = np.array([input_['charges'][symbol] for symbol in input_['symbols']])
     currents = [np.diff(np.einsum('tix,i->tx', seed, charges), axis=0) / 0.1 for seed in input_['seeds']]
-    estimate = from_currents(currents, input_['cell'], 900.0, 0.1)
+    estimate = from_currents(currents, cell=input_['cell'], temperature_K=900.0, dt_ps=0.1)
     assert estimate.value == pytest.approx(analysis.sigma_full.value, rel=1e-9)
     assert estimate.interval() == pytest.approx(analysis.sigma_full.interval(), rel=1e-6)
 
 
 def test_bad_currents():
     with pytest.raises(ValueError, match=r'`currents\[0\]` has shape \(30,\)'):
-        from_currents([np.zeros(30)], np.eye(3), 300.0, 0.1)
+        from_currents([np.zeros(30)], cell=np.eye(3), temperature_K=300.0, dt_ps=0.1)
     with pytest.raises(ValueError, match=r'`currents\[0\]`.*not finite'):
-        from_currents([np.full((30, 3), np.nan)], np.eye(3), 300.0, 0.1)
+        from_currents([np.full((30, 3), np.nan)], cell=np.eye(3), temperature_K=300.0, dt_ps=0.1)

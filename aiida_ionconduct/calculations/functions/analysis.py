@@ -6,9 +6,9 @@ from aiida.engine import calcfunction
 from ase.formula import Formula
 
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
-from aiida_ionconduct.density import density, mobile_positions, participation
+from aiida_ionconduct.density import density, participation
 from aiida_ionconduct.studies.temperatures import haven_ratios, order_change, prefactor, transition
-from aiida_ionconduct.transport import analyse, arrhenius
+from aiida_ionconduct.transport import analyse, arrhenius, mobile_positions
 
 SAME_LENGTH = 0.05  # of the runs at two temperatures, relative: in a longer one the ions get to more places
 FILLED = ('filled_share', 'filled_share_stderr')

@@ -11,11 +11,12 @@ from aiida.engine import calcfunction
 from ase import Atoms
 
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
-from aiida_ionconduct.density import density, find_sites, jump_statistics, mobile_positions, participation, percolation
+from aiida_ionconduct.density import density, find_sites, jump_statistics, participation, percolation
 from aiida_ionconduct.density import write_cube as write_cube_file
 from aiida_ionconduct.studies.block_size import block_size_study
 from aiida_ionconduct.studies.finite_size import finite_size
 from aiida_ionconduct.studies.lyapunov import MEANING, divergence
+from aiida_ionconduct.transport import mobile_positions
 
 DENSITY_SETTINGS = ('spacing_A', 'separation_A', 'core_A')
 

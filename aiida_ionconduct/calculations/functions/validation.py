@@ -3,14 +3,13 @@
 import math
 import re
 
-import ase.data
 import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
 
 from aiida_ionconduct.data import IonTrajectoryData
 from aiida_ionconduct.structures import minimum_distances_of, radial_distribution
-from aiida_ionconduct.transport.displacement import mean_squared_displacement
+from aiida_ionconduct.transport import mean_squared_displacement, mobile_positions
 
 SETTLING_FRAMES = 15  # of an AIMD run, in which its kinetic energy has not yet become potential energy
 
@@ -212,18 +211,13 @@ def displacement_checks(
     if lag_ps < max(MIN_MSD_LAG_PS, run.frame_interval_ps):
         return []
     ratio = (
-        mobile_msd(run.positions, run.symbols, mobile)[round(lag_ps / run.frame_interval_ps)]
-        / (mobile_msd(reference.get_positions(), list(reference.symbols), mobile)[round(lag_ps / spacing)])
+        mean_squared_displacement(mobile_positions(run.positions, run.symbols, mobile))[
+            round(lag_ps / run.frame_interval_ps)
+        ]
+        / mean_squared_displacement(mobile_positions(reference.get_positions(), list(reference.symbols), mobile))[
+            round(lag_ps / spacing)
+        ]
     )
     factor = limits['msd_factor']
     name, label = f'msd_{mobile}_{temperature}K', f'MSD of {mobile} over that of AIMD, {lag_ps:.2g} ps, {temperature} K'
     return [check(name, label, ratio, [1 / factor, factor], '')]
-
-
-def mobile_msd(positions: np.ndarray, symbols: list[str], mobile: str) -> np.ndarray:
-    """Return the MSD of a species relative to the centre of mass of the others, Å², by the lag in frames."""
-    is_mobile = np.array(symbols) == mobile
-    masses = ase.data.atomic_masses[[ase.data.atomic_numbers[symbol] for symbol in symbols]][~is_mobile]
-    positions = np.asarray(positions, dtype=float)
-    framework = np.einsum('fad,a->fd', positions[:, ~is_mobile], masses) / masses.sum()
-    return mean_squared_displacement(positions[:, is_mobile] - framework[:, None])

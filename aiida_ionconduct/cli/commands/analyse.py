@@ -5,11 +5,10 @@ from typing import get_args
 
 import click
 
+from aiida_ionconduct.choices import ESTIMATORS
 from aiida_ionconduct.cli.nodes import PROFILE, Node, open_profile
 from aiida_ionconduct.cli.words import Pairs, Symbols
 from aiida_ionconduct.readers import TrajectoryFormat
-
-ESTIMATORS = ('auto', 'spectral', 'cve', 'einstein', 'block', 'green-kubo', 'cepstral', 'multivariate')
 
 
 @click.command('analyse')

@@ -87,7 +87,7 @@ def density_command(nodes, mobile, spacing, core, temperature, output, profile):
     from aiida import orm
 
     from aiida_ionconduct.calculations.functions.studies import mobile_density
-    from aiida_ionconduct.density import mobile_positions
+    from aiida_ionconduct.transport import mobile_positions
     from aiida_ionconduct.report.figures.studies import isosurfaces, superposition
     from aiida_ionconduct.report.tables.studies import density_text
 

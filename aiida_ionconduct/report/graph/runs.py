@@ -10,11 +10,11 @@ from aiida import orm
 from aiida.common.links import LinkType
 
 from aiida_ionconduct.data import IonTrajectoryData
-from aiida_ionconduct.density import density, mobile_positions
+from aiida_ionconduct.density import density
 from aiida_ionconduct.report.graph.calls import CallTree, linked
 from aiida_ionconduct.structures.rdf import radial_distribution
 from aiida_ionconduct.studies.block_size import block_size_study
-from aiida_ionconduct.transport.displacement import mean_squared_displacement
+from aiida_ionconduct.transport import mean_squared_displacement, mobile_positions
 
 MOST_COORDINATES = 200_000_000
 """Of all seeds at one temperature: a block study of more takes minutes, which a page does not."""

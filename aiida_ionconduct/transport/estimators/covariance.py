@@ -18,8 +18,8 @@ LAGS_PER_BLOCK = 4
 SHORTEST_LAG_PS = 3.8
 SHORTEST_LAG_FRACTION = 1 / 4.5  # of the run
 LONGEST_LAG_FRACTION = 1 / 3
-# A fall of the slope by so many standard errors moves the lag on. More would keep lags that are too short when caging
-# is slow (bias), less would follow noise to long lags (variance).
+# A fall of the slope by this many standard errors moves the lag on. A larger factor would keep lags that are too short
+# when caging is slow (bias), a smaller factor would follow noise to long lags (variance).
 FALL_ERRORS = 1.25
 
 
@@ -37,7 +37,7 @@ def covariance(tracks: list[Track], dt_ps: float, lag_ps: float | None = None) -
         # Nothing to compare with: all of the slope may be vibration.
         bias = abs(float(blocks.mean()))
     else:
-        fall = scan.contrast(scan.index(scan.lags[index] / 2), index)[0] / dt_ps
+        fall = scan.contrast(scan.position(scan.lags[index] / 2), index)[0] / dt_ps
         bias = max(0.0, fall if short else fall / 2)
     value, error, dof = mean_and_error(blocks)
     return Slope(
@@ -80,8 +80,8 @@ class Scan(NamedTuple):
         """Return D(early) - D(late) and its standard error from paired blocks."""
         return mean_and_error(self.blocks(self.slopes[early] - self.slopes[late], late))[:2]
 
-    def index(self, lag: float) -> int:
-        """Return the position of the first lag not shorter than this one, or of the last."""
+    def position(self, lag: float) -> int:
+        """Return the position of the first lag not shorter than the given one, or of the last lag."""
         return min(int(np.searchsorted(self.lags, lag)), len(self.lags) - 1)
 
 
@@ -119,17 +119,17 @@ def choose_lag(scan: Scan, dt_ps: float) -> int:
 
     The slope is compared with those at half and at twice the lag, by paired blocks.
     """
-    index = scan.index(min(SHORTEST_LAG_PS / dt_ps, scan.n_frames * SHORTEST_LAG_FRACTION))
+    index = scan.position(min(SHORTEST_LAG_PS / dt_ps, scan.n_frames * SHORTEST_LAG_FRACTION))
     while index < len(scan.lags) - 1 and _falls(scan, index):
         index += 1
     return index
 
 
 def _falls(scan: Scan, index: int) -> bool:
-    """Whether the slope falls towards this lag or beyond it by more than its error lets it."""
-    pairs = [(scan.index(scan.lags[index] / 2), index)]
+    """Whether the slope falls significantly towards this lag or beyond it."""
+    pairs = [(scan.position(scan.lags[index] / 2), index)]
     if 2 * scan.lags[index] <= scan.lags[-1]:
-        pairs.append((index, scan.index(2 * scan.lags[index])))
+        pairs.append((index, scan.position(2 * scan.lags[index])))
     return any(difference > FALL_ERRORS * error for difference, error in (scan.contrast(*pair) for pair in pairs))
 
 

@@ -58,7 +58,8 @@ def green_kubo(tracks: list[Track], dt_ps: float, time_ps: float | None = None) 
 
 def fitted_slopes(curves: np.ndarray, lags: np.ndarray) -> np.ndarray:
     """Return the slopes (seeds,) of straight lines through curves (seeds, lags)."""
-    return np.polyfit(lags, curves[:, lags].T, 1)[0]
+    slopes: np.ndarray = np.polyfit(lags, curves[:, lags].T, 1)[0]
+    return slopes
 
 
 def over_seeds(slopes: np.ndarray, curves: np.ndarray, lag: int, dt_ps: float) -> Slope:

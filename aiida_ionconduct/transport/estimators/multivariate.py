@@ -35,12 +35,11 @@ def multivariate(tracks: list[Track], dt_ps: float, cutoff_THz: float = CUTOFF_T
     bins = max(int(np.searchsorted(grid.top, cutoff_THz)), min(8, len(grid.top)))
     binned = np.moveaxis(grid.binned(np.moveaxis(runs, 1, 3)), 3, 1)[:, :bins]
     x = (grid.binned(grid.frequency)[:bins] / grid.top[bins - 1]) ** 2
-    count = grid.count[:bins] * max(components, 1.0)
+    count = grid.pairs[:bins] * max(components, 1.0)
     fits = [fit_matrix(binned.mean(axis=0), count * len(tracks), x, terms) for terms in range(1, MAX_TERMS + 1)]
-    best = min(fits, key=lambda one: one[0])
-    _, matrix, stderr, terms = best
+    _, matrix, stderr, terms = min(fits, key=lambda fit: fit[0])
     value = float(np.trace(matrix) / d)
-    seeds = np.array([np.trace(fit_matrix(one, count, x, terms)[1]) / d for one in binned])
+    seeds = np.array([np.trace(fit_matrix(spectrum, count, x, terms)[1]) / d for spectrum in binned])
     lag = terms / (2 * grid.top[bins - 1])
     scan = {'lag_ps': np.array([lag]), 'value': np.array([value]), 'stderr': np.array([stderr])}
     return Slope(value, stderr, math.inf, seeds[:, None], 0.0, float(lag), True, scan)
@@ -74,8 +73,8 @@ def fit_matrix(power: np.ndarray, dof: np.ndarray, x: np.ndarray, terms: int) ->
 
     start = np.zeros((terms, len(lower[0])))
     start[0] = np.eye(d)[lower]
-    found = optimize.minimize(objective, start.ravel(), jac=True, method='BFGS').x
-    factor = factors(found, basis)
+    best = optimize.minimize(objective, start.ravel(), jac=True, method='BFGS').x
+    factor = factors(best, basis)
     inverse = np.linalg.inv(factor @ factor.transpose(0, 2, 1) + 1e-9 * np.eye(d))
     changes = []
     for a, b in zip(*lower, strict=True):
@@ -85,8 +84,8 @@ def fit_matrix(power: np.ndarray, dof: np.ndarray, x: np.ndarray, terms: int) ->
         changes.append(inverse @ (change + change.transpose(0, 2, 1)))
     products = np.einsum('pbij,qbji->bpq', np.array(changes), np.array(changes))
     information = np.einsum('b,bk,bl,bpq->kplq', dof, basis, basis, products)
-    at_zero = factors(found, origin[None])[0]
+    at_zero = factors(best, origin[None])[0]
     slope = np.outer(origin, 2 * at_zero[lower] / d).ravel()
-    variance = slope @ np.linalg.pinv(information.reshape(len(slope), -1)) @ slope
-    criterion = 2 * objective(found)[0] + 2 * len(found)
+    variance = float(slope @ np.linalg.pinv(information.reshape(len(slope), -1)) @ slope)
+    criterion = 2 * objective(best)[0] + 2 * len(best)
     return criterion, scale**2 * at_zero @ at_zero.T, scale**2 * math.sqrt(max(variance, 0.0)), terms

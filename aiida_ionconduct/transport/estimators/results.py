@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import optimize, special, stats
 
-RESOLVED_WIDTHS = 4.0  # a value above so many of its widths is well above zero
+RESOLVED_WIDTHS = 4.0  # a value above this many of its widths is well above zero
 
 
 class Mixture(NamedTuple):
     """A distribution of the true value about several ``values``, each with a weight, a width and ``dof``.
 
     About a value well above its width it is Student's t of the logarithm, since the error of a variance is in
-    proportion to what it truly is; about another one, of the value itself.
+    proportion to its true value; about any other value it is Student's t of the value itself.
     """
 
     weights: np.ndarray
@@ -26,7 +26,7 @@ class Mixture(NamedTuple):
 
     @property
     def relative(self) -> np.ndarray:
-        """Widths over values where these count as well above zero, else infinity."""
+        """Widths over values where the values count as well above zero, else infinity."""
         resolved = self.values > RESOLVED_WIDTHS * self.widths
         return np.where(resolved, self.widths / np.where(resolved, self.values, 1.0), np.inf)
 
@@ -41,7 +41,7 @@ class Mixture(NamedTuple):
         return float(self.weights @ special.stdtr(self.dof, reach))
 
     def quantile(self, probability: float) -> float:
-        """Return the value below which lies a probability."""
+        """Return the value below which the true value lies with a probability."""
         reach, relative = stats.t.ppf(max(probability, 1 - probability), self.dof), self.relative
         in_proportion = np.isfinite(relative)
         factor = np.exp(reach * np.where(in_proportion, relative, 0.0))
@@ -49,7 +49,7 @@ class Mixture(NamedTuple):
         high = float(np.where(in_proportion, self.values * factor, self.values + reach * self.widths).max())
         if not high > low:
             return low
-        return optimize.brentq(lambda x: self.below(x) - probability, low, high, xtol=1e-6 * (high - low))
+        return float(optimize.brentq(lambda x: self.below(x) - probability, low, high, xtol=1e-6 * (high - low)))
 
     @property
     def stderr(self) -> float:
@@ -78,7 +78,7 @@ class SpectralWeights(NamedTuple):
         return float((self.weights * other.weights) @ self.variance) + self.shot_noise
 
     def scaled(self, factor: float) -> SpectralWeights:
-        """Return those of the estimate times a factor."""
+        """Return the weights of the estimate times a factor."""
         return self._replace(variance=self.variance * factor**2, shot_noise=self.shot_noise * factor**2)
 
 
@@ -87,7 +87,7 @@ class Slope(NamedTuple):
 
     ``blocks`` (seeds, blocks): the value of equal stretches of each run, whose scatter is that of ``value``; ``bias``
     the part of ``stderr`` that is not scatter; ``lag_ps`` the time from which on motion counts as diffusion;
-    ``plateau`` whether the value no longer changes with it; ``scan`` how it does (lag_ps, value, stderr).
+    ``plateau`` whether the value no longer changes with that time; ``scan`` how it changes (lag_ps, value, stderr).
     """
 
     value: float
@@ -109,8 +109,8 @@ class Estimate:
     """A positive number and its uncertainty; ``value`` and ``stderr`` are None when it is not resolved from zero.
 
     ``stderr`` is one standard error and ``dof`` its degrees of freedom. ``diagnostics`` holds ``lag_ps``, ``slope`` and
-    ``slope_stderr`` (raw, whatever they are), ``blocks`` (seeds, blocks: their scatter is the error), ``bias`` (the
-    part of the error that is not scatter), ``plateau``, ``beta``, ``beta_stderr``, ``scan`` and ``warnings``; and, of a
+    ``slope_stderr`` (raw, resolved or not), ``blocks`` (seeds, blocks: their scatter is the error), ``bias`` (the part
+    of the error that is not scatter), ``plateau``, ``beta``, ``beta_stderr``, ``scan`` and ``warnings``; and, of a
     spectral estimate, else None, ``mixture`` (a :class:`Mixture`, which gives the interval), ``spectral``
     (:class:`SpectralWeights`) and ``tensor`` ((d, d), and its standard error).
     """
@@ -119,7 +119,7 @@ class Estimate:
     stderr: float | None
     estimator: str
     dof: float
-    diagnostics: dict = field(default_factory=dict, repr=False)
+    diagnostics: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the two-sided confidence interval.
@@ -137,7 +137,7 @@ class Estimate:
             high = max(mixture.quantile(above), 0.0)
             return (0.0 if self.value is None else max(mixture.quantile(1 - above), 0.0)), high
         t = stats.t.ppf(above, self.dof)
-        if self.value is None:
+        if self.value is None or self.stderr is None:
             slope, error = self.diagnostics['slope'], self.diagnostics['slope_stderr']
             return 0.0, float(max(slope, 0.0) + t * error)
         return log_interval(self.value, self.stderr, t)
@@ -153,20 +153,23 @@ class Estimate:
         spectral = self.diagnostics['spectral']
         scaled['spectral'] = spectral and spectral.scaled(factor)
         tensor = self.diagnostics['tensor']
-        scaled['tensor'] = None if tensor is None else tuple(one * factor for one in tensor)
-        value, stderr = (None, None) if self.value is None else (self.value * factor, self.stderr * factor)
+        scaled['tensor'] = None if tensor is None else tuple(part * factor for part in tensor)
+        value, stderr = (
+            (None, None) if self.value is None or self.stderr is None else (self.value * factor, self.stderr * factor)
+        )
         return Estimate(value, stderr, self.estimator, self.dof, {**self.diagnostics, **scaled})
 
 
 def log_interval(value: float, stderr: float, t: float) -> tuple[float, float]:
-    """Return value * exp(± t stderr/value); the exponent is capped so that the bounds stay finite."""
+    """Return value × exp(± t stderr/value); the exponent is capped so that the bounds stay finite."""
     factor = math.exp(min(t * stderr / value, 300.0))
     return float(value / factor), float(value * factor)
 
 
 def merge_blocks(values: np.ndarray, blocks: int) -> np.ndarray:
     """Average neighbouring columns of (seeds, n) into (seeds, blocks)."""
-    return values.reshape(len(values), blocks, -1).mean(axis=2)
+    merged: np.ndarray = values.reshape(len(values), blocks, -1).mean(axis=2)
+    return merged
 
 
 def mean_and_error(samples: np.ndarray) -> tuple[float, float, int]:

@@ -30,11 +30,11 @@ OCTAVE_GAIN = 1.0
 AMPLITUDE = 2.0  # scale of the prior of a relaxation's amplitude, in units of the spectrum
 # No model is true to better than this, however much data there are.
 TOLERANCE = 0.03
-# Where the spectrum has risen or fallen by so much, what it does tells nothing of its value at zero.
+# Beyond the frequency at which the spectrum has risen or fallen by this factor, it tells nothing of its value at zero.
 RANGE = 100.0
 # Least sum of frequencies in a segment, weighted as in the value, for its value to be independent and normal.
 INDEPENDENT = 6
-# The scatter of few segments is known badly: theory counts as so many of them.
+# The scatter of few segments is known badly: theory counts as this many segments.
 THEORY_DOF = 30
 # The scatter of segments is somewhat below theory; from the coverage of the intervals (benchmarks/coverage.py).
 VARIANCE_FACTOR = 0.9
@@ -70,7 +70,7 @@ def spectral(tracks: list[Track], dt_ps: float, runs: list[dict[int, np.ndarray]
     if not mean.max() > 0:
         return at_rest(len(tracks), dt_ps)
     independent = independent_components(power, mean, grid, len(tracks[0].particles) * tracks[0].dimension)
-    dof = 1 / (1 / (independent * len(tracks) * grid.count) + TOLERANCE**2)
+    dof = 1 / (1 / (independent * len(tracks) * grid.pairs) + TOLERANCE**2)
     models = fit_models(mean, dof, grid)
     probability = np.exp(models.score - models.score.max())
     probability /= probability.sum()
@@ -81,7 +81,7 @@ def spectral(tracks: list[Track], dt_ps: float, runs: list[dict[int, np.ndarray]
     tensor, samples = averaged_matrices(runs, weights, count, grid)
     blocks = trace(samples)
     lag_ps = float(1 / (2 * bandwidth(weights, grid)))
-    gaussian = mean**2 / (independent * len(tracks) * grid.count)
+    gaussian = mean**2 / (independent * len(tracks) * grid.pairs)
     shot = shot_noise(runs, gaussian, round(probability @ models.cut), grid)
     theory = float((weights**2 * mean**2 / dof).sum()) + shot
     scatter = float(blocks.var(ddof=1)) / blocks.size
@@ -116,10 +116,11 @@ def spectral(tracks: list[Track], dt_ps: float, runs: list[dict[int, np.ndarray]
 def matrix(tracks: list[Track], dt_ps: float, spectral: SpectralWeights) -> tuple[np.ndarray, np.ndarray]:
     """Return the matrix (d, d) of the components' coefficients in Å²/ps, and its standard error.
 
-    It is the same average over the spectrum as the value of another estimate, so that sums of its elements are that
-    value where the sum of the coordinates is that estimate's coordinate; the error is the scatter of segments.
+    The matrix is the same average over the spectrum as the value of another estimate: where the sum of the coordinates
+    is the coordinate of that estimate, the sum of the elements is its value. The error is the scatter of segments.
 
-    :param tracks: one per seed, of as many frames as that estimate's.
+    :param tracks: one per seed, of as many frames as the tracks of that estimate.
+    :param spectral: how that estimate averages over the spectrum.
     """
     grid = spectral_grid(tracks[0].n_frames, dt_ps)
     runs = [spectra(track, grid, tuple({1, spectral.segments})) for track in tracks]
@@ -130,7 +131,7 @@ def matrix(tracks: list[Track], dt_ps: float, spectral: SpectralWeights) -> tupl
 def averaged_matrices(
     runs: list[dict[int, np.ndarray]], weights: np.ndarray, segments: int, grid: Grid
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weighted spectrum of all runs (d, d), and that of each segment of each run (seeds, segments, d, d)."""
+    """Return the weighted spectrum of all runs, (d, d), and of each segment of each run, (seeds, segments, d, d)."""
     mean = np.mean([run[1][0, : len(grid.frequency)] for run in runs], axis=0)
     value = np.einsum('ijb,b->ij', grid.binned(np.moveaxis(mean, 0, 2)), weights)
     return value, segment_values([run[segments] for run in runs], weights, grid)
@@ -139,7 +140,8 @@ def averaged_matrices(
 def matrix_error(samples: np.ndarray) -> np.ndarray:
     """Return the standard error (d, d) of the mean of (seeds, segments, d, d)."""
     count = samples.shape[0] * samples.shape[1]
-    return samples.std(axis=(0, 1), ddof=1) / math.sqrt(count) if count > 1 else np.abs(samples[0, 0])
+    error: np.ndarray = samples.std(axis=(0, 1), ddof=1) / math.sqrt(count) if count > 1 else np.abs(samples[0, 0])
+    return error
 
 
 def at_rest(n_seeds: int, dt_ps: float) -> Slope:
@@ -150,15 +152,16 @@ def at_rest(n_seeds: int, dt_ps: float) -> Slope:
 
 def trace(matrices: np.ndarray) -> np.ndarray:
     """Return the mean over components of (…, d, d)."""
-    return np.trace(matrices, axis1=-2, axis2=-1) / matrices.shape[-1]
+    mean: np.ndarray = np.trace(matrices, axis1=-2, axis2=-1) / matrices.shape[-1]
+    return mean
 
 
 def independent_components(power: np.ndarray, mean: np.ndarray, grid: Grid, most: int) -> float:
     """Return how many independent components the power of one run is the average of.
 
     The relative variance of a periodogram that averages so many is the inverse of their number. Particles that move
-    together, and components that hardly move, count for less than one. Only what varies within a run counts: what its
-    frequencies share is :func:`shot_noise`.
+    together, and components that hardly move, count for less than one each. Only variation within a run counts: what
+    its frequencies share is :func:`shot_noise`.
 
     :param power: (seeds, frequencies).
     :param most: particles times components.
@@ -189,7 +192,11 @@ def fit_models(mean: np.ndarray, dof: np.ndarray, grid: Grid) -> Models:
         relaxing = np.stack(np.broadcast_arrays(grid.white, grid.relaxation[visible]), axis=2)
         families.append((relaxing, prior[visible]))
         families.append((inertia[halved][:, :, None], prior[halved] + INERTIA_PRIOR))
-        parts += [fit(mean, dof, design, cut, grid, log_prior) for design, log_prior in families if len(design)]
+        parts += [
+            _fit(mean, dof, design, cut=cut, grid=grid, log_prior=log_prior)
+            for design, log_prior in families
+            if len(design)
+        ]
     return Models(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -198,19 +205,23 @@ def cutoffs(mean: np.ndarray, grid: Grid) -> list[int]:
     smooth = np.convolve(np.pad(mean, 1, mode='edge'), np.full(3, 1 / 3), mode='valid')
     spread = np.maximum.accumulate(smooth) / np.maximum(np.minimum.accumulate(smooth), 1e-300)
     last = max(int(np.searchsorted(spread > RANGE, True)), min(MIN_BINS + 2, len(mean)))
-    cuts = []
+    cuts: list[int] = []
     for cut in range(min(MIN_BINS, last), last + 1):
         if not cuts or grid.top[cut - 1] >= 1.37 * grid.top[cuts[-1] - 1] or cut == last:
             cuts.append(cut)
     return cuts
 
 
-def fit(mean: np.ndarray, dof: np.ndarray, design: np.ndarray, cut: int, grid: Grid, log_prior: np.ndarray) -> Models:
+def _fit(
+    mean: np.ndarray, dof: np.ndarray, design: np.ndarray, *, cut: int, grid: Grid, log_prior: np.ndarray
+) -> Models:
     """Fit models that are linear in their parameters, D the first, to the lowest bins by Fisher scoring.
 
     :param mean: (bins,) spectrum.
     :param dof: (bins,) shape of its gamma distribution.
     :param design: (models, bins, parameters).
+    :param cut: number of bins that are fitted.
+    :param log_prior: (models,), logarithm of the prior probability.
     """
     power, shape = mean[:cut], dof[:cut]
     design = design[:, :cut] / np.abs(design[:, :cut]).max(axis=1, keepdims=True)
@@ -226,7 +237,7 @@ def fit(mean: np.ndarray, dof: np.ndarray, design: np.ndarray, cut: int, grid: G
         fitted = np.maximum(raw, floor)
     ratio = np.maximum(power, floor) / fitted
     deviance = 2 * (shape * (ratio - 1 - np.log(ratio))).sum(axis=1)
-    # A fit that is not positive is no spectrum.
+    # A spectrum is positive: a fit that is not is made improbable.
     deviance += np.where((raw <= floor).any(axis=1), 50.0, 0.0)
     occam = np.log(
         np.minimum(1.0, np.sqrt(2 * np.pi * covariance[:, [1], [1]]) / (AMPLITUDE * np.median(power)))
@@ -256,7 +267,7 @@ def bandwidth(weights: np.ndarray, grid: Grid) -> float:
 
 
 def independent_segments(n_seeds: int, weights: np.ndarray, grid: Grid) -> int:
-    """Return into how many segments a run can be cut for their values to be independent; two at least of a single run.
+    """Return into how many segments a run can be cut so that their values are independent; at least two for one run.
 
     :param weights: (bins,) of the spectrum in the value.
     """
@@ -278,7 +289,9 @@ def segment_values(runs: list[np.ndarray], weights: np.ndarray, grid: Grid) -> n
     frequency = np.arange(n_frequencies) / ((grid.frames // segments - 1) * grid.step_ps)
     share = np.interp(frequency, grid.frequency, density, right=0.0)
     share[0] *= 0.5
-    return np.array([np.einsum('sfij,f->sij', run, share) for run in runs]) * (frequency[1] / grid.frequency[1])
+    values: np.ndarray = np.array([np.einsum('sfij,f->sij', run, share) for run in runs])
+    values *= frequency[1] / grid.frequency[1]
+    return values
 
 
 def shot_noise(runs: list[dict[int, np.ndarray]], variance: np.ndarray, cut: int, grid: Grid) -> float:
@@ -287,7 +300,7 @@ def shot_noise(runs: list[dict[int, np.ndarray]], variance: np.ndarray, cut: int
     How many hops a run holds makes its whole spectrum higher or lower. It shows in the scatter of the mean over a band
     from segment to segment, beyond what a Gaussian process with that spectrum would have.
 
-    :param variance: (bins,) that of the mean of all runs' spectra for a Gaussian process.
+    :param variance: (bins,) variance of the mean of all runs' spectra for a Gaussian process.
     :param cut: number of bins in the band.
     """
     band = np.where(np.arange(len(variance)) < cut, np.diff(grid.edges), 0.0)

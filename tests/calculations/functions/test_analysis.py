@@ -6,8 +6,7 @@ from aiida import orm
 
 from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories, fit_arrhenius
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
-from aiida_ionconduct.density import mobile_positions
-from aiida_ionconduct.transport import analyse, arrhenius
+from aiida_ionconduct.transport import analyse, arrhenius, mobile_positions
 
 SYMBOLS = ['Li'] * 6 + ['Cl'] * 6
 PARAMETERS = {'charges': {'Li': 1, 'Cl': -1}, 'mobile': 'Li'}

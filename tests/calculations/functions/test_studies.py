@@ -12,9 +12,10 @@ from aiida_ionconduct.calculations.functions.studies import (
     mobile_density,
 )
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
-from aiida_ionconduct.density import density, mobile_positions, percolation
+from aiida_ionconduct.density import density, percolation
 from aiida_ionconduct.studies.block_size import block_size_study
 from aiida_ionconduct.studies.error_target import Known, PrecisionTarget, decide
+from aiida_ionconduct.transport import mobile_positions
 
 SYMBOLS = ['Li'] * 4 + ['Cl'] * 4
 CHARGES = {'Li': 1, 'Cl': -1}

@@ -304,7 +304,14 @@ def test_page_of_a_real_analysis(make_campaign):
     conductivities = []
     for temperature, step in ((900, 0.05), (1200, 0.09)):
         steps = np.where(np.array(symbols) == 'Li', step, 0.0)[None, :, None] * rng.normal(size=(6, 3000, 12, 3))
-        result = analyse(list(np.cumsum(steps, axis=1)), symbols, {'Li': 1, 'O': -2}, 6 * np.eye(3), temperature, 0.05)
+        result = analyse(
+            list(np.cumsum(steps, axis=1)),
+            symbols,
+            charges={'Li': 1, 'O': -2},
+            cell=6 * np.eye(3),
+            temperature_K=temperature,
+            dt_ps=0.05,
+        )
         conductivities.append(Conductivity(result.attributes(), result.curves))
     campaign = Campaign(
         process=make_campaign().process,

@@ -1,0 +1,10 @@
+"""Closed sets of words that the command line offers and the packages take: without imports, so that help is quick."""
+
+from __future__ import annotations
+
+import typing
+from typing import Literal
+
+Estimator = Literal['auto', 'spectral', 'cve', 'einstein', 'block', 'green-kubo', 'cepstral', 'multivariate']
+"""How a diffusivity is estimated; :mod:`aiida_ionconduct.transport.estimators` holds the estimators."""
+ESTIMATORS: tuple[Estimator, ...] = typing.get_args(Estimator)

@@ -1,0 +1,111 @@
+"""The result of an analysis: conductivities with their errors, curves, and what a reader has to know of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aiida_ionconduct.transport.estimators.results import Estimate
+
+# A result is called converged when the 95 % half-width of the full conductivity is below this share of its value and
+# every slope is on its plateau.
+MAX_RELATIVE_HALF_WIDTH = 0.2
+# Below this a periodic cell may be too small for the conductivity (Grasselli 2022, 10.1063/5.0087382).
+FEW_ATOMS = 200
+
+
+def half_width_over_value(value: float, interval: tuple[float, float]) -> float:
+    """Return half the width of an interval over the size of the value, which must not be zero."""
+    low, high = interval
+    return (high - low) / 2 / abs(value)
+
+
+@dataclass(frozen=True)
+class TransportResult:
+    """The result of :func:`analyse`: estimates in S/cm and cm²/s, the curves, and what was analysed.
+
+    ``haven_ratio`` is sigma_tracer/sigma_full, None where either is; ``facts`` are the flat attributes that describe
+    the input. ``matrices``, of the spectral estimator only, all in S/cm and each with its ``…_stderr``:
+    ``sigma_full_tensor`` and ``sigma_tracer_tensor`` (3, 3), the conductivity a third of the trace, and ``onsager``
+    (species, species), the part of each pair of species in sigma_full, in the barycentric frame; the species are
+    ``facts['species']``.
+    """
+
+    sigma_full: Estimate
+    sigma_tracer: Estimate
+    diffusivity: Estimate
+    haven_ratio: Estimate | None
+    curves: dict[str, np.ndarray]
+    matrices: dict[str, np.ndarray]
+    facts: dict[str, Any]
+
+    @property
+    def diffusive(self) -> bool:
+        """Whether the mobile species diffuses within the run, beyond the error."""
+        return self.diffusivity.value is not None
+
+    @property
+    def plateau(self) -> bool:
+        """Whether neither slope changes with the lag any more."""
+        return all(sigma.diagnostics['plateau'] for sigma in (self.sigma_full, self.sigma_tracer))
+
+    @property
+    def converged(self) -> bool:
+        """Whether the full conductivity is known to 20 % with 95 % confidence and both slopes are on a plateau."""
+        sigma = self.sigma_full
+        if sigma.value is None or sigma.value <= 0:
+            return False
+        if half_width_over_value(sigma.value, sigma.interval(0.95)) >= MAX_RELATIVE_HALF_WIDTH:
+            return False
+        return self.plateau
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader has to know before using the numbers."""
+        warnings = [f'full conductivity: {text}' for text in self.sigma_full.diagnostics['warnings']]
+        warnings += [f'tracer: {text}' for text in self.sigma_tracer.diagnostics['warnings']]
+        for name, sigma in (('full', self.sigma_full), ('tracer', self.sigma_tracer)):
+            if sigma.value is None:
+                warnings.append(
+                    f'no {name} conductivity: below {sigma.interval(0.95)[1]:.2g} S/cm at 97.5 % confidence'
+                )
+        if self.facts['n_atoms'] < FEW_ATOMS:
+            warnings.append(f'{self.facts["n_atoms"]} atoms: check the finite-size effect with a larger cell')
+        return warnings
+
+    def attributes(self) -> dict[str, Any]:
+        """Return all numbers as a flat, JSON-able dictionary; a number that the data do not give is None."""
+        numbers = {
+            **_flat('sigma_full_S_per_cm', 'sigma_full', self.sigma_full),
+            **_flat('sigma_tracer_S_per_cm', 'sigma_tracer', self.sigma_tracer),
+            **_flat('haven_ratio', 'haven_ratio', self.haven_ratio),
+            **_flat('diffusivity_cm2_per_s', 'diffusivity', self.diffusivity),
+        }
+        tracer = self.sigma_tracer.diagnostics
+        return {
+            **self.facts,
+            **numbers,
+            'sigma_full_dof': self.sigma_full.dof,
+            'estimator': self.sigma_full.estimator,
+            'lag_ps': self.sigma_full.diagnostics['lag_ps'],
+            'lag_tracer_ps': tracer['lag_ps'],
+            'beta': tracer['beta'],
+            'beta_stderr': tracer['beta_stderr'],
+            'diffusive': self.diffusive,
+            'converged': self.converged,
+            'plateau': self.plateau,
+            'warnings': self.warnings,
+            **{
+                name if name.endswith('stderr') else f'{name}_S_per_cm': values.tolist()
+                for name, values in self.matrices.items()
+            },
+        }
+
+
+def _flat(value_name: str, name: str, number: Estimate | None) -> dict[str, Any]:
+    """Return value, stderr and 95 % interval under their names."""
+    if number is None or number.value is None:
+        return {value_name: None, f'{name}_stderr': None, f'{name}_ci95': None}
+    return {value_name: number.value, f'{name}_stderr': number.stderr, f'{name}_ci95': list(number.interval(0.95))}
