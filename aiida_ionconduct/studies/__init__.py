@@ -1,4 +1,8 @@
-"""What the numbers mean: how much dynamics they need and how they change with blocks, cell, temperature, first push.
+"""What conductivities mean, from runs that exist; nothing of AiiDA, and no new dynamics.
 
-NumPy and `aiida_ionconduct.transport` only; nothing of AiiDA.
+- ``error_target``: how much more MD a conductivity needs to be known to a requested error, and which runs come next;
+- ``block_size``: does the number depend on the length of the blocks, or on the method?
+- ``finite_size``: the same state in cells of several sizes;
+- ``temperatures``: changes of phase between the points of an Arrhenius line, the Haven ratio against temperature;
+- ``lyapunov``: twin runs, how fast they part, and what that means.
 """

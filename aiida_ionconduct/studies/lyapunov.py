@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-# A difference counts from so many times the digits of what was stored, up to this share of its value at late times.
+# A difference counts from this many times the resolution of the stored positions, up to this share of its value at late
+# times.
 ABOVE_STORED = 30.0
 BELOW_SATURATED = 0.05
 # From the kick on, the difference first turns into the direction that grows fastest: it must have grown by this factor.
@@ -33,9 +34,9 @@ class Divergence(NamedTuple):
     """The result of :func:`divergence`.
 
     ``time_ps`` (frames,), ``difference_A`` (pairs, frames) root mean square over atoms, ``exponent_per_ps`` mean over
-    pairs, None where the difference grows through no window; ``stderr``, ``ci95`` from the scatter of the pairs (None
-    for a single one); ``exponents`` one for each pair; ``windows_ps`` begin and end of each fit; ``doubling_ps``;
-    ``horizon_ps`` mean time after which the difference has its late value; ``warnings``.
+    pairs, None if no pair has a window in which the difference grows freely; ``stderr``, ``ci95`` from the scatter of
+    the pairs (None for a single pair); ``exponents`` of each pair with a window; ``windows_ps`` begin and end of each
+    fit; ``doubling_ps``; ``horizon_ps`` mean time after which the difference has half its late value; ``warnings``.
     """
 
     time_ps: np.ndarray
@@ -58,19 +59,67 @@ def divergence(
     :param references: positions in Å, (frames, atoms, 3), one array per pair; unwrapped.
     :param twins: the same runs after a kick, in the same order.
     :param dt_ps: time between two frames.
-    :param stored_A: resolution of the positions; by default that of single precision at the largest coordinate.
+    :param stored_A: resolution of the positions; by default the resolution of single precision at the largest
+        coordinate.
     :raises ValueError: for different numbers or shapes, or twins that are equal or were apart from the start.
     """
     if len(references) != len(twins) or not references:
-        raise ValueError(f'{len(references)} references, {len(twins)} twins: give as many of each, one pair at least.')
-    curves = []
-    for index, (one, other) in enumerate(zip(references, twins, strict=True)):
-        if one.shape != other.shape or one.ndim != 3:
-            raise ValueError(f'pair {index}: shapes {one.shape} and {other.shape}, expected (frames, atoms, 3) twice.')
-        curves.append(difference(one, other))
-    curves = np.array(curves)
+        raise ValueError(f'{len(references)} references, {len(twins)} twins: give as many of each, at least one pair.')
+    for index, (reference, twin) in enumerate(zip(references, twins, strict=True)):
+        if reference.shape != twin.shape or reference.ndim != 3:
+            raise ValueError(
+                f'pair {index}: shapes {reference.shape} and {twin.shape}, expected (frames, atoms, 3) twice.'
+            )
+    curves = np.array([_difference(reference, twin) for reference, twin in zip(references, twins, strict=True)])
     if stored_A is None:
-        stored_A = max(float(np.spacing(np.float32(np.abs(one).max()))) for one in references)
+        stored_A = max(float(np.spacing(np.float32(np.abs(reference).max()))) for reference in references)
+    _check_differences(curves, stored_A)
+    exponents, windows, horizons, warnings = [], [], [], []
+    for index, curve in enumerate(curves):
+        late = float(np.median(curve[-max(len(curve) // 10, 1) :]))
+        window = _growth_window(curve, ABOVE_STORED * stored_A, BELOW_SATURATED * late)
+        if window is None:
+            warnings.append(
+                f'pair {index}: fewer than {MIN_POINTS} frames between the stored digits and saturation; take another '
+                'kick, or frames more often'
+            )
+            continue
+        begin, end = window
+        times = np.arange(begin, end) * dt_ps
+        exponents.append(float(np.polyfit(times, np.log(curve[begin:end]), 1)[0]))
+        windows.append([float(times[0]), float(times[-1])])
+        horizons.append(float(np.argmax(curve > 0.5 * late)) * dt_ps)
+    if len(exponents) == 1:
+        warnings.append('one pair: the exponent has no error; take more seeds')
+    exponent, stderr, ci95 = _mean_over_pairs(exponents)
+    return Divergence(
+        time_ps=np.arange(curves.shape[1]) * dt_ps,
+        difference_A=curves,
+        exponent_per_ps=exponent,
+        stderr=stderr,
+        ci95=ci95,
+        exponents=exponents,
+        windows_ps=windows,
+        doubling_ps=math.log(2) / exponent if exponent is not None and exponent > 0 else None,
+        horizon_ps=float(np.mean(horizons)) if horizons else None,
+        warnings=warnings,
+    )
+
+
+def _difference(reference: np.ndarray, twin: np.ndarray) -> np.ndarray:
+    """Return the root mean square distance of the atoms in Å, (frames,), without the motion of the whole crystal.
+
+    A kick that adds momentum moves the whole crystal, in proportion to time; that is no divergence. The mean over all
+    atoms is subtracted, unweighted by masses, so that the rest is smallest.
+    """
+    apart = twin.astype(float) - reference
+    apart -= apart.mean(axis=1, keepdims=True)
+    distance: np.ndarray = np.sqrt((apart**2).sum(axis=2).mean(axis=1))
+    return distance
+
+
+def _check_differences(curves: np.ndarray, stored_A: float) -> None:
+    """Refuse pairs (pairs, frames) that are the same run, or that do not begin at the same point."""
     for index, curve in enumerate(curves):
         if not curve.max() > stored_A:
             raise ValueError(f'pair {index} is the same run twice: kick the twin.')
@@ -79,51 +128,10 @@ def divergence(
                 f'pair {index} differs by {curve[0]:.2g} Å in its first frame: both must begin at the same point, so '
                 'their equilibration must be reproducible.'
             )
-    exponents, windows, horizons, warnings = [], [], [], []
-    for index, curve in enumerate(curves):
-        late = float(np.median(curve[-max(len(curve) // 10, 1) :]))
-        window = growth_window(curve, ABOVE_STORED * stored_A, BELOW_SATURATED * late)
-        if window is None:
-            warnings.append(
-                f'pair {index}: fewer than {MIN_POINTS} frames between the stored digits and saturation; take another '
-                'kick, or frames more often'
-            )
-            continue
-        begin, end = window
-        lags = np.arange(begin, end) * dt_ps
-        exponents.append(float(np.polyfit(lags, np.log(curve[begin:end]), 1)[0]))
-        windows.append([float(lags[0]), float(lags[-1])])
-        horizons.append(float(np.argmax(curve > 0.5 * late)) * dt_ps)
-    if len(exponents) == 1:
-        warnings.append('one pair: the exponent has no error; take more seeds')
-    value, stderr, ci95 = summary(exponents)
-    grew = value is not None and value > 0
-    return Divergence(
-        np.arange(curves.shape[1]) * dt_ps,
-        curves,
-        value,
-        stderr,
-        ci95,
-        exponents,
-        windows,
-        math.log(2) / value if grew else None,
-        float(np.mean(horizons)) if horizons else None,
-        warnings,
-    )
 
 
-def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the root mean square distance of the atoms, (frames,), without that of the centres.
-
-    A kick that adds momentum moves the whole crystal, in proportion to time; that is no divergence.
-    """
-    apart = other.astype(float) - one
-    apart -= apart.mean(axis=1, keepdims=True)
-    return np.sqrt((apart**2).sum(axis=2).mean(axis=1))
-
-
-def growth_window(curve: np.ndarray, floor: float, ceiling: float) -> tuple[int, int] | None:
-    """Return the frames, first and one past the last, in which a difference grows freely; None if they are too few."""
+def _growth_window(curve: np.ndarray, floor: float, ceiling: float) -> tuple[int, int] | None:
+    """Return the frames in which a difference grows freely: first, and last plus one; None if there are too few."""
     known = np.flatnonzero(curve > 0)
     floor = max(floor, TURNED * float(curve[known[0]])) if len(known) else floor
     above = np.flatnonzero(curve < floor)
@@ -133,7 +141,7 @@ def growth_window(curve: np.ndarray, floor: float, ceiling: float) -> tuple[int,
     return (begin, end) if end - begin >= MIN_POINTS else None
 
 
-def summary(exponents: list[float]) -> tuple[float | None, float | None, list[float] | None]:
+def _mean_over_pairs(exponents: list[float]) -> tuple[float | None, float | None, list[float] | None]:
     """Return the mean over pairs, its standard error and its 95 % interval (Student's t)."""
     if not exponents:
         return None, None, None

@@ -216,7 +216,7 @@ def synthetic_findings() -> dict:
     known = Known(4, 20.0, 0.012, 0.003, 3.0, 0.018, True, 0.96, 0.08)
     target = PrecisionTarget(target_relative_error=0.1, max_md_ns=100.0, max_iterations=5)
     return {
-        'blocks': {800.0: block_size_study(seeds, symbols, {'Li': 1, 'Cl': -1}, cell, 800.0, 0.05)._asdict()},
+        'blocks': {800.0: block_size_study(seeds, symbols, {'Li': 1, 'Cl': -1}, cell, temperature_K=800.0, dt_ps=0.05)._asdict()},
         'density': {
             800.0: {
                 'density': density([one[:, :4] for one in seeds], cell, 0.8),

@@ -25,15 +25,16 @@ def runs(n_seeds=4, D=1.0, shared=0.0, amplitude=0.0, seed=0, frames=FRAMES):
 
 
 def study(seeds, **kwargs):
-    return block_size_study(seeds, SYMBOLS, CHARGES, EDGE * np.eye(3), T, DT, **kwargs)
+    """Return the study of some runs."""
+    return block_size_study(seeds, SYMBOLS, CHARGES, EDGE * np.eye(3), temperature_K=T, dt_ps=DT, **kwargs)
 
 
 def row_of(result, block_ps, quantity, method):
-    """Return one row of the table."""
+    """Return the row of a block length, quantity and method."""
     rows = [
-        one
-        for one in result.rows
-        if (one['quantity'], one['method']) == (quantity, method) and one['block_ps'] == pytest.approx(block_ps)
+        row
+        for row in result.rows
+        if (row['quantity'], row['method']) == (quantity, method) and row['block_ps'] == pytest.approx(block_ps)
     ]
     assert len(rows) == 1
     return rows[0]
@@ -46,15 +47,15 @@ def exact_S_per_cm(D_A2_per_ps):
 
 
 def test_rows():
-    """Every length, quantity and method once; a block is as long as asked for."""
+    """There is one row for every length, quantity and method, and a block is as long as asked for."""
     result = study(runs(), block_ps=[85, 170, 340])
     assert len(result.rows) == 3 * 2 * 2
-    assert {one['block_ps'] for one in result.rows} == {85.0, 170.0, 340.0}
+    assert {row['block_ps'] for row in result.rows} == {85.0, 170.0, 340.0}
     assert [row_of(result, length, 'full', 'block')['n_blocks'] for length in (85, 170, 340)] == [16, 8, 4]
 
 
-def test_against_brute_force():
-    """The slope of displacements from the start of each block, all written out."""
+def test_conductivity_is_the_slope_written_out():
+    """The slope of the displacements from the start of each block, by brute force."""
     seeds = runs(n_seeds=3, frames=401)
     result = study(seeds, block_ps=[10.0])
     samples = []
@@ -70,7 +71,7 @@ def test_against_brute_force():
 
 
 def test_intervals_cover_the_truth():
-    """Tracer and full, block and simple, on ions that move alone: 95 % intervals of forty studies."""
+    """The 95 % intervals of forty studies, tracer and full, block and simple, of ions that move independently."""
     truth, held = exact_S_per_cm(1.0), {}
     for seed in range(40):
         for row in study(runs(seed=seed, frames=801), block_ps=[20.0, 80.0]).rows:
@@ -88,14 +89,14 @@ def test_full_is_not_tracer():
     assert full / tracer == pytest.approx(1 + 0.6 * (IONS - 1), rel=0.25)
 
 
-def test_converged():
+def test_many_short_runs_are_converged():
     result = study(runs(n_seeds=60, frames=601), block_ps=[15.0, 30.0, 60.0])
     assert result.converged, result.statement
     assert result.statement[0].startswith('Converged')
 
 
 def test_four_seeds_are_not_converged():
-    """What the talk's four seeds leave open is said plainly."""
+    """The statement says that the error of four seeds of 340 ps is too large."""
     result = study(runs(), block_ps=[85, 170, 340])
     assert not result.converged
     assert result.statement[0] == 'Not converged.'
@@ -103,14 +104,14 @@ def test_four_seeds_are_not_converged():
 
 
 def test_caged_ions_disagree():
-    """Ions that only rattle have no slope: short and long blocks do not agree with diffusion."""
+    """The displacement of ions that only rattle does not grow as diffusion would have it."""
     result = study(runs(D=0.0, amplitude=0.3), block_ps=[85, 170, 340])
     assert not result.converged
     assert any('exponent' in line for line in result.statement)
 
 
-def test_curves():
-    """One lag axis for each length and method, every curve as long as that."""
+def test_curves_share_the_lags_of_their_length_and_method():
+
     result = study(runs(), block_ps=[85, 340])
     for name in ('block_85', 'simple_85', 'block_340', 'simple_340'):
         lag = result.curves[f'{name}_lag_ps']
@@ -130,11 +131,11 @@ def test_curves():
         ({'mobile': 'Na'}, "'Na' must move through a framework"),
     ],
 )
-def test_refused(kwargs, message):
+def test_blocks_and_mobile_species_must_fit(kwargs, message):
     with pytest.raises(ValueError, match=message):
         study(runs(n_seeds=2), **kwargs)
 
 
-def test_one_seed():
+def test_a_single_seed_is_refused():
     with pytest.raises(ValueError, match='one seed has no scatter'):
         study(runs(n_seeds=1))

@@ -194,12 +194,12 @@ def campaigns():
     path = str(Path(__file__).parents[2] / 'benchmarks')
     sys.path.insert(0, path)
     try:
-        from lib.campaigns import Farm, campaign
+        from lib.campaign_loop import SeedSource, campaign
         from lib.processes import HAVEN, hopping
     finally:
         sys.path.remove(path)
     target = PrecisionTarget(target_relative_error=0.15, max_md_ns=20.0, max_iterations=12, quantum_ps=0.1)
-    done = [campaign(Farm(hopping, 0.1, seed, 160.0), target, 4, 40.0) for seed in range(16)]
+    done = [campaign(SeedSource(hopping, 0.1, seed, 160.0), target, 4, 40.0) for seed in range(16)]
     return done, 1e-4 / HAVEN
 
 

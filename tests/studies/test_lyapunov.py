@@ -37,76 +37,76 @@ def arnold(state, steps):
 
 @pytest.fixture(scope='module')
 def lorenz_pairs():
-    """Forty pairs, 1e-9 apart, each an atom beside one at rest, whose centre the difference is taken from."""
+    """Forty pairs, 1e-9 apart at the start; each run is a moving atom and an atom at rest."""
     rng, dt = np.random.default_rng(0), 0.01
     start = lorenz(rng.normal(0, 1, (40, 3)) + np.array([1.0, 1.0, 20.0]), 2000, dt)[-1]
-    runs = [lorenz(one, 3500, dt) for one in (start, start + 1e-9 * rng.normal(size=start.shape))]
+    runs = [lorenz(state, 3500, dt) for state in (start, start + 1e-9 * rng.normal(size=start.shape))]
     return [[np.stack((run[:, k], np.zeros_like(run[:, k])), axis=1) for k in range(40)] for run in runs], dt
 
 
 def test_lorenz(lorenz_pairs):
-    """Within 10 % of the published value, and within the error."""
+    """The exponent is within 10 % of the published value, and within its own error."""
     (references, twins), dt = lorenz_pairs
-    found = divergence(references, twins, dt, stored_A=1e-12)
-    assert found.exponent_per_ps == pytest.approx(LORENZ, rel=0.1)
-    assert abs(found.exponent_per_ps - LORENZ) < 3 * found.stderr
-    assert found.ci95[0] < found.exponent_per_ps < found.ci95[1]
-    assert found.doubling_ps == pytest.approx(math.log(2) / found.exponent_per_ps)
+    result = divergence(references, twins, dt, stored_A=1e-12)
+    assert result.exponent_per_ps == pytest.approx(LORENZ, rel=0.1)
+    assert abs(result.exponent_per_ps - LORENZ) < 3 * result.stderr
+    assert result.ci95[0] < result.exponent_per_ps < result.ci95[1]
+    assert result.doubling_ps == pytest.approx(math.log(2) / result.exponent_per_ps)
     # Nine to ten decades from the kick to the size of the attractor.
-    assert found.horizon_ps == pytest.approx(math.log(1e10) / LORENZ, rel=0.2)
-    assert len(found.exponents) == len(found.windows_ps) == 40
+    assert result.horizon_ps == pytest.approx(math.log(1e10) / LORENZ, rel=0.2)
+    assert len(result.exponents) == len(result.windows_ps) == 40
 
 
 def test_arnold():
-    """Exact: the logarithm of the larger eigenvalue, the same in every pair."""
+    """The exponent is known exactly: the logarithm of the larger eigenvalue."""
     rng, size = np.random.default_rng(1), (30, 2)
     references, twins = [], []
     for _ in range(5):
         start = rng.random(size)
         kicked = start + 1e-11 * rng.normal(size=size)
-        pair = [np.pad(arnold(one, 40), ((0, 0), (0, 0), (0, 1))) for one in (start, kicked)]
-        # A point that leaves through one side and not the other is not far: the difference is that of the images.
+        pair = [np.pad(arnold(points, 40), ((0, 0), (0, 0), (0, 1))) for points in (start, kicked)]
+        # Points on either side of an edge of the torus are close: the difference is taken between nearest images.
         references.append(pair[0])
         apart = pair[1] - pair[0]
         twins.append(pair[0] + apart - np.round(apart))
-    found = divergence(references, twins, 1.0, stored_A=1e-15)
-    assert found.exponent_per_ps == pytest.approx(math.log((3 + math.sqrt(5)) / 2), rel=0.01)
+    result = divergence(references, twins, 1.0, stored_A=1e-15)
+    assert result.exponent_per_ps == pytest.approx(math.log((3 + math.sqrt(5)) / 2), rel=0.01)
 
 
 def test_single_precision(lorenz_pairs):
-    """What was stored in single precision gives the same exponent from a larger kick, or says that it cannot."""
+    """Positions in single precision give the same exponent once the difference is resolved, and else an error."""
     (references, twins), dt = lorenz_pairs
     late = [[run[700:].astype(np.float32) for run in side] for side in (references, twins)]
-    found = divergence(*late, dt)
-    assert found.exponent_per_ps == pytest.approx(LORENZ, rel=0.15)
+    result = divergence(*late, dt)
+    assert result.exponent_per_ps == pytest.approx(LORENZ, rel=0.15)
     tiny = [[run[:400].astype(np.float32) for run in side] for side in (references, twins)]
     with pytest.raises(ValueError, match='is the same run twice: kick the twin'):
         divergence(*tiny, dt)
 
 
 def test_no_divergence():
-    """Two oscillators stay as far apart as they were: no exponent, and a word why."""
+    """Two oscillators stay as far apart as they were: there is no exponent, and a warning says why."""
     time = 0.05 * np.arange(400)
-    one = np.stack([np.stack((np.cos(time + phase), np.sin(time), 0 * time), axis=1) for phase in (0, 1, 2)], axis=1)
-    other = one + 1e-6 * np.sin(time)[:, None, None] * np.array([1.0, -1.0, 0.0])[None, :, None]
-    found = divergence([one], [other], 0.05, stored_A=1e-12)
-    assert found.exponent_per_ps is None or abs(found.exponent_per_ps) < 0.1
-    assert found.warnings
+    run = np.stack([np.stack((np.cos(time + phase), np.sin(time), 0 * time), axis=1) for phase in (0, 1, 2)], axis=1)
+    twin = run + 1e-6 * np.sin(time)[:, None, None] * np.array([1.0, -1.0, 0.0])[None, :, None]
+    result = divergence([run], [twin], 0.05, stored_A=1e-12)
+    assert result.exponent_per_ps is None or abs(result.exponent_per_ps) < 0.1
+    assert result.warnings
 
 
 def test_drift_is_no_divergence():
-    """A centre of mass that moves apart in proportion to time."""
+    """Crystals whose centres of mass move apart in proportion to time count as the same run."""
     rng = np.random.default_rng(2)
-    one = rng.normal(size=(100, 5, 3))
-    other = one + 1e-3 * np.arange(100)[:, None, None]
+    run = rng.normal(size=(100, 5, 3))
+    twin = run + 1e-3 * np.arange(100)[:, None, None]
     with pytest.raises(ValueError, match='is the same run twice'):
-        divergence([one], [other], 0.1)
+        divergence([run], [twin], 0.1)
 
 
 @pytest.mark.parametrize(
     ('references', 'twins', 'message'),
     [
-        ([], [], 'one pair at least'),
+        ([], [], 'at least one pair'),
         ([np.zeros((9, 2, 3))], [], 'as many of each'),
         ([np.zeros((9, 2, 3))], [np.zeros((8, 2, 3))], 'pair 0: shapes'),
         (
@@ -116,6 +116,6 @@ def test_drift_is_no_divergence():
         ),
     ],
 )
-def test_refused(references, twins, message):
+def test_pairs_that_cannot_be_compared_are_refused(references, twins, message):
     with pytest.raises(ValueError, match=message):
         divergence(references, twins, 0.1)

@@ -1,4 +1,4 @@
-"""Conductivities: frame, gauge, units, the stored form, and bad input."""
+"""Conductivities from trajectories: frame, gauge, units, the stored form, and bad input."""
 
 import json
 
@@ -17,15 +17,17 @@ CHARGE = [0.5779314931, 0.8182767545, 0.9859595319, 1.5010959638, 2.0350145450, 
 
 @pytest.fixture
 def input_(salt):
+    """Return the arguments of an analysis of a toy salt."""
     return salt(np.random.default_rng(0))
 
 
 @pytest.fixture
 def result(input_):
+    """Return the analysis of the toy salt."""
     return analyse(**input_)
 
 
-def test_argyrodite_references(argyrodite):
+def test_displacements_of_argyrodite_are_those_by_brute_force(argyrodite):
     species = [str(symbol) for symbol in argyrodite['species']]
     charges = {'Li': 1, 'P': 5, 'S': -2, 'Cl': -1}
     (charge,), (tracer,), _ = collective_tracks(
@@ -36,7 +38,7 @@ def test_argyrodite_references(argyrodite):
 
 
 def test_values_by_hand(input_, result):
-    """sigma from mu(t) and from the ions' D with the formulas of the Nernst–Einstein and Einstein–Helfand relations."""
+    """The numbers are those of the Nernst–Einstein and Einstein–Helfand relations, written out."""
     e, kB, volume, T = 1.602176634e-19, 1.380649e-23, 50e-10**3, 900.0
     ions = [seed[:, :12] - seed[:, 12:].mean(axis=1, keepdims=True) for seed in input_['seeds']]
     D = diffusivity(ions, 0.1).value  # cm²/s
@@ -63,7 +65,8 @@ def test_attributes_are_flat_and_storable(result):
     assert any('24 atoms' in warning for warning in attributes['warnings'])
 
 
-def test_curves(result):
+def test_curves_have_common_lags(result):
+    """All curves are finite and have one lag axis up to half a run, those of the plateau scan another one."""
     curves = result.curves
     plateau = {name for name in curves if name.startswith('plateau_')}
     assert len({len(curves[name]) for name in curves if name not in plateau}) == 1
@@ -72,7 +75,11 @@ def test_curves(result):
     assert curves['lag_ps'][0] == pytest.approx(0.1)
     assert curves['lag_ps'][-1] <= 20
     assert len(curves['lag_ps']) <= 300
-    # Free ions: MSD = 6 t, beta = 1, sigma = its plateau, within five standard errors.
+
+
+def test_curves_of_free_ions(result):
+    """MSD = 6 t and beta = 1 within errors, and the running conductivity is the conductivity."""
+    curves = result.curves
     for name, expected in (('msd_A2', 6 * curves['lag_ps']), ('beta', 1.0)):
         error = curves[name.replace('_A2', '') + '_stderr']
         assert (np.abs(curves[name] - expected) < 6 * error + 0.1 * expected).all()
@@ -86,8 +93,8 @@ def test_plateau_scans_share_their_lags(salt):
     input_ = salt(np.random.default_rng(9), frames=2000)
     vibration = np.random.default_rng(10).normal(0, 3.0, (4, 2000, 12, 3))
     seeds = [
-        np.concatenate((one[:, :12], one[:, 12:] + more), axis=1)
-        for one, more in zip(input_['seeds'], vibration, strict=True)
+        np.concatenate((seed[:, :12], seed[:, 12:] + shift), axis=1)
+        for seed, shift in zip(input_['seeds'], vibration, strict=True)
     ]
     result = analyse(**{**input_, 'seeds': seeds, 'masses': {'Li': 1.0, 'Cl': 1.0}})
     scans = [getattr(result, name).diagnostics['scan']['lag_ps'] for name in ('sigma_full', 'sigma_tracer')]
@@ -98,7 +105,7 @@ def test_plateau_scans_share_their_lags(salt):
 
 
 def test_a_moving_frame_changes_nothing(input_, result):
-    """The whole crystal drifting, accelerating and diffusing: neither conductivity sees it."""
+    """The drift, acceleration and diffusion of the whole crystal do not change any result."""
     rng = np.random.default_rng(1)
     drift = [np.cumsum(rng.normal(0.02, 0.3, (400, 1, 3)), axis=0) for _ in range(4)]
     moved = analyse(**{**input_, 'seeds': [seed + shift for seed, shift in zip(input_['seeds'], drift, strict=True)]})
@@ -107,7 +114,7 @@ def test_a_moving_frame_changes_nothing(input_, result):
 
 
 def test_barycentric_lithium_alone_would_be_too_low(salt):
-    """The frame trap: in a barycentric frame the conductivity over lithium alone lacks (1 + M_Li/M_framework)²."""
+    """In a barycentric frame the conductivity over lithium alone lacks the factor (1 + M_Li/M_framework)²."""
     input_ = salt(np.random.default_rng(2))
     input_['masses'] = {'Li': 1.0, 'Cl': 4.0}
     weights = np.repeat([1.0, 4.0], 12) / 60
@@ -142,12 +149,12 @@ def test_gauge_of_the_polyanions():
         for charges in ({'Li': 1, 'P': 5, 'O': -2}, {'Li': 1, 'P': -3, 'O': 0})
     ]
     assert slopes[0] == pytest.approx(slopes[1], rel=0.02)
-    # A charge on lithium is none of the gauge.
+    # The charge of lithium is not free: only the charges within a polyanion may be moved.
     with pytest.raises(ValueError, match='sum to'):
         analyse(**input_, charges={'Li': 2, 'P': -3, 'O': 0})
 
 
-def test_atom_order_and_time_reversal(input_, result):
+def test_atom_order_and_time_reversal_change_nothing(input_, result):
     order = np.random.default_rng(5).permutation(24)
     shuffled = {
         **input_,
@@ -159,7 +166,7 @@ def test_atom_order_and_time_reversal(input_, result):
     assert analyse(**backwards).sigma_full.value == pytest.approx(result.sigma_full.value, rel=1e-6)
 
 
-def test_single_precision_and_centres_of_mass(input_, result):
+def test_single_precision_and_centres_of_mass_give_the_same(input_, result):
     single = analyse(**{**input_, 'seeds': [seed.astype(np.float32) for seed in input_['seeds']]})
     assert single.sigma_full.value == pytest.approx(result.sigma_full.value, rel=1e-4)
     coms = [np.stack((seed[:, :12].mean(axis=1), seed[:, 12:].mean(axis=1)), axis=1) for seed in input_['seeds']]
@@ -169,7 +176,7 @@ def test_single_precision_and_centres_of_mass(input_, result):
     assert estimate.stderr == pytest.approx(result.sigma_full.stderr, rel=1e-9)
 
 
-def test_memory_mapped_seeds(input_, result, tmp_path):
+def test_memory_mapped_seeds_give_the_same(input_, result, tmp_path):
     for seed, positions in enumerate(input_['seeds']):
         np.save(tmp_path / f'{seed}.npy', positions)
     mapped = [np.load(tmp_path / f'{seed}.npy', mmap_mode='r') for seed in range(4)]
@@ -177,7 +184,7 @@ def test_memory_mapped_seeds(input_, result, tmp_path):
 
 
 def test_settings_of_the_other_routes(input_):
-    """A setting changes the result alike by all routes; an unknown one is refused."""
+    """A setting changes the result in the same way by all routes; an unknown setting is refused."""
     conditions = {key: input_[key] for key in ('cell', 'temperature_K', 'dt_ps')}
     settings = {'estimator': 'cve', 'lag_ps': 2.0}
     expected = analyse(**input_, **settings).sigma_full.value
@@ -195,31 +202,31 @@ def test_settings_of_the_other_routes(input_):
 
 def test_converged_is_what_the_interval_says(salt):
     """Few frames give a wide interval, many a narrow one; its half-width decides."""
-    found = set()
+    verdicts = set()
     for n_seeds, n_frames in ((4, 400), (8, 6000)):
         result = analyse(**salt(np.random.default_rng(4), seeds=n_seeds, frames=n_frames))
         low, high = result.sigma_full.interval(0.95)
         assert result.converged == (result.plateau and (high - low) / 2 <= 0.2 * result.sigma_full.value)
-        found.add(result.converged)
-    assert found == {True, False}
+        verdicts.add(result.converged)
+    assert verdicts == {True, False}
 
 
 @pytest.mark.parametrize('seeds', [1, 4])
-def test_crystal_at_rest_conducts_nothing(salt, seeds):
+@pytest.mark.parametrize('amplitude', [0.0, 0.1])
+def test_crystal_at_rest_conducts_nothing(salt, seeds, amplitude):
+    """Ions at rest or rattling give no numbers, an upper bound in words, and attributes that can be stored."""
     input_ = salt(np.random.default_rng(6), seeds=seeds)
-    rattle = np.random.default_rng(8).normal(0, 0.1, (seeds, 400, 24, 3))
-    for motion in (rattle, np.zeros_like(rattle)):
-        result = analyse(**{**input_, 'seeds': list(motion)})
-        attributes = result.attributes()
-        assert isinstance(result, TransportResult)
-        assert attributes['sigma_full_S_per_cm'] is None
-        assert attributes['sigma_tracer_ci95'] is None
-        assert attributes['haven_ratio'] is None
-        assert attributes['diffusive'] is False
-        assert attributes['converged'] is False
-        assert any('no full conductivity: below' in warning for warning in attributes['warnings'])
-        assert all(np.isfinite(curve).all() for curve in result.curves.values())
-        json.dumps(attributes, allow_nan=False)
+    motion = amplitude * np.random.default_rng(8).normal(size=(seeds, 400, 24, 3))
+    result = analyse(**{**input_, 'seeds': list(motion)})
+    attributes = result.attributes()
+    assert isinstance(result, TransportResult)
+    for name in ('sigma_full_S_per_cm', 'sigma_tracer_ci95', 'haven_ratio'):
+        assert attributes[name] is None
+    assert attributes['diffusive'] is False
+    assert attributes['converged'] is False
+    assert any('no full conductivity: below' in warning for warning in attributes['warnings'])
+    assert all(np.isfinite(curve).all() for curve in result.curves.values())
+    json.dumps(attributes, allow_nan=False)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +243,7 @@ def test_crystal_at_rest_conducts_nothing(salt, seeds):
         ({'seeds': []}, 'no seeds'),
     ],
 )
-def test_bad_input(input_, change, message):
+def test_bad_input_is_refused(input_, change, message):
     with pytest.raises(ValueError, match=message):
         analyse(**{**input_, **change})
 
@@ -255,6 +262,6 @@ def test_bad_input(input_, change, message):
         (lambda seeds: seeds[0], 'give a list'),
     ],
 )
-def test_bad_trajectories(input_, spoil, message):
+def test_bad_trajectories_are_refused(input_, spoil, message):
     with pytest.raises(ValueError, match=message):
         analyse(**{**input_, 'seeds': spoil(input_['seeds'])})

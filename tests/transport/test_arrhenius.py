@@ -12,6 +12,7 @@ KB = codata.k / codata.e
 
 
 def line(T, Ea=0.3, ln_A=9.0):
+    """Return sigma of an Arrhenius law of sigma T."""
     return np.exp(ln_A - Ea / (KB * np.asarray(T))) / np.asarray(T)
 
 
@@ -46,6 +47,7 @@ def test_scatter_enlarges_the_errors():
 
 @pytest.mark.parametrize('dof', [np.inf, 3])
 def test_coverage_of_the_activation_energy(dof):
+    """The 95 % interval holds the truth with errors that are known, and with errors of few degrees of freedom."""
     rng, T, relative, hits = np.random.default_rng(0), np.array([700.0, 900.0, 1200.0]), 0.2, 0
     for _ in range(400):
         sigma = line(T) * np.exp(relative * rng.normal(size=3))
@@ -56,6 +58,7 @@ def test_coverage_of_the_activation_energy(dof):
 
 
 def test_two_temperatures():
+    """They give a line that is not tested, and warnings."""
     fit = arrhenius([900, 1200], line([900, 1200]), [1e-4, 1e-4])
     assert fit['chi2_reduced'] is None
     assert any('not tested' in warning for warning in fit['warnings'])
@@ -75,6 +78,6 @@ def test_too_few_temperatures(temperatures):
     'arguments',
     [([0, 900], [1, 1], [1, 1]), ([600, 900], [-1, 1], [1, 1]), ([600, 900], [1, 1], [0, 1]), ([600], [1, 1], [1, 1])],
 )
-def test_bad_input(arguments):
+def test_bad_input_is_refused(arguments):
     with pytest.raises(ValueError, match=r'positive|length'):
         arrhenius(*arguments)

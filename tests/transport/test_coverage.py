@@ -36,7 +36,7 @@ def coverage(estimates, truth):
     ],
 )
 def test_caged_walk(caged_walk, seeds, length_ps, particles, alike):
-    """``alike``: copies of each particle, which are no independent samples."""
+    """Intervals cover the truth in runs of any length; ``alike`` copies of a particle are no independent samples."""
     rng, estimates = np.random.default_rng(42), []
     for _ in range(REPLICAS):
         tracks = caged_walk(rng, (seeds, particles // alike), length_ps)
@@ -53,7 +53,7 @@ def test_caged_walk(caged_walk, seeds, length_ps, particles, alike):
 
 
 def test_caged_without_diffusion(caged_walk):
-    """What only rattles gives a number as seldom as the confidence demanded says (10 %, for a single particle)."""
+    """Particles that only rattle give a number as seldom as the confidence demands (10 % for a single particle)."""
     rng, estimates = np.random.default_rng(7), []
     for _ in range(REPLICAS):
         estimates.append(diffusivity(list(caged_walk(rng, (4, 1), 10, D=0.0)), 0.1))

@@ -62,7 +62,7 @@ def test_memory_mapped(walk, tmp_path):
 
 
 def test_changes_of_a_private_mapping_are_kept(walk, tmp_path):
-    """What was read of a file is let go of, but not what the user changed and no file holds."""
+    """Memory of a mapped file is freed after reading, but not changes of the user that the file does not have."""
     np.save(tmp_path / 'walk.npy', walk)
     mapped = np.load(tmp_path / 'walk.npy', mmap_mode='c')
     mapped *= 2
@@ -70,7 +70,7 @@ def test_changes_of_a_private_mapping_are_kept(walk, tmp_path):
     assert (mapped == 2 * walk).all()
 
 
-def test_longest_lag(walk):
+def test_fewer_lags_are_the_same_lags(walk):
     full = mean_squared_displacement(walk)
     for longest in (0, 1, 150, 300):
         np.testing.assert_allclose(simple_displacement(as_track(walk), longest), full[: longest + 1], rtol=1e-10)
@@ -78,7 +78,7 @@ def test_longest_lag(walk):
 
 def test_species_displacements(walk):
     species = np.array([1, 0, 0, 1, 2, 1, 1])
-    expected = np.stack([(walk - walk[0])[:, species == one].sum(axis=1) for one in range(3)])
+    expected = np.stack([(walk - walk[0])[:, species == number].sum(axis=1) for number in range(3)])
     np.testing.assert_allclose(species_displacements(walk, species), expected, rtol=0, atol=1e-11)
 
 
@@ -119,19 +119,19 @@ def test_argyrodite_lithium(argyrodite):
     [np.zeros((5, 3)), np.zeros((0, 2, 3)), np.zeros((5, 0, 3)), np.zeros((5, 2, 3), dtype=complex)],
     ids=['two axes', 'no frame', 'no particle', 'complex'],
 )
-def test_wrong_shapes_and_types(array):
+def test_wrong_shapes_and_types_are_refused(array):
     with pytest.raises(ValueError, match='`positions`'):
         mean_squared_displacement(array)
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf])
-def test_not_finite(walk, value):
+def test_values_that_are_not_finite_are_refused(walk, value):
     walk[17, 3, 1] = value
     with pytest.raises(ValueError, match=r'`positions`.* not finite in frame 17'):
         mean_squared_displacement(walk)
 
 
-def test_wrong_method(walk):
+def test_wrong_methods_and_blocks_are_refused(walk):
     with pytest.raises(ValueError, match="'simple' or 'block'"):
         mean_squared_displacement(walk, method='window')
     with pytest.raises(ValueError, match='choose a shorter one'):
@@ -140,7 +140,7 @@ def test_wrong_method(walk):
         mean_squared_displacement(walk, block=10)
 
 
-def test_wrapped_is_refused(argyrodite):
+def test_wrapped_trajectories_are_refused(argyrodite):
     positions, cell = argyrodite['pos'], argyrodite['cell']
     refuse_wrapped(as_positions(positions), cell)
     folded = (positions @ np.linalg.inv(cell) % 1) @ cell

@@ -1,4 +1,4 @@
-"""Estimates: identities, units, and motion that gives no number."""
+"""Estimates: known answers, units, and motion that gives no number."""
 
 import itertools
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from aiida_ionconduct import choices
 from aiida_ionconduct.transport import diffusivity, mean_squared_displacement
 from aiida_ionconduct.transport.displacement import as_track
 from aiida_ionconduct.transport.estimators import ESTIMATORS
@@ -21,8 +22,14 @@ def walks():
     return list(np.cumsum(steps, axis=1))
 
 
+def test_every_choice_is_an_estimator():
+    """The command line offers the estimators that there are, in their order."""
+    assert ('auto', *ESTIMATORS) == choices.ESTIMATORS
+
+
 @pytest.mark.parametrize('name', NAMES)
 def test_brownian_motion(walks, name):
+    """The estimate is the known D within four errors, inside its own interval."""
     estimate = diffusivity(walks, 0.1, name)
     assert abs(estimate.value - 1e-4) < 4 * estimate.stderr
     assert 0 < estimate.stderr < 0.5e-4
@@ -32,7 +39,7 @@ def test_brownian_motion(walks, name):
 
 @pytest.mark.parametrize('name', NAMES)
 def test_units_scale(walks, name):
-    """Twice the length is four times D, twice the time half of it, at the same lag in frames."""
+    """At the same lag in frames, twice the length gives four times D, and twice the time gives half of D."""
     reference = diffusivity(walks, 4.0, name)
     larger = diffusivity([2 * walk for walk in walks], 4.0, name)
     slower = diffusivity(walks, 8.0, name)
@@ -76,6 +83,7 @@ def test_interval_is_students_t_of_the_logarithm(walks):
 @pytest.mark.parametrize('seeds', [1, 4])
 @pytest.mark.parametrize('amplitude', [0.0, 0.2])
 def test_no_diffusion_no_number(name, seeds, amplitude):
+    """Particles at rest or in a cage give an upper bound and a warning."""
     tracks = np.random.default_rng(5).normal(0, 1, (seeds, 200, 16, 3)) * amplitude
     estimate = diffusivity(list(tracks), 0.05, name)
     assert estimate.value is None
@@ -84,20 +92,20 @@ def test_no_diffusion_no_number(name, seeds, amplitude):
     low, high = estimate.interval(0.95)
     assert low == 0
     assert np.isfinite(high)
-    # No more than if the particles had walked their amplitude within the lag.
+    # The bound is at most what particles would have that walk their amplitude within the lag.
     assert high <= 100 * amplitude**2 / estimate.diagnostics['lag_ps'] * 1e-4
 
 
 def test_one_seed_is_less_certain(walks):
-    one = diffusivity([walks[0][:100]], 0.1)
+    single = diffusivity([walks[0][:100]], 0.1)
     four = diffusivity([walk[:100] for walk in walks], 0.1)
-    assert any('one seed' in warning for warning in one.diagnostics['warnings'])
+    assert any('one seed' in warning for warning in single.diagnostics['warnings'])
     assert np.ptp(np.log(four.interval(0.95))) < 1.5
-    low, high = one.interval(0.95)
+    low, high = single.interval(0.95)
     assert low == 0 or np.log(high / low) > 1.2 * np.ptp(np.log(four.interval(0.95)))
 
 
-def test_minimum_length(walks):
+def test_twenty_frames_are_enough(walks):
     for name in NAMES:
         low, high = diffusivity([walk[:20] for walk in walks[:1]], 0.1, name).interval()
         assert np.isfinite(high)
@@ -124,6 +132,6 @@ def test_a_picosecond_of_one_seed_is_no_number(walks):
         ([np.zeros((30, 1, 3)), np.full((30, 1, 3), np.nan)], 0.1, 'auto', r'`tracks\[1\]`.*frame 0'),
     ],
 )
-def test_bad_input(tracks, dt_ps, name, message):
+def test_bad_input_is_refused(tracks, dt_ps, name, message):
     with pytest.raises(ValueError, match=message):
         diffusivity(tracks, dt_ps, name)

@@ -16,6 +16,7 @@ def result(salt):
 
 @pytest.mark.parametrize('kind', ['full', 'tracer'])
 def test_tensors(result, kind):
+    """A third of the trace is the conductivity, and the diagonal is as the motion along each axis."""
     _, analysis = result
     sigma = getattr(analysis, f'sigma_{kind}').value
     tensor, error = (analysis.matrices[f'sigma_{kind}_tensor{end}'] for end in ('', '_stderr'))
@@ -26,18 +27,20 @@ def test_tensors(result, kind):
 
 
 def test_onsager_coefficients_add_up(result):
-    """Free ions and a rigid lattice of four times their mass, seen from the centre of mass of all."""
+    """The parts of free ions and a rigid lattice of four times their mass sum to the full conductivity."""
     input_, _ = result
     analysis = analyse(**input_, masses={'Li': 1.0, 'Cl': 4.0})
     onsager = analysis.matrices['onsager']
     assert analysis.facts['species'] == ['Li', 'Cl']
     assert onsager.sum() == pytest.approx(analysis.sigma_full.value, rel=1e-6)
     np.testing.assert_allclose(onsager, onsager.T, rtol=1e-9)
-    share = np.array([0.8, 0.2])  # of the ions' and the lattice's displacement in the relative one
+    share = np.array(
+        [0.8, 0.2]
+    )  # of the relative displacement, of the ions and of the lattice in the barycentric frame
     np.testing.assert_allclose(onsager, np.outer(share, share) * onsager.sum(), rtol=0.02)
 
 
-def test_currents_are_positions(result):
+def test_currents_give_the_same_as_positions(result):
     input_, analysis = result
     charges = np.array([input_['charges'][symbol] for symbol in input_['symbols']])
     currents = [np.diff(np.einsum('tix,i->tx', seed, charges), axis=0) / 0.1 for seed in input_['seeds']]
@@ -46,7 +49,7 @@ def test_currents_are_positions(result):
     assert estimate.interval() == pytest.approx(analysis.sigma_full.interval(), rel=1e-6)
 
 
-def test_bad_currents():
+def test_bad_currents_are_refused():
     with pytest.raises(ValueError, match=r'`currents\[0\]` has shape \(30,\)'):
         from_currents([np.zeros(30)], cell=np.eye(3), temperature_K=300.0, dt_ps=0.1)
     with pytest.raises(ValueError, match=r'`currents\[0\]`.*not finite'):

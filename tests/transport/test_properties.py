@@ -14,13 +14,13 @@ NAMES = ('sigma_full', 'sigma_tracer', 'diffusivity', 'haven_ratio')
 def values(**input_):
     """Return the numbers of an analysis, zero where there is none."""
     result = analyse(**input_)
-    found = [getattr(result, name) for name in NAMES]
-    return [0.0 if one is None or one.value is None else one.value for one in found]
+    estimates = [getattr(result, name) for name in NAMES]
+    return [0.0 if estimate is None or estimate.value is None else estimate.value for estimate in estimates]
 
 
 @FEW
 @given(number=st.integers(0, 2**31), shift=st.tuples(*[st.floats(-1e4, 1e4)] * 3))
-def test_translation(salt, number, shift):
+def test_translation_changes_nothing(salt, number, shift):
     input_ = salt(np.random.default_rng(number), seeds=2, frames=120, ions=4)
     moved = {**input_, 'seeds': [seed + np.array(shift) for seed in input_['seeds']]}
     np.testing.assert_allclose(values(**moved), values(**input_), rtol=1e-6)
@@ -28,7 +28,7 @@ def test_translation(salt, number, shift):
 
 @FEW
 @given(number=st.integers(0, 2**31))
-def test_order_of_atoms_and_seeds(salt, number):
+def test_order_of_atoms_and_seeds_changes_nothing(salt, number):
     rng = np.random.default_rng(number)
     input_ = salt(rng, seeds=3, frames=120, ions=4)
     order = rng.permutation(8)
@@ -42,7 +42,7 @@ def test_order_of_atoms_and_seeds(salt, number):
 
 @FEW
 @given(number=st.integers(0, 2**31))
-def test_time_reversal(salt, number):
+def test_time_reversal_changes_nothing(salt, number):
     input_ = salt(np.random.default_rng(number), seeds=2, frames=120, ions=4)
     backwards = {**input_, 'seeds': [seed[::-1] for seed in input_['seeds']]}
     np.testing.assert_allclose(values(**backwards), values(**input_), rtol=1e-6)
@@ -50,7 +50,7 @@ def test_time_reversal(salt, number):
 
 @FEW
 @given(number=st.integers(0, 2**31), length=st.floats(0.1, 10), temperature=st.floats(50, 3000))
-def test_units(salt, number, length, temperature):
+def test_scaling_of_length_and_temperature(salt, number, length, temperature):
     """A conductivity goes as length squared over volume and temperature, a diffusivity as length squared."""
     input_ = salt(np.random.default_rng(number), seeds=2, frames=120, ions=4)
     scaled = {
@@ -65,12 +65,13 @@ def test_units(salt, number, length, temperature):
 
 @FEW
 @given(number=st.integers(0, 2**31), layout=st.sampled_from(['fortran', 'strided', 'swapped', 'read-only', 'float32']))
-def test_layout(salt, number, layout):
+def test_memory_layout_changes_nothing(salt, number, layout):
     input_ = salt(np.random.default_rng(number), seeds=2, frames=120, ions=4)
     input_['seeds'] = [seed.astype(np.float32) for seed in input_['seeds']]
     exact = [seed.astype(float) for seed in input_['seeds']]
 
     def stored(seed):
+        """Return an array of the same values in another layout."""
         if layout == 'strided':
             wide = np.zeros((240, 8, 6))
             wide[::2, :, ::2] = seed
@@ -89,7 +90,7 @@ def test_layout(salt, number, layout):
 
 @FEW
 @given(number=st.integers(0, 2**31), frame=st.integers(0, 119), value=st.sampled_from([np.nan, np.inf, -np.inf]))
-def test_not_finite_is_named(salt, number, frame, value):
+def test_a_frame_that_is_not_finite_is_named(salt, number, frame, value):
     input_ = salt(np.random.default_rng(number), seeds=2, frames=120, ions=4)
     input_['seeds'][1][frame, 3, 1] = value
     with pytest.raises(ValueError, match=rf'`seeds\[1\]`.*frame {frame}\b'):

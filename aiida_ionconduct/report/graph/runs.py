@@ -77,9 +77,9 @@ def block_studies(runs: Mapping[float, Sequence[IonTrajectoryData]], charges: Ma
                 first.symbols,
                 charges,
                 first.cell,
-                temperature,
-                first.frame_interval_ps,
-                mobile,
+                temperature_K=temperature,
+                dt_ps=first.frame_interval_ps,
+                mobile=mobile,
             )
         except ValueError:
             continue

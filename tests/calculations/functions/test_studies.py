@@ -58,7 +58,7 @@ def runs(aiida_profile):
 def test_block_sizes(runs):
     node = compare_block_sizes(orm.Dict({'charges': CHARGES, 'mobile': 'Li', 'block_ps': [10.0, 40.0]}), **runs)
     positions = [runs[label].positions for label in sorted(runs)]
-    study = block_size_study(positions, SYMBOLS, CHARGES, CELL, 900.0, 0.1, block_ps=[10.0, 40.0])
+    study = block_size_study(positions, SYMBOLS, CHARGES, CELL, temperature_K=900.0, dt_ps=0.1, block_ps=[10.0, 40.0])
     assert node.base.attributes.get('rows') == stored(study.rows)
     assert node.base.attributes.get('statement') == study.statement
     for name, curve in study.curves.items():

@@ -17,7 +17,7 @@ def study():
         for _ in range(4)
     ]
     charges = {'Li': 1, 'Cl': -1}
-    return block_size_study(seeds, ['Li'] * 4 + ['Cl'] * 4, charges, 20 * np.eye(3), 900.0, 0.1)
+    return block_size_study(seeds, ['Li'] * 4 + ['Cl'] * 4, charges, 20 * np.eye(3), temperature_K=900.0, dt_ps=0.1)
 
 
 def test_block_sizes(study):
