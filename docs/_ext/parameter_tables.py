@@ -1,8 +1,9 @@
 """The directives ``parameters`` and ``protocols``: tables of all keys that a user may write, read from the code.
 
 ``parameters`` takes a subclass of :class:`aiida_ionconduct.parameters.Parameters` as ``module:Class``. Its options:
-``path``, what stands before the keys, and ``protocols``, the protocol file whose defaults are shown where the class has
-none. ``protocols`` takes the name of a protocol file and shows what each protocol changes.
+``path``, what stands before the keys; ``protocols``, a protocol file whose defaults come before the defaults of the
+class; ``exclude``, sections that are documented elsewhere. ``protocols`` takes the name of a protocol file and shows
+what each protocol changes.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ def key_lines(keys: Iterable[Key], path: str, defaults: Mapping[str, Any]) -> It
     """Yield the lines of a Markdown table of keys.
 
     :param path: what stands before the keys, such as ``training``.
-    :param defaults: by the path of a key, for keys without a default of their own.
+    :param defaults: by the path of a key; they come before the default of the class.
     """
     yield from ('| Key | Kind | Default | Meaning |', '|---|---|---|---|')
     for key in keys:
-        default = key.default or (in_yaml(defaults[key.path]) if key.path in defaults else '')
+        default = in_yaml(defaults[key.path]) if key.path in defaults else key.default
         name = f'{path}.{key.path}' if path else key.path
         meaning = cell(key.description[:1].upper() + key.description[1:])
         yield f'| `{name}` | {cell(key.kind)} | {code(default) or "must be given"} | {meaning} |'
@@ -97,13 +98,16 @@ class ParameterTables(SphinxDirective):
     """One table for the keys without a section, and one section with a table for every nested set of keys."""
 
     required_arguments = 1
-    option_spec = {'path': directives.unchanged, 'protocols': directives.unchanged}
+    option_spec = dict.fromkeys(('path', 'protocols', 'exclude'), directives.unchanged)
 
     def run(self) -> list[nodes.Node]:
         path, protocols = self.options.get('path', ''), self.options.get('protocols')
         defaults = flat(load(protocols)['default_inputs']) if protocols else {}
+        excluded = self.options.get('exclude', '').split()
         content: list[nodes.Node] = []
         for name, keys in by_section(load_class(self.arguments[0]).keys()):
+            if name in excluded:
+                continue
             parent = nodes.section(ids=[nodes.make_id(f'{path}-{name}')]) if name else nodes.container()
             if name:
                 parent += nodes.title(text=name)

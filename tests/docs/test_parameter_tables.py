@@ -74,8 +74,9 @@ def test_path_stands_before_the_keys(tables):
     assert '`md.steps`' in rows(tables.key_lines(Machine.keys(), 'md', {}))
 
 
-def test_default_of_the_protocols_where_the_class_has_none(tables):
-    assert rows(tables.key_lines(Machine.keys(), '', {'steps': 10}))['`steps`'][1] == '`10`'
+@pytest.mark.parametrize('key', ['steps', 'device'])
+def test_default_of_the_protocols_comes_first(tables, key):
+    assert rows(tables.key_lines(Machine.keys(), '', {key: 10}))[f'`{key}`'][1] == '`10`'
 
 
 def test_keys_are_grouped_by_section(tables):
