@@ -59,7 +59,7 @@ def jump_statistics(
     """
     sites = np.asarray(sites, dtype=float)
     if sites.ndim != 2 or sites.shape[1] != 3 or not len(sites):
-        raise ValueError(f'`sites` has shape {sites.shape}: give (sites, 3), one at least.')
+        raise ValueError(f'`sites` has shape {sites.shape}: give (sites, 3) with at least one site.')
     if not (dt_ps > 0 and core_A > 0):
         raise ValueError(f'`dt_ps` is {dt_ps} and `core_A` {core_A}: give positive numbers.')
     core = min(core_A, 0.5 * _shortest_distance(sites, cell))

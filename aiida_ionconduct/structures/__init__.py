@@ -1,4 +1,22 @@
-"""Crystals, charge-balanced alloys and supercells: ASE, pymatgen and spglib, no AiiDA engine."""
+"""Crystals, charge-balanced alloys and supercells: ASE, pymatgen and spglib, no AiiDA.
+
+To begin with:
+:mod:`.crystals`: the shipped CIF files, and reading of crystals with partial occupancies.
+:mod:`.checks`: what a structure and its charges must satisfy before anything is submitted.
+:mod:`.supercell`: the most compact supercell with a number of atoms.
+
+Cells of alloys:
+:mod:`.alloys`: :func:`alloy`, ordered cells ranked by electrostatics; it puts the next four files together.
+:mod:`.ordering`: numbers of ions on sublattices, and the search for their best distribution.
+:mod:`.electrostatics`: Ewald sums.
+:mod:`.symmetry`: symmetry operations, and the distributions that they make equal.
+:mod:`.voids`: places for interstitial ions.
+:mod:`.substitution`: :func:`substitute`, a few sites at once, without a search.
+
+Measures of a frame:
+:mod:`.distances`: the shortest distance of each pair of species.
+:mod:`.rdf`: radial distribution functions.
+"""
 
 from aiida_ionconduct.structures.alloys import Candidate, alloy, scores_table
 from aiida_ionconduct.structures.checks import OXIDATION_STATES, check_charges, check_structure

@@ -15,14 +15,14 @@ OXIDATION_STATES = {
 """Usual integer oxidation states in solid electrolytes; anything else is stated by the user."""
 
 CONTACT_FRACTION = 0.6
-"""Atoms nearer than this fraction of their covalent radii's sum overlap: no bond in a solid is that short."""
+"""Atoms nearer than this fraction of the sum of their covalent radii overlap: no bond in a solid is that short."""
 
 MAX_VOLUME_A3 = 100.0
 """A cell with more volume for each atom is mostly empty: caesium iodide, one of the loosest salts, has 48 Å³."""
 
 
 def check_cell(atoms: Atoms) -> None:
-    """Refuse what is no crystal.
+    """Refuse atoms that are no crystal.
 
     :raises ValueError: if there are no atoms, a coordinate is not a number, the cell is not periodic in three
         dimensions or has no volume, or most of it is empty.
@@ -42,7 +42,7 @@ def check_cell(atoms: Atoms) -> None:
 
 
 def check_structure(atoms: Atoms, mobile: str = 'Li') -> None:
-    """Refuse a structure that no engine can do anything sensible with.
+    """Refuse a structure that cannot be calculated.
 
     :param mobile: chemical symbol of the ion whose transport is asked for.
     :raises ValueError: as :func:`check_cell`, and if the mobile species is absent or two atoms overlap.

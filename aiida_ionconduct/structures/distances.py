@@ -25,7 +25,9 @@ def minimum_distances(
     cell = np.asarray(cell, dtype=float)
     inverse = np.linalg.inv(cell)
     first, second = np.triu_indices(len(symbols), k=1)
-    names = np.array(['-'.join(sorted((symbols[i], symbols[j]))) for i, j in zip(first, second, strict=True)])
+    names = np.array(
+        ['-'.join(sorted((symbols[i], symbols[j]))) for i, j in zip(first.tolist(), second.tolist(), strict=True)]
+    )
     pairs, index = np.unique(names, return_inverse=True)
     # Wrapped fractional differences give the nearest image of every contact shorter than half the plane spacing;
     # the 27 images around extend this to 1.5 spacings, for cells as small as a few Å.

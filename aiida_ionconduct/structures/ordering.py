@@ -1,4 +1,4 @@
-"""Distributions of ions over sublattices: their electrostatic energy, and which of them symmetry makes equal.
+"""Distributions of ions over sublattices, and the search for the distributions of lowest electrostatic energy.
 
 The Ewald energy of formal charges is quadratic in the charges, E = sum_ij q_i q_j M_ij, so one summation over all sites
 serves every distribution.
@@ -9,18 +9,18 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
 from ase.geometry import get_distances
-from scipy.spatial import cKDTree
+
+from aiida_ionconduct.structures.electrostatics import ewald_matrix
 
 VACANCY = ''
 MIN_CONTACT = 1.5  # Å; no two ions are nearer
-CLASH_EV = 1e4  # what a pair nearer than that costs: more than electrostatics can pay for
-SYMPREC = 0.01  # Å
-SITE_TOLERANCE = 0.2  # Å; voids are found from the geometry, not refined
+CLASH_EV = 1e4  # energy of two ions nearer than that: more than electrostatics can gain
 
 
 class Sublattice(NamedTuple):
@@ -31,62 +31,61 @@ class Sublattice(NamedTuple):
 
     @property
     def n_distributions(self) -> int:
-        """In how many ways its species can be laid out."""
+        """Number of ways to distribute the species over the sites."""
         return math.factorial(len(self.sites)) // math.prod(map(math.factorial, self.counts.values()))
 
 
-def fill(species_of_site: list[dict[str, float]], oxidation: dict[str, int], compensate: str):
+# Numbers of ions -----------------------------------------------------------------------------------------------------
+
+
+def fill(
+    species_of_site: Sequence[Mapping[str, float]], oxidation: Mapping[str, int], compensate: str
+) -> tuple[list[Sublattice], int]:
     """Turn occupancies into numbers of ions that are neutral in total.
 
     Sites of the same composition make one sublattice. Numbers are rounded; the charge that is left is balanced by the
-    compensating ion, first on sublattices that it occupies partly, those farthest from their occupancy first.
+    compensating ion, first on the sublattices that it occupies partly, beginning with the sublattice that is farthest
+    from its occupancy.
 
-    :param species_of_site: occupancies by species, of every site.
-    :return: the sublattices, and how many compensating ions have found no site and need interstitial ones.
-    :raises ValueError: if that ion's charge does not divide what is left, or there are too few of them to take away.
+    :param species_of_site: occupancies by species, for each site.
+    :param oxidation: oxidation states by chemical symbol.
+    :param compensate: chemical symbol of the compensating ion.
+    :return: the sublattices, and the number of compensating ions that need interstitial sites.
+    :raises ValueError: if the charge is no multiple of the ion's, or there are too few of these ions to take away.
     """
-    groups = defaultdict(list)
-    for index, species in enumerate(species_of_site):
-        groups[tuple(sorted((symbol, round(amount, 4)) for symbol, amount in species.items()))].append(index)
-    sublattices, wanted = [], []
-    for composition, sites in groups.items():
-        ideal = {symbol: amount * len(sites) for symbol, amount in composition}
-        empty = len(sites) - sum(ideal.values())
-        if empty > 1e-3 * len(sites):
-            ideal[VACANCY] = empty
-        sublattices.append(Sublattice(np.array(sites), rounded(ideal, len(sites))))
-        wanted.append(ideal)
-    charge = sum(n * oxidation.get(symbol, 0) for one in sublattices for symbol, n in one.counts.items())
+    sublattices, ideals = _rounded_sublattices(species_of_site)
+    charge = sum(n * oxidation.get(symbol, 0) for sublattice in sublattices for symbol, n in sublattice.counts.items())
     missing, rest = divmod(-charge, oxidation[compensate])
     if rest:
         raise ValueError(f'the charge {charge:+} cannot be balanced by {compensate}: choose other numbers or ions.')
-    sign = 1 if missing > 0 else -1
-    source, target = (VACANCY, compensate) if missing > 0 else (compensate, VACANCY)
-    while missing:
-        open_ones = [
-            (sign * (wanted[index][compensate] - one.counts[compensate]), -index)
-            for index, one in enumerate(sublattices)
-            if compensate in one.counts and one.counts.get(source, 0) > 0 and (missing > 0 or VACANCY in one.counts)
-        ]
-        if not open_ones:
-            break
-        counts = sublattices[-max(open_ones)[1]].counts
-        counts[source] -= 1
-        counts[target] = counts.get(target, 0) + 1
-        missing -= sign
-    if missing < 0:  # from the sites that are full, those without another ion first
-        for one in sorted(sublattices, key=lambda one: len(one.counts)):
-            taken = min(-missing, one.counts.get(compensate, 0))
-            if taken:
-                one.counts.update({compensate: one.counts[compensate] - taken, VACANCY: taken})
-                missing += taken
+    missing = _balance_partly_occupied(sublattices, ideals, compensate, missing)
+    if missing < 0:
+        missing += _take_away(sublattices, compensate, -missing)
         if missing:
             raise ValueError(f'the charge is {charge:+}, and there is not enough {compensate} to take away.')
     return sublattices, missing
 
 
-def rounded(ideal: dict[str, float], total: int) -> dict[str, int]:
-    """Round numbers so that they keep their sum, those with the largest remainder upwards."""
+def _rounded_sublattices(
+    species_of_site: Sequence[Mapping[str, float]],
+) -> tuple[list[Sublattice], list[dict[str, float]]]:
+    """Return the sublattices with rounded numbers of ions, and the numbers before rounding."""
+    groups = defaultdict(list)
+    for index, species in enumerate(species_of_site):
+        groups[tuple(sorted((symbol, round(amount, 4)) for symbol, amount in species.items()))].append(index)
+    sublattices, ideals = [], []
+    for composition, sites in groups.items():
+        ideal = {symbol: amount * len(sites) for symbol, amount in composition}
+        empty = len(sites) - sum(ideal.values())
+        if empty > 1e-3 * len(sites):
+            ideal[VACANCY] = empty
+        sublattices.append(Sublattice(np.array(sites), _rounded(ideal, len(sites))))
+        ideals.append(ideal)
+    return sublattices, ideals
+
+
+def _rounded(ideal: dict[str, float], total: int) -> dict[str, int]:
+    """Round numbers and keep their sum: the numbers with the largest remainders are rounded up."""
     counts = {symbol: math.floor(amount + 1e-6) for symbol, amount in ideal.items()}
     by_remainder = sorted(ideal, key=lambda symbol: counts[symbol] - ideal[symbol])
     for symbol in by_remainder[: total - sum(counts.values())]:
@@ -94,69 +93,123 @@ def rounded(ideal: dict[str, float], total: int) -> dict[str, int]:
     return counts
 
 
-class Search:
-    """The distributions over some sublattices, as arrays of species codes over all sites."""
+def _balance_partly_occupied(
+    sublattices: list[Sublattice], ideals: list[dict[str, float]], compensate: str, missing: int
+) -> int:
+    """Add ions to the sublattices that they occupy partly, or take them away there.
 
-    def __init__(self, cell: np.ndarray, positions: np.ndarray, sublattices: list[Sublattice], oxidation: dict):
+    :param missing: number of ions to add, negative to take away.
+    :return: number of ions still missing.
+    """
+    sign = 1 if missing > 0 else -1
+    source, target = (VACANCY, compensate) if missing > 0 else (compensate, VACANCY)
+    while missing:
+        shortages = [
+            (sign * (ideal[compensate] - sublattice.counts[compensate]), -index)
+            for index, (sublattice, ideal) in enumerate(zip(sublattices, ideals, strict=True))
+            if compensate in sublattice.counts
+            and sublattice.counts.get(source, 0) > 0
+            and (missing > 0 or VACANCY in sublattice.counts)
+        ]
+        if not shortages:
+            break
+        counts = sublattices[-max(shortages)[1]].counts
+        counts[source] -= 1
+        counts[target] = counts.get(target, 0) + 1
+        missing -= sign
+    return missing
+
+
+def _take_away(sublattices: list[Sublattice], compensate: str, n_ions: int) -> int:
+    """Take ions away from full sublattices, beginning with those that hold no other species.
+
+    :return: number of ions taken away.
+    """
+    left = n_ions
+    for sublattice in sorted(sublattices, key=lambda sublattice: len(sublattice.counts)):
+        taken = min(left, sublattice.counts.get(compensate, 0))
+        if taken:
+            sublattice.counts.update({compensate: sublattice.counts[compensate] - taken, VACANCY: taken})
+            left -= taken
+    return n_ions - left
+
+
+# Energies ------------------------------------------------------------------------------------------------------------
+
+
+class OrderingSearch:
+    """Search for the distributions of lowest electrostatic energy over some sublattices.
+
+    A distribution is an array ``occupation`` (sites,) of codes; a code is an index of ``species``. Two ions nearer to
+    each other than :data:`MIN_CONTACT` cost :data:`CLASH_EV`.
+
+    :param cell: (3, 3), cell vectors as rows, Å.
+    :param positions: (sites, 3), Å.
+    :param sublattices: a partition of the sites.
+    :param oxidation: oxidation states by chemical symbol.
+    """
+
+    def __init__(
+        self,
+        cell: np.ndarray,
+        positions: np.ndarray,
+        sublattices: Sequence[Sublattice],
+        oxidation: Mapping[str, int],
+    ) -> None:
         self.cell, self.positions, self.sublattices = cell, positions, sublattices
-        self.species = list(dict.fromkeys(symbol for one in sublattices for symbol in one.counts))
+        self.species = list(dict.fromkeys(symbol for sublattice in sublattices for symbol in sublattice.counts))
         self.charges = np.array([oxidation.get(symbol, 0) for symbol in self.species], dtype=float)
         self.present = np.array([symbol != VACANCY for symbol in self.species], dtype=float)
         self.ewald = ewald_matrix(cell, positions)
         distances = get_distances(positions, cell=cell, pbc=True)[1]
         self.clashes = CLASH_EV / 2 * ((distances < MIN_CONTACT) & ~np.eye(len(positions), dtype=bool))
-        self.variable = [one for one in sublattices if len([n for n in one.counts.values() if n]) > 1]
-
-    def codes(self, sublattice: Sublattice) -> list[int]:
-        """Return the species of a sublattice in an arbitrary order."""
-        return [self.species.index(symbol) for symbol, n in sublattice.counts.items() for _ in range(n)]
-
-    def start(self) -> np.ndarray:
-        """Return one distribution."""
-        occupation = np.zeros(len(self.positions), dtype=np.int64)
-        for one in self.sublattices:
-            occupation[one.sites] = self.codes(one)
-        return occupation
-
-    def energies(self, occupations: np.ndarray) -> np.ndarray:
-        """Return the energies of distributions (n, sites) in eV."""
-        q, p = self.charges[occupations], self.present[occupations]
-        return ((q @ self.ewald) * q).sum(axis=1) + ((p @ self.clashes) * p).sum(axis=1)
+        self.variable = [
+            sublattice for sublattice in sublattices if len([n for n in sublattice.counts.values() if n]) > 1
+        ]
 
     def enumerate(self) -> list[tuple[float, np.ndarray]]:
-        """Return all distributions with their energies, the lowest first."""
+        """Return the energies in eV and occupations of all distributions, the lowest energy first."""
         from sympy.utilities.iterables import multiset_permutations
 
-        layouts = [list(multiset_permutations(sorted(self.codes(one)))) for one in self.variable]
-        occupations = np.tile(self.start(), (math.prod(map(len, layouts)), 1))
-        for row, choice in zip(occupations, itertools.product(*layouts), strict=True):
-            for one, codes in zip(self.variable, choice, strict=True):
-                row[one.sites] = codes
+        layouts = [list(multiset_permutations(sorted(self._codes(sublattice)))) for sublattice in self.variable]
+        occupations = np.tile(self._start(), (math.prod(map(len, layouts)), 1))
+        for occupation, layout in zip(occupations, itertools.product(*layouts), strict=True):
+            for sublattice, codes in zip(self.variable, layout, strict=True):
+                occupation[sublattice.sites] = codes
         energies = self.energies(occupations)
         order = np.argsort(energies, kind='stable')
         return [(float(energies[index]), occupations[index]) for index in order]
 
     def sample(self, rng: np.random.Generator, n_starts: int) -> list[tuple[float, np.ndarray]]:
-        """Return the minima below random distributions with their energies, the lowest first."""
-        found = []
+        """Return the energies in eV and occupations of the minima below random distributions, the lowest first."""
+        minima = []
         for _ in range(n_starts):
-            occupation = self.start()
-            for one in self.variable:
-                occupation[one.sites] = rng.permutation(occupation[one.sites])
+            occupation = self._start()
+            for sublattice in self.variable:
+                occupation[sublattice.sites] = rng.permutation(occupation[sublattice.sites])
             occupation = self.descend(occupation)
-            found.append((float(self.energies(occupation[None])[0]), occupation))
-        return sorted(found, key=lambda item: (round(item[0], 6), item[1].tolist()))
+            minima.append((float(self.energies(occupation[None])[0]), occupation))
+        return sorted(minima, key=lambda minimum: (round(minimum[0], 6), minimum[1].tolist()))
+
+    def energies(self, occupations: np.ndarray) -> np.ndarray:
+        """Return the energies of distributions in eV, (n,).
+
+        :param occupations: (n, sites).
+        """
+        q, p = self.charges[occupations], self.present[occupations]
+        return np.asarray(((q @ self.ewald) * q).sum(axis=1) + ((p @ self.clashes) * p).sum(axis=1))
 
     def descend(self, occupation: np.ndarray) -> np.ndarray:
-        """Swap the two ions of a sublattice whose exchange lowers the energy most, until none does."""
+        """Swap the two ions of a sublattice whose exchange lowers the energy most, until no exchange lowers it."""
         occupation = occupation.copy()
         while True:
             q, p = self.charges[occupation], self.present[occupation]
             field, crowd = 2 * self.ewald @ q, 2 * self.clashes @ p
             best, swap = -1e-7, None
-            for one in self.variable:
-                sites = one.sites
-                dq, dp = q[sites] - q[sites][:, None], p[sites] - p[sites][:, None]  # at i, when it takes what j holds
+            for sublattice in self.variable:
+                sites = sublattice.sites
+                # Changes at site i (row) when it takes what site j (column) holds.
+                dq, dp = q[sites] - q[sites][:, None], p[sites] - p[sites][:, None]
                 own = np.diag(self.ewald)[sites]
                 pairs, clash = self.ewald[np.ix_(sites, sites)], self.clashes[np.ix_(sites, sites)]
                 change = dq * (field[sites][:, None] - field[sites]) + dq**2 * (own[:, None] + own - 2 * pairs)
@@ -169,7 +222,7 @@ class Search:
             occupation[swap] = occupation[swap[::-1]]
 
     def atoms(self, occupation: np.ndarray) -> Atoms:
-        """Return the cell of a distribution, grouped by species."""
+        """Return the cell of a distribution, its atoms grouped by species."""
         kept = np.flatnonzero(self.present[occupation])
         kept = kept[np.argsort(occupation[kept], kind='stable')]
         symbols = [self.species[code] for code in occupation[kept]]
@@ -177,55 +230,13 @@ class Search:
         atoms.wrap()
         return atoms
 
+    def _codes(self, sublattice: Sublattice) -> list[int]:
+        """Return the species of a sublattice in an arbitrary order."""
+        return [self.species.index(symbol) for symbol, n in sublattice.counts.items() for _ in range(n)]
 
-def ewald_matrix(cell: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Return M of E = sum_ij q_i q_j M_ij for point charges, eV/e², by pymatgen's Ewald summation."""
-    from pymatgen.analysis.ewald import EwaldSummation  # slow to import, needed here alone
-    from pymatgen.core import Lattice, Structure
-
-    structure = Structure(Lattice(cell), ['Li+'] * len(positions), positions, coords_are_cartesian=True)
-    return np.asarray(EwaldSummation(structure).total_energy_matrix)
-
-
-def symmetry(cell: np.ndarray, positions: np.ndarray, labels: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return rotations (n, 3, 3) and translations (n, 3) of fractional coordinates, by spglib."""
-    import spglib
-
-    found = spglib.get_symmetry((cell, positions @ np.linalg.inv(cell), labels), symprec=SYMPREC)
-    return found['rotations'], found['translations']
-
-
-def permutations(cell: np.ndarray, positions: np.ndarray, rotations, translations) -> np.ndarray:
-    """Return (operations, sites): the site that each operation brings to a site's place.
-
-    An operation that does not map the sites onto themselves is left out.
-    """
-    inverse = np.linalg.inv(cell)
-    fractional = positions @ inverse % 1 % 1
-    tree = cKDTree(fractional, boxsize=1)
-    rows = []
-    for rotation, translation in zip(rotations, translations, strict=True):
-        images = (fractional @ rotation.T + translation) % 1 % 1
-        _, nearest = tree.query(images)
-        difference = images - fractional[nearest]
-        off = np.linalg.norm((difference - np.round(difference)) @ cell, axis=1)
-        if off.max() < SITE_TOLERANCE and len(np.unique(nearest)) == len(nearest):
-            rows.append(np.argsort(nearest))
-    return np.array(rows)
-
-
-def distinct(found: list[tuple[float, np.ndarray]], images: np.ndarray, n_best: int) -> list[tuple[float, np.ndarray]]:
-    """Return the first distributions of which no symmetry operation makes one that came before.
-
-    :param images: of :func:`permutations`.
-    """
-    weights = np.random.default_rng(0).integers(1, 2**62, size=images.shape[1])  # of a hash that wraps around
-    seen: set[int] = set()
-    chosen = []
-    for energy, occupation in found:
-        if len(chosen) == n_best:
-            break
-        if int(occupation @ weights) not in seen:
-            seen.update((occupation[images] @ weights).tolist())
-            chosen.append((energy, occupation))
-    return chosen
+    def _start(self) -> np.ndarray:
+        """Return a distribution to begin with."""
+        occupation = np.zeros(len(self.positions), dtype=np.int64)
+        for sublattice in self.sublattices:
+            occupation[sublattice.sites] = self._codes(sublattice)
+        return occupation

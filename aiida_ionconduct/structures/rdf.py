@@ -14,16 +14,18 @@ def radial_distribution(
     symbols: list[str],
     cell: np.ndarray,
     r_max: float,
+    *,
     bin_width: float = 0.1,
     n_samples: int = 50,
 ) -> dict[str, np.ndarray]:
     """Return g(r) of each pair of species, averaged over a sample of frames.
 
-    All periodic images within the cutoff count, so the cell may be smaller than that: g of a small cell and of a large
-    one of the same material are the same but for their finite size.
+    All periodic images within the cutoff count, so the cell may be smaller than the cutoff: but for finite-size
+    effects, g of a small cell equals g of a large cell of the same material.
 
     :param positions: (frames, atoms, 3), wrapped or not, Å.
-    :param cell: cell vectors as rows, Å.
+    :param symbols: chemical symbols, one per atom.
+    :param cell: (3, 3), cell vectors as rows, Å.
     :param r_max: largest distance, Å.
     :param bin_width: Å.
     :param n_samples: at most this many frames, evenly spread.
@@ -39,11 +41,10 @@ def radial_distribution(
     for frame in frames:
         atoms = Atoms(symbols, positions=positions[frame], cell=cell, pbc=True)
         first, second, distances = neighbor_list('ijd', atoms, float(edges[-1]))
-        for one, other in pairs:
-            chosen = distances[masks[one][first] & masks[other][second]]
-            counts[one, other] += np.histogram(chosen, edges)[0]
+        for a, b in pairs:
+            counts[a, b] += np.histogram(distances[masks[a][first] & masks[b][second]], edges)[0]
     volume = abs(np.linalg.det(cell))
     return {
-        f'{one}-{other}': count * volume / (len(frames) * masks[one].sum() * masks[other].sum() * shells)
-        for (one, other), count in counts.items()
+        f'{a}-{b}': count * volume / (len(frames) * masks[a].sum() * masks[b].sum() * shells)
+        for (a, b), count in counts.items()
     }

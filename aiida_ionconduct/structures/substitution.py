@@ -6,13 +6,14 @@ import numpy as np
 from ase import Atoms
 
 from aiida_ionconduct.structures.checks import OXIDATION_STATES
+from aiida_ionconduct.structures.electrostatics import ewald_energy
 from aiida_ionconduct.structures.voids import void_positions
 
 
 def substitute(
-    parent: Atoms, replace: str, by: str, n_sites: int = 1, compensate: str = 'Li', strain: float = 0.0
+    parent: Atoms, replace: str, by: str, *, n_sites: int = 1, compensate: str = 'Li', strain: float = 0.0
 ) -> Atoms:
-    """Return the parent with sites replaced and as many interstitial ions as its neutrality asks for.
+    """Return the parent with replaced sites, and with the interstitial ions that make it neutral.
 
     The first ``n_sites`` sites are replaced; interstitials go one by one to the void where their electrostatic
     energy in the lattice of formal charges (Ewald sum) is lowest. Li3PO4 with P → Si and interstitial Li is the solid
@@ -29,9 +30,9 @@ def substitute(
     sites = [index for index, symbol in enumerate(parent.symbols) if symbol == replace]
     if len(sites) < n_sites:
         raise ValueError(f'the parent has {len(sites)} {replace} sites, {n_sites} are to be replaced.')
-    atoms = parent.copy()
+    atoms: Atoms = parent.copy()
     atoms.symbols[sites[:n_sites]] = by
-    atoms.arrays.pop('masses', None)  # those of the parent: the guest has its own
+    atoms.arrays.pop('masses', None)  # masses of the parent: the guest has its own
     atoms.set_cell(atoms.cell * (1 + strain), scale_atoms=True)
     deficit = -sum(OXIDATION_STATES[symbol] for symbol in atoms.symbols)
     n_interstitials, rest = divmod(deficit, OXIDATION_STATES[compensate])
@@ -42,20 +43,5 @@ def substitute(
         energies = [ewald_energy(atoms + Atoms(compensate, positions=[position])) for position in candidates]
         atoms += Atoms(compensate, positions=[candidates[int(np.argmin(energies))]])
     order = list(dict.fromkeys(atoms.symbols))
-    return atoms[np.argsort([order.index(symbol) for symbol in atoms.symbols], kind='stable')]
-
-
-def ewald_energy(atoms: Atoms) -> float:
-    """Return the electrostatic energy of the formal charges in eV; a net charge is neutralised by a background."""
-    from pymatgen.analysis.ewald import EwaldSummation  # slow to import, needed here alone
-    from pymatgen.core import Lattice, Structure
-
-    charges = [OXIDATION_STATES[symbol] for symbol in atoms.symbols]
-    structure = Structure(
-        Lattice(atoms.cell.array),
-        list(atoms.symbols),
-        atoms.get_scaled_positions(),
-        site_properties={'charge': charges},
-    )
-    structure.add_oxidation_state_by_site(charges)
-    return float(EwaldSummation(structure).total_energy)
+    grouped: Atoms = atoms[np.argsort([order.index(symbol) for symbol in atoms.symbols], kind='stable')]
+    return grouped

@@ -1,4 +1,4 @@
-"""The density on a grid: normalised, in the right place, readable by others."""
+"""The density on a grid: normalised, in the right place, readable by other programs."""
 
 import io
 
@@ -14,6 +14,7 @@ TRICLINIC = np.array([[6.0, 0.0, 0.0], [1.5, 7.0, 0.0], [-1.0, 2.0, 8.0]])
 
 
 def test_sums_to_the_ions():
+    """The integral over the cell is the number of ions, and the grid is as fine as asked for."""
     rng = np.random.default_rng(0)
     seeds = [rng.normal(0, 20, (50, 7, 3)) for _ in range(3)]  # far outside the cell
     values = density(seeds, TRICLINIC, 0.5)
@@ -22,6 +23,7 @@ def test_sums_to_the_ions():
 
 
 def test_against_histogramdd():
+    """The counts are those of NumPy's histogram over fractional coordinates."""
     rng = np.random.default_rng(1)
     positions = rng.uniform(-3, 9, (200, 5, 3))
     values = density([positions], TRICLINIC, 1.0)
@@ -31,10 +33,11 @@ def test_against_histogramdd():
 
 
 def test_participation():
+    """The participation of a uniform density is 1, and of a single occupied grid cell its share of the cell."""
     assert participation(np.ones((4, 4, 4))) == 1
-    one = np.zeros((4, 4, 4))
-    one[1, 2, 3] = 5.0
-    assert participation(one) == pytest.approx(1 / 64)
+    localised = np.zeros((4, 4, 4))
+    localised[1, 2, 3] = 5.0
+    assert participation(localised) == pytest.approx(1 / 64)
 
 
 def test_cube(tmp_path):
@@ -50,11 +53,11 @@ def test_cube(tmp_path):
 
 
 @pytest.mark.parametrize('spacing', [0.0, -1.0])
-def test_spacing(spacing):
+def test_spacing_must_be_positive(spacing):
     with pytest.raises(ValueError, match='give a positive distance'):
         density([np.zeros((1, 1, 3))], TRICLINIC, spacing)
 
 
-def test_not_finite():
+def test_positions_must_be_finite():
     with pytest.raises(ValueError, match='not finite'):
         density([np.full((1, 1, 3), np.nan)], TRICLINIC)

@@ -13,9 +13,9 @@ RESIDENCE = 4.0
 
 
 def hopping(seed=0, ions=10, frames=4001, residence=RESIDENCE, vibration=0.2, axes=(0, 1, 2), memory=0.0):
-    """Return ions on the lattice: stays of exponential length, jumps to a neighbour, unwrapped.
+    """Return unwrapped positions of ions that stay on lattice sites for exponential times and jump to a neighbour.
 
-    :param memory: probability that a jump returns to where the ion came from.
+    :param memory: probability that a jump returns to the site that the ion came from.
     """
     rng = np.random.default_rng(seed)
     out = np.empty((frames, ions, 3))
@@ -41,25 +41,27 @@ def runs():
 
 
 def test_sites_are_found(runs):
-    """All 27, each within a few hundredths of an ångström, from the ions alone."""
-    found = find_sites(density(runs, CELL, 0.25), CELL)
-    assert len(found) == len(SITES)
-    scaled = (found[:, None] - SITES[None]) @ np.linalg.inv(CELL)
+    """All 27 sites follow from the positions of the ions alone, each to within 0.12 Å."""
+    sites = find_sites(density(runs, CELL, 0.25), CELL)
+    assert len(sites) == len(SITES)
+    scaled = (sites[:, None] - SITES[None]) @ np.linalg.inv(CELL)
     distances = np.linalg.norm((scaled - np.round(scaled)) @ CELL, axis=2)
     assert distances.min(axis=1).max() < 0.12
     assert sorted(distances.argmin(axis=1)) == list(range(len(SITES)))
 
 
 def test_residence_time(runs):
+    """The residence time lies within its error, for all sites together and for each site."""
     result = jump_statistics(runs, SITES, CELL, DT)
     assert abs(result.mean_residence_ps - RESIDENCE) < 3 * result.mean_residence_stderr
     assert result.mean_residence_stderr / result.mean_residence_ps < 0.04
     assert result.warnings == []
     scatter = (result.residence_ps - RESIDENCE) / result.residence_stderr
-    assert 0.5 < np.sqrt(np.mean(scatter**2)) < 1.6  # the errors of single sites are what they say
+    assert 0.5 < np.sqrt(np.mean(scatter**2)) < 1.6
 
 
 def test_occupancy(runs):
+    """The occupancies sum to the number of ions, and all sites are taken alike."""
     result = jump_statistics(runs, SITES, CELL, DT)
     assert result.occupancy.sum() == pytest.approx(10)
     assert np.abs(result.occupancy - 10 / 27).max() < 0.25
@@ -67,7 +69,7 @@ def test_occupancy(runs):
 
 
 def test_jumps_go_to_neighbours(runs):
-    """In the periodic cell each site has six, at the lengths of the lattice vectors; a few jump twice in a frame."""
+    """Each site has six neighbours, at the lengths of the lattice vectors; a few ions jump twice within a frame."""
     result = jump_statistics(runs, SITES, CELL, DT)
     six = np.sort(result.jumps, axis=1)[:, -6:]
     assert six.min() > 0
@@ -79,12 +81,13 @@ def test_jumps_go_to_neighbours(runs):
 
 
 def test_back_jumps():
+    """Ions that remember where they came from return more often."""
     result = jump_statistics([hopping(5, memory=0.7)], SITES, CELL, DT)
     assert result.back_jumps == pytest.approx(0.7 + 0.3 / 6, abs=0.05)
 
 
 def test_vibrations_are_no_jumps():
-    """Even wide ones, which cross the border between two sites for a moment."""
+    """Wide vibrations, which cross the border between two sites for a moment, are no jumps either."""
     still = hopping(1, residence=1e9, vibration=0.5, frames=3000)
     result = jump_statistics([still], SITES, CELL, DT)
     assert result.stays.sum() == 0
@@ -94,13 +97,14 @@ def test_vibrations_are_no_jumps():
 
 
 def test_too_few_frames():
+    """A warning says that jumps are missed if ions stay for few frames."""
     coarse = hopping(2)[::60]
     result = jump_statistics([coarse], SITES, CELL, 60 * DT)
     assert 'jumps are missed' in result.warnings[0]
 
 
 def test_before_the_first_core():
-    """An ion that begins between two sites is on that whose core it enters."""
+    """An ion that begins between two sites is on the site whose core it enters first."""
     sites, cell = np.array([[2.0, 5, 5], [6.0, 5, 5]]), 10 * np.eye(3)
     path = np.array([[4.1, 5, 5], [3.5, 5, 5], [2.1, 5, 5], [4.5, 5, 5], [5.9, 5, 5]])[:, None]
     assert follow(path, sites, cell, 0.8)[:, 0].tolist() == [0, 0, 0, 0, 1]

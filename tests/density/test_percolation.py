@@ -10,9 +10,9 @@ from aiida_ionconduct.density.percolation import windings
 from aiida_ionconduct.transport.constants import BOLTZMANN_EV_PER_K
 
 
-def walked(occupied):
-    """Return the axes along which a walk comes back to a cell an image away, by breadth-first search."""
-    shape, found, seen = np.array(occupied.shape), set(), {}
+def windings_by_walking(occupied):
+    """Return the axes along which a walk reaches a periodic image of its grid cells, by breadth-first search."""
+    shape, axes, seen = np.array(occupied.shape), set(), {}
     for start in map(tuple, np.argwhere(occupied)):
         if start in seen:
             continue
@@ -31,18 +31,18 @@ def walked(occupied):
                         seen[place] = there
                         queue.append((place, there))
                     else:
-                        found |= set(np.flatnonzero(np.array(seen[place]) - there).tolist())
-    return found
+                        axes |= set(np.flatnonzero(np.array(seen[place]) - there).tolist())
+    return axes
 
 
 def test_against_a_walk():
-    """Random grids about the percolation threshold of the simple cubic lattice, 0.3116."""
+    """A walk finds the same axes, on random grids about the percolation threshold of the cubic lattice, 0.3116."""
     rng = np.random.default_rng(0)
     answers = set()
     for _ in range(120):
         occupied = rng.random(tuple(rng.integers(2, 6, 3))) < rng.uniform(0.2, 0.6)
-        assert windings(occupied) == walked(occupied)
-        answers.add(frozenset(walked(occupied)))
+        assert windings(occupied) == windings_by_walking(occupied)
+        answers.add(frozenset(windings_by_walking(occupied)))
     assert len(answers) == 8  # none, each axis, each pair, all
 
 
@@ -55,7 +55,7 @@ def test_diagonal_channel():
 
 
 def test_barrier():
-    """Boltzmann's density in a channel along the second axis with a barrier of 0.25 eV."""
+    """The barrier is recovered from Boltzmann's density in a channel along the second axis."""
     T, barrier, n = 700.0, 0.25, 24
     energy = np.full((8, n, 8), np.inf)
     energy[3:5, :, 2:4] = (barrier / 2 * (1 - np.cos(2 * np.pi * 2 * np.arange(n) / n)))[None, :, None]
@@ -67,9 +67,11 @@ def test_barrier():
 
 
 def test_uniform():
-    for one in percolation(np.full((3, 4, 5), 0.02), 300.0).values():
-        assert one == {'percolates': True, 'bottleneck': 0.02, 'barrier_eV': 0.0}
+    """A uniform density percolates along every axis without a barrier."""
+    for axis in percolation(np.full((3, 4, 5), 0.02), 300.0).values():
+        assert axis == {'percolates': True, 'bottleneck': 0.02, 'barrier_eV': 0.0}
 
 
 def test_empty():
-    assert not any(one['percolates'] for one in percolation(np.zeros((3, 3, 3)), 300.0).values())
+    """A density of zero percolates along no axis."""
+    assert not any(axis['percolates'] for axis in percolation(np.zeros((3, 3, 3)), 300.0).values())

@@ -11,17 +11,19 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.ase import AseAtomsAdaptor
 from scipy.special import erfc
 
-from aiida_ionconduct.structures import OXIDATION_STATES, alloy, check_charges, check_structure, crystal, scores_table, shortest_contact
-from aiida_ionconduct.structures.alloys import density
-from aiida_ionconduct.structures.ordering import (
-    Search,
-    Sublattice,
-    distinct,
-    ewald_matrix,
-    fill,
-    permutations,
-    symmetry,
+from aiida_ionconduct.structures import (
+    OXIDATION_STATES,
+    alloy,
+    check_charges,
+    check_structure,
+    crystal,
+    scores_table,
+    shortest_contact,
 )
+from aiida_ionconduct.structures.alloys import mass_density
+from aiida_ionconduct.structures.electrostatics import ewald_matrix
+from aiida_ionconduct.structures.ordering import OrderingSearch, Sublattice, fill
+from aiida_ionconduct.structures.symmetry import distinct, site_permutations, symmetry_operations
 
 pytestmark = pytest.mark.slow
 
@@ -46,12 +48,12 @@ COULOMB = 14.399645478425668  # e²/4πε₀ in eV Å
 
 @pytest.fixture(scope='module')
 def talk_cell():
-    """The 132 atoms of the source talk: ten candidates."""
+    """Return ten candidates for the 132 atoms of the source talk."""
     return alloy('gamma-Li3PO4', substitute={'P': 'Si'}, fraction=0.25, formula_units=16, seed=0, n_best=10)
 
 
-def ewald(atoms, eta):
-    """Return the Ewald energy in eV by the textbook's sums (Frenkel and Smit, 12.1), at a splitting of one's choice."""
+def ewald_energy_by_textbook(atoms, eta):
+    """Return the Ewald energy in eV by the textbook's sums (Frenkel and Smit, 12.1), with splitting parameter eta."""
     charges = np.array([OXIDATION_STATES[symbol] for symbol in atoms.symbols], dtype=float)
     cell, positions, volume = atoms.cell.array, atoms.positions, atoms.get_volume()
     radius, maximum = 6 / math.sqrt(eta), 12 * math.sqrt(eta)
@@ -82,42 +84,44 @@ def ewald(atoms, eta):
 
 
 def test_composition_and_charge(talk_cell):
+    """Every candidate has the composition asked for, is neutral and can be calculated."""
     assert len(talk_cell) == 10
-    for one in talk_cell:
-        assert one.atoms.symbols.formula.count() == {'Li': 52, 'P': 12, 'Si': 4, 'O': 64}
-        assert check_charges(one.atoms) == {'Li': 1, 'O': -2, 'Si': 4, 'P': 5}
-        check_structure(one.atoms)
-        assert 'Li52P12Si4O64' in one.description
+    for atoms, _, description in talk_cell:
+        assert atoms.symbols.formula.count() == {'Li': 52, 'P': 12, 'Si': 4, 'O': 64}
+        assert check_charges(atoms) == {'Li': 1, 'O': -2, 'Si': 4, 'P': 5}
+        check_structure(atoms)
+        assert 'Li52P12Si4O64' in description
 
 
 def test_contacts(talk_cell):
-    """By ASE, between different atoms."""
-    for one in talk_cell:
-        distances = get_distances(one.atoms.positions, cell=one.atoms.cell, pbc=True)[1]
+    """Different atoms are at least 1.5 Å apart by ASE's distances, with which the product's agree."""
+    for atoms, _, _ in talk_cell:
+        distances = get_distances(atoms.positions, cell=atoms.cell, pbc=True)[1]
         shortest = distances[np.triu_indices(132, k=1)].min()
         assert shortest >= 1.5
-        assert shortest == pytest.approx(shortest_contact(one.atoms), abs=1e-6)
+        assert shortest == pytest.approx(shortest_contact(atoms), abs=1e-6)
 
 
 def test_density(talk_cell):
-    """Against Li3PO4 (2.445 g/cm³, 115.79 g/mol) and Li4SiO4 (2.41, 119.84) by volume."""
+    """The density is the volume-weighted mean of Li3PO4 (2.445 g/cm³, 115.79 g/mol) and Li4SiO4 (2.41, 119.84)."""
     masses, volumes = np.array([115.79, 119.84]), np.array([115.79 / 2.445, 119.84 / 2.41])
     expected = masses @ [0.75, 0.25] / (volumes @ [0.75, 0.25])
-    assert density(talk_cell[0].atoms) == pytest.approx(expected, rel=0.05)
+    assert mass_density(talk_cell[0].atoms) == pytest.approx(expected, rel=0.05)
 
 
 def test_energy_against_another_ewald_sum(talk_cell):
-    """The splitting does not matter, and the sum is that of the alloy."""
-    energies = [ewald(talk_cell[0].atoms, eta) for eta in (0.08, 0.15)]
+    """The textbook's sum does not depend on its splitting parameter, and agrees with the candidate's energy."""
+    energies = [ewald_energy_by_textbook(talk_cell[0].atoms, eta) for eta in (0.08, 0.15)]
     assert energies[0] == pytest.approx(energies[1], abs=1e-4)
     assert talk_cell[0].electrostatic_energy_eV == pytest.approx(energies[0], rel=1e-6)
 
 
 def test_ranked_and_different(talk_cell):
-    energies = [one.electrostatic_energy_eV for one in talk_cell]
+    """Candidates come in the order of their energies, and no two of the first four are the same crystal."""
+    energies = [candidate.electrostatic_energy_eV for candidate in talk_cell]
     assert energies == sorted(energies)
     assert energies[-1] - energies[0] > 0.1
-    structures = [AseAtomsAdaptor.get_structure(one.atoms) for one in talk_cell[:4]]
+    structures = [AseAtomsAdaptor.get_structure(candidate.atoms) for candidate in talk_cell[:4]]
     matcher = StructureMatcher(ltol=0.01, stol=0.02, angle_tol=1, scale=False, primitive_cell=False)
     assert not any(matcher.fit(*pair) for pair in itertools.combinations(structures, 2))
 
@@ -129,7 +133,7 @@ def test_same_seed_same_cell(talk_cell):
 
 
 def test_other_seeds_find_nothing_lower(talk_cell):
-    """The descent from random starts has converged: the ground state does not hang on the seed."""
+    """The descent from random starts has converged: the ground state does not depend on the seed."""
     for seed in (1, 2):
         other = alloy('gamma-Li3PO4', {'P': 'Si'}, 0.25, formula_units=16, seed=seed, n_best=1)[0]
         assert other.electrostatic_energy_eV == pytest.approx(talk_cell[0].electrostatic_energy_eV, abs=1e-6)
@@ -141,6 +145,7 @@ def test_supercell_is_the_most_compact(talk_cell):
 
 
 def test_table(talk_cell):
+    """The table has two lines of headers and a line with rank and energy for each candidate."""
     lines = scores_table(talk_cell).splitlines()
     assert len(lines) == 12
     assert [line.split()[0] for line in lines[2:]] == [str(rank) for rank in range(1, 11)]
@@ -150,19 +155,19 @@ def test_table(talk_cell):
 # Other materials ------------------------------------------------------------------------------------------------------
 
 
-def test_partial_occupancies(tmp_path):
-    """LGPS from its CIF: ordered, neutral, both sublattices filled as published."""
-    best = alloy('Li10GeP2S12', n_best=2)
-    assert best[0].atoms.symbols.formula.count() == {'Li': 20, 'Ge': 2, 'P': 4, 'S': 24}
-    check_structure(best[0].atoms)
-    assert best[0].electrostatic_energy_eV < best[1].electrostatic_energy_eV
-    assert best[0].electrostatic_energy_eV == pytest.approx(ewald(best[0].atoms, 0.1), rel=1e-6)
+def test_partial_occupancies():
+    """LGPS from its CIF is ordered and neutral, and both sublattices are filled as published."""
+    best, second = alloy('Li10GeP2S12', n_best=2)
+    assert best.atoms.symbols.formula.count() == {'Li': 20, 'Ge': 2, 'P': 4, 'S': 24}
+    check_structure(best.atoms)
+    assert best.electrostatic_energy_eV < second.electrostatic_energy_eV
+    assert best.electrostatic_energy_eV == pytest.approx(ewald_energy_by_textbook(best.atoms, 0.1), rel=1e-6)
 
 
 def test_vacancies():
-    """The other way round: P → S⁶⁺ takes lithium away. All twelve ways are tried, and brute force finds the same."""
-    found = alloy('beta-Li3PO4', {'P': 'S'}, 0.5, charges={'S': 6})
-    assert found[0].atoms.symbols.formula.count() == {'Li': 5, 'P': 1, 'S': 1, 'O': 8}
+    """P → S⁶⁺ takes lithium away; the twelve ways to do so have the energies that brute force gives."""
+    candidates = alloy('beta-Li3PO4', {'P': 'S'}, 0.5, charges={'S': 6})
+    assert candidates[0].atoms.symbols.formula.count() == {'Li': 5, 'P': 1, 'S': 1, 'O': 8}
     parent, energies = crystal('beta-Li3PO4'), []
     states = {**OXIDATION_STATES, 'S': 6}
     lithium = [i for i, symbol in enumerate(parent.symbols) if symbol == 'Li']
@@ -174,11 +179,12 @@ def test_vacancies():
             charges = np.array([states[symbol] for symbol in atoms.symbols], dtype=float)
             energies.append(charges @ ewald_matrix(atoms.cell.array, atoms.positions) @ charges)
     different = np.unique(np.round(energies, 6))
-    assert [round(one.electrostatic_energy_eV, 6) for one in found] == pytest.approx(different.tolist(), abs=2e-6)
+    energies = [round(candidate.electrostatic_energy_eV, 6) for candidate in candidates]
+    assert energies == pytest.approx(different.tolist(), abs=2e-6)
 
 
 def test_sodium():
-    """No lithium, no oxygen: sodium chloride with Ca on a quarter of the sodium sites, Na vacancies for the charge."""
+    """Sodium chloride with Ca on a quarter of the sodium sites has Na vacancies for the charge."""
     from ase.build import bulk
 
     best = alloy(bulk('NaCl', 'rocksalt', a=5.64, cubic=True), {'Na': 'Ca'}, 0.25, compensate='Na')[0]
@@ -188,26 +194,28 @@ def test_sodium():
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (('alpha-Li3PO4',), 'is neither a file nor one of Li10GeP2S12, beta-Li3PO4'),
-        (('gamma-Li3PO4', {'Ge': 'Si'}, 0.5), 'the parent Li3PO4 has no Ge to replace'),
-        (('gamma-Li3PO4', {'P': 'Si'}, 0.0), 'fraction must be above 0 and at most 1, got 0.0'),
-        (('gamma-Li3PO4', {'P': 'Si'}, 0.5, 6), 'holds 4 formula units: ask for a multiple of it'),
-        (('gamma-Li3PO4', {'P': 'W'}, 0.5), 'no oxidation state is known for W'),
-        (('gamma-Li3PO4', {'P': 'Xx'}, 0.5), '`Xx` is no chemical symbol'),
-        (('gamma-Li3PO4', {'P': 'P'}, 0.5), 'P cannot take its own place'),
-        (('gamma-Li3PO4', {'P': 'Si'}, 0.1, 4), '0.1 of 4 P sites is 0 Si: ask for more with `formula_units`'),
-        (('gamma-Li3PO4', {'P': 'Si'}, 0.25, 4, 'Li', 0, 0), 'n_best must be at least 1, got 0'),
-        (('gamma-Li3PO4', {'P': 'Si'}, 0.25, 4, 'Mg'), r'the charge -1 cannot be balanced by Mg'),
-        (('gamma-Li3PO4', {'P': 'Si'}, 0.25, 4, 'Li', 0, 1, 0.05), 'is more than 5 % off .*: set `strain` to'),
+        ({'parent': 'alpha-Li3PO4'}, 'is neither a file nor one of Li10GeP2S12, beta-Li3PO4'),
+        ({'substitute': {'Ge': 'Si'}, 'fraction': 0.5}, 'the parent Li3PO4 has no Ge to replace'),
+        ({'fraction': 0.0}, 'fraction must be above 0 and at most 1, got 0.0'),
+        ({'fraction': 0.5, 'formula_units': 6}, 'holds 4 formula units: ask for a multiple of it'),
+        ({'substitute': {'P': 'W'}, 'fraction': 0.5}, 'no oxidation state is known for W'),
+        ({'substitute': {'P': 'Xx'}, 'fraction': 0.5}, '`Xx` is no chemical symbol'),
+        ({'substitute': {'P': 'P'}, 'fraction': 0.5}, 'P cannot take its own place'),
+        ({'fraction': 0.1, 'formula_units': 4}, '0.1 of 4 P sites is 0 Si: ask for more with `formula_units`'),
+        ({'formula_units': 4, 'n_best': 0}, 'n_best must be at least 1, got 0'),
+        ({'formula_units': 4, 'compensate': 'Mg'}, r'the charge -1 cannot be balanced by Mg'),
+        ({'formula_units': 4, 'n_best': 1, 'strain': 0.05}, 'is more than 5 % off .*: set `strain` to'),
     ],
 )
 def test_refused(arguments, message):
+    """What makes no sense is refused, and the message names it."""
+    valid = {'parent': 'gamma-Li3PO4', 'substitute': {'P': 'Si'}, 'fraction': 0.25}
     with pytest.raises(ValueError, match=message):
-        alloy(*arguments)
+        alloy(**{**valid, **arguments})
 
 
 def test_wrong_oxidation_states():
-    """A sulfate with the state of a sulfide: no ion is added to mend it, and none with the right one."""
+    """A sulfate with the oxidation state of a sulfide is refused; with the right state it stays as it is."""
     sulfate = crystal('gamma-Li3PO4')
     del sulfate[[0, 1, 2, 3]]
     sulfate.symbols[sulfate.symbols == 'P'] = 'S'
@@ -217,7 +225,7 @@ def test_wrong_oxidation_states():
 
 
 def test_oxidation_states_of_the_voids():
-    """Those of the user hold for the interstitial sites too: vanadium, of which none is known by itself."""
+    """The user's oxidation states hold for interstitial sites too: vanadium, for which the table has no state."""
     vanadate = crystal('gamma-Li3PO4')
     vanadate.symbols[vanadate.symbols == 'P'] = 'V'
     best = alloy(vanadate, {'V': 'Si'}, 0.25, charges={'V': 5}, n_best=1)[0]
@@ -225,7 +233,7 @@ def test_oxidation_states_of_the_voids():
 
 
 def test_too_few_sites_for_the_occupancies(tmp_path):
-    """Half of one site is neither none nor one; of four sites it is two."""
+    """Half of a single site cannot be filled with whole ions; half of four sites is two."""
     path = tmp_path / 'half.cif'
     sites = 'Li1 Li 0 0 0 0.5\nCl1 Cl 0.5 0.5 0.5 0.5'
     path.write_text(CIF.format(length=4.0, sites=sites))
@@ -235,7 +243,7 @@ def test_too_few_sites_for_the_occupancies(tmp_path):
 
 
 def test_occupancies_above_one(tmp_path):
-    """The library that reads the file says only that it has no structure; its warnings say why."""
+    """The warnings of pymatgen say why a file cannot be read; its error says only that there is no structure."""
     path = tmp_path / 'above.cif'
     path.write_text(CIF.format(length=4.0, sites='Li1 Li 0 0 0 1.4\nCl1 Cl 0.5 0.5 0.5 1.0'))
     with pytest.raises(ValueError, match=r'above.cif` cannot be read: .*occupancies \(\[1\.4\]\) sum to > 1'):
@@ -247,13 +255,14 @@ def test_occupancies_above_one(tmp_path):
     [({'cell': None}, 'periodic in three dimensions'), ({'positions': np.full((2, 3), np.nan)}, 'not numbers')],
 )
 def test_no_crystal(changes, message):
+    """Atoms without a periodic cell, or without numbers for positions, are refused."""
     atoms = Atoms('LiCl', **{'positions': [[0, 0, 0], [2.5, 2.5, 2.5]], 'cell': [5, 5, 5], 'pbc': True, **changes})
     with pytest.raises(ValueError, match=message):
         alloy(atoms)
 
 
 def test_no_room():
-    """Interstitial Li in a crystal that is squeezed: each void is too small."""
+    """In a compressed crystal every void is too small for interstitial Li."""
     with pytest.raises(ValueError, match='has no void for another Li'):
         alloy('gamma-Li3PO4', {'P': 'Si'}, 0.25, strain=-0.15)
 
@@ -262,45 +271,46 @@ def test_no_room():
 
 
 def test_fill():
-    """Numbers by the largest remainder; what charge is left goes to the ion that is short of its occupancy."""
+    """Numbers are rounded by the largest remainder; the charge left is given to the ion short of its occupancy."""
     sites = [{'Li': 0.691}] * 16 + [{'Li': 0.643}] * 8 + [{'Ge': 0.515, 'P': 0.485}] * 4 + [{'S': 1.0}] * 24
     sites += [{'P': 1.0}] * 2 + [{'Li': 1.0}] * 4
     sublattices, missing = fill(sites, OXIDATION_STATES, 'Li')
     assert missing == 0
-    counts = [one.counts for one in sublattices]
+    counts = [sublattice.counts for sublattice in sublattices]
     assert counts[:3] == [{'Li': 11, '': 5}, {'Li': 5, '': 3}, {'Ge': 2, 'P': 2}]
     lost, _ = fill([{'Li': 0.75}] * 4 + [{'Cl': 1.0}] * 4, OXIDATION_STATES, 'Li')
     assert lost[0].counts == {'Li': 4, '': 0}
 
 
 def test_descent_finds_the_best_of_all():
-    """In a case that is small enough to try everything."""
+    """In a cell small enough to try everything, the descents from random starts find the lowest energy of all."""
     rng = np.random.default_rng(2)
     cell, positions = np.eye(3) * 9, rng.uniform(size=(3, 3, 3, 3)).reshape(-1, 3)[:10] * 9
     positions = np.stack(np.meshgrid(*[[0, 3, 6]] * 3, indexing='ij'), -1).reshape(-1, 3)[:10] + 0.3 * positions / 9
     sublattices = [Sublattice(np.arange(6), {'Li': 3, '': 3}), Sublattice(np.arange(6, 10), {'Cl': 3, '': 1})]
-    search = Search(cell, positions, sublattices, OXIDATION_STATES)
+    search = OrderingSearch(cell, positions, sublattices, OXIDATION_STATES)
     everything = search.enumerate()
     assert len(everything) == 20 * 4 == sublattices[0].n_distributions * sublattices[1].n_distributions
     assert search.sample(np.random.default_rng(0), 40)[0][0] == pytest.approx(everything[0][0], abs=1e-9)
 
 
 def test_symmetry_duplicates():
-    """One lithium removed from a row of eight equal ones: one way, not eight; two removed: four distances."""
+    """One ion removed from a row of eight equal ions: one way, not eight; two removed: four distances."""
     cell = np.diag([24.0, 4.0, 5.0])
     positions = np.array([[3.0 * i, 0, 0] for i in range(8)])
-    images = permutations(cell, positions, *symmetry(cell, positions, [0] * 8))
+    permutations = site_permutations(cell, positions, symmetry_operations(cell, positions, [0] * 8))
     for removed, n_ways in ((1, 1), (2, 4), (4, 8)):
         sublattices = [Sublattice(np.arange(8), {'Li': 8 - removed, '': removed})]
-        found = Search(cell, positions, sublattices, {'Li': 0}).enumerate()
-        assert len(found) == math.comb(8, removed)
-        assert len(distinct(found, images, 100)) == n_ways  # necklaces under rotation and reflection
+        distributions = OrderingSearch(cell, positions, sublattices, {'Li': 0}).enumerate()
+        assert len(distributions) == math.comb(8, removed)
+        assert len(distinct(distributions, permutations, 100)) == n_ways  # necklaces under rotation and reflection
 
 
 def test_clashing_sites_are_never_both_taken():
-    """Two halves of a split site, 0.5 Å apart."""
+    """The two halves of a split site, 0.5 Å apart, are never occupied together."""
     positions = np.array([[0, 0, 0], [0.5, 0, 0], [4, 4, 4], [4.5, 4, 4]], dtype=float)
-    search = Search(np.eye(3) * 8, positions, [Sublattice(np.arange(4), {'Li': 2, '': 2})], OXIDATION_STATES)
+    sublattice = Sublattice(np.arange(4), {'Li': 2, '': 2})
+    search = OrderingSearch(np.eye(3) * 8, positions, [sublattice], OXIDATION_STATES)
     best = search.atoms(search.enumerate()[0][1])
     assert isinstance(best, Atoms)
     assert best.get_distance(0, 1, mic=True) > 5

@@ -1,4 +1,4 @@
-"""What is refused before anything is computed, and with what words."""
+"""Structures and charges that are refused before anything is computed, and the messages."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from aiida_ionconduct.structures import OXIDATION_STATES, check_charges, check_s
 
 
 def lithium_oxide(**changes):
-    """Antifluorite Li2O in its primitive cell, changed."""
+    """Return antifluorite Li2O in its primitive cell, with some attributes changed."""
     atoms = Atoms(
         'OLi2', scaled_positions=[[0] * 3, [0.25] * 3, [0.75] * 3], cell=bulk('O', 'fcc', a=4.6).cell, pbc=True
     )
@@ -19,13 +19,14 @@ def lithium_oxide(**changes):
 
 
 def test_good_structures():
+    """Crystals with a mobile ion and no overlaps are accepted."""
     check_structure(lithium_oxide())
     check_structure(crystal('beta-Li3PO4'))
     check_structure(bulk('NaCl', 'rocksalt', a=5.64), mobile='Na')
 
 
 @pytest.mark.parametrize('changes', [{'pbc': (True, True, False)}, {'cell': np.zeros((3, 3))}, {'cell': [5, 5, 0]}])
-def test_not_a_crystal(changes):
+def test_not_periodic_in_three_dimensions(changes):
     with pytest.raises(ValueError, match='periodic in three dimensions'):
         check_structure(lithium_oxide(**changes))
 
@@ -65,6 +66,7 @@ def test_overlap_with_its_own_image():
 
 
 def test_charges():
+    """Charges come from the table, or from the user for an element that is not in it."""
     assert check_charges(crystal('beta-Li3PO4')) == {'Li': 1, 'O': -2, 'P': 5}
     assert check_charges(bulk('FeO', 'rocksalt', a=4.3), {'Fe': 2}) == {'O': -2, 'Fe': 2}
 
@@ -84,6 +86,6 @@ def test_bad_charges(formula, charges, message):
 
 
 def test_the_table_balances_known_compounds():
-    """Stoichiometry decides: each of these exists, so its oxidation states sum to zero."""
+    """The oxidation states of compounds that exist sum to zero."""
     for formula in ('Li7La3Zr2O12', 'Li10GeP2S12', 'Li6PS5Cl', 'Na3PS4', 'AgI', 'Li3YBr6', 'Li3N', 'Ta2O5', 'CaF2'):
         assert check_charges(Atoms(formula)).keys() <= OXIDATION_STATES.keys()

@@ -8,7 +8,7 @@ from aiida_ionconduct.structures import radial_distribution
 
 
 def test_shells_of_a_crystal():
-    """Rock salt: six unlike neighbours at a/2, twelve like ones at a/√2, by the integral of 4 pi rho r² g."""
+    """The integral of 4 pi rho r² g in rock salt: six unlike neighbours at a/2, twelve like neighbours at a/√2."""
     atoms = bulk('NaCl', 'rocksalt', a=5.0, cubic=True)
     g = radial_distribution(atoms.positions[None], list(atoms.symbols), atoms.cell.array, 4.0)
     r = np.arange(40) * 0.1 + 0.05
@@ -24,13 +24,15 @@ def test_cell_and_supercell():
     small = bulk('NaCl', 'rocksalt', a=5.0)
     large = small.repeat(3)
     results = [
-        radial_distribution(one.positions[None], list(one.symbols), one.cell.array, 5.0) for one in (small, large)
+        radial_distribution(atoms.positions[None], list(atoms.symbols), atoms.cell.array, 5.0)
+        for atoms in (small, large)
     ]
     for pair, g in results[0].items():
         np.testing.assert_allclose(results[1][pair], g, atol=1e-9)
 
 
 def test_ideal_gas():
+    """Positions without order have g = 1."""
     positions = np.random.default_rng(0).random((40, 60, 3)) * 8
     g = radial_distribution(positions, ['Li'] * 60, 8 * np.eye(3), 4.0, bin_width=0.5)
     np.testing.assert_allclose(g['Li-Li'][3:], 1, atol=0.05)

@@ -7,13 +7,13 @@ from ase.build import bulk
 from ase.geometry import get_distances
 
 from aiida_ionconduct.structures import check_charges, check_structure, crystal, substitute
-from aiida_ionconduct.structures.substitution import ewald_energy
+from aiida_ionconduct.structures.electrostatics import ewald_energy
 from aiida_ionconduct.structures.voids import MIN_DISTANCE, void_positions
 
 COULOMB = 14.399645478425668  # e²/4πε₀ in eV Å
 
 
-def shortest_contact(atoms):
+def shortest_distance_by_ase(atoms):
     """Return the shortest distance between two different atoms, Å."""
     distances = get_distances(atoms.positions, cell=atoms.cell, pbc=True)[1]
     return distances[np.triu_indices(len(atoms), k=1)].min()
@@ -23,6 +23,7 @@ def shortest_contact(atoms):
     ('n_sites', 'formula', 'strain'), [(1, 'Li7PSiO8', 0.0), (2, 'Li4SiO4', 0.0), (1, 'Li7PSiO8', 0.02)]
 )
 def test_silicon_for_phosphorus(n_sites, formula, strain):
+    """The cell has the composition and strain asked for, is neutral, and its parent is left as it was."""
     parent = crystal('beta-Li3PO4')
     before = parent.copy()
     atoms = substitute(parent, 'P', 'Si', n_sites=n_sites, strain=strain)
@@ -30,7 +31,7 @@ def test_silicon_for_phosphorus(n_sites, formula, strain):
     assert len(atoms) == 16 + n_sites
     check_charges(atoms)
     check_structure(atoms)
-    assert shortest_contact(atoms) > 1.5
+    assert shortest_distance_by_ase(atoms) > 1.5
     assert atoms.get_volume() == pytest.approx(parent.get_volume() * (1 + strain) ** 3)
     assert parent == before
 
@@ -53,7 +54,7 @@ def test_the_interstitial_takes_the_best_void():
 
 
 def test_voids():
-    """Each has room, and no two are the same void."""
+    """Each void has room, and no two are the same void."""
     atoms = crystal('beta-Li3PO4')
     voids = void_positions(atoms, 'Li')
     distances = get_distances(voids, atoms.positions, cell=atoms.cell, pbc=True)[1]
@@ -73,25 +74,26 @@ def test_voids():
     ],
 )
 def test_ewald_energy(structure, madelung, charges, distance, units):
-    """Against Madelung constants, as tables give them (ion pairs, nearest-neighbour distance)."""
+    """The energy is that of tabulated Madelung constants (ion pairs, nearest-neighbour distance)."""
     assert ewald_energy(structure) == pytest.approx(-units * madelung * charges * COULOMB / distance, rel=1e-5)
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (('P', 'Si', 3), 'the parent has 2 P sites, 3 are to be replaced'),
-        (('Si', 'P'), 'the parent has 0 Si sites'),
-        (('Li', 'Mg'), r'the charge \+1 cannot be balanced by adding Li'),
-        (('P', 'Si', 1, 'Mg'), r'the charge -1 cannot be balanced by adding Mg'),
+        ({'n_sites': 3}, 'the parent has 2 P sites, 3 are to be replaced'),
+        ({'replace': 'Si', 'by': 'P'}, 'the parent has 0 Si sites'),
+        ({'replace': 'Li', 'by': 'Mg'}, r'the charge \+1 cannot be balanced by adding Li'),
+        ({'compensate': 'Mg'}, r'the charge -1 cannot be balanced by adding Mg'),
     ],
 )
 def test_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        substitute(crystal('beta-Li3PO4'), *arguments)
+        substitute(crystal('beta-Li3PO4'), **{'replace': 'P', 'by': 'Si', **arguments})
 
 
 def test_no_room():
+    """In a compressed crystal there is no void."""
     parent = bulk('NaCl', 'rocksalt', a=4.0)
     with pytest.raises(ValueError, match='has no void for another Na: strain the cell'):
         void_positions(parent, 'Na')

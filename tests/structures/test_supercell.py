@@ -10,7 +10,7 @@ from aiida_ionconduct.structures import crystal, supercell_repeats
 
 
 def nearest_image(cell):
-    """Return the length of the shortest lattice vector, by trying them."""
+    """Return the length of the shortest lattice vector in Å, by trying many."""
     steps = np.array([step for step in itertools.product(range(-4, 5), repeat=3) if any(step)])
     return np.linalg.norm(steps @ cell, axis=1).min()
 
@@ -26,16 +26,16 @@ CELLS = {
 @pytest.mark.parametrize('cell', CELLS.values(), ids=CELLS)
 @pytest.mark.parametrize(('n_atoms', 'n_atoms_min'), [(16, 64), (17, 64), (16, 128), (2, 13), (16, 10), (16, 16)])
 def test_best_of_all(cell, n_atoms, n_atoms_min):
-    """Enough atoms, no repetition more than that takes, and no cell of that size with more distant images."""
+    """The supercell has enough atoms, no more cells than needed, and no cell of its size has more distant images."""
     repeats = supercell_repeats(cell, n_atoms, n_atoms_min)
     n_cells = int(np.prod(repeats))
     assert n_cells * n_atoms >= n_atoms_min
     assert (n_cells - 1) * n_atoms < n_atoms_min or n_cells == 1
-    found = nearest_image(cell * np.array(repeats)[:, None])
+    distance = nearest_image(cell * np.array(repeats)[:, None])
     others = [r for r in itertools.product(range(1, n_cells + 1), repeat=3) if np.prod(r) == n_cells]
-    assert found == pytest.approx(max(nearest_image(cell * np.array(other)[:, None]) for other in others), abs=1e-5)
+    assert distance == pytest.approx(max(nearest_image(cell * np.array(other)[:, None]) for other in others), abs=1e-5)
 
 
 def test_lithium_phosphate():
-    """64 atoms of the 6.1 × 5.2 × 4.9 Å cell: doubled along the two short vectors."""
+    """For 64 atoms the 6.1 × 5.2 × 4.9 Å cell is doubled along its two short vectors."""
     assert supercell_repeats(CELLS['orthorhombic'], 16, 64) == (1, 2, 2)

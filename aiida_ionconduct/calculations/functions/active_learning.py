@@ -41,7 +41,7 @@ def calibration_factor(forces: np.ndarray, reference: np.ndarray) -> float:
 
 def fingerprint(positions: np.ndarray, symbols: list[str], cell: np.ndarray) -> np.ndarray:
     """Return what tells one arrangement of atoms from another: the pair distribution functions, one after the other."""
-    g = radial_distribution(positions[None], symbols, cell, FINGERPRINT_R_MAX_A, FINGERPRINT_BIN_A)
+    g = radial_distribution(positions[None], symbols, cell, FINGERPRINT_R_MAX_A, bin_width=FINGERPRINT_BIN_A)
     return np.concatenate([g[pair] for pair in sorted(g)])
 
 

@@ -134,7 +134,9 @@ def compare(run: IonTrajectoryData, reference: orm.TrajectoryData, mobile: str) 
     spacings = {'Allegro': run.frame_interval_ps, 'AIMD': float(times[1] - times[0]) if len(times) > 1 else 0.0}
     found: dict[str, Any] = {'rdf': {}, 'msd': {}}
     for who, frames in positions.items():
-        found['rdf'][who] = radial_distribution(frames, names[who], cells[who], RDF_R_MAX_A, RDF_BIN_A, RDF_FRAMES)
+        found['rdf'][who] = radial_distribution(
+            frames, names[who], cells[who], RDF_R_MAX_A, bin_width=RDF_BIN_A, n_samples=RDF_FRAMES
+        )
         # The displacement over more than half of a run has too few origins to be shown.
         lags = np.arange(len(frames) // 2)
         moving = mobile_positions(frames, names[who], mobile)

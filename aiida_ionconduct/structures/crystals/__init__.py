@@ -1,10 +1,10 @@
-"""Published crystal structures, shipped as CIF files that name their source."""
+"""Published crystal structures, shipped as CIF files that name their source, and the reading of crystals."""
 
 from __future__ import annotations
 
 import pathlib
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import ase.io
 from ase import Atoms
@@ -25,14 +25,14 @@ def crystal(name: str) -> Atoms:
     """
     if name not in CRYSTALS:
         raise ValueError(f'unknown crystal `{name}`: choose one of {", ".join(CRYSTALS)}, or give a structure file.')
-    atoms = ase.io.read(CRYSTALS[name])
+    atoms = next(ase.io.iread(CRYSTALS[name]))
     if is_disordered(atoms):
         raise ValueError(f'`{name}` has partial occupancies: make ordered cells of it with `alloy`.')
     return Atoms(atoms.symbols, cell=atoms.cell, scaled_positions=atoms.get_scaled_positions(), pbc=True)
 
 
 def is_disordered(atoms: Atoms) -> bool:
-    """Whether atoms that ASE has read from a CIF have sites with vacancies or with several species."""
+    """Return whether atoms that ASE has read from a CIF have sites with vacancies or with several species."""
     occupancies = (atoms.info.get('occupancy') or {}).values()
     return any(sum(site.values()) < 0.999 or len(site) > 1 for site in occupancies)
 
@@ -47,20 +47,23 @@ def read_disordered(source: str | pathlib.Path | Atoms | Structure) -> Structure
     from pymatgen.io.ase import AseAtomsAdaptor
 
     if isinstance(source, Structure):
-        return source.copy()
+        copy: Structure = source.copy()
+        return copy
     if isinstance(source, Atoms):
         check_cell(source)
-        return Structure.from_sites(AseAtomsAdaptor.get_structure(source).sites)
+        sites = AseAtomsAdaptor.get_structure(source).sites
+        return cast('Structure', Structure.from_sites(sites))
     path = CRYSTALS.get(str(source), pathlib.Path(source))
     if not path.exists():
         raise ValueError(f'`{source}` is neither a file nor one of {", ".join(CRYSTALS)}.')
     try:
-        # Of rounded coordinates and the like, which do no harm; of a file that cannot be read they say why.
+        # pymatgen warns of rounded coordinates and the like, which do no harm; its warnings also say why a file cannot
+        # be read.
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
             structure = Structure.from_file(path)
     except Exception as exception:
-        why = ' '.join([str(exception), *dict.fromkeys(str(one.message) for one in caught)])
+        why = ' '.join([str(exception), *dict.fromkeys(str(warning.message) for warning in caught)])
         raise ValueError(f'the structure file `{source}` cannot be read: {why}') from exception
     structure.remove_oxidation_states()
     return structure
