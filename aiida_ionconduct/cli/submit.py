@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import ase.io
 import click
 import yaml
 from aiida import orm
+from aiida.engine import ProcessBuilder
 
 from aiida_ionconduct.calculations.functions.structures import alloy_structures, substitute_structure
 from aiida_ionconduct.cli.follow import follow
@@ -21,13 +24,27 @@ from aiida_ionconduct.structures import CRYSTALS, crystal, is_disordered, read_d
 from aiida_ionconduct.workchains.builder import load_codes
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 
+Kind = TypeVar('Kind', bound=orm.Data)
+Number = TypeVar('Number', int, float)
+
 QUICKSTART = {'replace': 'P', 'by': 'Si', 'n_sites': 1, 'compensate': 'Li', 'strain': 0.01}
 """Li7SiPO8: beta-Li3PO4 with one phosphorus replaced by silicon and one interstitial lithium, 17 atoms."""
 
 
-def submit(follow_pk, extend, output, detach, dry_run, ignore_validation, **options):
-    """Do what ``aiida-ionconduct launch`` is told.
+def submit(
+    *,
+    follow_pk: int | None,
+    extend: int | None,
+    output: str,
+    detach: bool,
+    dry_run: bool,
+    ignore_validation: bool,
+    **options: Any,
+) -> None:
+    """Submit a campaign, extend one, or follow one, as the options of ``aiida-ionconduct launch`` say.
 
+    :param follow_pk: of a campaign to follow.
+    :param extend: PK of a campaign to extend, with ``target_error`` and ``max_md_ns`` of the options.
     :param options: of :func:`get_builder`.
     :raises ValueError: for bad input, saying what to do.
     :raises click.ClickException: if the campaign does not end well.
@@ -35,15 +52,19 @@ def submit(follow_pk, extend, output, detach, dry_run, ignore_validation, **opti
     if follow_pk is not None:
         finish(load_campaign(follow_pk), output)
         return
-    builder = get_extension(extend, **options) if extend else get_builder(**options)
-    protocol = load_campaign(extend).base.extras.get('protocol', '') if extend else options['protocol']
+    if extend is None:
+        builder, protocol = get_builder(**options), options['protocol']
+    else:
+        campaign = load_campaign(extend)
+        builder = get_extension(campaign, options['target_error'], options['max_md_ns'])
+        protocol = campaign.base.extras.get('protocol', '')
     click.echo(plan_table(builder, protocol))
     if dry_run:
         click.echo('Nothing was submitted.')
         return
-    if not extend:
-        builder = get_builder(store=True, **options)  # nothing is stored before all has been checked
-    if ignore_validation or not extend:
+    if extend is None:
+        builder = get_builder(store=True, **options)  # nothing is stored before everything has been checked
+    if ignore_validation or extend is None:
         builder.ignore_validation = orm.Bool(ignore_validation)
     try:
         node, is_new = submit_once(builder)
@@ -52,61 +73,62 @@ def submit(follow_pk, extend, output, detach, dry_run, ignore_validation, **opti
     node.base.extras.set('protocol', protocol)
     click.echo(f'{"Submitted" if is_new else "The same is on its way:"} {node.process_label}<{node.pk}>.\n')
     if not detach:
-        finish(node, output)
+        finish(cast('orm.WorkChainNode', node), output)
 
 
-def get_extension(pk, target_error, max_md_ns, **_):
-    """Return the builder that goes on with a campaign.
+def get_extension(campaign: orm.WorkChainNode, target_error: float | None, max_md_ns: float | None) -> ProcessBuilder:
+    """Return the builder that continues a campaign.
 
     :raises ValueError: if it cannot be extended, or without a target and a budget, saying what to do.
     """
-    target = {'target_relative_error': target_error, 'max_md_ns': max_md_ns}
-    builder = ConductivityWorkChain.get_builder_extending(load_campaign(pk), **target)
+    builder = ConductivityWorkChain.get_builder_extending(
+        campaign, target_relative_error=target_error, max_md_ns=max_md_ns
+    )
     if builder.target_relative_error is None or builder.max_md_ns is None:
-        raise ValueError(f'campaign {pk} has no target of its own: give --target-error and --max-md-ns.')
+        raise ValueError(f'campaign {campaign.pk} has no target of its own: give --target-error and --max-md-ns.')
     return builder
 
 
 def get_builder(
-    protocol,
-    temperatures,
-    seeds,
-    mobile,
-    charges,
-    codes,
-    dataset,
-    model,
-    trust_model,
-    relaxed,
-    overrides,
-    target_error=None,
-    max_md_ns=None,
-    store=False,
-    **cell,
-):
+    *,
+    protocol: str,
+    temperatures: str | None,
+    seeds: str | None,
+    mobile: str,
+    charges: Sequence[tuple[str, int]],
+    codes: Sequence[tuple[str, str]],
+    dataset: str | None,
+    model: str | None,
+    trust_model: bool,
+    relaxed: bool,
+    overrides: str | None,
+    target_error: float | None = None,
+    max_md_ns: float | None = None,
+    store: bool = False,
+    **cell: Any,
+) -> ProcessBuilder:
     """Turn the command's words into a builder.
 
     :param store: whether a cell that is made here is stored, with its provenance.
     :param cell: of :func:`load_cells`.
     :raises ValueError: for bad input, saying what to do.
     """
-    overrides = load_overrides(overrides) if overrides else {}
+    changes = load_overrides(overrides) if overrides else {}
     if temperatures:
-        overrides['temperatures_K'] = numbers(temperatures, float, 'temperatures')
+        changes['temperatures_K'] = numbers(temperatures, float, 'temperatures')
     if seeds:
-        overrides['seeds'] = numbers(seeds, int, 'seeds')
+        changes['seeds'] = numbers(seeds, int, 'seeds')
     precision = {'target_relative_error': target_error, 'max_md_ns': max_md_ns}
-    if any(value is not None for value in precision.values()):
-        given = {name: value for name, value in precision.items() if value is not None}
-        overrides['precision'] = {**overrides.get('precision', {}), **given}
-    charges = {symbol: numbers(charge, int, f'charge of {symbol}')[0] for symbol, charge in charges}
-    codes, cells = load_codes(dict(codes)), load_cells(**cell, charges=charges, store=store)
+    if given := {name: value for name, value in precision.items() if value is not None}:
+        changes['precision'] = {**changes.get('precision', {}), **given}
+    loaded = load_codes(dict(codes))
+    cells = load_cells(**cell, charges=dict(charges), store=store)
     return ConductivityWorkChain.get_builder_from_protocol(
-        codes,
+        loaded,
         cells[0],
         protocol=protocol,
-        overrides=overrides,
-        charges=charges,
+        overrides=changes,
+        charges=dict(charges),
         mobile=mobile,
         dataset=load_data(dataset, DatasetData, 'dataset') if dataset else None,
         model=load_data(model, AllegroModelData, 'model') if model else None,
@@ -116,10 +138,10 @@ def get_builder(
     )
 
 
-def load_overrides(path: str) -> dict:
+def load_overrides(path: str) -> dict[str, Any]:
     """Read overrides from a YAML file.
 
-    :raises ValueError: if it cannot be read or is no mapping.
+    :raises ValueError: if it cannot be read or is not a mapping.
     """
     try:
         overrides = yaml.safe_load(pathlib.Path(path).read_text())
@@ -130,10 +152,12 @@ def load_overrides(path: str) -> dict:
     return overrides or {}
 
 
-def numbers(text: str, kind: type, name: str) -> list:
+def numbers(text: str, kind: type[Number], name: str) -> list[Number]:
     """Read numbers separated by commas.
 
-    :raises ValueError: naming what is not a number.
+    :param kind: float or int.
+    :param name: of the numbers in messages.
+    :raises ValueError: if a word is not a number.
     """
     try:
         return [kind(word) for word in text.split(',')]
@@ -141,33 +165,51 @@ def numbers(text: str, kind: type, name: str) -> list:
         raise ValueError(f'the {name} `{text}` must be numbers separated by commas.') from exception
 
 
-def load_cells(structure, substitute, fraction, formula_units, compensate, charges, store) -> list[orm.StructureData]:
+def load_cells(
+    *,
+    structure: str | None,
+    substitute: Sequence[tuple[str, str]],
+    fraction: float,
+    formula_units: int | None,
+    compensate: str,
+    charges: dict[str, int],
+    store: bool,
+) -> list[orm.StructureData]:
     """Return the cell, or the ordered cells of an alloy or of a crystal with partial occupancies, best first.
 
-    :raises ValueError: as :func:`load_structure` and :func:`aiida_ionconduct.structures.alloy`.
+    :raises ValueError: as :func:`load_structure` and :func:`aiida_ionconduct.structures.alloy`, and if the options of
+        an alloy are given for a crystal that stays as it is.
     """
-    if structure is None and not substitute:
-        return [quickstart_structure(store)]
-    parent = load_structure(structure or 'gamma-Li3PO4')
-    if not (substitute or parent.is_alloy or parent.has_vacancies):
-        return [parent]
+    parent = None if structure is None and not substitute else load_structure(structure or 'gamma-Li3PO4')
+    if parent is None or not (substitute or parent.is_alloy or parent.has_vacancies):
+        if fraction or formula_units:
+            raise ValueError('--fraction and --formula-units belong to an alloy: give --substitute OLD=NEW as well.')
+        return [quickstart_structure(store) if parent is None else parent]
     parameters = {'substitute': dict(substitute), 'fraction': fraction, 'compensate': compensate, 'charges': charges}
     parameters |= {'formula_units': formula_units} if formula_units else {}
-    made = alloy_structures(parent, orm.Dict(parameters), metadata={'store_provenance': store})
+    made = run_function(alloy_structures, parent, orm.Dict(parameters), store=store)
     return [node for label, node in sorted(made.items()) if label != 'scores']
+
+
+def run_function(function: Callable[..., Any], *inputs: orm.Data, store: bool) -> Any:
+    """Run a calculation function.
+
+    :param store: whether its inputs and results are stored, with their provenance.
+    """
+    return function(*inputs, metadata={'store_provenance': store})
 
 
 def load_structure(source: str) -> orm.StructureData:
     """Return a structure from a file, a node, or a shipped crystal; with partial occupancies where it has them.
 
-    :raises ValueError: if the file cannot be read or the node is no structure.
+    :raises ValueError: if the file cannot be read or the node is not a structure.
     """
     if source in CRYSTALS:
         source = str(CRYSTALS[source])
     if source.isdigit() and not pathlib.Path(source).exists():
         return load_stored(source, orm.StructureData, 'structure')
     try:
-        atoms = ase.io.read(source)
+        atoms = cast('ase.Atoms', ase.io.read(source))
     except Exception as exception:
         raise ValueError(f'the structure file `{source}` cannot be read: {exception}') from exception
     if is_disordered(atoms):
@@ -178,13 +220,13 @@ def load_structure(source: str) -> orm.StructureData:
 def quickstart_structure(store: bool) -> orm.StructureData:
     """Return the quickstart material, with its provenance when a campaign is to start from it."""
     parent = orm.StructureData(ase=crystal('beta-Li3PO4'))
-    return substitute_structure(parent, orm.Dict(QUICKSTART), metadata={'store_provenance': store})
+    return run_function(substitute_structure, parent, orm.Dict(QUICKSTART), store=store)
 
 
-def load_data(source: str, kind: type, name: str) -> orm.Data:
-    """Return a dataset or a model from a file or a node; the same file is the same node.
+def load_data(source: str, kind: type[Kind], name: str) -> Kind:
+    """Return a dataset or a model from a file or a node; a file that is stored already is its stored node.
 
-    :raises ValueError: if it is neither.
+    :raises ValueError: if there is neither such a file nor such a node.
     """
     if source.isdigit() and not pathlib.Path(source).exists():
         return load_stored(source, kind, name)
@@ -195,7 +237,7 @@ def load_data(source: str, kind: type, name: str) -> orm.Data:
     return same.first(flat=True) or node
 
 
-def load_campaign(pk: int) -> orm.ProcessNode:
+def load_campaign(pk: int) -> orm.WorkChainNode:
     """Return a campaign that was submitted before.
 
     :raises click.ClickException: if there is none.
@@ -206,7 +248,7 @@ def load_campaign(pk: int) -> orm.ProcessNode:
     return node
 
 
-def load_stored(identifier: str, kind: type, name: str) -> orm.Data:
+def load_stored(identifier: str, kind: type[Kind], name: str) -> Kind:
     """Return a stored node of the right type.
 
     :raises ValueError: if there is none.
@@ -217,7 +259,7 @@ def load_stored(identifier: str, kind: type, name: str) -> orm.Data:
     return node
 
 
-def finish(node: orm.ProcessNode, output: str) -> None:
+def finish(node: orm.WorkChainNode, output: str) -> None:
     """Follow a campaign to its end, then show the tables and write the page."""
     if not follow(node):
         click.echo(

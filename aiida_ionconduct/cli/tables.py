@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 LAYOUTS = ('table', 'csv', 'json')
 
+Command = TypeVar('Command', bound=Callable[..., Any])
 
-def TABLE(command: Callable) -> Callable:
+
+def TABLE(command: Command) -> Command:
     """Add the options that say how a frame is printed."""
     for option in (
-        click.option('-P', '--project', multiple=True, metavar='COLUMN', help='Print this column; can be repeated.'),
-        click.option('-r', '--raw', is_flag=True, help='Without headers and without a word on what was not found.'),
+        click.option(
+            '-P', '--project', multiple=True, metavar='COLUMN', help='Print this column alone; can be repeated.'
+        ),
+        click.option(
+            '-r', '--raw', is_flag=True, help='Leave out the headers, and print nothing where there are no rows.'
+        ),
         click.option(
             '-f',
             '--format',
@@ -21,20 +31,27 @@ def TABLE(command: Callable) -> Callable:
             type=click.Choice(LAYOUTS),
             default='table',
             show_default=True,
-            help='CSV and JSON have all columns, with all digits.',
+            help='How to print the rows. CSV and JSON have all columns, with all digits.',
         ),
     ):
         command = option(command)
     return command
 
 
-def print_frame(frame, shown: Sequence[str], layout: str = 'table', raw: bool = False, project: Sequence[str] = ()):
+def print_frame(
+    frame: pd.DataFrame,
+    shown: Sequence[str],
+    *,
+    layout: str = 'table',
+    raw: bool = False,
+    project: Sequence[str] = (),
+) -> None:
     """Print a frame.
 
     :param frame: of :mod:`aiida_ionconduct.queries`.
     :param shown: columns of a table; CSV and JSON have all.
     :param project: columns chosen by the user.
-    :raises click.BadParameter: if one of them does not exist.
+    :raises click.BadParameter: if a chosen column does not exist.
     """
     if unknown := sorted(set(project) - set(frame.columns)):
         raise click.BadParameter(
@@ -52,12 +69,15 @@ def print_frame(frame, shown: Sequence[str], layout: str = 'table', raw: bool = 
         click.echo('Nothing found.')
 
 
-def as_text(frame, raw: bool) -> str:
-    """Return a frame as a table with four significant figures; a dash is what is missing, times are to the minute."""
+def as_text(frame: pd.DataFrame, raw: bool) -> str:
+    """Return a frame as a table: numbers with four significant figures, times to the minute, missing values as dashes.
+
+    :param raw: leave out the headers.
+    """
     import pandas as pd
     from tabulate import tabulate
 
-    def cell(value):
+    def cell(value: Any) -> str:
         if isinstance(value, pd.Timestamp):
             return f'{value:%Y-%m-%d %H:%M}'
         if pd.isna(value):

@@ -85,6 +85,6 @@ def check_charges(atoms: Atoms, charges: dict[str, int] | None = None) -> dict[s
         stated = ', '.join(f'{symbol} {known[symbol]:+}' for symbol in species)
         raise ValueError(
             f'the charges sum to {total:+} instead of zero ({stated}; {atoms.symbols.formula:reduce}): give integer '
-            'oxidation states that balance, for instance --charges Li=1 P=5 O=-2.'
+            'oxidation states that balance, for instance --charges Li=1 --charges P=5 --charges O=-2.'
         )
     return {symbol: int(known[symbol]) for symbol in species}

@@ -28,7 +28,7 @@ def runs(make_salt_run):
 
 @pytest.fixture(scope='module')
 def files(runs, tmp_path_factory):
-    """The two runs in every format; paths by format."""
+    """Write the two runs in every format, and return the paths by format."""
     folder = tmp_path_factory.mktemp('files')
     for number, run in enumerate(runs):
         x = run.positions.astype(float)
@@ -65,22 +65,24 @@ def run_json(*words):
     """Return the one result of a command."""
     result = CliRunner().invoke(cli, ['analyse', *map(str, words), '--format', 'json'])
     assert result.exit_code == 0, result.output
-    (found,) = json.loads(result.stdout)
-    return found
+    (conductivity,) = json.loads(result.stdout)
+    return conductivity
 
 
 @pytest.mark.parametrize('kind', OPTIONS)
 def test_same_numbers_as_the_library(files, runs, kind):
     """Where the format holds all digits, to the last one."""
-    found = run_json(*files[kind], *OPTIONS[kind])
+    conductivity = run_json(*files[kind], *OPTIONS[kind])
     positions = [run.positions.astype(float) for run in runs]
-    expected = analyse(positions, runs[0].symbols, {'Li': 1, 'Cl': -1}, CELL, temperature_K=900.0, dt_ps=0.1).attributes()
+    expected = analyse(
+        positions, runs[0].symbols, {'Li': 1, 'Cl': -1}, CELL, temperature_K=900.0, dt_ps=0.1
+    ).attributes()
     exact = kind in ('npz', 'lammps')
     for name, value in expected.items():
         if isinstance(value, float):
-            assert found[name] == (value if exact else pytest.approx(value, rel=1e-5)), name
-    assert found['n_seeds'] == 2
-    assert found['pk'] is None
+            assert conductivity[name] == (value if exact else pytest.approx(value, rel=1e-5)), name
+    assert conductivity['n_seeds'] == 2
+    assert conductivity['pk'] is None
 
 
 def test_files_need_no_profile(files, tmp_path):
@@ -95,11 +97,11 @@ def test_files_need_no_profile(files, tmp_path):
 
 
 def test_options_reach_the_analysis(files, runs):
-    found = run_json(*files['npz'], '--discard-ps', 5, '--lag-ps', 1, '--temperature', 450, '--dt-ps', 0.2)
+    conductivity = run_json(*files['npz'], '--discard-ps', 5, '--lag-ps', 1, '--temperature', 450, '--dt-ps', 0.2)
     cut = [run.positions[25:] for run in runs]
     settings = {'estimator': 'cve', 'lag_ps': 1.0}
     expected = analyse(cut, runs[0].symbols, {'Li': 1, 'Cl': -1}, CELL, temperature_K=450.0, dt_ps=0.2, **settings)
-    assert found['sigma_full_S_per_cm'] == pytest.approx(expected.attributes()['sigma_full_S_per_cm'], rel=1e-6)
+    assert conductivity['sigma_full_S_per_cm'] == pytest.approx(expected.attributes()['sigma_full_S_per_cm'], rel=1e-6)
     masses = run_json(*files['npz'], '--masses', 'Cl=70')
     assert masses['sigma_full_S_per_cm'] == pytest.approx(run_json(*files['npz'])['sigma_full_S_per_cm'])
 
@@ -178,9 +180,9 @@ def test_campaign_with_another_estimator(stored_campaign):
     assert 'Activation energy' in result.output
     pks = re.findall(r'\d+ K: (\d+)', result.output.rpartition('Stored as')[2])
     nodes = [orm.load_node(pk) for pk in map(int, pks)]
-    assert [one.temperature_K for one in nodes] == [600.0, 900.0]
-    assert {one.base.attributes.get('estimator') for one in nodes} == {'cve'}
-    assert all(one.base.attributes.get('total_time_ps') == pytest.approx(3 * 180) for one in nodes)
+    assert [node.temperature_K for node in nodes] == [600.0, 900.0]
+    assert {node.base.attributes.get('estimator') for node in nodes} == {'cve'}
+    assert all(node.base.attributes.get('total_time_ps') == pytest.approx(3 * 180) for node in nodes)
 
 
 def test_trajectories_alone(stored_campaign):

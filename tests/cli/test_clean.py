@@ -49,36 +49,36 @@ def run(aiida_localhost, tmp_path):
 
 def removable():
     """Return the folders that may go."""
-    return [one for one in clean.folders() if not one.reason]
+    return [folder for folder in clean.remote_folders() if not folder.reason]
 
 
 def test_finished(run):
     """The folder of a run that ended well is counted, then removed, then not found any more."""
     node, folder = run()
-    (found,) = removable()
-    assert found.job.pk == node.pk
-    ((_, number, n_bytes),) = clean.clean([found], apply=False)
+    (finished,) = removable()
+    assert finished.job.pk == node.pk
+    ((_, number, n_bytes),) = clean.clean([finished], apply=False)
     assert number == 1
     assert n_bytes >= 50_000
     assert (folder / 'trajectory.bin').exists()
-    list(clean.clean([found], apply=True))
+    list(clean.clean([finished], apply=True))
     assert not list(folder.glob('*'))
     assert node.outputs.remote_folder.is_cleaned
-    assert clean.folders() == []
+    assert clean.remote_folders() == []
 
 
 def test_not_finished(run):
     """Runs that failed or were cut are not even looked at."""
     run('failed', exit_status=310)
     run('cut', exit_status=400)
-    assert clean.folders() == []
+    assert clean.remote_folders() == []
 
 
 def test_not_stored(run):
     """A run whose trajectory is not stored keeps its folder, and the reason is told."""
     run(stored=False)
-    (found,) = clean.folders()
-    assert '0 of 1 trajectories are stored' in found.reason
+    (kept,) = clean.remote_folders()
+    assert '0 of 1 trajectories are stored' in kept.reason
 
 
 def test_in_use(run):
@@ -88,8 +88,8 @@ def test_in_use(run):
     user.base.links.add_incoming(node.outputs.remote_folder, LinkType.INPUT_CALC, 'parent_folder')
     user.set_process_state(ProcessState.RUNNING)
     user.store()
-    (found,) = clean.folders()
-    assert 'a running job reads from it' in found.reason
+    (kept,) = clean.remote_folders()
+    assert 'a running job reads from it' in kept.reason
 
 
 def test_other_folder(run, aiida_localhost, tmp_path):
@@ -103,15 +103,15 @@ def test_other_folder(run, aiida_localhost, tmp_path):
 def test_recent(run):
     """Runs that ended lately can be left alone."""
     run()
-    assert clean.folders(older_than_days=1) == []
+    assert clean.remote_folders(older_than_days=1) == []
 
 
 def test_shell(run, tmp_path):
     """A folder is never a command."""
     folder = tmp_path / 'work' / 'ab' / 'cd' / '$(touch bad);touch bad; "x"'
     node, _ = run(folder=folder)
-    (found,) = removable()
-    ((_, _, n_bytes),) = clean.clean([found], apply=True)
+    (finished,) = removable()
+    ((_, _, n_bytes),) = clean.clean([finished], apply=True)
     assert n_bytes >= 50_000
     assert not list(folder.parent.rglob('bad'))
     assert node.outputs.remote_folder.is_cleaned

@@ -20,13 +20,13 @@ def rows():
 
 def test_everything_is_looked_at(aiida_localhost):
     """Every check has a row, and what is wrong says what to do."""
-    found = rows()
+    by_name = rows()
     assert {'aiida-core', 'storage', 'daemon', 'paused', 'pair style', 'pseudopotentials', 'disk of the profile',
-            f'computer {aiida_localhost.label}'} <= set(found)  # fmt: skip
-    assert found[f'computer {aiida_localhost.label}'].state == doctor.OK
-    assert (found['daemon'].state, found['daemon'].remedy) == (doctor.ERROR, 'verdi daemon start 2')
-    assert found['pseudopotentials'].remedy == 'aiida-ionconduct setup'
-    assert all(row.remedy for row in found.values() if row.state != doctor.OK)
+            f'computer {aiida_localhost.label}'} <= set(by_name)  # fmt: skip
+    assert by_name[f'computer {aiida_localhost.label}'].state == doctor.OK
+    assert (by_name['daemon'].state, by_name['daemon'].remedy) == (doctor.ERROR, 'verdi daemon start 2')
+    assert by_name['pseudopotentials'].remedy == 'aiida-ionconduct setup'
+    assert all(row.remedy for row in by_name.values() if row.state != doctor.OK)
 
 
 def test_a_check_that_breaks(monkeypatch):
@@ -37,9 +37,9 @@ def test_a_check_that_breaks(monkeypatch):
         yield
 
     monkeypatch.setattr(doctor, 'CHECKS', (check_broken, *doctor.CHECKS))
-    found = rows()
-    assert found['broken'].state == doctor.ERROR
-    assert 'storage' in found
+    by_name = rows()
+    assert by_name['broken'].state == doctor.ERROR
+    assert 'storage' in by_name
 
 
 def test_disk(monkeypatch):
@@ -57,7 +57,7 @@ def test_computer_gone(aiida_localhost, monkeypatch):
 
     monkeypatch.setattr(site, 'check_computer', fail)
     (row,) = doctor.check_computers()
-    assert (row.state, row.found, row.remedy) == (doctor.ERROR, 'it does not answer', 'Try ssh')
+    assert (row.state, row.finding, row.remedy) == (doctor.ERROR, 'it does not answer', 'Try ssh')
 
 
 def test_slow_shell(aiida_localhost, monkeypatch, tmp_path):
@@ -79,4 +79,4 @@ def test_paused():
         node.pause()
         node.store()
     (row,) = doctor.check_processes()
-    assert (row.state, row.found) == (doctor.WARNING, '1 processes')
+    assert (row.state, row.finding) == (doctor.WARNING, '1 processes')

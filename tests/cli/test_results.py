@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from aiida_ionconduct.cli import cli
 from aiida_ionconduct.cli.data import conductivity, dataset, model, trajectory
-from aiida_ionconduct.cli.follow import remaining_s, stage_label
+from aiida_ionconduct.cli.follow import StageRow, planned_label, remaining_s
 
 
 def invoke(*words, group=cli):
@@ -40,13 +40,13 @@ def test_identifiers(stored_campaign):
 
 def test_show_as_json(stored_campaign):
     """The attributes as they are stored, with the verdict."""
-    found = json.loads(output('show', stored_campaign.pk, '--temperature', 900, '--format', 'json'))
+    shown = json.loads(output('show', stored_campaign.pk, '--temperature', 900, '--format', 'json'))
     stored = stored_campaign.outputs.conductivities['T900']
-    (one,) = found['conductivities']
-    assert one['pk'] == stored.pk
-    assert one['sigma_full_ci95'] == stored.base.attributes.get('sigma_full_ci95')
-    assert found['verdict'] in ('converged', 'not converged')
-    assert {criterion['met'] for criterion in found['criteria']} <= {True, False, None}
+    (conductivity,) = shown['conductivities']
+    assert conductivity['pk'] == stored.pk
+    assert conductivity['sigma_full_ci95'] == stored.base.attributes.get('sigma_full_ci95')
+    assert shown['verdict'] in ('converged', 'not converged')
+    assert {criterion['met'] for criterion in shown['criteria']} <= {True, False, None}
 
 
 def test_show_studies(stored_campaign, tmp_path):
@@ -86,16 +86,33 @@ def test_status(stored_campaign):
     assert invoke('status', stored_campaign.inputs.structure.pk).exit_code == 2
 
 
+def stage_row(label, jobs):
+    """Return a row of the live view in which only the label and the jobs matter."""
+    return StageRow(label, '', '', jobs, '')
+
+
 def test_predicted_end():
     """What is done of the plan took the time so far; the rest takes as much in proportion."""
-    rows = [('relax', '', '', '1/1', ''), ('aimd', '', '', '1/2', ''), ('validate_1', '', '', '0/2', '')]
+    rows = [stage_row('relax', '1/1'), stage_row('aimd', '1/2'), stage_row('validate_1', '0/2')]
     planned = {'relax': 1.0, 'aimd': 2.0, 'validate': 1.0, 'md': 4.0}
     assert remaining_s(100.0, rows, planned) == pytest.approx(300.0)
     assert remaining_s(100.0, rows, {}) == pytest.approx(100.0)
     assert remaining_s(100.0, [], planned) is None
-    assert [stage_label(name) for name in ('training', 'training 2', 'exploration 1', 'production')] == [
-        'train_0', 'train_2', 'explore_1', 'md',
-    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('label', 'planned'),
+    [
+        ('validate_2', 'validate'),
+        ('relax_candidate_00', 'relax'),
+        ('label_rattled', 'label_rattled'),
+        ('train_1', 'train_1'),
+        ('label_3', 'label_3'),
+    ],
+)
+def test_rounds_and_candidates_were_planned_together(label, planned):
+    hours = dict.fromkeys(('relax', 'label_rattled', 'train_0', 'train_1', 'label_1', 'validate', 'md'), 1.0)
+    assert planned_label(label, hours) == planned
 
 
 @pytest.mark.parametrize('words', [('conductivities',), ('arrhenius',), ('campaigns',), ('warnings',)])

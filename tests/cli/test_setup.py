@@ -40,15 +40,15 @@ def programs(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def settings(tmp_path):
-    """Return settings for the steps, with a cache that holds nothing."""
-    return setup.Settings('ionconduct', 2, tmp_path / 'cache')
+def options(tmp_path):
+    """Return options for the steps, with a cache that holds nothing."""
+    return setup.SetupOptions('ionconduct', 2, tmp_path / 'cache')
 
 
-def test_computer(programs, settings):
+def test_computer(programs, options):
     """The computer starts jobs at once, with the mpirun that belongs to pw.x and not the environment's."""
-    assert setup.ensure_computer(settings) == 'created'
-    assert setup.ensure_computer(settings) == 'exists'
+    assert setup.ensure_computer(options) == 'created'
+    assert setup.ensure_computer(options) == 'exists'
     computer = orm.load_computer('localhost')
     assert computer.get_mpirun_command()[0] == programs['mpirun']
     assert computer.get_minimum_job_poll_interval() == 1
@@ -56,9 +56,9 @@ def test_computer(programs, settings):
     assert computer.is_configured
 
 
-def test_codes(programs, settings):
+def test_codes(programs, options):
     """Every code is created once, and only pw.x runs under mpirun."""
-    setup.ensure_computer(settings)
+    setup.ensure_computer(options)
     for label, engine in ENGINES.items():
         assert setup.ensure_code(label, engine).startswith('created')
         assert setup.ensure_code(label, engine) == 'exists'
@@ -92,9 +92,9 @@ def test_prepended_commands(monkeypatch):
     }
 
 
-def test_existing_code(programs, settings):
+def test_existing_code(programs, options):
     """A code that the user has already is kept as it is, and one whose executable is gone is named."""
-    setup.ensure_computer(settings)
+    setup.ensure_computer(options)
     setup.ensure_code('pw', ENGINES['pw']._replace(executable='mpirun'))
     assert setup.ensure_code('pw', ENGINES['pw']) == 'exists'
     assert str(orm.load_code('pw@localhost').get_executable()) == programs['mpirun']
@@ -125,11 +125,11 @@ def test_programs_of_other_environments_are_passed_over(tmp_path, monkeypatch):
     assert setup.find_program('mpirun') == str(tmp_path / 'usr' / 'bin' / 'mpirun')
 
 
-def test_pseudos_cannot_be_fetched(settings, monkeypatch):
+def test_pseudos_cannot_be_fetched(options, monkeypatch):
     """Without the wheel the step says how to have the pseudopotentials from PseudoDojo."""
     monkeypatch.setattr(subprocess, 'run', lambda command, **_: subprocess.CompletedProcess(command, 1))
     with pytest.raises(setup.SetupError, match='aiida-pseudo install pseudo-dojo'):
-        setup.ensure_pseudos(settings)
+        setup.ensure_pseudos(options)
     assert not pseudopotentials.family_exists()
 
 

@@ -11,7 +11,7 @@ from aiida_ionconduct.cli import cli
 
 @pytest.fixture
 def campaign(aiida_profile, make_salt_run):
-    """A work chain with runs at two temperatures in its outputs."""
+    """Return a work chain with runs at two temperatures in its outputs."""
     node = orm.WorkChainNode().store()
     for T in (600.0, 900.0):
         for seed in (1, 2, 3):
@@ -60,4 +60,4 @@ def test_bad_input_is_a_message(campaign, tmp_path):
     assert 'blocks of 500 ps do not fit' in result.output
     assert 'no node 999999' in invoke('blocks', 999999).output
     assert 'nothing for this study' in invoke('blocks', orm.Int(1).store().pk).output
-    assert 'is no finished TwinsWorkChain' in invoke('twins', campaign.pk).output
+    assert 'is not a finished TwinsWorkChain' in invoke('twins', campaign.pk).output

@@ -25,12 +25,15 @@ O 2 0 0 -0.1 0 0
 
 def cells(structure=None, substitute=(), fraction=0.0, store=False):
     """Return the cells that these options make."""
-    return load_cells(structure, substitute, fraction, None, 'Li', {}, store)
+    return load_cells(
+        structure=structure, substitute=substitute, fraction=fraction, formula_units=None, compensate='Li', charges={},
+        store=store,
+    )  # fmt: skip
 
 
 @pytest.fixture
 def builder(pseudo_family, fixture_code, generate_structure):
-    """The quickstart for 17 atoms."""
+    """Return the quickstart for 17 atoms."""
     codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
     return ConductivityWorkChain.get_builder_from_protocol(codes, generate_structure('Li7PSiO8'), protocol='quickstart')
 
@@ -66,7 +69,7 @@ def test_same_quickstart_structure(aiida_profile_clean):
 def test_alloy(aiida_profile_clean):
     """A shipped crystal by name, substituted: candidates, the best first, and nothing stored unless it is asked for."""
     made = cells('beta-Li3PO4', [('P', 'Si')], 0.5)
-    assert [one.get_formula() for one in made] == ['Li7O8PSi'] * len(made)
+    assert [cell.get_formula() for cell in made] == ['Li7O8PSi'] * len(made)
     assert len(made) > 1
     assert orm.QueryBuilder().append(orm.Node).count() == 0
     cells('beta-Li3PO4', [('P', 'Si')], 0.5, store=True)
@@ -110,7 +113,7 @@ def test_same_file_same_node(aiida_profile_clean, tmp_path):
 
 def test_plan(builder):
     """Every number of the plan is one of the inputs'."""
-    stages = {stage.stage: stage for stage in plan(builder)}
+    stages = {stage.name: stage for stage in plan(builder)}
     assert list(stages)[:3] == ['relaxation', 'AIMD', 'rattled cells']
     assert stages['AIMD'].steps == builder.aimd.dynamics['n_equilibration'] + builder.aimd.dynamics['n_sampling']
     frames_per_job = builder.label.frames_per_job
@@ -127,11 +130,11 @@ def test_plan(builder):
 
 def test_plan_grows(builder):
     """Longer runs cost in proportion."""
-    before = next(stage for stage in plan(builder) if stage.stage == 'production')
+    before = next(stage for stage in plan(builder) if stage.name == 'production')
     parameters = builder.md.parameters.get_dict()
     parameters['production_steps'] += before.steps
     builder.md.parameters = orm.Dict(parameters)
-    after = next(stage for stage in plan(builder) if stage.stage == 'production')
+    after = next(stage for stage in plan(builder) if stage.name == 'production')
     assert after.core_hours == pytest.approx(2 * before.core_hours)
 
 
@@ -140,7 +143,7 @@ def test_plan_of_active_learning(pseudo_family, fixture_code, generate_structure
     """The default from `balanced` up, with all that its budget allows; the talk has AIMD frames alone."""
     codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
     builder = ConductivityWorkChain.get_builder_from_protocol(codes, generate_structure('Li7PSiO8'), protocol=protocol)
-    text, stages = plan_table(builder, protocol), {stage.stage: stage for stage in plan(builder)}
+    text, stages = plan_table(builder, protocol), {stage.name: stage for stage in plan(builder)}
     assert ('committee, at most' in text) == (protocol in ('balanced', 'stringent'))
     assert (builder.active_learning is None) == (protocol not in ('balanced', 'stringent'))
     if builder.active_learning is None:
@@ -162,7 +165,7 @@ def test_plan_with_a_target(pseudo_family, fixture_code, generate_structure):
     builder = ConductivityWorkChain.get_builder_from_protocol(
         codes, generate_structure('Li7PSiO8'), protocol='quickstart', overrides=overrides
     )
-    stages = {stage.stage: stage for stage in plan(builder)}
+    stages = {stage.name: stage for stage in plan(builder)}
     first, more = stages['production'], stages['more, at most']
     steps_ns = builder.md.parameters['timestep_fs'] * 1e-6
     n_runs = len(builder.md.seeds.get_list()) * len(builder.md.temperatures_K.get_list())
@@ -181,7 +184,7 @@ def test_plan_with_a_model(pseudo_family, fixture_code, generate_structure, tmp_
     builder = ConductivityWorkChain.get_builder_from_protocol(
         codes, generate_structure(), protocol='quickstart', model=model, trust_model=True
     )
-    assert [stage.stage for stage in plan(builder)] == ['compilation', 'validation', 'production']
+    assert [stage.name for stage in plan(builder)] == ['compilation', 'validation', 'production']
 
 
 def test_stage_rows(aiida_profile_clean):

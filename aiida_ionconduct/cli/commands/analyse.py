@@ -1,49 +1,105 @@
 """`aiida-ionconduct analyse`: the transport analysis of stored runs, with other settings, or of plain files."""
 
+from __future__ import annotations
+
+import json
+import typing
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
 import click
 
 from aiida_ionconduct.choices import ESTIMATORS
-from aiida_ionconduct.cli.nodes import PROFILE, Node, open_profile
+from aiida_ionconduct.cli.nodes import Node, open_profile
+from aiida_ionconduct.cli.options import CHARGES, PROFILE, given_options
 from aiida_ionconduct.cli.words import Pairs, Symbols
 from aiida_ionconduct.readers import TrajectoryFormat
+
+POSITIVE = click.FloatRange(min=0, min_open=True)
+FILE_OPTIONS = ('timestep_fs', 'dt_ps', 'masses', 'types', 'structure', 'file_format')
+"""Parameters that only files take."""
 
 
 @click.command('analyse')
 @click.argument('sources', nargs=-1, required=True, metavar='PK…|FILE…')
-@click.option('--estimator', type=click.Choice(ESTIMATORS), help='Default: auto, or block with --block-ps.')
-@click.option('--block-ps', type=float, help='Length of the blocks of the estimator `block`.')
-@click.option('--lag-ps', type=float, help='Lag of the estimator `cve`.')
-@click.option('--fit-ps', type=float, nargs=2, metavar='FROM TO', help='Lags fitted by the estimator `einstein`.')
-@click.option('--discard-ps', type=float, default=0.0, help='Leave out so much of the beginning of every run.')
-@click.option('--mobile', help='The mobile ion. Default: Li, or that of the analysis before.')
 @click.option(
-    '--charges', type=Pairs(int), multiple=True, metavar='SYMBOL=CHARGE', help='Oxidation states where not the usual.'
+    '--estimator',
+    type=click.Choice(ESTIMATORS),
+    help='The estimator of the conductivity. [default: the estimator that the settings below belong to, else auto]',
 )
-@click.option('-T', '--temperature', type=float, help='In K. Of files that do not state it; of nodes, to choose.')
-@click.option('--timestep-fs', type=float, help='Files: MD time step, for dumps that number steps.')
-@click.option('--dt-ps', type=float, help='Files: time between two frames, where it is not known from the file.')
-@click.option('--masses', type=Pairs(float), multiple=True, metavar='SYMBOL=MASS', help='Files: where not standard.')
-@click.option('--types', type=Symbols(), metavar='Li,P,S', help='Files: symbols of the types 1, 2, … of a dump.')
+@click.option('--block-ps', type=POSITIVE, help='The length of the blocks in ps, for the estimator `block`.')
+@click.option('--lag-ps', type=POSITIVE, help='The lag in ps, for the estimator `cve`.')
+@click.option(
+    '--fit-ps',
+    type=POSITIVE,
+    nargs=2,
+    metavar='FROM TO',
+    help='The range of lags in ps that is fitted, for the estimator `einstein`.',
+)
+@click.option(
+    '--discard-ps',
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help='The time in ps that is left out at the beginning of every run.',
+)
+@click.option(
+    '--mobile',
+    metavar='SYMBOL',
+    help='The chemical symbol of the mobile ion. [default: as in the previous analysis of a node, else Li]',
+)
+@CHARGES
+@click.option(
+    '-T',
+    '--temperature',
+    type=POSITIVE,
+    help='The temperature in K: for files, where the files do not state it; for nodes, the only one to analyse.',
+)
+@click.option(
+    '--timestep-fs', type=POSITIVE, help='Files: the MD time step in fs, for dumps that number their frames by steps.'
+)
+@click.option(
+    '--dt-ps', type=POSITIVE, help='Files: the time between two frames in ps, where the files do not state it.'
+)
+@click.option(
+    '--masses',
+    type=Pairs(float),
+    multiple=True,
+    metavar='SYMBOL=MASS',
+    help='Files: a mass in u that is not the standard mass; repeat the option for other elements.',
+)
+@click.option(
+    '--types', type=Symbols(), metavar='Li,P,S', help='Files: the symbols of the types 1, 2, … of a LAMMPS dump.'
+)
 @click.option(
     '--structure',
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help='Files: symbols and cell, where the trajectory has none; anything ASE reads, atoms in the same order.',
+    help='Files: a structure with the symbols and the cell that a trajectory does not state, in any format that ASE '
+    'reads and with the atoms in the same order.',
 )
 @click.option(
-    '--file-format', type=click.Choice(get_args(TrajectoryFormat)), help='Files: default by name and first bytes.'
+    '--file-format',
+    type=click.Choice(typing.get_args(TrajectoryFormat)),
+    help='Files: the format. [default: recognised by the name and the first bytes]',
 )
-@click.option('-f', '--format', 'layout', type=click.Choice(('text', 'json')), default='text', show_default=True)
+@click.option(
+    '-f',
+    '--format',
+    'layout',
+    type=click.Choice(('text', 'json')),
+    default='text',
+    show_default=True,
+    help='How to print the result.',
+)
 @PROFILE
 @click.pass_context
-def analyse_command(ctx, sources, layout, profile, **settings):
-    """Analyse runs again, with other settings; or trajectory files, for which no profile is needed.
+def analyse_command(
+    ctx: click.Context, *, sources: tuple[str, ...], layout: str, profile: str | None, **settings: Any
+) -> None:
+    """Analyse stored runs with other settings, or trajectory files, for which no profile is needed.
 
-    PK is a campaign, a ConductivityData or a trajectory: its runs are analysed anew, at each temperature, as a node.
-    That takes seconds and no engine. FILE is a LAMMPS dump (text or binary), extended XYZ, XDATCAR or npz (positions,
-    symbols, cell); several files are several velocity seeds at one temperature.
+    PK is a campaign, a ConductivityData or a trajectory. Its runs are analysed again at each temperature, and each
+    result is stored as a node; this takes seconds and runs no engine. FILE is a LAMMPS dump (text or binary), an
+    extended XYZ, XDATCAR or npz file (positions, symbols, cell). Several files are velocity seeds at one temperature.
 
     \b
       aiida-ionconduct analyse PK --block-ps 170
@@ -56,20 +112,24 @@ def analyse_command(ctx, sources, layout, profile, **settings):
 
     are_files = [Path(source).is_file() for source in sources]
     if all(are_files):
-        data = analyse_files([Path(source) for source in sources], **settings)
+        campaign = analyse_files([Path(source) for source in sources], **settings)
     elif any(are_files) or any(Path(source).suffix for source in sources):
         missing = [source for source, is_file in zip(sources, are_files, strict=True) if not is_file]
         raise click.BadParameter(f'there is no file {", ".join(missing)}.', param_hint='FILE')
     else:
+        if given := [option for name, option in given_options(ctx).items() if name in FILE_OPTIONS]:
+            raise click.ClickException(f'only for files, as stored runs know what they are: {", ".join(given)}.')
         open_profile(profile)
-        parameter = next(one for one in ctx.command.params if one.name == 'sources')
-        data = analyse_nodes([Node().convert(source, parameter, ctx) for source in sources], **settings)
+        parameter = next(param for param in ctx.command.params if param.name == 'sources')
+        nodes = [Node().convert(source, parameter, ctx) for source in sources]
+        campaign = analyse_nodes(nodes, **{name: value for name, value in settings.items() if name not in FILE_OPTIONS})
     if layout == 'json':
-        import json
-
-        found = [{'pk': one.pk, 'uuid': one.uuid, **one.attributes} for one in data.conductivities]
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        rows = [
+            {'pk': conductivity.pk, 'uuid': conductivity.uuid, **conductivity.attributes}
+            for conductivity in campaign.conductivities
+        ]
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    click.echo(summary_tables(data, judged=False))
-    if stored := [f'{one.temperature_K:g} K: {one.pk}' for one in data.conductivities if one.pk]:
+    click.echo(summary_tables(campaign, judged=False))
+    if stored := [f'{result.temperature_K:g} K: {result.pk}' for result in campaign.conductivities if result.pk]:
         click.echo(f'\nStored as ConductivityData, {", ".join(stored)}.')

@@ -1,10 +1,17 @@
 """`aiida-ionconduct export` and `import`: give results away, and take them."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from aiida_ionconduct.cli.nodes import CAMPAIGN, PROFILE, Node, open_profile
+from aiida_ionconduct.cli.nodes import CAMPAIGN, Node, open_profile
+from aiida_ionconduct.cli.options import PROFILE
+
+if TYPE_CHECKING:
+    from aiida import orm
 
 RESULT = Node(CAMPAIGN, 'ionconduct.conductivity')
 
@@ -12,17 +19,28 @@ RESULT = Node(CAMPAIGN, 'ionconduct.conductivity')
 @click.command('export')
 @click.argument('node', type=RESULT, metavar='PK')
 @click.option(
-    '-o', '--output', type=click.Path(dir_okay=False, path_type=Path), help='Default: conductivity-PK.aiida, here.'
+    '-o',
+    '--output',
+    type=click.Path(dir_okay=False, path_type=Path),
+    help='The file to write. [default: conductivity-PK.aiida in the current folder]',
 )
-@click.option('--trajectories/--no-trajectories', default=True, show_default=True, help='Needed to analyse again.')
-@click.option('--provenance', is_flag=True, help='Every job too. These name folders and computers.')
-@click.option('-f', '--force', is_flag=True, help='Overwrite the file.')
+@click.option(
+    '--trajectories/--no-trajectories',
+    default=True,
+    show_default=True,
+    help='Whether to include the trajectories, without which the runs cannot be analysed again.',
+)
+@click.option('--provenance', is_flag=True, help='Include every job as well; jobs name folders and computers.')
+@click.option('-f', '--force', is_flag=True, help='Overwrite the file if it exists.')
 @PROFILE
-def export_command(node, output, trajectories, provenance, force, profile):
-    """Write the archive of a campaign or a conductivity, with a README and the page inside.
+def export_command(
+    *, node: orm.Node, output: Path | None, trajectories: bool, provenance: bool, force: bool, profile: str | None
+) -> None:
+    """Write the archive of a campaign or a conductivity, with a README and the HTML page inside.
 
-    With the trajectories it is all that it takes to analyse again, bit for bit; it holds no path and no name of a
-    machine. `verdi archive import` takes it as well, and `unzip -p FILE README.md` shows what it is.
+    An archive with trajectories holds everything that is needed to repeat the analysis to the last bit, but no path
+    and no name of a machine. `verdi archive import` reads it as well, and `unzip -p FILE README.md` shows what it
+    holds.
 
     \b
       aiida-ionconduct export PK
@@ -42,7 +60,7 @@ def export_command(node, output, trajectories, provenance, force, profile):
 @click.command('import')
 @click.argument('file', type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @PROFILE
-def import_command(file, profile):
+def import_command(*, file: Path, profile: str | None) -> None:
     """Import an archive and list the conductivities in it.
 
     \b
@@ -52,16 +70,17 @@ def import_command(file, profile):
     from aiida_ionconduct.archives import import_results
     from aiida_ionconduct.report.numbers import format_estimate
 
-    found = import_results(file)
-    for one in found:
-        a = one.base.attributes.all
-        sigma = format_estimate(a['sigma_full_S_per_cm'], a['sigma_full_stderr'], 'S/cm')
-        click.echo(f'{one.pk}  {a.get("reduced_composition", "")}  {one.temperature_K:g} K  σ = {sigma}')
-    if found:
-        pk = found[0].pk
+    conductivities = import_results(file)
+    for node in conductivities:
+        attributes = node.base.attributes.all
+        sigma = format_estimate(attributes['sigma_full_S_per_cm'], attributes['sigma_full_stderr'], 'S/cm')
+        composition = attributes.get('reduced_composition', '')
+        click.echo(f'{node.pk}  {composition}  {node.temperature_K:g} K  σ = {sigma}')
+    if conductivities:
+        pk = conductivities[0].pk
         click.echo(f'\nNext:\n  aiida-ionconduct show {pk}\n  aiida-ionconduct analyse {pk}')
     else:
-        click.echo('There is no conductivity in it; whatever is in it was imported.')
+        click.echo('The archive was imported; it holds no conductivity.')
 
 
 def size(n_bytes: int) -> str:

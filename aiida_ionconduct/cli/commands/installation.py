@@ -1,16 +1,27 @@
 """`aiida-ionconduct setup`, `doctor` and `clean`: the machine, not the results."""
 
+from __future__ import annotations
+
 import warnings
 from pathlib import Path
+from typing import Any
 
 import click
 
 from aiida_ionconduct.cli.nodes import open_profile
+from aiida_ionconduct.cli.options import PROFILE
 
 
 @click.command('setup')
-@click.option('-p', '--profile', default='ionconduct', show_default=True, help='Profile to create or complete.')
-@click.option('-w', '--workers', default=2, show_default=True, type=click.IntRange(1), help='Daemon workers.')
+@click.option('-p', '--profile', default='ionconduct', show_default=True, help='The profile to create or to complete.')
+@click.option(
+    '-w',
+    '--workers',
+    default=2,
+    show_default=True,
+    type=click.IntRange(1),
+    help='The number of workers that the daemon starts with.',
+)
 @click.option(
     '--cache',
     type=click.Path(file_okay=False, path_type=Path),
@@ -18,59 +29,61 @@ from aiida_ionconduct.cli.nodes import open_profile
     default=Path('~/.cache/aiida-ionconduct').expanduser(),
     show_default=True,
     show_envvar=True,
-    help='Where downloaded pseudopotentials are kept.',
+    help='The folder where downloaded pseudopotentials are kept.',
 )
 @click.option(
     '--postgres',
     metavar='postgresql://USER:PASSWORD@HOST:PORT/DATABASE',
     envvar='AIIDA_IONCONDUCT_POSTGRES',
     show_envvar=True,
-    help='An empty database, for many jobs.',
+    help='The address of an empty PostgreSQL database, for many jobs; needs --rabbitmq as well.',
 )
 @click.option(
     '--rabbitmq',
     metavar='amqp://USER:PASSWORD@HOST:PORT',
     envvar='AIIDA_IONCONDUCT_RABBITMQ',
     show_envvar=True,
-    help='The broker that goes with it.',
+    help='The address of a RabbitMQ broker; needs --postgres as well.',
 )
 @click.option(
     '--site',
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help='YAML file with further computers and codes.',
+    help='A YAML file that describes further computers and codes.',
 )
-def setup_command(**settings):
+def setup_command(**options: Any) -> None:
     """Make everything a calculation needs: profile, computers, codes, pseudopotentials, daemon.
 
     What exists already is left as it is, so the command can be repeated. The profile is created in the AiiDA
-    configuration that the environment variable AIIDA_PATH names. It uses SQLite and the ZeroMQ broker, which need no
-    server, or PostgreSQL and RabbitMQ where these are given; passwords are better given by the environment, as
-    others see a command line.
+    configuration that the environment variable AIIDA_PATH names. Without further options it uses SQLite and the
+    ZeroMQ broker, which need no server; --postgres and --rabbitmq name the servers of a production profile. Give
+    addresses with passwords by the environment variables, because other users can see a command line.
 
     \b
       aiida-ionconduct setup
-      aiida-ionconduct setup --profile farm --workers 4 --site cluster.yaml
+      aiida-ionconduct setup --profile production --workers 4 --site cluster.yaml
     """
-    # AiiDA says so as soon as it is imported, and the first line printed below says it again.
+    # AiiDA warns of this as soon as it is imported, and the first line printed below says it again.
     warnings.filterwarnings('ignore', message='Creating AiiDA configuration folder')
-    from aiida_ionconduct.cli.setup import Settings, SetupError, run_steps
+    from aiida_ionconduct.cli.setup import SetupError, SetupOptions, run_steps
 
     try:
-        for name, state in run_steps(Settings(**settings)):
+        for name, state in run_steps(SetupOptions(**options)):
             click.echo(f'{name:<48s} {state}')
     except SetupError as exception:
         raise click.ClickException(str(exception)) from exception
 
 
 @click.command('doctor')
-@click.option('-p', '--profile', help='Profile to look at; the default profile if not given.')
-@click.option('--jobs/--no-jobs', default=True, show_default=True, help='Run every code with a tiny input.')
-@click.option('--timeout', default=600.0, show_default=True, help='Seconds for these jobs.')
-def doctor_command(profile, jobs, timeout):
-    """Look at everything that a calculation needs, and say what to do about what is wrong.
+@PROFILE
+@click.option('--jobs/--no-jobs', default=True, show_default=True, help='Whether to run every code with a tiny input.')
+@click.option(
+    '--timeout', default=600.0, show_default=True, metavar='SECONDS', help='How long to wait for these jobs to end.'
+)
+def doctor_command(*, profile: str | None, jobs: bool, timeout: float) -> None:
+    """Check everything that a calculation needs, and say how to mend what is wrong.
 
-    The exit status is 1 if something is. The jobs are deleted again from the profile when they have done what they
-    should.
+    The exit status is 1 if there is an error. The job of a code that works is deleted from the profile again; the job
+    of a code that fails is kept for a look.
 
     \b
       aiida-ionconduct doctor
@@ -87,30 +100,37 @@ def doctor_command(profile, jobs, timeout):
 
 
 @click.command('clean')
-@click.option('-p', '--profile', help='Profile to look at; the default profile if not given.')
-@click.option('--older-than', default=0.0, metavar='DAYS', help='Only runs that ended so many days ago.')
-@click.option('--apply', is_flag=True, help='Remove them; without this they are only counted.')
-def clean_command(profile, older_than, apply):
+@PROFILE
+@click.option(
+    '--older-than',
+    default=0.0,
+    show_default=True,
+    metavar='DAYS',
+    help='Take only runs that ended at least this many days ago.',
+)
+@click.option('--apply', is_flag=True, help='Remove the folders; without this option they are only counted.')
+def clean_command(*, profile: str | None, older_than: float, apply: bool) -> None:
     """Remove the remote folders of LAMMPS runs that ended well and whose trajectories are stored.
 
-    Without --apply nothing is removed. Runs that failed, that were cut or that run keep their folders.
+    Without --apply nothing is removed. Runs that failed, that were cut short or that have not ended keep their
+    folders.
 
     \b
       aiida-ionconduct clean
       aiida-ionconduct clean --older-than 30 --apply
     """
     open_profile(profile)
-    from aiida_ionconduct.cli.clean import clean, folders
+    from aiida_ionconduct.cli.clean import clean, remote_folders
 
-    found = folders(older_than)
-    for one in found:
-        if one.reason:
-            click.echo(f'LammpsMdCalculation<{one.job.pk}> stays: {one.reason}.')
+    folders = remote_folders(older_than)
+    for folder in folders:
+        if folder.reason:
+            click.echo(f'LammpsMdCalculation<{folder.job.pk}> stays: {folder.reason}.')
     total = 0
-    for label, number, n_bytes in clean([one for one in found if not one.reason], apply):
+    for label, number, n_bytes in clean([folder for folder in folders if not folder.reason], apply=apply):
         total += number
         click.echo(f'{label}: {number} folders, {n_bytes / 1e6:.1f} MB {"removed" if apply else "can be removed"}')
     if not total:
         click.echo('Nothing to remove.')
     elif not apply:
-        click.echo('Nothing was removed; with --apply they are.')
+        click.echo('Nothing was removed: --apply removes these folders.')

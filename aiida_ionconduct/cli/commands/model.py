@@ -1,27 +1,38 @@
 """`aiida-ionconduct model …`: potentials in and out."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from aiida_ionconduct.cli.groups import Group
-from aiida_ionconduct.cli.nodes import PROFILE, Node, of_kind, open_profile
+from aiida_ionconduct.cli.nodes import Node, of_kind, open_profile
+from aiida_ionconduct.cli.options import PROFILE
 from aiida_ionconduct.cli.tables import TABLE, print_frame
 
+if TYPE_CHECKING:
+    from aiida import orm
+
 MODEL = click.argument('model', type=Node('ionconduct.model'), metavar='PK')
+NO_MODEL = 'is not a model'
 
 
 @click.group('model', cls=Group)
-def model_command():
-    """Allegro potentials: the packaged ones are portable, the compiled ones belong to one kind of machine."""
+def model_command() -> None:
+    """List, show, export and import Allegro potentials.
+
+    A packaged model is portable; a compiled model belongs to one kind of machine.
+    """
 
 
 @model_command.command('list')
-@click.option('--all', 'compiled', is_flag=True, help='The compiled files too.')
+@click.option('--all', 'compiled', is_flag=True, help='List the compiled models as well.')
 @TABLE
 @PROFILE
-def model_list(compiled, profile, **table):
-    """List the packaged models, and with --all the compiled ones.
+def model_list(*, compiled: bool, profile: str | None, **table: Any) -> None:
+    """List the packaged models, and with --all the compiled models as well.
 
     \b
       aiida-ionconduct model list
@@ -29,16 +40,16 @@ def model_list(compiled, profile, **table):
     open_profile(profile)
     from aiida_ionconduct import queries
 
-    found = queries.models()
+    models = queries.models()
     if not compiled:
-        found = found[found['model_format'] == 'package']
-    print_frame(found, ('pk', 'label', 'type_names', 'r_max', 'model_format', 'created'), **table)
+        models = models[models['model_format'] == 'package']
+    print_frame(models, ('pk', 'label', 'type_names', 'r_max', 'model_format', 'created'), **table)
 
 
 @model_command.command('show')
 @MODEL
 @PROFILE
-def model_show(model, profile):
+def model_show(*, model: orm.Node, profile: str | None) -> None:
     """Print what a model states about itself: species, cutoff, errors on held-out frames, checksum.
 
     \b
@@ -49,16 +60,21 @@ def model_show(model, profile):
 
     from aiida_ionconduct.data import AllegroModelData
 
-    of_kind(model, AllegroModelData, 'is no model')
-    attributes = {'pk': model.pk, 'uuid': str(model.uuid), 'label': model.label, **model.base.attributes.all}
+    node = of_kind(model, AllegroModelData, NO_MODEL)
+    attributes = {'pk': node.pk, 'uuid': str(node.uuid), 'label': node.label, **node.base.attributes.all}
     click.echo(yaml.safe_dump(attributes, sort_keys=False, allow_unicode=True).rstrip())
 
 
 @model_command.command('export')
 @MODEL
-@click.option('-o', '--output', type=click.Path(dir_okay=False, path_type=Path), help='Default: its own name, here.')
+@click.option(
+    '-o',
+    '--output',
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write. [default: the model's own name, in the current folder]",
+)
 @PROFILE
-def model_export(model, output, profile):
+def model_export(*, model: orm.Node, output: Path | None, profile: str | None) -> None:
     """Write the file of a model.
 
     \b
@@ -67,20 +83,22 @@ def model_export(model, output, profile):
     open_profile(profile)
     from aiida_ionconduct.data import AllegroModelData
 
-    of_kind(model, AllegroModelData, 'is no model')
-    path = output or Path(model.filename)
+    node = of_kind(model, AllegroModelData, NO_MODEL)
+    path = output or Path(node.filename)
     if path.exists():
         raise click.ClickException(f'`{path}` exists: give another name with -o.')
-    path.write_bytes(model.get_content(mode='rb'))
+    path.write_bytes(node.get_content(mode='rb'))
     click.echo(f'Written: {path}')
 
 
 @model_command.command('import')
 @click.argument('file', type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option('--label', default='', help='Of the node.')
+@click.option('--label', default='', help='The label of the node.')
 @PROFILE
-def model_import(file, label, profile):
-    """Store a model made by nequip-package or nequip-compile; nothing in it is unpickled. The same file is one node.
+def model_import(*, file: Path, label: str, profile: str | None) -> None:
+    """Store a model that nequip-package or nequip-compile has made.
+
+    Nothing in the file is unpickled. A file that is stored already is not stored again.
 
     \b
       aiida-ionconduct model import model.nequip.zip --label LGPS-v2

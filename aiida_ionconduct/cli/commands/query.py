@@ -1,33 +1,60 @@
 """`aiida-ionconduct query …`: the functions of :mod:`aiida_ionconduct.queries`, one command each."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from aiida_ionconduct.cli.groups import Group
-from aiida_ionconduct.cli.nodes import PROFILE, Node, of_kind, open_profile
+from aiida_ionconduct.cli.nodes import Node, of_kind, open_profile
+from aiida_ionconduct.cli.options import PROFILE
 from aiida_ionconduct.cli.tables import TABLE, print_frame
 
+if TYPE_CHECKING:
+    from aiida import orm
+
 COMPOSITION = click.argument('composition', required=False)
-CAMPAIGN = click.option('-c', '--campaign', type=Node(), metavar='PK', help='Only the results of this campaign.')
+CAMPAIGN = click.option('-c', '--campaign', type=Node(), metavar='PK', help='Show only the results of this campaign.')
 
 
 @click.group('query', cls=Group)
-def query_command():
+def query_command() -> None:
     """Look results up: tables for the terminal, CSV or JSON for a file.
 
-    COMPOSITION may be written in any way: Li7SiPO8 and Li28P4Si4O32 are the same. In Python:
-    aiida_ionconduct.queries.
+    COMPOSITION may be written in any way: Li7SiPO8 and Li28P4Si4O32 are the same. The module aiida_ionconduct.queries
+    has the same queries for Python.
     """
 
 
 @query_command.command('conductivities')
 @COMPOSITION
-@click.option('-T', '--temperatures', nargs=2, type=float, metavar='LOW HIGH', help='In K, both included.')
-@click.option('--converged/--not-converged', default=None, help='Only those that are, or are not.')
+@click.option(
+    '-T',
+    '--temperatures',
+    nargs=2,
+    type=float,
+    metavar='LOW HIGH',
+    help='Show only temperatures from LOW to HIGH in K, both included.',
+)
+@click.option(
+    '--converged/--not-converged',
+    default=None,
+    help='Show only conductivities that are converged, or only those that are not. [default: all]',
+)
 @CAMPAIGN
 @TABLE
 @PROFILE
-def conductivities(composition, temperatures, converged, campaign, profile, **table):
-    """All conductivities, or those of a composition, with their 95 % intervals.
+def conductivities(
+    *,
+    composition: str | None,
+    temperatures: tuple[float, float] | None,
+    converged: bool | None,
+    campaign: orm.Node | None,
+    profile: str | None,
+    **table: Any,
+) -> None:
+    """Print the conductivities of all compositions or of one, with their 95 % intervals.
 
     \b
       aiida-ionconduct query conductivities
@@ -36,11 +63,11 @@ def conductivities(composition, temperatures, converged, campaign, profile, **ta
     open_profile(profile)
     from aiida_ionconduct import queries
 
-    found = queries.conductivities(composition, temperatures or None, converged, campaign)
+    frame = queries.conductivities(composition, temperatures or None, converged, campaign)
     shown = ('pk', 'campaign', 'composition', 'temperature_K', 'sigma_full_S_per_cm', 'sigma_full_ci95_low',
              'sigma_full_ci95_high', 'haven_ratio', 'n_atoms', 'n_seeds', 'total_time_ps', 'converged',
              'n_warnings')  # fmt: skip
-    print_frame(found, shown, **table)
+    print_frame(frame, shown, **table)
 
 
 @query_command.command('arrhenius')
@@ -48,8 +75,8 @@ def conductivities(composition, temperatures, converged, campaign, profile, **ta
 @CAMPAIGN
 @TABLE
 @PROFILE
-def arrhenius(composition, campaign, profile, **table):
-    """The points of Arrhenius lines, cold to hot, and the activation energy of each campaign.
+def arrhenius(*, composition: str | None, campaign: orm.Node | None, profile: str | None, **table: Any) -> None:
+    """Print the points of Arrhenius lines, cold to hot, and the activation energy of each campaign.
 
     \b
       aiida-ionconduct query arrhenius Li7SiPO8
@@ -59,12 +86,12 @@ def arrhenius(composition, campaign, profile, **table):
     from aiida_ionconduct import queries
     from aiida_ionconduct.report.tables.rows import arrhenius_rows
 
-    found = queries.arrhenius_series(composition, campaign)
+    frame = queries.arrhenius_series(composition, campaign)
     shown = ('pk', 'campaign', 'composition', 'temperature_K', 'inverse_temperature_1000_per_K', 'sigma_full_S_per_cm',
              'sigma_full_stderr', 'ln_sigma_T', 'ln_sigma_T_stderr', 'converged')  # fmt: skip
-    print_frame(found, shown, **table)
+    print_frame(frame, shown, **table)
     if table['layout'] == 'table' and not table['raw']:
-        for pk, fit in found.attrs['fits'].items():
+        for pk, fit in frame.attrs['fits'].items():
             for label, value, interval in arrhenius_rows(fit):
                 click.echo(f'campaign {pk}: {label} {value}, 95 % {interval}')
 
@@ -73,8 +100,8 @@ def arrhenius(composition, campaign, profile, **table):
 @COMPOSITION
 @TABLE
 @PROFILE
-def campaigns(composition, profile, **table):
-    """All campaigns, or those of a composition: state, temperatures, activation energy, validation.
+def campaigns(*, composition: str | None, profile: str | None, **table: Any) -> None:
+    """Print the campaigns of all compositions or of one: state, temperatures, activation energy, validation.
 
     \b
       aiida-ionconduct query campaigns
@@ -92,8 +119,10 @@ def campaigns(composition, profile, **table):
 @click.argument('model', type=Node('ionconduct.model'), metavar='PK')
 @TABLE
 @PROFILE
-def model(model, profile, **table):
-    """Everything made with a model: compiled files, trajectories, conductivities. PK is an AllegroModelData.
+def model(*, model: orm.Node, profile: str | None, **table: Any) -> None:
+    """Print everything that was made with a model: compiled models, trajectories, conductivities.
+
+    PK is an AllegroModelData.
 
     \b
       aiida-ionconduct query model PK
@@ -102,17 +131,19 @@ def model(model, profile, **table):
     from aiida_ionconduct import queries
     from aiida_ionconduct.data import AllegroModelData
 
-    of_kind(model, AllegroModelData, 'is no model')
+    node = of_kind(model, AllegroModelData, 'is not a model')
     shown = ('pk', 'kind', 'temperature_K', 'sigma_full_S_per_cm', 'seed', 'created')
-    print_frame(queries.made_with_model(model), shown, **table)
+    print_frame(queries.made_with_model(node), shown, **table)
 
 
 @query_command.command('trajectories')
 @click.argument('conductivity', type=Node('ionconduct.conductivity'), metavar='PK')
 @TABLE
 @PROFILE
-def trajectories(conductivity, profile, **table):
-    """The trajectories behind a number, with the job and the model of each. PK is a ConductivityData.
+def trajectories(*, conductivity: orm.Node, profile: str | None, **table: Any) -> None:
+    """Print the trajectories that a conductivity comes from, with the job and the model of each.
+
+    PK is a ConductivityData.
 
     \b
       aiida-ionconduct query trajectories PK
@@ -121,9 +152,9 @@ def trajectories(conductivity, profile, **table):
     from aiida_ionconduct import queries
     from aiida_ionconduct.data import ConductivityData
 
-    of_kind(conductivity, ConductivityData, 'is no conductivity')
+    node = of_kind(conductivity, ConductivityData, 'is not a conductivity')
     shown = ('pk', 'label', 'temperature_K', 'seed', 'length_ps', 'n_frames', 'n_atoms', 'n_segments', 'job', 'model')
-    print_frame(queries.trajectories_behind(conductivity), shown, **table)
+    print_frame(queries.trajectories_behind(node), shown, **table)
 
 
 @query_command.command('warnings')
@@ -131,8 +162,8 @@ def trajectories(conductivity, profile, **table):
 @CAMPAIGN
 @TABLE
 @PROFILE
-def warnings(composition, campaign, profile, **table):
-    """The conductivities that have warnings, and what these say.
+def warnings(*, composition: str | None, campaign: orm.Node | None, profile: str | None, **table: Any) -> None:
+    """Print the warnings of conductivities.
 
     \b
       aiida-ionconduct query warnings

@@ -1,20 +1,35 @@
 """`aiida-ionconduct show`, `status` and `report`: what was found, and where a campaign is."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from aiida_ionconduct.cli.nodes import CAMPAIGN, PROFILE, Node, kind, open_profile
+from aiida_ionconduct.cli.nodes import CAMPAIGN, Node, kind, open_profile
+from aiida_ionconduct.cli.options import PROFILE
+
+if TYPE_CHECKING:
+    from aiida import orm
 
 RESULT = Node(CAMPAIGN, 'ionconduct.conductivity')
 
 
 @click.command('show')
 @click.argument('node', type=RESULT, metavar='PK')
-@click.option('-T', '--temperature', type=float, help='Only this temperature, in K.')
-@click.option('-f', '--format', 'layout', type=click.Choice(('text', 'json')), default='text', show_default=True)
+@click.option('-T', '--temperature', type=float, help='Show only this temperature, in K.')
+@click.option(
+    '-f',
+    '--format',
+    'layout',
+    type=click.Choice(('text', 'json')),
+    default='text',
+    show_default=True,
+    help='How to print the result.',
+)
 @PROFILE
-def show_command(node, temperature, layout, profile):
+def show_command(*, node: orm.Node, temperature: float | None, layout: str, profile: str | None) -> None:
     """Print a result: the numbers, their intervals, and whether they can be trusted.
 
     PK is a campaign or another work chain with conductivities, a ConductivityData, a study, a model or a trajectory.
@@ -35,10 +50,10 @@ def show_command(node, temperature, layout, profile):
 
 @click.command('status')
 @click.argument('node', type=Node(CAMPAIGN), metavar='PK')
-@click.option('--follow', 'live', is_flag=True, help='Stay until the end; Ctrl-C leaves, the campaign goes on.')
+@click.option('--follow', 'live', is_flag=True, help='Stay until the end. Ctrl-C leaves, and the campaign goes on.')
 @PROFILE
-def status_command(node, live, profile):
-    """Print where a campaign is: its stages and jobs, MD done and to do, the present errors, about when it will end.
+def status_command(*, node: orm.Node, live: bool, profile: str | None) -> None:
+    """Print how far a campaign is: its stages and jobs, its MD, the errors so far, and when it will end.
 
     The exit status is 1 for a campaign that has failed.
 
@@ -74,29 +89,33 @@ def status_command(node, live, profile):
     help='The HTML page to write.',
 )
 @PROFILE
-def report_command(nodes, output, profile):
-    """Print the results of a ConductivityWorkChain and write them as an HTML page; several are compared on one page.
+def report_command(*, nodes: tuple[orm.Node, ...], output: Path, profile: str | None) -> None:
+    """Print the results of a campaign and write them as an HTML page, or compare several campaigns on one page.
 
     \b
       aiida-ionconduct report PK -o conductivity.html
       aiida-ionconduct report PK PK -o comparison.html
     """
     open_profile(profile)
+    from aiida import orm
+
     from aiida_ionconduct.report.graph.campaign import collect
     from aiida_ionconduct.report.page.campaign import write_page
     from aiida_ionconduct.report.page.comparison import write_comparison
     from aiida_ionconduct.report.tables.text import summary_tables
 
+    campaigns = []
     for node in nodes:
-        if getattr(node, 'process_type', None) != CAMPAIGN:
+        if not isinstance(node, orm.WorkChainNode) or node.process_type != CAMPAIGN:
             message = f'node {node.pk} is a {kind(node)}, not a ConductivityWorkChain.'
             raise click.BadParameter(message, param_hint='PK')
-    if len(nodes) == 1:
-        click.echo(summary_tables(collect(nodes[0])))
-        path = write_page(nodes[0], output)
+        campaigns.append(node)
+    if len(campaigns) == 1:
+        click.echo(summary_tables(collect(campaigns[0])))
+        path = write_page(campaigns[0], output)
     else:
         try:
-            path = write_comparison(nodes, output)
+            path = write_comparison(campaigns, output)
         except ValueError as exception:
             raise click.UsageError(str(exception)) from exception
     click.echo(f'Page written: {path}')

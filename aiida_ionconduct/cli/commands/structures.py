@@ -1,40 +1,67 @@
 """`aiida-ionconduct alloy` and `structures`: cells to start from."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from aiida_ionconduct.cli.groups import Group
-from aiida_ionconduct.cli.nodes import PROFILE, Node, of_kind, open_profile
+from aiida_ionconduct.cli.nodes import Node, of_kind, open_profile
+from aiida_ionconduct.cli.options import CHARGES, MOBILE, PROFILE
 from aiida_ionconduct.cli.tables import TABLE, print_frame
 from aiida_ionconduct.cli.words import Pairs
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 
 @click.command('alloy')
 @click.argument('parent')
 @click.option(
-    '--substitute', type=Pairs(), multiple=True, metavar='OLD=NEW', help='Which species takes the place of which: P=Si.'
-)
-@click.option('--fraction', type=float, default=0.0, help='Of the sites that are substituted.')
-@click.option('--formula-units', type=int, help="In the supercell; as in the crystal's cell if not given.")
-@click.option('--compensate', default='Li', show_default=True, help='The ion that balances the charge.')
-@click.option(
-    '--charges',
-    type=Pairs(int),
+    '--substitute',
+    type=Pairs(),
     multiple=True,
-    metavar='SYMBOL=CHARGE',
-    help='Oxidation states, where not the usual ones.',
+    metavar='OLD=NEW',
+    help='Which species replaces which: P=Si puts silicon on sites of phosphorus.',
 )
-@click.option('--seed', default=0, show_default=True, help='Of the search.')
-@click.option('--n-best', default=10, show_default=True, help='At most so many cells.')
-@click.option('--strain', default=0.0, show_default=True, help='Linear strain of the cell.')
 @click.option(
-    '-o', '--output', type=click.Path(dir_okay=False, path_type=Path), help='Write the cells, as ASE does by the name.'
+    '--fraction', type=float, default=0.0, show_default=True, help='The fraction of the sites that are substituted.'
 )
-def alloy_command(parent, substitute, charges, output, **options):
+@click.option(
+    '--formula-units',
+    type=int,
+    help="The number of formula units in the supercell. [default: as in the crystal's cell]",
+)
+@click.option(
+    '--compensate',
+    default='Li',
+    show_default=True,
+    metavar='SYMBOL',
+    help='The ion that is added or removed to balance the charge.',
+)
+@CHARGES
+@click.option('--seed', default=0, show_default=True, help='The seed of the random numbers in the search.')
+@click.option('--n-best', default=10, show_default=True, help='The largest number of cells to return.')
+@click.option('--strain', default=0.0, show_default=True, help='The linear strain of the cell.')
+@click.option(
+    '-o',
+    '--output',
+    type=click.Path(dir_okay=False, path_type=Path),
+    help='A file for the cells, in the format that ASE takes from its name.',
+)
+def alloy_command(
+    *,
+    parent: str,
+    substitute: list[tuple[str, str]],
+    charges: list[tuple[str, int]],
+    output: Path | None,
+    **options: Any,
+) -> None:
     """Make ordered cells of an alloy, or of a crystal with partial occupancies, and rank them by electrostatics.
 
-    PARENT is a CIF file or the name of a shipped crystal, such as gamma-Li3PO4. The talk's cell:
+    PARENT is a CIF file or the name of a shipped crystal, such as gamma-Li3PO4. The cell of the talk:
 
     \b
       aiida-ionconduct alloy gamma-Li3PO4 --substitute P=Si --fraction 0.25 --formula-units 16 -o cells.extxyz
@@ -49,23 +76,23 @@ def alloy_command(parent, substitute, charges, output, **options):
         raise click.ClickException(str(exception)) from exception
     click.echo(f'{candidates[0].description}\n\n{scores_table(candidates)}')
     if output:
-        ase.io.write(output, [one.atoms for one in candidates])
+        ase.io.write(output, [candidate.atoms for candidate in candidates])
         click.echo(f'\nWritten: {output}')
 
 
 @click.group('structures', cls=Group)
-def structures_command():
-    """Crystals to start from: those that are shipped, and those that are stored.
+def structures_command() -> None:
+    """List, show and export crystals to start from, shipped or stored.
 
-    A crystal is a shipped name, a file that ASE reads, or a PK.
+    A crystal is given by a shipped name, a file that ASE reads, or a PK.
     """
 
 
 @structures_command.command('list')
-@click.option('--stored', is_flag=True, help='The StructureData of the profile instead.')
+@click.option('--stored', is_flag=True, help='List the StructureData nodes of the profile instead.')
 @TABLE
 @PROFILE
-def structures_list(stored, profile, **table):
+def structures_list(*, stored: bool, profile: str | None, **table: Any) -> None:
     """List the shipped crystals, or the stored structures.
 
     \b
@@ -93,10 +120,10 @@ def structures_list(stored, profile, **table):
 
 @structures_command.command('show')
 @click.argument('source', metavar='NAME|FILE|PK')
-@click.option('--mobile', default='Li', show_default=True, help='The mobile ion.')
-@click.option('--charges', type=Pairs(int), multiple=True, metavar='SYMBOL=CHARGE', help='Where not the usual ones.')
+@MOBILE
+@CHARGES
 @PROFILE
-def structures_show(source, mobile, charges, profile):
+def structures_show(*, source: str, mobile: str, charges: list[tuple[str, int]], profile: str | None) -> None:
     """Print a crystal and whether it can be calculated: contacts, neutrality, the mobile ion.
 
     \b
@@ -125,10 +152,14 @@ def structures_show(source, mobile, charges, profile):
 @structures_command.command('export')
 @click.argument('source', metavar='NAME|FILE|PK')
 @click.option(
-    '-o', '--output', required=True, type=click.Path(dir_okay=False, path_type=Path), help='The name says the format.'
+    '-o',
+    '--output',
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help='The file to write; its name says the format.',
 )
 @PROFILE
-def structures_export(source, output, profile):
+def structures_export(*, source: str, output: Path, profile: str | None) -> None:
     """Write a crystal to a file, in any format of ASE.
 
     \b
@@ -140,20 +171,19 @@ def structures_export(source, output, profile):
     click.echo(f'Written: {output}')
 
 
-def read_atoms(source: str, profile: str | None):
+def read_atoms(source: str, profile: str | None) -> Atoms:
     """Return a crystal as ASE atoms, from a shipped name, a file or a node."""
     import ase.io
 
     from aiida_ionconduct.structures import CRYSTALS
 
-    if source in CRYSTALS:
-        return ase.io.read(CRYSTALS[source])
-    if Path(source).is_file():
-        return ase.io.read(source)
+    path = CRYSTALS.get(source, Path(source))
+    if path.is_file():
+        return cast('Atoms', ase.io.read(path))
     if Path(source).suffix:
         raise click.BadParameter(f'there is no file {source}; shipped are {", ".join(CRYSTALS)}.', param_hint='NAME')
     open_profile(profile)
     from aiida import orm
 
     node = Node().convert(source, None, None)
-    return of_kind(node, orm.StructureData, 'is no structure').get_ase()
+    return of_kind(node, orm.StructureData, 'is not a structure').get_ase()

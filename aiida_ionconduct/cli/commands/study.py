@@ -3,42 +3,64 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from aiida_ionconduct.cli.groups import Group
-from aiida_ionconduct.cli.nodes import CAMPAIGN, PROFILE, Node, of_kind, open_profile
-from aiida_ionconduct.cli.words import Pairs
+from aiida_ionconduct.cli.nodes import CAMPAIGN, Node, of_kind, open_profile
+from aiida_ionconduct.cli.options import CHARGES, MOBILE, PROFILE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiida import orm
+    from matplotlib.figure import Figure
+
+    from aiida_ionconduct.data import IonTrajectoryData
 
 NODES = click.argument('nodes', nargs=-1, required=True, metavar='PK…', type=Node(CAMPAIGN))
 FOLDER = click.option(
     '-o', '--output', type=click.Path(file_okay=False, path_type=Path), default=Path('study'), show_default=True,
-    help='Folder of the figures.',
+    help='The folder for the figures.',
 )  # fmt: skip
 PURPOSE = 'has nothing for this study'
-TEMPERATURE = click.option('--temperature', type=float, help='In K; needed where the runs are at several.')
+TEMPERATURE = click.option(
+    '--temperature', type=float, help='The temperature in K; needed where there are runs at several temperatures.'
+)
 
 
 @click.group('study', cls=Group)
-def study_command():
-    """Studies of stored trajectories and conductivities: calculation functions, never new dynamics.
+def study_command() -> None:
+    """Study stored trajectories and conductivities; no new dynamics is run, and the results are stored as nodes.
 
-    PK is an IonTrajectoryData, or a work chain with trajectories in its outputs (or of its children).
+    PK is an IonTrajectoryData, or a work chain with trajectories among its outputs.
     """
 
 
 @study_command.command('blocks')
 @NODES
 @click.option(
-    '--blocks', metavar='PS,PS,…', help='Lengths of the blocks; a quarter, a half and a whole run if not given.'
+    '--blocks',
+    metavar='PS,PS,…',
+    help='The lengths of the blocks in ps. [default: a quarter, a half and the whole of a run]',
 )
-@click.option('--mobile', default='Li', show_default=True, help='The mobile ion.')
-@click.option('--charges', type=Pairs(int), multiple=True, metavar='SYMBOL=CHARGE', help='Where not the usual ones.')
+@MOBILE
+@CHARGES
 @TEMPERATURE
 @FOLDER
 @PROFILE
-def blocks_command(nodes, blocks, mobile, charges, temperature, output, profile):
-    """Block sizes: full against tracer conductivity, block against simple method, running curves, converged or not.
+def blocks_command(
+    *,
+    nodes: tuple[orm.Node, ...],
+    blocks: str | None,
+    mobile: str,
+    charges: list[tuple[str, int]],
+    temperature: float | None,
+    output: Path,
+    profile: str | None,
+) -> None:
+    """Compare block sizes: full and tracer conductivity by blocks and by whole runs, and whether they converge.
 
     \b
       aiida-ionconduct study blocks PK --temperature 1200 --blocks 85,170,340
@@ -55,11 +77,12 @@ def blocks_command(nodes, blocks, mobile, charges, temperature, output, profile)
     from aiida_ionconduct.studies.block_size import block_frames
 
     first = next(iter(runs.values()))
-    parameters = {'charges': check_charges(Atoms(first.symbols), dict(charges)), 'mobile': mobile}
+    parameters: dict[str, Any] = {'charges': check_charges(Atoms(first.symbols), dict(charges)), 'mobile': mobile}
     if blocks:
-        parameters['block_ps'] = [float(word) for word in blocks.split(',')]
+        lengths_ps = [float(word) for word in blocks.split(',')]
         # Refused here, a block that does not fit leaves no process behind.
-        block_frames(parameters['block_ps'], first.base.attributes.get('n_frames'), first.frame_interval_ps)
+        block_frames(lengths_ps, first.base.attributes.get('n_frames'), first.frame_interval_ps)
+        parameters['block_ps'] = lengths_ps
     node = compare_block_sizes(orm.Dict(parameters), **runs)
     click.echo(block_sizes_text(node.base.attributes.all))
     curves = {name: node.get_array(name) for name in node.get_arraynames()}
@@ -69,14 +92,23 @@ def blocks_command(nodes, blocks, mobile, charges, temperature, output, profile)
 
 @study_command.command('density')
 @NODES
-@click.option('--mobile', default='Li', show_default=True, help='The mobile ion.')
-@click.option('--spacing', default=0.3, show_default=True, help='Of the grid, in Å.')
-@click.option('--core', default=0.8, show_default=True, help="Radius of a site's core, in Å.")
+@MOBILE
+@click.option('--spacing', default=0.3, show_default=True, help='The spacing of the grid in Å.')
+@click.option('--core', default=0.8, show_default=True, help="The radius of a site's core in Å.")
 @TEMPERATURE
 @FOLDER
 @PROFILE
-def density_command(nodes, mobile, spacing, core, temperature, output, profile):
-    """Where the ions are: superposition, density as a cube file and isosurfaces, percolation, sites and jumps.
+def density_command(
+    *,
+    nodes: tuple[orm.Node, ...],
+    mobile: str,
+    spacing: float,
+    core: float,
+    temperature: float | None,
+    output: Path,
+    profile: str | None,
+) -> None:
+    """Show where the ions are: their density as a cube file and isosurfaces, percolation, sites and jumps.
 
     \b
       aiida-ionconduct study density PK --temperature 1200 --spacing 0.3
@@ -112,8 +144,10 @@ def density_command(nodes, mobile, spacing, core, temperature, output, profile):
 @study_command.command('sizes')
 @NODES
 @PROFILE
-def sizes_command(nodes, profile):
-    """Cell sizes: is the conductivity that of the infinite crystal? PK… are ConductivityData, one for each cell.
+def sizes_command(*, nodes: tuple[orm.Node, ...], profile: str | None) -> None:
+    """Extrapolate the conductivities of cells of different sizes to the infinite crystal.
+
+    Each PK is a ConductivityData of a cell of another size.
 
     \b
       aiida-ionconduct study sizes PK PK PK
@@ -124,17 +158,17 @@ def sizes_command(nodes, profile):
     from aiida_ionconduct.report.tables.studies import sizes_text
     from aiida_ionconduct.studies.finite_size import check_sizes
 
-    found = {f'size_{index:02d}': of_kind(node, ConductivityData, PURPOSE) for index, node in enumerate(nodes)}
-    check_sizes([one.base.attributes.get('n_atoms') for one in found.values()])
-    click.echo(sizes_text(compare_sizes(**found).get_dict()))
+    conductivities = {f'size_{index:02d}': of_kind(node, ConductivityData, PURPOSE) for index, node in enumerate(nodes)}
+    check_sizes([conductivity.base.attributes.get('n_atoms') for conductivity in conductivities.values()])
+    click.echo(sizes_text(compare_sizes(**conductivities).get_dict()))
 
 
 @study_command.command('twins')
 @click.argument('node', metavar='PK', type=Node('aiida.workflows:ionconduct.twins'))
 @FOLDER
 @PROFILE
-def twins_command(node, output, profile):
-    """Lyapunov study: how fast twin runs part. PK is a finished TwinsWorkChain.
+def twins_command(*, node: orm.Node, output: Path, profile: str | None) -> None:
+    """Show how fast twin runs part, as a Lyapunov exponent. PK is a finished TwinsWorkChain.
 
     \b
       aiida-ionconduct study twins PK
@@ -147,47 +181,52 @@ def twins_command(node, output, profile):
 
     outputs = of_kind(node, orm.WorkChainNode, PURPOSE).outputs
     if 'lyapunov' not in outputs:
-        raise click.BadParameter(f'node {node.pk} is no finished TwinsWorkChain.', param_hint='PK')
-    found = outputs.lyapunov.get_dict()
-    click.echo(twins_text(found))
+        raise click.BadParameter(f'node {node.pk} is not a finished TwinsWorkChain.', param_hint='PK')
+    lyapunov = outputs.lyapunov.get_dict()
+    click.echo(twins_text(lyapunov))
     curves = [outputs.divergence.get_array(name) for name in ('time_ps', 'difference_A')]
-    save(divergence(*curves, found), output, 'divergence', outputs.divergence)
+    save(divergence(*curves, lyapunov), output, 'divergence', outputs.divergence)
 
 
-def load_runs(nodes, temperature):
-    """Return the trajectories by label, of one temperature.
+def load_runs(nodes: Sequence[orm.Node], temperature: float | None) -> dict[str, IonTrajectoryData]:
+    """Return the trajectories at a temperature, by labels that are made here.
 
-    :raises click.ClickException: where there are none, or several temperatures.
+    :param nodes: trajectories, or work chains that have trajectories among their outputs.
+    :param temperature: in K; None where the trajectories have a single temperature.
+    :raises click.ClickException: where there are no trajectories, or several temperatures.
     """
     from aiida import orm
 
     from aiida_ionconduct.data import IonTrajectoryData
 
-    runs = {}
+    runs: dict[int | None, IonTrajectoryData] = {}
     for node in nodes:
-        of_kind(node, (IonTrajectoryData, orm.WorkChainNode), PURPOSE)
-        for one in [node] if isinstance(node, IonTrajectoryData) else trajectories_of(node):
-            runs[one.pk] = one
+        if isinstance(node, IonTrajectoryData):
+            runs[node.pk] = node
+        else:
+            runs |= {run.pk: run for run in trajectories_of(of_kind(node, orm.WorkChainNode, PURPOSE))}
     if temperature is not None:
         runs = {pk: run for pk, run in runs.items() if abs(run.temperature_K - temperature) < 1e-6}
-    found = sorted({run.temperature_K for run in runs.values()})
-    if len(found) != 1:
-        listed = ', '.join(f'{T:g}' for T in found) or 'none'
+    temperatures_K = sorted({run.temperature_K for run in runs.values()})
+    if len(temperatures_K) != 1:
+        listed = ', '.join(f'{T:g}' for T in temperatures_K) or 'none'
         raise click.ClickException(
             f'trajectories at one temperature are needed, found: {listed} K; choose by --temperature.'
         )
     return {f'run_{index:03d}': run for index, (_, run) in enumerate(sorted(runs.items()))}
 
 
-def trajectories_of(node):
+def trajectories_of(node: orm.WorkChainNode) -> list[IonTrajectoryData]:
     """Return the trajectories that a work chain has in its outputs."""
     from aiida.common.links import LinkType
 
-    links = node.base.links.get_outgoing(link_type=LinkType.RETURN)
-    return [link.node for link in links if link.link_label.startswith('trajectories__')]
+    from aiida_ionconduct.data import IonTrajectoryData
+
+    outputs = node.base.links.get_outgoing(IonTrajectoryData, LinkType.RETURN, 'trajectories__%').all_nodes()
+    return [run for run in outputs if isinstance(run, IonTrajectoryData)]
 
 
-def save(figure, folder: Path, name: str, node) -> None:
+def save(figure: Figure, folder: Path, name: str, node: orm.Node) -> None:
     """Write a figure as PNG and SVG."""
     folder.mkdir(parents=True, exist_ok=True)
     for suffix in ('png', 'svg'):

@@ -1,0 +1,51 @@
+"""Options that several commands share, and which options a user has given."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import click
+from click.core import ParameterSource
+
+from aiida_ionconduct.cli.words import Pairs
+
+PROFILE = click.option(
+    '-p', '--profile', is_eager=True, help='The AiiDA profile; the default profile if none is given.'
+)
+MOBILE = click.option(
+    '--mobile', default='Li', show_default=True, metavar='SYMBOL', help='The chemical symbol of the mobile ion.'
+)
+CHARGES = click.option(
+    '--charges',
+    type=Pairs(int),
+    multiple=True,
+    metavar='SYMBOL=CHARGE',
+    help='An oxidation state that is not the usual one, such as Ge=4; repeat the option for other elements.',
+)
+
+
+def given_options(ctx: click.Context) -> dict[str, str]:
+    """Return the options that the user has given, also where a value equals the default.
+
+    :return: the long name of each option as it is typed, by the name of its parameter.
+    """
+    defaults = (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+    return {
+        param.name: max(param.opts, key=len)
+        for param in ctx.command.params
+        if isinstance(param, click.Option) and param.name and ctx.get_parameter_source(param.name) not in defaults
+    }
+
+
+def refuse_other_options(ctx: click.Context, mode: str, allowed: Collection[str]) -> None:
+    """Refuse the options that a mode of a command would ignore.
+
+    :param mode: name of the parameter that switches the mode on.
+    :param allowed: names of the other parameters that the mode takes.
+    :raises click.UsageError: naming the options as they are typed, and the options that the mode takes.
+    """
+    names = {param.name: max(param.opts, key=len) for param in ctx.command.params}
+    refused = [option for name, option in given_options(ctx).items() if name != mode and name not in allowed]
+    if refused:
+        taken = ', '.join(option for name, option in names.items() if name in allowed)
+        raise click.UsageError(f'{names[mode]} does not take {", ".join(refused)}; it takes {taken}.')
