@@ -12,7 +12,7 @@ from aiida_ionconduct.readers.trajectory import Trajectory
 from aiida_ionconduct.readers.xdatcar import read_xdatcar
 from aiida_ionconduct.readers.xyz import read_extxyz
 
-_READERS: dict[TrajectoryFormat, Callable[[str | pathlib.Path], Trajectory]] = {
+READERS: dict[TrajectoryFormat, Callable[[str | pathlib.Path], Trajectory]] = {
     'lammps-text': read_text,
     'lammps-binary': read_binary,
     'extxyz': read_extxyz,
@@ -35,4 +35,4 @@ def read_trajectory(
     file_format = file_format or guess_format(path)
     if file_format == 'lammps-text':
         return read_text(path, types)
-    return _READERS[file_format](path)
+    return READERS[file_format](path)

@@ -22,8 +22,6 @@ from aiida_ionconduct.structures import (
 )
 from aiida_ionconduct.structures.alloys import mass_density
 from aiida_ionconduct.structures.electrostatics import ewald_matrix
-from aiida_ionconduct.structures.ordering import OrderingSearch, Sublattice, fill
-from aiida_ionconduct.structures.symmetry import distinct, site_permutations, symmetry_operations
 
 pytestmark = pytest.mark.slow
 
@@ -265,52 +263,3 @@ def test_no_room():
     """In a compressed crystal every void is too small for interstitial Li."""
     with pytest.raises(ValueError, match='has no void for another Li'):
         alloy('gamma-Li3PO4', {'P': 'Si'}, 0.25, strain=-0.15)
-
-
-# Parts ----------------------------------------------------------------------------------------------------------------
-
-
-def test_fill():
-    """Numbers are rounded by the largest remainder; the charge left is given to the ion short of its occupancy."""
-    sites = [{'Li': 0.691}] * 16 + [{'Li': 0.643}] * 8 + [{'Ge': 0.515, 'P': 0.485}] * 4 + [{'S': 1.0}] * 24
-    sites += [{'P': 1.0}] * 2 + [{'Li': 1.0}] * 4
-    sublattices, missing = fill(sites, OXIDATION_STATES, 'Li')
-    assert missing == 0
-    counts = [sublattice.counts for sublattice in sublattices]
-    assert counts[:3] == [{'Li': 11, '': 5}, {'Li': 5, '': 3}, {'Ge': 2, 'P': 2}]
-    lost, _ = fill([{'Li': 0.75}] * 4 + [{'Cl': 1.0}] * 4, OXIDATION_STATES, 'Li')
-    assert lost[0].counts == {'Li': 4, '': 0}
-
-
-def test_descent_finds_the_best_of_all():
-    """In a cell small enough to try everything, the descents from random starts find the lowest energy of all."""
-    rng = np.random.default_rng(2)
-    cell, positions = np.eye(3) * 9, rng.uniform(size=(3, 3, 3, 3)).reshape(-1, 3)[:10] * 9
-    positions = np.stack(np.meshgrid(*[[0, 3, 6]] * 3, indexing='ij'), -1).reshape(-1, 3)[:10] + 0.3 * positions / 9
-    sublattices = [Sublattice(np.arange(6), {'Li': 3, '': 3}), Sublattice(np.arange(6, 10), {'Cl': 3, '': 1})]
-    search = OrderingSearch(cell, positions, sublattices, OXIDATION_STATES)
-    everything = search.enumerate()
-    assert len(everything) == 20 * 4 == sublattices[0].n_distributions * sublattices[1].n_distributions
-    assert search.sample(np.random.default_rng(0), 40)[0][0] == pytest.approx(everything[0][0], abs=1e-9)
-
-
-def test_symmetry_duplicates():
-    """One ion removed from a row of eight equal ions: one way, not eight; two removed: four distances."""
-    cell = np.diag([24.0, 4.0, 5.0])
-    positions = np.array([[3.0 * i, 0, 0] for i in range(8)])
-    permutations = site_permutations(cell, positions, symmetry_operations(cell, positions, [0] * 8))
-    for removed, n_ways in ((1, 1), (2, 4), (4, 8)):
-        sublattices = [Sublattice(np.arange(8), {'Li': 8 - removed, '': removed})]
-        distributions = OrderingSearch(cell, positions, sublattices, {'Li': 0}).enumerate()
-        assert len(distributions) == math.comb(8, removed)
-        assert len(distinct(distributions, permutations, 100)) == n_ways  # necklaces under rotation and reflection
-
-
-def test_clashing_sites_are_never_both_taken():
-    """The two halves of a split site, 0.5 Å apart, are never occupied together."""
-    positions = np.array([[0, 0, 0], [0.5, 0, 0], [4, 4, 4], [4.5, 4, 4]], dtype=float)
-    sublattice = Sublattice(np.arange(4), {'Li': 2, '': 2})
-    search = OrderingSearch(np.eye(3) * 8, positions, [sublattice], OXIDATION_STATES)
-    best = search.atoms(search.enumerate()[0][1])
-    assert isinstance(best, Atoms)
-    assert best.get_distance(0, 1, mic=True) > 5

@@ -1,0 +1,38 @@
+"""The formats of files: recognised, and each with its reader."""
+
+from typing import get_args
+
+import pytest
+
+from aiida_ionconduct.readers import TrajectoryFormat, guess_format
+from aiida_ionconduct.readers.reading import READERS
+
+
+def test_every_format_has_a_reader():
+    """The reader of each format that the command line offers is known."""
+    assert set(get_args(TrajectoryFormat)) == READERS.keys()
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'expected'),
+    [
+        ('run.dat', b'ITEM: TIMESTEP', 'lammps-text'),
+        ('run.lammpstrj.gz', b'\x1f\x8b', 'lammps-text'),
+        ('run.bin', b'\xf6\xff\xff\xffDUMPCUSTOM', 'lammps-binary'),
+        ('run.npz', b'PK', 'npz'),
+        ('run.xyz.gz', b'\x1f\x8b', 'extxyz'),
+        ('XDATCAR_900K', b'Li3PO4', 'xdatcar'),
+    ],
+)
+def test_format_by_content_or_name(tmp_path, name, content, expected):
+    """The first bytes decide, then the name."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert guess_format(path) == expected
+
+
+def test_unknown_format(tmp_path):
+    path = tmp_path / 'run.dcd'
+    path.write_bytes(b'CORD')
+    with pytest.raises(ValueError, match='no known trajectory: choose --format'):
+        guess_format(path)
