@@ -2,13 +2,15 @@
 
 pw.x integrates by Störmer and Verlet. Started from the positions and velocities of a whole step, it takes the step that
 it would have taken: x(n+1) = x(n) + v(n) dt + a(n) dt²/2, with v(n) = (x(n+1) - x(n))/dt - a(n) dt/2. A seam is
-therefore invisible, but for the self-consistency that is done again.
+therefore invisible, except that the self-consistent calculation of its step is done twice.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from aiida import orm
@@ -41,12 +43,12 @@ def count_whole_steps(text: str) -> int:
 
 
 def read_md(text: str, positions: np.ndarray) -> dict[str, np.ndarray]:
-    """Read the whole steps from the standard output of pw.x; one that was cut off is left out.
+    """Read the whole steps from the standard output of pw.x; a step that was cut off is left out.
 
-    :param positions: (atoms, 3), Å, of the input: the output holds those that follow each step.
+    :param positions: (atoms, 3), Å, of the input: the output holds the positions that follow each step.
     :return: ``positions`` and ``next_positions`` (steps, atoms, 3) in Å, ``forces`` in eV/Å, ``energy``,
         ``kinetic_energy`` and ``conserved_energy`` (steps,) in eV, ``temperature`` in K, ``scf_converged``; and, if
-        pw.x was asked for it, ``stress`` (steps, 3, 3) in GPa, positive under compression.
+        pw.x was asked for stresses, ``stress`` (steps, 3, 3) in GPa, positive under compression.
     """
     n_atoms = len(positions)
     blocks = STEP.split(text)
@@ -56,7 +58,7 @@ def read_md(text: str, positions: np.ndarray) -> dict[str, np.ndarray]:
             break
         scf = before[before.rfind('Self-consistent Calculation') :]
         listed = after[after.index('ATOMIC_POSITIONS') :]
-        step = {name: float(pattern.search(after).group(1)) for name, pattern in SCALARS.items()}
+        step: dict[str, Any] = {name: float(pattern.findall(after)[0]) for name, pattern in SCALARS.items()}
         step['energy'] = float(ENERGY.findall(scf)[-1])
         step['scf_converged'] = UNCONVERGED not in scf
         step['next_positions'] = [match.split() for match in POSITIONS.findall(listed)[:n_atoms]]
@@ -76,18 +78,27 @@ def read_md(text: str, positions: np.ndarray) -> dict[str, np.ndarray]:
     return arrays
 
 
-def verlet_velocities(md: dict[str, np.ndarray], masses: np.ndarray, timestep_fs: float) -> np.ndarray:
-    """Return the velocities of the steps of :func:`read_md`, (steps, atoms, 3) in ASE's units (Å sqrt(u/eV))."""
+def verlet_velocities(md: Mapping[str, np.ndarray], masses: np.ndarray, timestep_fs: float) -> np.ndarray:
+    """Return the velocities of the steps of :func:`read_md`, (steps, atoms, 3) in ASE's unit (sqrt(eV/u)).
+
+    :param masses: (atoms,), u.
+    """
     dt = timestep_fs * units.fs
     accelerations = md['forces'] / masses[:, None]
     return (md['next_positions'] - md['positions']) / dt - accelerations * dt / 2
 
 
 @calcfunction
-def continue_md(structure: orm.StructureData, settings: orm.Dict, timestep_fs: orm.Float, retrieved: orm.FolderData):
+def continue_md(
+    structure: orm.StructureData, settings: orm.Dict, timestep_fs: orm.Float, retrieved: orm.FolderData
+) -> dict[str, orm.Data]:
     """Return the structure and the settings with which pw.x goes on from the last whole step of a segment.
 
-    :param structure: the segment's own start.
+    :param structure: the start of the segment.
+    :param settings: of the segment; its velocities are replaced.
+    :param timestep_fs: of the segment.
+    :param retrieved: files of the segment, with the standard output of pw.x.
+    :return: ``structure`` and ``settings``.
     """
     atoms = structure.get_ase()
     md = read_md(output_of(retrieved), atoms.positions)
@@ -100,18 +111,22 @@ def continue_md(structure: orm.StructureData, settings: orm.Dict, timestep_fs: o
 
 
 @calcfunction
-def join_segments(structure: orm.StructureData, parameters: orm.Dict, **segments: orm.FolderData):
-    """Return one run made of its segments, every step once, and what is to be known of it.
+def join_segments(
+    structure: orm.StructureData, parameters: orm.Dict, **segments: orm.FolderData
+) -> dict[str, orm.Data]:
+    """Return one run made of its segments, every step once, and its description.
 
     :param structure: the start of the first segment.
     :param parameters: ``timestep_fs``; ``n_equilibration``, steps at the start that are left out; ``thermostat`` of the
-        rest.
-    :param segments: what was retrieved, in the order of the labels.
+        steps after them.
+    :param segments: retrieved files, whose labels, such as ``segment_000``, sort in order of time.
     :return: ``trajectory`` with velocities (Å/ps), times (ps), and per step the arrays of :func:`read_md`; and
         ``parameters``, in them the temperature, the drift of the conserved energy, and its jumps at the seams.
     """
     p = parameters.get_dict()
-    atoms, pieces, seams = structure.get_ase(), [], []
+    atoms = structure.get_ase()
+    pieces: list[dict[str, np.ndarray]] = []
+    seams: list[float] = []
     positions = atoms.positions
     for _, retrieved in sorted(segments.items()):
         md = read_md(output_of(retrieved), positions)
@@ -139,8 +154,15 @@ def join_segments(structure: orm.StructureData, parameters: orm.Dict, **segments
     return {'trajectory': trajectory, 'parameters': orm.Dict(md_summary(md, p, len(atoms), seams))}
 
 
-def md_summary(md: dict[str, np.ndarray], p: dict, n_atoms: int, seams: list[float]) -> dict:
-    """Return what is to be known of a run: temperature, drift, scatter and jumps of the conserved energy."""
+def md_summary(
+    md: Mapping[str, np.ndarray], p: Mapping[str, Any], n_atoms: int, seams: Sequence[float]
+) -> dict[str, Any]:
+    """Return the description of a run: temperature, drift, scatter and jumps of the conserved energy.
+
+    :param md: of all steps, with ``jumps``, the sum of the jumps of the conserved energy before each step, in eV.
+    :param p: parameters of :func:`join_segments`.
+    :param seams: jump of the conserved energy at each seam, in eV.
+    """
     times = np.arange(len(md['energy'])) * p['timestep_fs'] * 1e-3
     conserved = md['conserved_energy'] - md['jumps']  # the scatter of the run itself, by which the jumps are judged
     slope, scatter = None, None
@@ -159,7 +181,7 @@ def md_summary(md: dict[str, np.ndarray], p: dict, n_atoms: int, seams: list[flo
         'temperature_std_K': float(md['temperature'].std()),
         'energy_drift_eV_per_atom_per_ps': None if slope is None else slope / n_atoms,
         'conserved_energy_scatter_eV': scatter,
-        'seam_jumps_eV': seams,
+        'seam_jumps_eV': list(seams),
         'seam_tolerance_eV': tolerance,
         'seams_conserve_energy': all(abs(jump) <= tolerance for jump in seams),
     }
@@ -168,4 +190,4 @@ def md_summary(md: dict[str, np.ndarray], p: dict, n_atoms: int, seams: list[flo
 def output_of(retrieved: orm.FolderData) -> str:
     """Return the standard output of pw.x among the retrieved files; empty if it is not there."""
     names = retrieved.base.repository.list_object_names()
-    return retrieved.base.repository.get_object_content('aiida.out') if 'aiida.out' in names else ''
+    return retrieved.base.repository.get_object_content('aiida.out', 'r') if 'aiida.out' in names else ''

@@ -1,4 +1,8 @@
-"""From stored trajectories to conductivities: the transport kernels as calculation functions."""
+"""From stored trajectories to conductivities: the transport analysis as calculation functions."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from aiida import orm
@@ -10,7 +14,9 @@ from aiida_ionconduct.density import density, participation
 from aiida_ionconduct.studies.temperatures import haven_ratios, order_change, prefactor, transition
 from aiida_ionconduct.transport import analyse, arrhenius, mobile_positions
 
-SAME_LENGTH = 0.05  # of the runs at two temperatures, relative: in a longer one the ions get to more places
+# Runs at several temperatures are compared if their lengths differ by less than this share: in a longer run the ions
+# get to more places.
+SAME_LENGTH = 0.05
 FILLED = ('filled_share', 'filled_share_stderr')
 FILLED_FRAMES = 2000  # of each seed, evenly spread
 
@@ -21,6 +27,8 @@ def analyse_trajectories(parameters: orm.Dict, **trajectories: IonTrajectoryData
 
     :param parameters: ``charges`` by chemical symbol, ``mobile``, and any other argument of
         :func:`aiida_ionconduct.transport.analyse`; ``discard_ps`` is left out of the beginning of every run.
+    :param trajectories: one run per seed, by the label of the run, such as ``T1200_seed1``.
+    :return: the conductivity, which states its seeds and composition.
     """
     runs = [trajectories[label] for label in sorted(trajectories)]
     first, settings = runs[0], parameters.get_dict()
@@ -45,7 +53,7 @@ def analyse_trajectories(parameters: orm.Dict, **trajectories: IonTrajectoryData
 
 
 def filled_share(runs: list[IonTrajectoryData], mobile: str) -> dict[str, float | None]:
-    """Return the share of the cell that the mobile ions fill, with its standard error over seeds: their order."""
+    """Return the share of the cell that the mobile ions fill, a measure of their order, and its error over seeds."""
     shares = []
     for run in runs:
         positions = run.positions[:: max(1, len(run.positions) // FILLED_FRAMES)]
@@ -58,23 +66,29 @@ def filled_share(runs: list[IonTrajectoryData], mobile: str) -> dict[str, float 
 def fit_arrhenius(**conductivities: ConductivityData) -> orm.Dict:
     """Fit ln(sigma T) against 1/T, each temperature weighted by its error, and test whether one line is enough.
 
-    :return: of :func:`aiida_ionconduct.transport.arrhenius`, with the prefactor's interval, ``transition``,
-        ``order_change`` and ``haven_ratio`` of :mod:`aiida_ionconduct.studies.temperatures`.
+    :param conductivities: one per temperature, under any label.
+    :return: what :func:`aiida_ionconduct.transport.arrhenius` returns, with the prefactor and its interval, and
+        ``transition``, ``order_change`` and ``haven_ratio`` of :mod:`aiida_ionconduct.studies.temperatures`.
     """
     results = sorted((node.base.attributes.all for node in conductivities.values()), key=lambda a: a['temperature_K'])
     columns = ('temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
     points = [[result[column] for result in results] for column in columns]
     haven = [[result[column] for result in results] for column in ('haven_ratio', 'haven_ratio_stderr')]
-    fit, changes = arrhenius(*points), {'transition': transition(*points), 'order_change': sublattice(results)}
-    warnings = [*fit['warnings'], *(one['warning'] for one in changes.values() if one['warning'])]
+    fit = arrhenius(*points)
+    changes = {'transition': transition(*points), 'order_change': sublattice_change(results)}
+    warnings = [*fit['warnings'], *(change['warning'] for change in changes.values() if change['warning'])]
     further = {**changes, 'haven_ratio': haven_ratios(points[0], *haven)}
     return orm.Dict({**fit, **prefactor(fit), **further, 'warnings': warnings})
 
 
-def sublattice(results: list[dict]) -> dict:
-    """Return whether the order of the mobile ions changes between two temperatures, of runs that are equally long."""
-    known = [one for one in results if one.get('filled_share_stderr') is not None]
-    lengths = [one['total_time_ps'] / one['n_seeds'] for one in known]
+def sublattice_change(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return whether the order of the mobile ions changes between two temperatures; runs must be equally long.
+
+    :param results: attributes of conductivities.
+    """
+    known = [result for result in results if result.get('filled_share_stderr') is not None]
+    lengths = [result['total_time_ps'] / result['n_seeds'] for result in known]
     if lengths and max(lengths) > (1 + SAME_LENGTH) * min(lengths):
         known = []
-    return order_change(*([one[name] for one in known] for name in ('temperature_K', *FILLED)))
+    temperatures, shares, stderrs = ([result[name] for result in known] for name in ('temperature_K', *FILLED))
+    return order_change(temperatures, shares, stderrs)

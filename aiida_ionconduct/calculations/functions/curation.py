@@ -1,18 +1,19 @@
-"""Which frames a training set keeps, and which it parts with for good reason."""
+"""Which frames a training set keeps, and which it leaves out, with the reason."""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 
 REASONS = ('equilibration', 'unconverged', 'exploded', 'duplicate', 'correlated')
-"""Why a frame is left out, in the order in which this is asked."""
+"""Why a frame is left out; a frame with several reasons counts for the first."""
 MIN_RUN_FRAMES = 10
-"""So many frames in a row that state neither a run nor a source are taken for one run of dynamics."""
+"""At least this many frames in a row that state neither a run nor a source are taken for one run of dynamics."""
 DUPLICATE_A = 1e-3
 DUPLICATE_EV_PER_ATOM = 1e-4
 """Equal frames have equal energies, so only neighbours in energy are compared."""
@@ -21,10 +22,10 @@ DUPLICATE_EV_PER_ATOM = 1e-4
 def correlation_time(forces: np.ndarray) -> int:
     """Return the correlation time of some dynamics in frames, at least 1.
 
-    The time from which the autocorrelation of the forces stays within ±1/e. The forces are those about their mean,
-    summed over atoms and components, so that a single hop keeps a run correlated; taking the envelope instead of the
-    integral, vibrations do not cancel out. At most half the run can be told, and a run that has not lost its memory by
-    then is correlated throughout.
+    It is the time from which the autocorrelation of the forces about their mean stays within ±1/e. The autocorrelation
+    is summed over atoms and components, so that a single hop keeps a run correlated, and its envelope counts instead of
+    its integral, in which vibrations would cancel out. Times up to half the run can be told; a run that is still
+    correlated then counts as correlated throughout.
 
     :param forces: (frames, atoms, 3), at equal times.
     """
@@ -41,10 +42,11 @@ def correlation_time(forces: np.ndarray) -> int:
 
 
 def find_runs(frames: Sequence[Atoms]) -> dict[str, list[int]]:
-    """Return the frames of every run of dynamics in the order of time; those of none are independent.
+    """Return the indices of the frames of every run of dynamics, in the order of time; other frames are independent.
 
-    A frame belongs to the run it states (``info['run']``). Frames that state neither a run nor a source, as those of a
-    user's file, are one run as long as composition and temperature stay the same, unless there are too few of them.
+    A frame belongs to the run it states (``info['run']``). Frames that state neither a run nor a source, such as the
+    frames of a user's file, are one run as long as composition and temperature stay the same, unless there are too few
+    of them.
     """
     runs: dict[str, list[int]] = {}
     unnamed = []
@@ -54,7 +56,7 @@ def find_runs(frames: Sequence[Atoms]) -> dict[str, list[int]]:
         elif 'source' not in frame.info:
             unnamed.append(index)
 
-    def kind(index: int) -> tuple:
+    def kind(index: int) -> tuple[str, float | None]:
         return str(frames[index].symbols), frames[index].info.get('temperature_K')
 
     for number, (_, group) in enumerate(itertools.groupby(unnamed, key=kind)):
@@ -82,17 +84,17 @@ def run_correlation_time(frames: Sequence[Atoms], members: list[int]) -> float:
     return spacing * correlation_time(np.array([frames[index].get_forces() for index in members]))
 
 
-def curate(frames: Sequence[Atoms], parameters: dict) -> tuple[list[Atoms], dict[str, int]]:
+def curate(frames: Sequence[Atoms], parameters: Mapping[str, Any]) -> tuple[list[Atoms], dict[str, int]]:
     """Return the frames worth keeping, in their order, and how many were left out for each of :data:`REASONS`.
 
     :param parameters: any of ``equilibration_ps``, by which every run that states its times is cut at its start;
         ``max_force_eV_per_A``, beyond which a frame has exploded; ``duplicate_A``, within which all atoms of two equal
-        frames are; ``spacing_correlation_times``, the least time between two frames of a run. What is not given is not
-        asked, but for convergence (``info['scf_converged']``).
+        frames agree; ``spacing_correlation_times``, the least time between two frames of a run. A criterion that is
+        not given is not applied; convergence (``info['scf_converged']``) always is.
     """
     reasons: dict[int, str] = {}
     runs = find_runs(frames)
-    # before anything is taken out: the estimate needs frames at equal times
+    # Before any frame is left out: the estimate needs frames at equal times.
     factor = parameters.get('spacing_correlation_times', 0)
     spacings = {name: factor * run_correlation_time(frames, run) for name, run in runs.items()} if factor else {}
     for members in runs.values():
@@ -123,23 +125,27 @@ def curate(frames: Sequence[Atoms], parameters: dict) -> tuple[list[Atoms], dict
 
 
 def find_duplicates(frames: Sequence[Atoms], tolerance_A: float = DUPLICATE_A) -> dict[int, int]:
-    """Return the frames that are there before, each with the first like it: the same atoms in the same cell.
+    """Return the frames that repeat an earlier frame, each with the first frame that it repeats.
 
-    :param tolerance_A: no atom is farther from its counterpart, however they are wrapped.
+    Frames are equal that have the same atoms in the same cell, however wrapped.
+
+    :param tolerance_A: largest distance of an atom from its counterpart in an equal frame.
+    :return: indices of the first frame by the indices of the frames that repeat it.
     """
     energies = np.array([frame.get_potential_energy() / len(frame) for frame in frames])
     fractional = [frame.cell.scaled_positions(frame.positions) for frame in frames]
     order = np.argsort(energies, kind='stable')
-    found: dict[int, int] = {}
-    for place, one in enumerate(order):
-        for other in order[place + 1 :]:
-            if energies[other] - energies[one] > DUPLICATE_EV_PER_ATOM:
+    duplicates: dict[int, int] = {}
+    for place, lower in enumerate(order):
+        for higher in order[place + 1 :]:
+            if energies[higher] - energies[lower] > DUPLICATE_EV_PER_ATOM:
                 break
-            if len(frames[one]) != len(frames[other]) or (frames[one].numbers != frames[other].numbers).any():
+            frame, other = frames[lower], frames[higher]
+            if len(frame) != len(other) or (frame.numbers != other.numbers).any():
                 continue
-            difference = fractional[one] - fractional[other]
-            moved = np.abs((difference - difference.round()) @ frames[one].cell.array).max()
-            if moved < tolerance_A and np.allclose(frames[one].cell, frames[other].cell):
-                first, again = sorted((int(one), int(other)))
-                found[again] = min(first, found.get(again, first))
-    return found
+            difference = fractional[lower] - fractional[higher]
+            moved = np.abs((difference - difference.round()) @ frame.cell.array).max()
+            if moved < tolerance_A and np.allclose(frame.cell, other.cell):
+                first, again = sorted((int(lower), int(higher)))
+                duplicates[again] = min(first, duplicates.get(again, first))
+    return duplicates

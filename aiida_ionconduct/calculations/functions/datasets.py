@@ -1,7 +1,10 @@
 """Training sets: from trajectories with energies and forces to curated, split sets of frames."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from aiida import orm
@@ -23,10 +26,10 @@ from aiida_ionconduct.calculations.functions.structures import frames_to_traject
 from aiida_ionconduct.data import DatasetData, IonTrajectoryData
 
 
-def labelled_frames(trajectory: orm.TrajectoryData, **info) -> list[Atoms]:
+def labelled_frames(trajectory: orm.TrajectoryData, **info: Any) -> list[Atoms]:
     """Return the frames of a pw.x trajectory with energy (eV) and forces (eV/Å), and ``info`` with each.
 
-    Stresses, where pw.x has given them (GPa, positive under compression), get ASE's unit and sign: eV/Å³, negative.
+    Stresses of pw.x (GPa, positive under compression) are turned into ASE's unit and sign: eV/Å³, negative.
 
     :raises ValueError: if positions, energies and forces are not of the same number of frames.
     """
@@ -36,7 +39,7 @@ def labelled_frames(trajectory: orm.TrajectoryData, **info) -> list[Atoms]:
         raise ValueError(
             f'the trajectory has {len(positions)} positions, {len(forces)} forces and {len(energies)} energies.'
         )
-    cells = trajectory.get_cells()
+    cells = trajectory.get_array('cells')
     stresses = -trajectory.get_array('stress') * units.GPa if 'stress' in trajectory.get_arraynames() else None
     frames = []
     for index in range(len(positions)):
@@ -50,7 +53,10 @@ def labelled_frames(trajectory: orm.TrajectoryData, **info) -> list[Atoms]:
 
 
 def store_frames(frames: list[Atoms], counts: Mapping[str, int]) -> DatasetData:
-    """Return a training set that says how many frames were left out, by the reason."""
+    """Return a training set that says how many frames were left out, by the reason.
+
+    :raises ValueError: if no frame is left.
+    """
     if not frames:
         raise ValueError(f'no frame is left of the training set; left out were {dict(counts)}.')
     dataset = DatasetData.from_frames(frames)
@@ -58,7 +64,7 @@ def store_frames(frames: list[Atoms], counts: Mapping[str, int]) -> DatasetData:
     return dataset
 
 
-def left_out(dataset: DatasetData) -> Counter:
+def left_out(dataset: DatasetData) -> Counter[str]:
     """Return how many frames were left out on the way to a training set, by the reason."""
     return Counter(dataset.base.attributes.get('n_left_out', {}))
 
@@ -67,11 +73,15 @@ def left_out(dataset: DatasetData) -> Counter:
 def dataset_from_aimd(parameters: orm.Dict, **trajectories: orm.TrajectoryData) -> DatasetData:
     """Collect AIMD frames, curated; each states its run, its time and the correlation time of the run.
 
-    :param parameters: ``stride``, ``temperatures_K`` by the label of the trajectory, and those of
-        :func:`~aiida_ionconduct.calculations.functions.curation.curate`. The correlation time is that of all steps.
+    :param parameters: ``stride``, ``temperatures_K`` by the label of the trajectory, and the parameters of
+        :func:`~aiida_ionconduct.calculations.functions.curation.curate`. The correlation time is estimated from all
+        steps, whatever the stride.
+    :param trajectories: AIMD runs by the label of the temperature.
+    :return: the training set; its attribute ``n_left_out`` counts the frames left out, by the reason.
     """
     p = parameters.get_dict()
-    frames, counts = [], Counter()
+    frames: list[Atoms] = []
+    counts: Counter[str] = Counter()
     for label, trajectory in sorted(trajectories.items()):
         run = labelled_frames(trajectory, source='aimd', run=label, temperature_K=float(p['temperatures_K'][label]))
         times = trajectory.get_times()
@@ -84,17 +94,19 @@ def dataset_from_aimd(parameters: orm.Dict, **trajectories: orm.TrajectoryData) 
             if flagged is not None and not flagged[index]:
                 frame.info['scf_converged'] = False
         frames += run[:: p['stride']]
-        steps = trajectory.get_stepids()  # from the start of the run; those of its equilibration are left out already
+        steps = trajectory.get_stepids()  # counted from the start of the run, whose equilibration is left out already
         counts['equilibration'] += int(steps[0]) // p['stride'] if steps is not None else 0
-    kept, found = curate(frames, p)
-    return store_frames(kept, counts + Counter(found))
+    kept, left_out_here = curate(frames, p)
+    return store_frames(kept, counts + Counter(left_out_here))
 
 
 @calcfunction
 def dataset_from_labels(parameters: orm.Dict, **trajectories: orm.TrajectoryData) -> DatasetData:
-    """Collect single self-consistent calculations; frames with forces no run should meet are left out.
+    """Collect single self-consistent calculations; frames with larger forces than any run should meet are left out.
 
-    :param parameters: ``source``, the name the frames get, and ``max_force_eV_per_A``.
+    :param parameters: ``source``, which the frames state as their origin, and ``max_force_eV_per_A``.
+    :param trajectories: labelled frames of each job.
+    :return: the training set; its attribute ``n_left_out`` counts the frames left out, by the reason.
     """
     p = parameters.get_dict()
     labelled = [frame for _, run in sorted(trajectories.items()) for frame in labelled_frames(run, source=p['source'])]
@@ -105,6 +117,7 @@ def dataset_from_labels(parameters: orm.Dict, **trajectories: orm.TrajectoryData
 def curate_dataset(dataset: DatasetData, parameters: orm.Dict) -> DatasetData:
     """Leave out frames of a training set that teach nothing, or something wrong.
 
+    :param dataset: any training set.
     :param parameters: of :func:`~aiida_ionconduct.calculations.functions.curation.curate`.
     """
     kept, counts = curate(dataset.get_frames(), parameters.get_dict())
@@ -113,19 +126,26 @@ def curate_dataset(dataset: DatasetData, parameters: orm.Dict) -> DatasetData:
 
 @calcfunction
 def merge_datasets(**datasets: DatasetData) -> DatasetData:
-    """Join training sets in the order of their labels; frames that another set has are left out."""
-    sets = [one.get_frames() for _, one in sorted(datasets.items())]
-    frames = [frame for one in sets for frame in one]
-    set_of = np.repeat(np.arange(len(sets)), [len(one) for one in sets])
+    """Join training sets in the order of their labels; frames that an earlier set has are left out.
+
+    :param datasets: two or more training sets.
+    :return: one training set; its attribute ``n_left_out`` counts the frames left out on the way, by the reason.
+    """
+    sets = [dataset.get_frames() for _, dataset in sorted(datasets.items())]
+    frames = [frame for members in sets for frame in members]
+    set_of = np.repeat(np.arange(len(sets)), [len(members) for members in sets])
     duplicates = {again for again, first in find_duplicates(frames).items() if set_of[again] != set_of[first]}
-    counts = sum((left_out(one) for one in datasets.values()), Counter({'duplicate': len(duplicates)}))
+    counts = sum((left_out(dataset) for dataset in datasets.values()), Counter({'duplicate': len(duplicates)}))
     return store_frames([frame for index, frame in enumerate(frames) if index not in duplicates], counts)
 
 
 @calcfunction
-def split_dataset(dataset: DatasetData, parameters: orm.Dict):
-    """Split into training, validation and test frames as :func:`split`; ``n_gap`` of the first counts those left out.
+def split_dataset(dataset: DatasetData, parameters: orm.Dict) -> dict[str, DatasetData]:
+    """Split a training set into training, validation and test frames.
 
+    :param dataset: any training set.
+    :param parameters: of :func:`split`.
+    :return: ``train``, whose attribute ``n_gap`` counts the frames left out between parts, ``validation``, ``test``.
     :raises ValueError: if a part has no frame.
     """
     frames = dataset.get_frames()
@@ -142,12 +162,12 @@ def split_dataset(dataset: DatasetData, parameters: orm.Dict):
     return datasets
 
 
-def split(frames: list[Atoms], parameters: dict) -> dict[str, list[int]]:
+def split(frames: list[Atoms], parameters: Mapping[str, Any]) -> dict[str, list[int]]:
     """Deal frames to training, validation and test, the same shares of every run and so of every temperature.
 
-    Frames of one run are cut into contiguous blocks: the end is for the test, a piece in the middle for validation, and
-    training frames nearer to these than some correlation times of the run are left out. A run too short for that is
-    for training as a whole. Single calculations are independent and dealt by a seeded shuffle.
+    A run is cut into contiguous blocks: its end is for the test, a piece in the middle for validation, and training
+    frames nearer to these than some correlation times of the run are left out. A run too short for that goes into
+    training as a whole. Single calculations are independent and dealt by a seeded shuffle.
 
     :param parameters: ``validation`` and ``test``, the fractions; ``seed``; ``gap_correlation_times``, 0 by default.
     :return: indices of the frames for ``train``, ``validation``, ``test``, and in the ``gap`` between them.
@@ -172,7 +192,7 @@ def split(frames: list[Atoms], parameters: dict) -> dict[str, list[int]]:
 
 
 def cut_blocks(members: list[int], validation: float, test: float) -> dict[str, list[int]]:
-    """Cut a list: its end, a piece in the middle, and the rest, so that the two pieces are apart from each other."""
+    """Cut a list into its end (test), a piece in the middle (validation), and the rest (train)."""
     n_validation, n_test = (round(fraction * len(members)) for fraction in (validation, test))
     middle, end = (len(members) - n_validation) // 2, len(members) - n_test
     return {
@@ -183,14 +203,17 @@ def cut_blocks(members: list[int], validation: float, test: float) -> dict[str, 
 
 
 def with_gaps(frames: list[Atoms], cut: dict[str, list[int]], gap: float) -> dict[str, list[int]]:
-    """Take the training frames of a run that are nearer than a gap to those held out, and keep the latter apart.
+    """Leave out the training frames of a run that are nearer than a gap to the frames held out.
 
-    A run in which less than half of the training frames would be left is not cut at all.
+    A run is not cut at all if less than half of its training frames would be left, or if its validation and test frames
+    are nearer to each other than the gap.
 
-    :param gap: in the unit of :func:`~aiida_ionconduct.calculations.functions.curation.time_of`.
+    :param cut: of :func:`cut_blocks`.
+    :param gap: least time in the unit of :func:`~aiida_ionconduct.calculations.functions.curation.time_of`.
     """
 
     def near(index: int, *names: str) -> bool:
+        """Return whether a frame is nearer than the gap to a frame of some parts."""
         here = time_of(frames, index)
         return any(abs(time_of(frames, other) - here) < gap - 1e-9 for name in names for other in cut[name])
 
@@ -205,12 +228,14 @@ def pick_frames(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> orm.
     """Pick unlabelled frames at equal times from MD runs with the potential, for relabelling.
 
     :param parameters: ``n_frames`` in total.
+    :param trajectories: runs of one composition, by the label of the run; each gives the same number of frames.
+    :return: the frames, wrapped into the cell.
     """
     n_each = -(-parameters['n_frames'] // len(trajectories))
     frames = []
     for _, run in sorted(trajectories.items()):
         positions = run.positions
-        # from the first frame on: a model that fails does so within a fraction of a picosecond
+        # From the first frame on: a potential that fails does so within a fraction of a picosecond.
         for index in np.unique(np.linspace(0, len(positions) - 1, n_each).round().astype(int)):
             frame = Atoms(run.symbols, positions=positions[index].astype(float), cell=run.cell, pbc=True)
             frame.wrap()

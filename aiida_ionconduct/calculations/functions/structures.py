@@ -1,4 +1,6 @@
-"""Structures from structures: supercells, initial conditions of molecular dynamics, rattled cells."""
+"""Structures from structures: supercells, initial conditions of molecular dynamics, rattled cells, alloys."""
+
+from __future__ import annotations
 
 import numpy as np
 from aiida import orm
@@ -8,9 +10,9 @@ from ase.neighborlist import neighbor_list
 
 from aiida_ionconduct.structures import alloy, minimum_distances_of, substitute, supercell_repeats
 
-RYDBERG_VELOCITY = units.Bohr * units.Rydberg / (units._hbar * units.J * units.s)  # what pw.x takes velocities in
-# Of the shortest distances in the crystal: what a thermal collision reaches, and little more. Mobile ions meet what
-# they never touch in the crystal, so their contacts may be closer.
+RYDBERG_VELOCITY = units.Bohr * units.Rydberg / (units._hbar * units.J * units.s)  # pw.x' unit, in ASE's unit
+# Shortest distances in rattled cells, as a share of the distances in the crystal: a little shorter than in a thermal
+# collision. Mobile ions meet ions that they never touch in the crystal, so their contacts may be closer.
 SOFT_CONTACT, SOFT_CONTACT_MOBILE = 0.8, 0.7
 
 
@@ -29,17 +31,30 @@ def frames_to_trajectory(frames: list[Atoms]) -> orm.TrajectoryData:
 
 @calcfunction
 def make_supercell(structure: orm.StructureData, n_atoms_min: orm.Int) -> orm.StructureData:
-    """Repeat a structure to a number of atoms, with the nearest periodic images as far away as possible."""
+    """Repeat a structure to at least a number of atoms, with the nearest periodic images as far away as possible.
+
+    :param structure: unit cell.
+    :param n_atoms_min: least number of atoms.
+    :return: the supercell.
+    """
     atoms = structure.get_ase()
     return orm.StructureData(ase=atoms.repeat(supercell_repeats(atoms.cell.array, len(atoms), n_atoms_min.value)))
 
 
 @calcfunction
-def initial_conditions(structure: orm.StructureData, settings: orm.Dict, temperature_K: orm.Float, seed: orm.Int):
+def initial_conditions(
+    structure: orm.StructureData, settings: orm.Dict, temperature_K: orm.Float, seed: orm.Int
+) -> dict[str, orm.Data]:
     """Return the settings of a pw.x run with Maxwell–Boltzmann velocities, and the structure moved off its symmetry.
 
     The velocities are drawn for twice the temperature: in the nearly harmonic crystal half of that kinetic energy
     becomes potential energy within a vibration, and the constant-energy run goes on at the temperature asked for.
+
+    :param structure: crystal at rest.
+    :param settings: of aiida-quantumespresso, to which the velocities are added.
+    :param temperature_K: of the run.
+    :param seed: of the random numbers.
+    :return: ``structure`` and ``settings``.
     """
     rng = np.random.default_rng(seed.value)
     atoms = structure.get_ase()
@@ -55,7 +70,7 @@ def maxwell_boltzmann(masses: np.ndarray, temperature_K: float, rng: np.random.G
     """Draw velocities at exactly a temperature and without total momentum.
 
     :param masses: (n,), u.
-    :return: (n, 3), in ASE's units (Å sqrt(u/eV)).
+    :return: (n, 3), in ASE's unit (sqrt(eV/u)).
     """
     velocities = rng.normal(size=(len(masses), 3)) / np.sqrt(masses)[:, None]
     velocities -= masses @ velocities / masses.sum()
@@ -70,8 +85,11 @@ def rattle(structure: orm.StructureData, parameters: orm.Dict) -> orm.Trajectory
     They show the potential what molecular dynamics near the crystal does not: short contacts, and mobile ions off
     their sites.
 
+    :param structure: crystal at rest.
     :param parameters: ``n_frames``; ``amplitudes_A`` [smallest, largest], the standard deviation is uniform between
         them; ``mobile`` and ``mobile_factor``, by which the mobile ions move more; ``seed``.
+    :return: the frames, unlabelled.
+    :raises ValueError: if too few random displacements have no hard contact.
     """
     p = parameters.get_dict()
     rng = np.random.default_rng(p['seed'])
@@ -98,14 +116,15 @@ def rattle(structure: orm.StructureData, parameters: orm.Dict) -> orm.Trajectory
 def substitute_structure(parent: orm.StructureData, parameters: orm.Dict) -> orm.StructureData:
     """Substitute ions of a crystal, with interstitials for the charge.
 
+    :param parent: ordered crystal.
     :param parameters: the arguments of :func:`aiida_ionconduct.structures.substitute`.
     """
     return orm.StructureData(ase=substitute(parent.get_ase(), **parameters.get_dict()))
 
 
 @calcfunction
-def alloy_structures(parent: orm.StructureData, parameters: orm.Dict):
-    """Return ordered cells of an alloy, those of lowest electrostatic energy first, and their energies.
+def alloy_structures(parent: orm.StructureData, parameters: orm.Dict) -> dict[str, orm.Data]:
+    """Return ordered cells of an alloy, in the order of their electrostatic energies, and the energies.
 
     :param parent: may have partial occupancies.
     :param parameters: the arguments of :func:`aiida_ionconduct.structures.alloy`.
@@ -113,10 +132,12 @@ def alloy_structures(parent: orm.StructureData, parameters: orm.Dict):
     """
     candidates = alloy(parent.get_pymatgen(), **parameters.get_dict())
     scores = {
-        'electrostatic_energies_eV': [one.electrostatic_energy_eV for one in candidates],
-        'descriptions': [one.description for one in candidates],
+        'electrostatic_energies_eV': [candidate.electrostatic_energy_eV for candidate in candidates],
+        'descriptions': [candidate.description for candidate in candidates],
     }
-    cells = {f'candidate_{index:02d}': orm.StructureData(ase=one.atoms) for index, one in enumerate(candidates)}
+    cells = {
+        f'candidate_{index:02d}': orm.StructureData(ase=candidate.atoms) for index, candidate in enumerate(candidates)
+    }
     return {**cells, 'scores': orm.Dict(scores)}
 
 
@@ -125,6 +146,7 @@ def rank_energies(**calculations: orm.Dict) -> orm.Dict:
     """Return the total energies of relaxed cells of one composition, and the label of the lowest.
 
     :param calculations: the output parameters of pw.x, by label.
+    :return: ``energies_eV`` by label, ``lowest``.
     """
-    energies = {label: float(one['energy']) for label, one in calculations.items()}
-    return orm.Dict({'energies_eV': energies, 'lowest': min(energies, key=energies.get)})
+    energies = {label: float(node['energy']) for label, node in calculations.items()}
+    return orm.Dict({'energies_eV': energies, 'lowest': min(energies, key=lambda label: energies[label])})

@@ -1,9 +1,11 @@
-"""What stored trajectories and conductivities mean: studies as calculation functions, never new dynamics."""
+"""What stored trajectories and conductivities mean: the studies as calculation functions, without new dynamics."""
 
 from __future__ import annotations
 
 import pathlib
 import tempfile
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from aiida import orm
@@ -19,10 +21,20 @@ from aiida_ionconduct.studies.lyapunov import MEANING, divergence
 from aiida_ionconduct.transport import mobile_positions
 
 DENSITY_SETTINGS = ('spacing_A', 'separation_A', 'core_A')
+BY_SITE = ('occupancy', 'occupancy_stderr', 'residence_ps', 'residence_stderr', 'jumps')
+OVER_SITES = (
+    'mean_residence_ps',
+    'mean_residence_stderr',
+    'jump_length_A',
+    'back_jumps',
+    'diffusivity_A2_per_ps',
+    'warnings',
+)
+"""What is stored of :class:`aiida_ionconduct.density.JumpStatistics`: arrays by site, and numbers over all sites."""
 
 
-def one_state(trajectories: dict[str, IonTrajectoryData]) -> list[IonTrajectoryData]:
-    """Return the runs in the order of their labels, which must be of one state.
+def runs_of_one_state(trajectories: Mapping[str, IonTrajectoryData]) -> list[IonTrajectoryData]:
+    """Return runs in the order of their labels, and refuse runs of different states.
 
     :raises ValueError: if atoms, cell, temperature or the interval between frames differ.
     """
@@ -41,8 +53,10 @@ def compare_block_sizes(parameters: orm.Dict, **trajectories: IonTrajectoryData)
 
     :param parameters: ``charges``, ``mobile``, ``block_ps`` of
         :func:`aiida_ionconduct.studies.block_size.block_size_study`.
+    :param trajectories: one run per seed, under any labels.
+    :return: arrays and attributes named as in :class:`aiida_ionconduct.studies.block_size.BlockSizeStudy`.
     """
-    runs = one_state(trajectories)
+    runs = runs_of_one_state(trajectories)
     study = block_size_study(
         [run.positions for run in runs],
         runs[0].symbols,
@@ -65,11 +79,12 @@ def compare_block_sizes(parameters: orm.Dict, **trajectories: IonTrajectoryData)
 
 
 @calcfunction
-def mobile_density(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> dict:
+def mobile_density(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> dict[str, orm.Data]:
     """Return where the mobile ions of all seeds at one temperature are, and how they get from site to site.
 
     :param parameters: ``mobile``, and any of ``spacing_A`` of the grid, ``separation_A`` of sites, ``core_A`` of a
         site.
+    :param trajectories: one run per seed, under any labels.
     :return: ``density``: ArrayData with ``density`` (nx, ny, nz) in 1/Å³, ``sites_A``, ``occupancy``, ``residence_ps``,
         their errors, and ``jumps`` (sites, sites); ``cube``: the density as a Gaussian cube file; ``statistics``: Dict
         with percolation along each axis, residence time, jump length, and the share of the cell that the ions fill.
@@ -79,24 +94,15 @@ def mobile_density(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> d
     mobile = settings.pop('mobile', 'Li')
     if unknown := sorted(set(settings) - set(DENSITY_SETTINGS)):
         raise ValueError(f'unknown parameters {", ".join(unknown)}: choose from mobile, {", ".join(DENSITY_SETTINGS)}.')
-    runs = one_state(trajectories)
+    runs = runs_of_one_state(trajectories)
     first = runs[0]
+    spacing, separation, core = ({key: settings[key]} if key in settings else {} for key in DENSITY_SETTINGS)
     seeds = [mobile_positions(run.positions, first.symbols, mobile) for run in runs]
-    spacing = {key: settings[key] for key in ('spacing_A',) if key in settings}
     values = density(seeds, first.cell, **spacing)
-    sites = find_sites(values, first.cell, **{key: settings[key] for key in ('separation_A',) if key in settings})
-    core = {key: settings[key] for key in ('core_A',) if key in settings}
+    sites = find_sites(values, first.cell, **separation)
     jumps = jump_statistics(seeds, sites, first.cell, first.frame_interval_ps, **core)
     node = orm.ArrayData(
-        {
-            'density': values,
-            'sites_A': jumps.sites,
-            'occupancy': jumps.occupancy,
-            'occupancy_stderr': jumps.occupancy_stderr,
-            'residence_ps': jumps.residence_ps,
-            'residence_stderr': jumps.residence_stderr,
-            'jumps': jumps.jumps,
-        }
+        {'density': values, 'sites_A': jumps.sites, **{name: getattr(jumps, name) for name in BY_SITE}}
     )
     node.base.attributes.set_many(
         {'temperature_K': first.temperature_K, 'mobile': mobile, 'cell': first.cell.tolist(), 'symbols': first.symbols}
@@ -110,17 +116,7 @@ def mobile_density(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> d
         'percolation': percolation(values, first.temperature_K),
         'filled_share': float(np.mean(shares)),
         'filled_share_stderr': float(np.std(shares, ddof=1) / len(shares) ** 0.5) if len(shares) > 1 else None,
-        **{
-            name: getattr(jumps, name)
-            for name in (
-                'mean_residence_ps',
-                'mean_residence_stderr',
-                'jump_length_A',
-                'back_jumps',
-                'diffusivity_A2_per_ps',
-                'warnings',
-            )
-        },
+        **{name: getattr(jumps, name) for name in OVER_SITES},
     }
     framework = Atoms(first.symbols, first.positions[0].astype(float), cell=first.cell, pbc=True)
     return {'density': node, 'cube': cube_file(values, framework), 'statistics': orm.Dict(statistics)}
@@ -135,43 +131,50 @@ def cube_file(values: np.ndarray, atoms: Atoms) -> orm.SinglefileData:
 
 
 @calcfunction
-def compare_twins(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> dict:
+def compare_twins(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> dict[str, orm.Data]:
     """Return how twin runs part, and their Lyapunov exponent.
 
-    :param parameters: ``momentum_epsilon``, which is only stated again.
-    :param trajectories: ``reference_…`` and ``twin_…``, equal behind.
+    :param parameters: ``momentum_epsilon`` and whatever else is to be stated with the result.
+    :param trajectories: labelled ``reference_…`` and ``twin_…``, the two runs of a pair with the same ending.
+    :return: ``divergence``: ArrayData with ``time_ps`` and ``difference_A``; ``lyapunov``: Dict with the other fields
+        of :class:`aiida_ionconduct.studies.lyapunov.Divergence`.
+    :raises ValueError: if no run has a twin, or the runs are not of one state.
     """
     names = {label.partition('_')[2] for label in trajectories}
     pairs = [name for name in sorted(names) if {f'reference_{name}', f'twin_{name}'} <= trajectories.keys()]
     if not pairs:
         raise ValueError('no run has a twin: label them `reference_…` and `twin_…`.')
-    sides = {side: [trajectories[f'{side}_{name}'] for name in pairs] for side in ('reference', 'twin')}
-    one_state({f'{side}_{index}': run for side, runs in sides.items() for index, run in enumerate(runs)})
-    dt_ps = sides['reference'][0].frame_interval_ps
-    found = divergence(*([run.positions for run in sides[side]] for side in ('reference', 'twin')), dt_ps)
-    curves = orm.ArrayData({'time_ps': found.time_ps, 'difference_A': found.difference_A})
-    numbers = {key: value for key, value in found._asdict().items() if key not in ('time_ps', 'difference_A')}
-    result = {
+    references, twins = ([trajectories[f'{side}_{name}'] for name in pairs] for side in ('reference', 'twin'))
+    first = references[0]
+    runs_of_one_state({str(index): run for index, run in enumerate([*references, *twins])})
+    result = divergence(
+        [run.positions for run in references], [run.positions for run in twins], first.frame_interval_ps
+    )
+    curves = orm.ArrayData({'time_ps': result.time_ps, 'difference_A': result.difference_A})
+    numbers = {key: value for key, value in result._asdict().items() if key not in ('time_ps', 'difference_A')}
+    described = {
         **parameters.get_dict(),
         **numbers,
-        'temperature_K': sides['reference'][0].temperature_K,
+        'temperature_K': first.temperature_K,
         'n_pairs': len(pairs),
         'meaning': MEANING,
     }
-    return {'divergence': curves, 'lyapunov': orm.Dict(result)}
+    return {'divergence': curves, 'lyapunov': orm.Dict(described)}
 
 
 @calcfunction
 def compare_sizes(**conductivities: ConductivityData) -> orm.Dict:
-    """Return the finite-size study of conductivities at one temperature, one for each cell.
+    """Return the finite-size study of conductivities at one temperature.
 
+    :param conductivities: one for each cell, under any labels.
+    :return: what :func:`aiida_ionconduct.studies.finite_size.finite_size` returns, with ``temperature_K``.
     :raises ValueError: if temperatures or compositions differ.
     """
-    results = [node.base.attributes.all for node in conductivities.values()]
+    results: list[dict[str, Any]] = [node.base.attributes.all for node in conductivities.values()]
     for name in ('temperature_K', 'reduced_composition'):
-        if len({one[name] for one in results}) > 1:
+        if len({result[name] for result in results}) > 1:
             raise ValueError(f'the conductivities differ in {name}: choose those of one state.')
-    results.sort(key=lambda one: one['n_atoms'])
+    results.sort(key=lambda result: result['n_atoms'])
     columns = ('n_atoms', 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
-    found = finite_size(*([one[column] for one in results] for column in columns))
-    return orm.Dict({**found, 'temperature_K': results[0]['temperature_K']})
+    study = finite_size(*([result[column] for result in results] for column in columns))
+    return orm.Dict({**study, 'temperature_K': results[0]['temperature_K']})

@@ -1,4 +1,9 @@
-"""Trajectories of runs that were cut: what they say, and one trajectory over all segments."""
+"""Trajectories of runs that were cut: their description, and one trajectory over all segments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from aiida import orm
@@ -13,11 +18,11 @@ RUN_SUMS = ('wall_time_s',)
 """Entries of the description of a run that add up over its segments."""
 
 
-def describe_trajectory(trajectory: IonTrajectoryData) -> dict:
+def describe_trajectory(trajectory: IonTrajectoryData) -> dict[str, Any]:
     """Return mean values, energy conservation and shortest distances of a run with one seed.
 
-    The drift is the slope of the total energy over the production run by least squares, the RMS that of the total
-    energy about this line.
+    The drift is the slope of the total energy over the production run by least squares; the RMS is the scatter of the
+    total energy about this line.
 
     :param trajectory: whole or a segment.
     """
@@ -48,11 +53,12 @@ def describe_trajectory(trajectory: IonTrajectoryData) -> dict:
 
 
 @calcfunction
-def join_segments(**nodes):
+def join_segments(**nodes: IonTrajectoryData | orm.Dict) -> dict[str, orm.Data]:
     """Return one trajectory over the segments of a run, by reference, and one description.
 
-    :param nodes: :class:`IonTrajectoryData` labelled ``segment_01`` and so on in order of time, and the ``Dict`` of
-        each job that ran, whether it left a trajectory or not, labelled ``parameters_01`` and so on.
+    :param nodes: the trajectories, whose labels, such as ``segment_000``, sort in order of time; and the output
+        parameters of each job that ran, whether it left a trajectory or not, with labels that sort likewise.
+    :return: ``trajectory``, and ``output_parameters`` as of a single job.
     """
     segments = [node for _, node in sorted(nodes.items()) if isinstance(node, IonTrajectoryData)]
     runs = [node.get_dict() for _, node in sorted(nodes.items()) if isinstance(node, orm.Dict)]
@@ -63,21 +69,25 @@ def join_segments(**nodes):
     return {'trajectory': joined, 'output_parameters': orm.Dict(description)}
 
 
-def in_mean_cell(structure: orm.StructureData, thermo: list[orm.ArrayData]) -> orm.StructureData:
+def in_mean_cell(structure: orm.StructureData, thermo: Sequence[orm.ArrayData]) -> orm.StructureData:
     """Return a structure in the mean cell of the second half of a run at constant pressure.
 
     :param structure: the input of the run, in whose orientation the result is.
-    :param thermo: of the segments of the run.
+    :param thermo: thermodynamic columns of the segments of the run, in order of time.
     """
-    columns = [np.concatenate([one.get_array(name) for one in thermo]) for name in CELL_THERMO.values()]
+    columns = [np.concatenate([segment.get_array(name) for segment in thermo]) for name in CELL_THERMO.values()]
     lx, ly, lz, xy, xz, yz = (column[len(column) // 2 :].mean() for column in columns)
     cell = np.array([[lx, 0, 0], [xy, ly, 0], [xz, yz, lz]])
     atoms = structure.get_ase()
-    atoms.set_cell(cell @ lammps_rotation(structure.cell).T, scale_atoms=True)
+    atoms.set_cell(cell @ lammps_rotation(np.array(structure.cell)).T, scale_atoms=True)
     return orm.StructureData(ase=atoms)
 
 
 @calcfunction
 def mean_structure_of_segments(structure: orm.StructureData, **thermo: orm.ArrayData) -> orm.StructureData:
-    """Return :func:`in_mean_cell` of the segments ``segment_000`` and so on."""
-    return in_mean_cell(structure, [one for _, one in sorted(thermo.items())])
+    """Return a structure in the mean cell of the second half of a run at constant pressure.
+
+    :param structure: the input of the run, in whose orientation the result is.
+    :param thermo: thermodynamic columns of the segments, whose labels, such as ``segment_000``, sort in order of time.
+    """
+    return in_mean_cell(structure, [segment for _, segment in sorted(thermo.items())])

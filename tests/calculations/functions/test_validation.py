@@ -1,4 +1,4 @@
-"""The gate: every check passes a good potential and stops the one it is there for."""
+"""The gate: a good potential passes every check, and each check stops the potential that it is meant for."""
 
 import copy
 
@@ -57,22 +57,23 @@ def test_good_potential(gate, data_regression):
 
 @pytest.mark.parametrize('n_atoms', [16, 132])
 def test_energy_scatters_in_a_small_cell(n_atoms):
-    """Chance is allowed for: 3N harmonic ions with energies drawn from the canonical ensemble, in units of k."""
+    """The limit allows for chance: energies of 3N harmonic ions, drawn from the canonical ensemble, in units of k."""
     rng, T = np.random.default_rng(1), 900.0
     temperatures = rng.gamma(3 * n_atoms, T, 2000) / (3 * n_atoms)
 
     def passes(temperature):
+        """Return whether a mean temperature passes."""
         run = {**RUN, 'n_atoms': n_atoms, 'mean_temperature_K': temperature}
         return dynamics_checks('900', run, LIMITS)[1]['passed']
 
-    assert np.mean([passes(one) for one in temperatures]) > 0.99
+    assert np.mean([passes(drawn) for drawn in temperatures]) > 0.99
     assert not passes(1.6 * T)
 
 
 @pytest.mark.parametrize(
     ('changes', 'failed'),
     [
-        # what happens to a potential that has left its training data: it runs on, and its energy falls
+        # a potential that has left its training data runs on, and its energy falls
         ({'run': {'mean_potential_energy_eV_per_atom': -5.38}}, 'potential_energy_900K'),
         ({'run': {'mean_potential_energy_eV_per_atom': -4.96}}, 'potential_energy_900K'),
         ({'run': {'minimum_distances': {'Li-O': 2.6, 'O-P': 2.8}}}, 'distance_Li-O_900K'),
@@ -84,7 +85,7 @@ def test_energy_scatters_in_a_small_cell(n_atoms):
         ({'training': {'test_energy_mae_eV_per_atom': 0.006}}, 'energy_mae'),
     ],
 )
-def test_each_check_stops(changes, failed, gate):
+def test_each_check_stops_what_it_is_meant_for(changes, failed, gate):
     outcome = gate(**changes)
     assert not outcome['passed']
     assert outcome['failed'] == [failed]
@@ -92,7 +93,7 @@ def test_each_check_stops(changes, failed, gate):
 
 
 def test_energies_before_settling_do_not_count(gate):
-    """While AIMD equilibrates its potential energy is low: -5.3 eV/atom has been seen, and is no excuse."""
+    """While AIMD equilibrates its potential energy is low: -5.3 eV/atom is in the frames, but still refused."""
     assert gate(run={'mean_potential_energy_eV_per_atom': -5.3})['failed'] == ['potential_energy_900K']
 
 
@@ -106,14 +107,14 @@ def test_every_temperature_is_checked(gate):
     assert 'potential_energy_600K' not in names  # no AIMD at that temperature to compare with
 
 
-def test_model_that_was_handed_in():
-    """Without training and frames it is judged by its dynamics."""
+def test_a_model_without_training_is_judged_by_its_dynamics():
+
     outcome = validate_model(orm.Dict(LIMITS), T900=orm.Dict(RUN)).get_dict()
     assert [row['name'] for row in outcome['checks']] == ['nve_drift_900K', 'temperature_900K']
     assert outcome['passed']
 
 
-def test_pair_never_seen(gate):
+def test_a_pair_that_was_never_seen_is_not_judged(gate):
     """A pair of species that no frame holds has no limit."""
     names = [row['name'] for row in gate(run={'minimum_distances': {'S-S': 1.0}})['checks']]
     assert not any(name.startswith('distance') for name in names)
@@ -134,5 +135,5 @@ def test_pair_never_seen(gate):
         (float('nan'), 1.0, False),
     ],
 )
-def test_check(value, limit, passed):
-    assert check('name', 'label', value, limit, 'unit')['passed'] is passed
+def test_limits(value, limit, passed):
+    assert check('name', 'label', value, limit=limit, unit='unit')['passed'] is passed
