@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,31 +15,33 @@ INT, BIGINT, DOUBLE = '<i4', '<i8', '<f8'
 class Dump(NamedTuple):
     """All whole frames of a dump.
 
-    ``steps`` has shape (frames,), ``values`` (frames, atoms, columns); atoms are in the order of the file, so the dump
-    should have been written with ``dump_modify … sort id``.
+    Atoms are in the order of the file, so the dump should have been written with ``dump_modify … sort id``.
     """
 
     steps: np.ndarray
+    """Shape (frames,)."""
     values: np.ndarray
+    """Shape (frames, atoms, columns)."""
     columns: list[str]
+    """Names of the columns."""
     truncated: bool
     """The file ends within a frame: LAMMPS was killed."""
 
 
-def frame_layout(start: bytes) -> tuple[np.dtype, list[str]]:
+def _frame_layout(start: np.ndarray) -> tuple[np.dtype[Any], list[str]]:
     """Work out the layout of a frame from the first bytes of a dump.
 
     Format revision 2 of LAMMPS' ``DumpCustom`` (since 2020): a magic string whose length is stored negative, byte
     order, revision, step, number of atoms, box, number of columns, units, time, names of the columns, then one chunk
     of doubles from each process that wrote.
 
-    :param start: the file, at least to the size of the first chunk.
+    :param start: the bytes of the file, at least to the size of the first chunk.
     :return: structured dtype with ``step`` and one field ``values<i>`` per chunk among others; names of the columns.
-    :raises ValueError: if this is not such a dump, or ends before the first chunk.
+    :raises ValueError: if the file is not such a dump, or ends before the first chunk.
     """
-    fields: list[tuple] = []
+    fields: list[tuple[Any, ...]] = []
 
-    def take(name: str, kind: str, count: int = 1):
+    def take(name: str, kind: str, count: int = 1) -> Any:
         offset = np.dtype(fields).itemsize
         name = f'skip{len(fields)}' if name == 'skip' else name
         fields.append((name, kind) if count == 1 else (name, kind, (count,)))
@@ -76,7 +78,7 @@ def frame_layout(start: bytes) -> tuple[np.dtype, list[str]]:
         else:
             take(f'values{chunk}', DOUBLE, size)
     layout = np.dtype(fields)
-    n_bytes = sum(layout[name].itemsize for name in layout.names if name.startswith('values'))
+    n_bytes = sum(layout[name].itemsize for name in layout.fields or () if name.startswith('values'))
     if len(names) != n_columns or n_bytes != n_atoms * n_columns * np.dtype(DOUBLE).itemsize:
         raise ValueError('the dump contradicts itself about its number of columns or values.')
     return layout, names
@@ -95,16 +97,16 @@ def read_dump(path: str | pathlib.Path) -> Dump:
     if size == 0:
         raise ValueError('the dump is empty.')
     content = np.memmap(path, np.uint8, 'r')
-    layout, columns = frame_layout(memoryview(content))
+    layout, columns = _frame_layout(content)
     n_frames = size // layout.itemsize
     if n_frames == 0:
         raise ValueError('the dump ends within its first frame.')
     frames = content[: n_frames * layout.itemsize].view(layout)
-    # All but step, time and the numbers themselves is the same in every frame of a constant cell.
-    constant = [name for name in layout.names if not name.startswith(('step', 'time', 'values'))]
+    # In a constant cell, frames differ in step, time and the values alone.
+    constant = [name for name in layout.fields or () if not name.startswith(('step', 'time', 'values'))]
     for name in constant:
         if (frames[name] != frames[name][0]).any():
             raise ValueError('the frames of the dump differ in cell, number of atoms or layout.')
-    chunks = [frames[name] for name in layout.names if name.startswith('values')]
+    chunks = [frames[name] for name in layout.fields or () if name.startswith('values')]
     values = chunks[0] if len(chunks) == 1 else np.concatenate(chunks, axis=1)
     return Dump(frames['step'], values.reshape(n_frames, -1, len(columns)), columns, size % layout.itemsize > 0)

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from aiida_ionconduct.lammps.script import (
-    PRODUCTION,
-    STAGE_MARK,
-    check_parameters,
-    explosion_energy,
-    explosion_temperature,
-    thermo_columns,
-)
+from aiida_ionconduct.lammps.parameters import MdParameters
+from aiida_ionconduct.lammps.script import PRODUCTION, STAGE_MARK, thermo_columns
 
 WALLTIME_MARK = 'Wall time limit reached'
 EXPLOSIONS = re.compile(
     'Fix halt condition|Lost atoms|Non-numeric|Bond atoms missing|Atom .* is out of range|no two atoms are within'
 )
-"""What LAMMPS says when atoms have left it: the temperature limit of our script, its own checks, or the pair style."""
+"""What LAMMPS says of a run that has exploded: the temperature limit of our script, its own checks, the pair style."""
 OUT_OF_MEMORY = re.compile('out of memory|Failed to allocate|std::bad_alloc|not enough memory', flags=re.IGNORECASE)
-"""What LAMMPS, torch and CUDA say then."""
+"""What LAMMPS, torch and CUDA say when memory runs out."""
 
 
-class Stage(NamedTuple):
-    """One ``run`` command."""
+class LogStage(NamedTuple):
+    """What a log tells of one ``run`` command."""
 
     name: str
     """``equilibration`` or ``production``."""
@@ -42,23 +35,27 @@ class Stage(NamedTuple):
 
 
 class Log(NamedTuple):
-    """What a log tells."""
+    """What a log tells of a LAMMPS process."""
 
     version: str | None
-    stages: list[Stage]
+    """The date of the LAMMPS release; None when the log ends before it."""
+
+    stages: list[LogStage]
     errors: list[str]
+    """Lines that begin with ``ERROR``."""
+
     out_of_walltime: bool
     complete: bool
-    """LAMMPS came to the end of its script."""
+    """LAMMPS came to the end of its script without an error."""
 
     @property
-    def production(self) -> Stage | None:
+    def production(self) -> LogStage | None:
         """The production run, if it was started."""
         return next((stage for stage in self.stages if stage.name == PRODUCTION), None)
 
 
 def read_log(text: str) -> Log:
-    """Read a log, be it complete or not; a line that was being written when LAMMPS was killed is left out.
+    """Read a log, complete or not; a last line that LAMMPS was writing when it was killed is left out.
 
     :param text: contents of the log file.
     """
@@ -66,17 +63,21 @@ def read_log(text: str) -> Log:
     version = re.search(r'^LAMMPS \((.+?)\)', text, flags=re.MULTILINE)
     errors = re.findall(r'^ERROR.*', text, flags=re.MULTILINE)
     parts = re.split(rf'^{STAGE_MARK} (\w+)$', text, flags=re.MULTILINE)[1:]
-    stages = [read_stage(name, part) for name, part in zip(parts[::2], parts[1::2], strict=True)]
+    stages = [_read_stage(name, part) for name, part in zip(parts[::2], parts[1::2], strict=True)]
     return Log(
-        version and version.group(1), stages, errors, WALLTIME_MARK in text, 'Total wall time:' in text and not errors
+        version=version.group(1) if version else None,
+        stages=stages,
+        errors=errors,
+        out_of_walltime=WALLTIME_MARK in text,
+        complete='Total wall time:' in text and not errors,
     )
 
 
-def read_stage(name: str, text: str) -> Stage:
-    """Read the part of a log that belongs to one run; lines between the rows, such as warnings, are passed over.
+def _read_stage(name: str, text: str) -> LogStage:
+    """Read the part of a log that belongs to one run; lines between the rows, such as warnings, are left out.
 
     :param name: name of the stage.
-    :param text: from the mark of the stage on.
+    :param text: the log from the mark of the stage on.
     """
     header = re.search(r'^\s*Step\s.*\n', text, flags=re.MULTILINE)
     rows: list[list[float]] = []
@@ -89,7 +90,7 @@ def read_stage(name: str, text: str) -> Stage:
             continue
         if len(row) == columns:
             rows.append(row)
-    return Stage(
+    return LogStage(
         name,
         np.array(rows, dtype=float).reshape(len(rows), columns),
         float(loop.group(1)) if loop else None,
@@ -128,29 +129,29 @@ def read_centres_of_mass(text: str) -> tuple[np.ndarray, np.ndarray]:
     return blocks[:, 0].astype(int), blocks[:, 2:].reshape(len(blocks), n_rows, 4)[:, :, 1:]
 
 
-def find_explosion(log: Log, parameters: Mapping[str, Any], n_atoms: int) -> str | None:
-    """Return how a run exploded, or ``None``: LAMMPS' own errors, energies that are
-    not finite, a runaway temperature or total energy.
+def find_explosion(log: Log, run: MdParameters, n_atoms: int) -> str | None:
+    """Return how a run exploded, or None for a run that did not.
 
-    :param log: of a run that may still be running.
-    :param parameters: see :data:`~aiida_ionconduct.lammps.script.PARAMETERS`.
+    A run has exploded when LAMMPS says so, when energies are not finite, or when the temperature or the total energy
+    has run away.
+
+    :param log: the log of a run, which may still be running.
     :param n_atoms: atoms of one replica.
     """
     for error in log.errors:
         if EXPLOSIONS.search(error):
             return error
-    values = check_parameters(parameters)
-    columns = thermo_columns(values)
+    columns = thermo_columns(run)
     for stage in log.stages:
         if not len(stage.thermo):
             continue
-        for seed, table in zip(values['seeds'], replica_thermo(stage.thermo, len(values['seeds'])), strict=True):
+        for seed, table in zip(run.seeds, replica_thermo(stage.thermo, len(run.seeds)), strict=True):
             thermo = dict(zip(columns, table.T, strict=True))
             total = thermo['total_energy_eV'] / n_atoms
             checks = {'energies are not finite': ~np.isfinite(table).all(axis=1)}
-            checks['the temperature ran away'] = thermo['temperature_K'] > explosion_temperature(values)
+            checks['the temperature ran away'] = thermo['temperature_K'] > run.explosion_temperature_K
             if stage.name == PRODUCTION:
-                checks['the total energy ran away'] = abs(total - total[0]) > explosion_energy(values)
+                checks['the total energy ran away'] = abs(total - total[0]) > run.explosion_energy_eV
             for detail, bad in checks.items():
                 if bad.any():
                     return f'{detail} at step {thermo["step"][bad.argmax()]:.0f} of the {stage.name} (seed {seed})'

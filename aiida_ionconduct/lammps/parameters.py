@@ -43,8 +43,8 @@ class RunParameters(Parameters):
     velocity_temperature_K: float | None = Field(  # noqa: N815
         None,
         gt=0,
-        description='temperature of the first velocities, in K; that of the run by default; twice that temperature brings '
-        'a run from a perfect crystal to its temperature at once',
+        description='temperature of the first velocities, in K, by default that of the run; twice that temperature '
+        'brings a run from a perfect crystal to its temperature at once',
     )
     pressure_bar: float = Field(0.0, description='pressure in `npt`, in bar')
     barostat_damping_fs: float = Field(1000.0, gt=0, description='damping time of the barostat in `npt`, in fs')

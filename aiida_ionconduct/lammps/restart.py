@@ -1,4 +1,4 @@
-"""LAMMPS' binary restart files: which step they stand at, and whether they are whole."""
+"""LAMMPS' binary restart files: the step at which they were written, and whether they are whole."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from aiida_ionconduct.lammps.script import EQUILIBRATION, PRODUCTION, RESTART_SU
 MAGIC = b'LammpS RestartT\0'
 VERSION, UNITS, NTIMESTEP = 0, 4, 5
 INTEGER_SIZES = {1, 2, 3, 48}
-"""Records that give the size of an integer type."""
+"""Records that state the size of an integer type."""
 
 
 def restart_step(content: bytes) -> int:
-    """Return the time step that a restart file stands at.
+    """Return the time step at which a restart file was written.
 
     The header of LAMMPS' ``WriteRestart``: a magic string, byte order, revision, then records of a number and a value;
     the step is among the first. A file that was written to its end repeats the magic string there.
 
-    :param content: the file.
-    :raises ValueError: if this is no restart file, or one cut short.
+    :param content: the bytes of the file.
+    :raises ValueError: if the file is not a restart file, or was cut short.
     """
     if not content.startswith(MAGIC) or struct.unpack_from('<i', content, len(MAGIC)) != (1,):
         raise ValueError('this is not a restart file of LAMMPS, little endian.')
@@ -31,7 +31,7 @@ def restart_step(content: bytes) -> int:
         (record,) = struct.unpack_from('<i', content, offset)
         offset += 4
         if record == NTIMESTEP:
-            return struct.unpack_from('<q', content, offset)[0]
+            return int(struct.unpack_from('<q', content, offset)[0])
         if record in (VERSION, UNITS):
             offset += 4 + struct.unpack_from('<i', content, offset)[0]
         elif record in INTEGER_SIZES:
@@ -43,13 +43,13 @@ def restart_step(content: bytes) -> int:
 def restart_files(folder: pathlib.Path) -> list[tuple[Start, pathlib.Path]]:
     """Return the whole restart files that a run left in a folder, the latest first.
 
-    :param folder: with the files named as in :mod:`~aiida_ionconduct.lammps.script`.
+    :param folder: the folder, with the files named as in :mod:`~aiida_ionconduct.lammps.script`.
     """
-    found = []
+    files = []
     for stage in (EQUILIBRATION, PRODUCTION):
         for path in folder.glob(f'{stage}{RESTART_SUFFIX}*'):
             try:
-                found.append((Start(stage, restart_step(path.read_bytes())), path))
+                files.append((Start(stage, restart_step(path.read_bytes())), path))
             except (ValueError, struct.error):
                 continue
-    return sorted(found, key=lambda item: (item[0].stage == PRODUCTION, item[0].step), reverse=True)
+    return sorted(files, key=lambda item: (item[0].stage == PRODUCTION, item[0].step), reverse=True)

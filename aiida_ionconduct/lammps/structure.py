@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from ase import Atoms
@@ -15,7 +15,7 @@ BOLTZMANN, KINETIC = 8.617343e-5, 1.0364269e-4
 """LAMMPS' Boltzmann constant (eV/K) and u Å²/ps² in eV, units metal."""
 
 
-def species_order(symbols) -> list[str]:
+def species_order(symbols: Iterable[str]) -> list[str]:
     """Return the species in order of first appearance: the order of LAMMPS' atom types and of the centres of mass."""
     return list(dict.fromkeys(symbols))
 
@@ -26,27 +26,28 @@ def lammps_rotation(cell: np.ndarray) -> np.ndarray:
     Back again: ``v = v_lammps @ Q.T``.
 
     :param cell: cell vectors as rows, Å.
+    :return: shape (3, 3).
     """
-    return Prism(np.asarray(cell, dtype=float)).rot_mat
+    return np.asarray(Prism(np.asarray(cell, dtype=float)).rot_mat)
 
 
-def data_file(atoms: Atoms, seeds: list[int] | None = None, temperature_K: float | None = None) -> str:
+def data_file(atoms: Atoms, seeds: Sequence[int] = (), temperature_K: float = 0.0) -> str:
     """Return the text of a LAMMPS data file, ``atom_style atomic``, all digits kept.
 
     Types are numbered as in :func:`species_order`; masses are those of ``atoms``.
 
     :param atoms: periodic structure; any cell of non-zero volume, in any orientation.
-    :param seeds: of the velocities of replicas, which are written one after the other, at the same place; without them
-        the file holds the structure once, and no velocities.
-    :param temperature_K: of the velocities.
+    :param seeds: seeds of the velocities of the replicas, which are written one after the other, at the same place;
+        without seeds the file holds the structure once, and no velocities.
+    :param temperature_K: temperature of the velocities.
     """
     stream = io.StringIO()
     replicas = atoms.copy()
-    for _ in (seeds or [None])[1:]:
+    for _ in seeds[1:]:
         replicas += atoms
     write_lammps_data(stream, replicas, specorder=species_order(atoms.symbols), masses=True, atom_style='atomic')
     text = stream.getvalue()
-    if seeds is None:
+    if not seeds:
         return text
     table = np.concatenate([initial_velocities(atoms.get_masses(), temperature_K, seed) for seed in seeds])
     rows = (f'{index} {x:.17g} {y:.17g} {z:.17g}' for index, (x, y, z) in enumerate(table, start=1))
@@ -54,23 +55,26 @@ def data_file(atoms: Atoms, seeds: list[int] | None = None, temperature_K: float
 
 
 def initial_velocities(masses: np.ndarray, temperature_K: float, seed: int) -> np.ndarray:
-    """Return what ``velocity all create … mom yes dist gaussian`` of LAMMPS gives a structure that is alone in its box.
+    """Return the velocities that ``velocity all create … mom yes dist gaussian`` of LAMMPS gives a single structure.
 
-    In a box with several replicas, that command would give each what its place in the list of atoms gives it.
+    With several replicas in the box, the command would give every replica other velocities, according to its place in
+    the list of atoms.
 
-    :param masses: (atoms,), u, in the order of the data file.
-    :return: (atoms, 3), Å/ps, in LAMMPS' frame.
+    :param masses: shape (atoms,), u, in the order of the data file.
+    :return: shape (atoms, 3), Å/ps, in LAMMPS' frame.
     """
-    numbers = park_miller_gaussians(seed)
+    numbers = _park_miller_gaussians(seed)
     velocities = np.array([[next(numbers) for _ in range(3)] for _ in masses]) / np.sqrt(masses)[:, None]
     velocities -= masses @ velocities / masses.sum()
     twice_kinetic = KINETIC * (masses[:, None] * velocities**2).sum()
-    return velocities * math.sqrt(temperature_K * 3 * (len(masses) - 1) * BOLTZMANN / twice_kinetic)
+    scale = math.sqrt(temperature_K * 3 * (len(masses) - 1) * BOLTZMANN / twice_kinetic)
+    return np.asarray(velocities * scale)
 
 
-def park_miller_gaussians(seed: int) -> Iterator[float]:
-    """Yield the normal deviates of LAMMPS' ``RanPark``: Park and Miller's minimal standard generator
-    (doi:10.1145/63039.63042) and Marsaglia's polar method.
+def _park_miller_gaussians(seed: int) -> Iterator[float]:
+    """Yield the normal deviates of LAMMPS' ``RanPark``.
+
+    Park and Miller's minimal standard generator (doi:10.1145/63039.63042) and Marsaglia's polar method.
     """
     modulus = 2**31 - 1
 

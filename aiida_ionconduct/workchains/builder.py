@@ -9,8 +9,8 @@ from aiida_quantumespresso.common.types import ElectronicType, RelaxType
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
 from aiida_ionconduct.allegro.configuration import DEFAULTS
-from aiida_ionconduct.calculations.gpus import check_scheduler
 from aiida_ionconduct.engines.programs import ENGINES
+from aiida_ionconduct.engines.schedulers import gpus_cannot_be_asked
 from aiida_ionconduct.structures import check_charges, check_structure
 from aiida_ionconduct.workchains.aimd import THERMOSTATS, temperature_label
 from aiida_ionconduct.workchains.precision import TARGET, set_target, validate_target
@@ -196,7 +196,7 @@ def check_gpus(codes: dict, resources: dict) -> None:
     """
     for label, engine in ENGINES.items():
         asked = resources[engine.resources].get('gpus')
-        complaint = check_scheduler(codes[label].computer.scheduler_type) if asked else None
+        complaint = gpus_cannot_be_asked(codes[label].computer.scheduler_type) if asked else None
         if complaint:
             raise ValueError(f'resources.{engine.resources}.gpus: {complaint}')
 

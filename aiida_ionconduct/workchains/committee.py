@@ -2,7 +2,7 @@
 
 from aiida import orm
 
-from aiida_ionconduct.calculations.lammps_md import seed_label
+from aiida_ionconduct.labels import seed_label
 from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.batches import BatchWorkChain

@@ -7,7 +7,7 @@ from aiida.engine import ProcessHandlerReport, process_handler, while_
 from aiida_ionconduct.calculations.functions.trajectories import join_segments, mean_structure_of_segments
 from aiida_ionconduct.calculations.lammps_md import LammpsMdCalculation
 from aiida_ionconduct.data import IonTrajectoryData
-from aiida_ionconduct.lammps.script import with_half_timestep
+from aiida_ionconduct.lammps.parameters import with_half_timestep
 from aiida_ionconduct.structures import minimum_distances
 from aiida_ionconduct.workchains.segments import SegmentsWorkChain
 

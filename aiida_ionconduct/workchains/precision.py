@@ -8,7 +8,7 @@ from aiida.engine import ToContext, WorkChain, while_
 from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories
 from aiida_ionconduct.calculations.functions.decisions import decide_next, decision_settings
 from aiida_ionconduct.data import ConductivityData
-from aiida_ionconduct.lammps.script import PARAMETERS
+from aiida_ionconduct.lammps.parameters import RunParameters
 from aiida_ionconduct.studies.error_target import NOTHING, PrecisionTarget
 from aiida_ionconduct.workchains.aimd import temperature_label
 from aiida_ionconduct.workchains.seeds import OUTPUTS, SeedsWorkChain, label_of
@@ -190,7 +190,7 @@ class PrecisionWorkChain(WorkChain):
             max_md_ns=self.inputs.max_md_ns.value,
             max_iterations=self.inputs.max_iterations.value,
             equilibration_ps=p['equilibration_steps'] * p['timestep_fs'] / 1000,
-            quantum_ps=p.get('frame_stride', PARAMETERS['frame_stride'].default) * p['timestep_fs'] / 1000,
+            quantum_ps=p.get('frame_stride', RunParameters.model_fields['frame_stride'].default) * p['timestep_fs'] / 1000,
         )
         return decision_settings(target, self.ctx.lost_ns)
 

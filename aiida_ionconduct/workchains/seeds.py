@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from aiida import orm
 
-from aiida_ionconduct.calculations.lammps_md import seed_label
+from aiida_ionconduct.labels import seed_label
 from aiida_ionconduct.data import IonTrajectoryData
-from aiida_ionconduct.lammps.script import MAX_REPLICAS, with_half_timestep
+from aiida_ionconduct.lammps.parameters import MAX_REPLICAS, with_half_timestep
 from aiida_ionconduct.workchains.aimd import temperature_label
 from aiida_ionconduct.workchains.batches import BatchWorkChain
 from aiida_ionconduct.workchains.lammps_base import LammpsMdBaseWorkChain

@@ -3,7 +3,7 @@
 from aiida import orm
 
 from aiida_ionconduct.calculations.functions.validation import describe_failure, validate_model
-from aiida_ionconduct.calculations.lammps_md import seed_label
+from aiida_ionconduct.labels import seed_label
 from aiida_ionconduct.data import DatasetData
 from aiida_ionconduct.workchains.aimd import temperature_label
 from aiida_ionconduct.workchains.lammps_base import LammpsMdBaseWorkChain

@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))  # a machine without AiiDA needs the package's pla
 
 from aiida_ionconduct.allegro.configuration import FILES, METRICS, nequip_configuration  # noqa: E402
 from aiida_ionconduct.lammps import log, script  # noqa: E402
+from aiida_ionconduct.lammps.parameters import MdParameters  # noqa: E402
 from aiida_ionconduct.lammps.plugin import build  # noqa: E402
 from aiida_ionconduct.lammps.structure import data_file, species_order  # noqa: E402
 
@@ -94,14 +95,14 @@ def lammps(
 ) -> dict[str, float]:
     """Run the production script of the package; return ms a step and the share of time outside the model.
 
-    :param parameters: of :data:`~aiida_ionconduct.lammps.script.PARAMETERS`.
+    :param parameters: of :class:`~aiida_ionconduct.lammps.parameters.MdParameters`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     seeds = list(range(1, replicas + 1))
     values = {'temperature_K': 600.0, 'timestep_fs': 1.0, 'equilibration_steps': 20, 'seeds': seeds, **parameters}
-    text = script.md_script(species_order(atoms.symbols), len(atoms), values)
+    text = script.md_script(species_order(atoms.symbols), len(atoms), MdParameters.check(values))
     (folder / 'lammps.in').write_text(text)
-    replicated = seeds if replicas > 1 else None
+    replicated = seeds if replicas > 1 else ()
     (folder / script.STRUCTURE_FILE).write_text(data_file(atoms, replicated, values['temperature_K']))
     shutil.copy(model, folder / MODEL)
     run(['lmp', '-in', 'lammps.in', '-log', 'lammps.log', '-screen', 'none'], folder, threads=threads)

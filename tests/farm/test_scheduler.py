@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from aiida.plugins import SchedulerFactory
 
-from aiida_ionconduct.calculations.gpus import check_scheduler, request_gpus
+from aiida_ionconduct.engines.schedulers import gpus_cannot_be_asked, request_gpus
 
 
 @pytest.fixture
@@ -58,5 +58,5 @@ def test_refused(sbatch):
 def test_gpus():
     """GPUs are asked for as with AiiDA's own plugin."""
     script = '#!/bin/bash\n#SBATCH --nodes=1\n'
-    assert check_scheduler('ionconduct.slurm') is None
+    assert gpus_cannot_be_asked('ionconduct.slurm') is None
     assert request_gpus(script, 'ionconduct.slurm', 2) == request_gpus(script, 'core.slurm', 2)

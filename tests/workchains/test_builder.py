@@ -6,7 +6,7 @@ from aiida import orm
 from ase import Atoms
 from ase.build import bulk
 
-from aiida_ionconduct.calculations.gpus import DIRECTIVES
+from aiida_ionconduct.engines.schedulers import BY_PLUGIN
 from aiida_ionconduct.workchains.builder import CODES, load_codes
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 
@@ -317,6 +317,6 @@ def test_mliap(campaign_builder):
 
 
 def test_gpus_of_an_unknown_scheduler(campaign_builder, monkeypatch):
-    monkeypatch.delitem(DIRECTIVES, 'core.direct')
+    monkeypatch.delitem(BY_PLUGIN, 'core.direct')
     with pytest.raises(ValueError, match=r'resources\.md\.gpus: how to ask core\.direct for GPUs is not known'):
         campaign_builder(overrides={'resources': {'md': {'gpus': 1}}})

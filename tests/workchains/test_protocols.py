@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from aiida_ionconduct.allegro.configuration import DEFAULTS
-from aiida_ionconduct.lammps.script import check_parameters
+from aiida_ionconduct.lammps.parameters import MdParameters
 from aiida_ionconduct.workchains import protocols
 from aiida_ionconduct.workchains.protocols import load, protocol_inputs
 
@@ -55,7 +55,7 @@ def test_values_are_those_the_jobs_take(name):
     """The parameters of training and of molecular dynamics, as the jobs check them."""
     p = protocol_inputs('conductivity', name)
     assert set(p['training']) | set(p['relabelling']['training']) <= set(DEFAULTS)
-    check_parameters({**p['md'], 'temperature_K': p['temperatures_K'][0], 'seeds': p['seeds'][:1]})
+    MdParameters.check({**p['md'], 'temperature_K': p['temperatures_K'][0], 'seeds': p['seeds'][:1]})
     assert len(p['seeds']) >= 4
     assert len(p['temperatures_K']) >= 2
     assert p['dataset']['stride'] < p['aimd']['sampling_ps'] * 1e3 / p['aimd']['timestep_fs']

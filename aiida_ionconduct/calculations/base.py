@@ -1,0 +1,95 @@
+"""The base of the jobs that load potentials: defaults of the options, GPUs, and the checks of inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiida import orm
+from aiida.common.datastructures import CalcInfo
+from aiida.common.folders import Folder
+from aiida.engine import CalcJob, CalcJobProcessSpec
+
+from aiida_ionconduct.data import AllegroModelData
+from aiida_ionconduct.data.model import TRUST_HELP
+from aiida_ionconduct.engines.programs import RESOURCES
+from aiida_ionconduct.engines.schedulers import request_gpus
+from aiida_ionconduct.parameters import ParameterError, Parameters
+
+
+class EngineCalcJob(CalcJob):
+    """A serial job by default, with the option ``gpus`` and the input ``trust_model``."""
+
+    @classmethod
+    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # AiiDA names a wider class
+        """Define what all these jobs share."""
+        super().define(spec)
+        spec.input('trust_model', valid_type=orm.Bool, required=False, help=TRUST_HELP)
+        spec.input(
+            'metadata.options.gpus',
+            valid_type=int,
+            required=False,
+            help='The number of GPUs on each machine, for which the job script asks the scheduler.',
+        )
+        spec.inputs['metadata']['options'].validator = _validate_options
+        spec.inputs.validator = complaint_about_models
+        set_option_defaults(spec, resources=dict(RESOURCES), withmpi=False)
+
+    def presubmit(self, folder: Folder) -> CalcInfo:
+        """Write the job script as AiiDA does, then ask for the GPUs in it."""
+        calcinfo = super().presubmit(folder)
+        gpus = self.node.get_option('gpus')
+        if gpus:
+            name = self.node.get_option('submit_script_filename')
+            with folder.open(name, encoding='utf8') as handle:
+                script = handle.read()
+            with folder.open(name, 'w', encoding='utf8') as handle:
+                handle.write(request_gpus(script, self.node.computer.scheduler_type, gpus))
+        return calcinfo
+
+
+def set_option_defaults(spec: CalcJobProcessSpec, **defaults: Any) -> None:
+    """Set the defaults of options of a job, by name."""
+    for name, default in defaults.items():
+        spec.inputs['metadata']['options'][name].default = default
+
+
+def validator(parameters: type[Parameters]) -> Callable[[orm.Dict, Any], str | None]:
+    """Return the validator of an input that holds a set of parameters."""
+
+    def validate(node: orm.Dict, _: Any) -> str | None:
+        try:
+            parameters.check(node.get_dict())
+        except ParameterError as error:
+            return str(error)
+        return None
+
+    return validate
+
+
+def complaint_about_models(inputs: Mapping[str, Any], _: Any = None) -> str | None:
+    """Return why a model among the inputs must not be loaded, or None.
+
+    :param inputs: the inputs of a job; models are among them or in the namespace ``models``.
+    """
+    nodes = [*inputs.values(), *inputs.get('models', {}).values()]
+    complaints = (node.check(inputs.get('trust_model')) for node in nodes if isinstance(node, AllegroModelData))
+    return next((complaint for complaint in complaints if complaint), None)
+
+
+def complaint_about_format(model: AllegroModelData, name: str = 'model') -> str | None:
+    """Return that a model is not a package, or None.
+
+    :param name: what the message calls the model.
+    """
+    if model.model_format == 'package':
+        return None
+    return f'the {name} {model.filename} is compiled: give the package it came from.'
+
+
+def _validate_options(options: Mapping[str, Any], _: Any) -> str | None:
+    """Refuse an option ``gpus`` that is not a positive number."""
+    gpus = options.get('gpus')
+    if gpus is not None and (isinstance(gpus, bool) or gpus < 1):
+        return f'gpus is {gpus!r}, but must be the number of GPUs on each machine, at least 1.'
+    return None
