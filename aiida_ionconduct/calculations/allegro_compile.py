@@ -1,48 +1,53 @@
 """Compile a packaged Allegro potential for the machine that runs LAMMPS."""
 
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
 from aiida import orm
 from aiida.common.datastructures import CalcInfo, CodeInfo
+from aiida.common.folders import Folder
+from aiida.engine import CalcJobProcessSpec
 
-from aiida_ionconduct.calculations.gpus import GpuCalcJob
+from aiida_ionconduct.allegro.parameters import CompileParameters, Target
+from aiida_ionconduct.calculations.base import (
+    EngineCalcJob,
+    complaint_about_format,
+    set_option_defaults,
+    validator,
+)
 from aiida_ionconduct.data import AllegroModelData
-from aiida_ionconduct.data.model import TRUST_HELP
 
 PACKAGE = 'model.nequip.zip'
-TARGETS = {
-    'pair_allegro': ('model.nequip.pt2', ('--mode', 'aotinductor', '--target', 'pair_allegro', '--device')),
-    'mliap': ('model.nequip.lmp.pt', ()),
+
+
+class CompileTarget(NamedTuple):
+    """How a model is compiled for one pair style of LAMMPS."""
+
+    filename: str
+    """The file that is made."""
+    options: tuple[str, ...] = ()
+    """The options before the device, of a command that takes a device."""
+
+
+TARGETS: dict[Target, CompileTarget] = {
+    'pair_allegro': CompileTarget(
+        'model.nequip.pt2', ('--mode', 'aotinductor', '--target', 'pair_allegro', '--device')
+    ),
+    'mliap': CompileTarget('model.nequip.lmp.pt'),
 }
-"""By target: the file that is made, and the options before the device that only ``nequip-compile`` takes."""
-PARAMETERS = {'device': 'cpu', 'tf32': False, 'target': 'pair_allegro'}
 
 
-def validate_model(model, _):
-    """Only a package can be compiled."""
-    if model.model_format != 'package':
-        return f'the model is already compiled ({model.filename}): give the package it came from.'
+def _validate_model(model: AllegroModelData, _: Any) -> str | None:
+    """Refuse a compiled model."""
+    return complaint_about_format(model)
 
 
-def validate_inputs(inputs, _):
-    """Refuse a file that may be anything."""
-    if 'model' in inputs:
-        return inputs['model'].check(inputs.get('trust_model'))
-
-
-def validate_parameters(parameters, _):
-    """Refuse unknown keys."""
-    values = parameters.get_dict()
-    unknown = sorted(set(values) - set(PARAMETERS))
-    if unknown:
-        return f'unknown compile parameters {", ".join(unknown)}: choose from {", ".join(PARAMETERS)}.'
-    if values.get('target', 'pair_allegro') not in TARGETS:
-        return f'target is {values["target"]!r}: choose from {", ".join(TARGETS)}.'
-
-
-class AllegroCompileCalculation(GpuCalcJob):
+class AllegroCompileCalculation(EngineCalcJob):
     """``nequip-compile`` for LAMMPS' ``pair_style allegro``, or ``nequip-prepare-lmp-mliap`` for its ``mliap``."""
 
     @classmethod
-    def define(cls, spec):
+    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # AiiDA names a wider class
         """Define the process specification."""
         super().define(spec)
         spec.input(
@@ -50,20 +55,16 @@ class AllegroCompileCalculation(GpuCalcJob):
             valid_type=orm.AbstractCode,
             help='The `nequip-compile` command; for the target `mliap`, `nequip-prepare-lmp-mliap`.',
         )
-        spec.input('model', valid_type=AllegroModelData, validator=validate_model, help='The packaged model.')
-        spec.input('trust_model', valid_type=orm.Bool, required=False, help=TRUST_HELP)
+        spec.input('model', valid_type=AllegroModelData, validator=_validate_model, help='The packaged model.')
         spec.input(
             'parameters',
             valid_type=orm.Dict,
-            default=lambda: orm.Dict(PARAMETERS),
-            validator=validate_parameters,
-            help='`device` (`cpu` or `cuda`), `tf32`, and `target` (`pair_allegro` or `mliap`).',
+            default=lambda: orm.Dict(CompileParameters().model_dump()),
+            validator=validator(CompileParameters),
+            help='For what the model is compiled: `allegro.parameters.CompileParameters`, see the docs page '
+            '"Parameters".',
         )
-        spec.inputs.validator = validate_inputs
-        options = spec.inputs['metadata']['options']
-        options['parser_name'].default = 'ionconduct.allegro.compile'
-        options['resources'].default = {'num_machines': 1, 'num_mpiprocs_per_machine': 1}
-        options['withmpi'].default = False
+        set_option_defaults(spec, parser_name='ionconduct.allegro.compile')
 
         spec.output('model', valid_type=AllegroModelData, help='The compiled model, for this machine only.')
         spec.exit_code(
@@ -73,18 +74,20 @@ class AllegroCompileCalculation(GpuCalcJob):
             invalidates_cache=True,
         )
 
-    def prepare_for_submission(self, folder):
+    def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Hand the package over and name the compiled file."""
-        parameters = PARAMETERS | self.inputs.parameters.get_dict()
-        compiled, options = TARGETS[parameters['target']]
+        parameters = CompileParameters.check(self.inputs.parameters.get_dict())
+        target = TARGETS[parameters.target]
         codeinfo = CodeInfo()
         codeinfo.code_uuid = self.inputs.code.uuid
         codeinfo.cmdline_params = [
-            *((*options, parameters['device']) if options else ()),
-            '--tf32' if parameters['tf32'] else '--no-tf32', PACKAGE, compiled,
-        ]  # fmt: skip
+            *((*target.options, parameters.device) if target.options else ()),
+            '--tf32' if parameters.tf32 else '--no-tf32',
+            PACKAGE,
+            target.filename,
+        ]
         calcinfo = CalcInfo()
         calcinfo.codes_info = [codeinfo]
         calcinfo.local_copy_list = [(self.inputs.model.uuid, self.inputs.model.filename, PACKAGE)]
-        calcinfo.retrieve_temporary_list = [compiled]
+        calcinfo.retrieve_temporary_list = [target.filename]
         return calcinfo

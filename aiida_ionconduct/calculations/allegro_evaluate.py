@@ -1,59 +1,66 @@
 """Energies and forces of some frames by several potentials."""
 
+from __future__ import annotations
+
 import io
+from collections.abc import Mapping
+from typing import Any
 
 import ase.io
 import numpy as np
 import yaml
 from aiida import orm
 from aiida.common.datastructures import CalcInfo, CodeInfo
+from aiida.common.folders import Folder
+from aiida.engine import CalcJobProcessSpec
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from aiida_ionconduct.allegro.configuration import FRAMES, evaluation_configuration
-from aiida_ionconduct.calculations.gpus import GpuCalcJob
+from aiida_ionconduct.calculations.base import (
+    EngineCalcJob,
+    complaint_about_format,
+    complaint_about_models,
+    set_option_defaults,
+)
 from aiida_ionconduct.data import AllegroModelData
-from aiida_ionconduct.data.model import TRUST_HELP
 
 
-def validate_inputs(inputs, _):
-    """Refuse models that are compiled, do not know an element of the frames, or come from anyone."""
+def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
+    """Refuse models that are compiled, do not know an element of the frames, or are not trusted."""
     for label, model in inputs.get('models', {}).items():
-        if model.model_format != 'package':
-            return f'the model {label} ({model.filename}) is compiled: give the package it came from.'
+        complaint = complaint_about_format(model, f'model {label}')
+        if complaint:
+            return complaint
         missing = model.missing_types(inputs['frames'].symbols) if 'frames' in inputs else []
         if missing:
             return f'the model {label} does not know {", ".join(missing)}.'
-        complaint = model.check(inputs.get('trust_model'))
-        if complaint:
-            return complaint
-    return None
+    return complaint_about_models(inputs)
 
 
-class AllegroEvaluateCalculation(GpuCalcJob):
+class AllegroEvaluateCalculation(EngineCalcJob):
     """``nequip-train`` as a test of each model in turn; the frames need no labels."""
 
     @classmethod
-    def define(cls, spec):
+    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # AiiDA names a wider class
         """Define the process specification."""
         super().define(spec)
         spec.input('code', valid_type=orm.AbstractCode, help='The `nequip-train` command.')
         spec.input('frames', valid_type=orm.TrajectoryData, help='The frames, of one composition.')
-        spec.input_namespace('models', valid_type=AllegroModelData, help='Packaged models by labels.')
+        spec.input_namespace('models', valid_type=AllegroModelData, help='Packaged models, by labels.')
         spec.input(
-            'accelerator', valid_type=orm.Str, default=lambda: orm.Str('auto'), help='Of Lightning: `cpu`, `gpu`.'
+            'accelerator',
+            valid_type=orm.Str,
+            default=lambda: orm.Str('auto'),
+            help='The accelerator of Lightning, such as `cpu` or `gpu`.',
         )
-        spec.input('trust_model', valid_type=orm.Bool, required=False, help=TRUST_HELP)
-        spec.inputs.validator = validate_inputs
-        options = spec.inputs['metadata']['options']
-        options['parser_name'].default = 'ionconduct.allegro.evaluate'
-        options['resources'].default = {'num_machines': 1, 'num_mpiprocs_per_machine': 1}
-        options['withmpi'].default = False
+        spec.inputs.validator = _validate_inputs
+        set_option_defaults(spec, parser_name='ionconduct.allegro.evaluate')
 
         spec.output(
             'predictions',
             valid_type=orm.ArrayData,
-            help='By the label of the model, `forces_LABEL` (frames, atoms, 3) in eV/Å and `energies_LABEL` in eV.',
+            help='For every model, `forces_LABEL` in eV/Å, (frames, atoms, 3), and `energies_LABEL` in eV, (frames,).',
         )
         spec.exit_code(
             310,
@@ -62,8 +69,8 @@ class AllegroEvaluateCalculation(GpuCalcJob):
             invalidates_cache=True,
         )
 
-    def prepare_for_submission(self, folder):
-        """Write the frames and one configuration a model."""
+    def prepare_for_submission(self, folder: Folder) -> CalcInfo:
+        """Write the frames, and a configuration for every model."""
         trajectory = self.inputs.frames
         frames = []
         for positions, cell in zip(trajectory.get_positions(), trajectory.get_cells(), strict=True):
@@ -79,7 +86,11 @@ class AllegroEvaluateCalculation(GpuCalcJob):
         for label, model in sorted(self.inputs.models.items()):
             package = f'{label}.nequip.zip'
             configuration = evaluation_configuration(
-                model.type_names, model.r_max, package, label, self.inputs.accelerator.value
+                model.type_names,
+                r_max=model.r_max,
+                package=package,
+                predictions=label,
+                accelerator=self.inputs.accelerator.value,
             )
             with folder.open(f'{label}.yaml', 'w') as handle:
                 yaml.safe_dump(configuration, handle, sort_keys=False)

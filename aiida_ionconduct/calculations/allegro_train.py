@@ -1,10 +1,16 @@
 """Train an Allegro potential and package it."""
 
+from __future__ import annotations
+
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 import yaml
 from aiida import orm
 from aiida.common.datastructures import CalcInfo, CodeInfo
+from aiida.common.folders import Folder
+from aiida.engine import CalcJobProcessSpec
 
 from aiida_ionconduct.allegro.configuration import (
     CHECKPOINT,
@@ -16,38 +22,38 @@ from aiida_ionconduct.allegro.configuration import (
     RESUME_SOURCE,
     nequip_configuration,
 )
-from aiida_ionconduct.calculations.gpus import GpuCalcJob
+from aiida_ionconduct.allegro.parameters import TrainingParameters
+from aiida_ionconduct.calculations.base import (
+    EngineCalcJob,
+    complaint_about_format,
+    complaint_about_models,
+    set_option_defaults,
+    validator,
+)
 from aiida_ionconduct.data import AllegroModelData, DatasetData
-from aiida_ionconduct.data.model import TRUST_HELP, is_made_here
+from aiida_ionconduct.data.model import is_made_here
 
 CONFIGURATION = 'training.yaml'
 MODEL = 'model.nequip.zip'
 INITIAL_MODEL = 'initial.nequip.zip'
 MONITOR = {'entry_point': 'ionconduct.training', 'minimum_poll_interval': 30}
 WALLTIME_FRACTION, WALLTIME_RESERVE_S = 0.9, 120
-"""The training stops by itself at this fraction of the wall time and so long before its end, for the test on held-out
-frames and the package; half of the wall time it has in any case."""
+"""The training stops by itself at this fraction of the wall time, less the reserve, which leaves time for the test on
+held-out frames and the package; it stops in no case before half of the wall time."""
 
 
 def stop_after(walltime_s: float) -> float:
-    """Return the time after which a training stops, s."""
+    """Return the time in s after which a training stops by itself."""
     return max(WALLTIME_FRACTION * walltime_s - WALLTIME_RESERVE_S, walltime_s / 2)
 
 
-def validate_parameters(parameters, _):
-    """Refuse unknown training parameters before the job is submitted."""
-    try:
-        nequip_configuration(parameters.get_dict(), ['H'])
-    except ValueError as exception:
-        return str(exception)
-
-
-def validate_inputs(inputs, _):
-    """Refuse held-out elements that are not trained on, frames without stress to train on it, and files of anyone."""
-    for name in ('initial_model', 'checkpoint'):
-        complaint = name in inputs and CHECKS[name](inputs[name], inputs.get('trust_model'))
-        if complaint:
-            return complaint
+def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
+    """Refuse files that are not trusted, elements without training frames, and frames without the stress to train on."""
+    complaint = complaint_about_models(inputs)
+    if complaint is None and 'checkpoint' in inputs:
+        complaint = _complaint_about_checkpoint(inputs['checkpoint'], inputs.get('trust_model'))
+    if complaint:
+        return complaint
     if not all(name in inputs for name in FILES):
         return None
     known = set(inputs['train'].elements)
@@ -66,15 +72,13 @@ def validate_inputs(inputs, _):
     return None
 
 
-def check_initial_model(model, trust_model) -> str | None:
-    """Refuse a model to start from that is compiled, or of anyone."""
-    if model.model_format != 'package':
-        return f'the initial model {model.filename} is compiled: give the package.'
-    return model.check(trust_model)
+def _validate_initial_model(model: AllegroModelData, _: Any) -> str | None:
+    """Refuse a compiled model."""
+    return complaint_about_format(model, 'initial model')
 
 
-def check_checkpoint(checkpoint, trust_model) -> str | None:
-    """Refuse a checkpoint that lacks a file, or of anyone."""
+def _complaint_about_checkpoint(checkpoint: orm.FolderData, trust_model: orm.Bool | None) -> str | None:
+    """Return why a checkpoint cannot be loaded, because it lacks a file or is not trusted, or None."""
     names = checkpoint.base.repository.list_object_names()
     missing = sorted({CHECKPOINT, LAST_CHECKPOINT} - set(names))
     if missing:
@@ -90,14 +94,11 @@ def check_checkpoint(checkpoint, trust_model) -> str | None:
     return None
 
 
-CHECKS = {'initial_model': check_initial_model, 'checkpoint': check_checkpoint}
-
-
-class AllegroTrainCalculation(GpuCalcJob):
+class AllegroTrainCalculation(EngineCalcJob):
     """``nequip-train`` on a training, a validation and a test set, then ``nequip-package`` of the best checkpoint."""
 
     @classmethod
-    def define(cls, spec):
+    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # AiiDA names a wider class
         """Define the process specification."""
         super().define(spec)
         spec.input('code', valid_type=orm.AbstractCode, help='The `nequip-train` command.')
@@ -107,33 +108,33 @@ class AllegroTrainCalculation(GpuCalcJob):
         spec.input(
             'parameters',
             valid_type=orm.Dict,
-            validator=validate_parameters,
-            help='Model and training parameters, any of `allegro.configuration.DEFAULTS`.',
+            validator=validator(TrainingParameters),
+            help='Model and training parameters: `allegro.parameters.TrainingParameters`, see the docs page '
+            '"Parameters".',
         )
         spec.input(
             'initial_model',
             valid_type=AllegroModelData,
             required=False,
+            validator=_validate_initial_model,
             help='A packaged model whose weights the training starts from.',
         )
         spec.input(
             'checkpoint',
             valid_type=orm.FolderData,
             required=False,
-            help='The output of an earlier training, which goes on from there with the state of its optimiser.',
+            help='The output `checkpoint` of an earlier training, which goes on from there with the state of its '
+            'optimiser.',
         )
-        spec.input('trust_model', valid_type=orm.Bool, required=False, help=TRUST_HELP)
-        options = spec.inputs['metadata']['options']
-        options['parser_name'].default = 'ionconduct.allegro.train'
-        options['resources'].default = {'num_machines': 1, 'num_mpiprocs_per_machine': 1}
-        options['withmpi'].default = False
-        options['scheduler_stdout'].default = 'training.out'
-        spec.inputs.validator = validate_inputs
+        set_option_defaults(spec, parser_name='ionconduct.allegro.train', scheduler_stdout='training.out')
+        spec.inputs.validator = _validate_inputs
 
         spec.output('model', valid_type=AllegroModelData, help='The packaged model of the best epoch.')
         spec.output('output_parameters', valid_type=orm.Dict, help='Metrics, best epoch and learning curves.')
         spec.output(
-            'checkpoint', valid_type=orm.FolderData, help='The last and the best epoch, from which it can go on.'
+            'checkpoint',
+            valid_type=orm.FolderData,
+            help='The last and the best epoch, from which another training can go on.',
         )
         spec.output('parity', valid_type=orm.ArrayData, help='Reference and predicted values on the test frames.')
         spec.default_output_node = 'output_parameters'
@@ -168,15 +169,19 @@ class AllegroTrainCalculation(GpuCalcJob):
             message='The training stopped at the wall time limit; it can go on from the checkpoint in the outputs.',
         )
 
-    def prepare_for_submission(self, folder):
+    def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the configuration and the frames."""
         initial_model, checkpoint = self.inputs.get('initial_model'), self.inputs.get('checkpoint')
         parameters, type_names, package = self.inputs.parameters.get_dict(), self.inputs.train.elements, None
-        if initial_model:  # neighbours as far as it sees
+        if initial_model:  # the neighbour lists reach as far as the model sees
             parameters['r_max'], type_names, package = initial_model.r_max, initial_model.type_names, INITIAL_MODEL
         walltime = self.node.get_option('max_wallclock_seconds')
         configuration = nequip_configuration(
-            parameters, type_names, package, resume=bool(checkpoint), max_time_s=walltime and stop_after(walltime)
+            TrainingParameters.check(parameters),
+            type_names,
+            initial_model=package,
+            resume=bool(checkpoint),
+            max_time_s=stop_after(walltime) if walltime else None,
         )
         with folder.open(CONFIGURATION, 'w') as handle:
             yaml.safe_dump(configuration, handle, sort_keys=False)

@@ -109,7 +109,7 @@ class LammpsMdCalculation(EngineCalcJob):
     """Equilibration and production in one LAMMPS run, from the start or from a restart file."""
 
     @classmethod
-    def define(cls, spec: CalcJobProcessSpec) -> None:
+    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # AiiDA names a wider class
         """Define inputs, outputs and exit codes."""
         super().define(spec)
         spec.input('code', valid_type=orm.AbstractCode, help='A LAMMPS with `pair_style allegro`.')
@@ -143,7 +143,12 @@ class LammpsMdCalculation(EngineCalcJob):
         spec.output_namespace(
             'output_parameters', valid_type=orm.Dict, help='By seed: speed, energy conservation, mean values.'
         )
-        spec.output('restart', valid_type=orm.SinglefileData, required=False, help='The restart file from which another run can continue this one.')
+        spec.output(
+            'restart',
+            valid_type=orm.SinglefileData,
+            required=False,
+            help='The restart file from which another run can continue this one.',
+        )
         spec.output(
             'thermo',
             valid_type=orm.ArrayData,

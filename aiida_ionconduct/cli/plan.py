@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 from tabulate import tabulate
 
 from aiida_ionconduct import labels
-from aiida_ionconduct.allegro.configuration import DEFAULTS
+from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.structures import supercell_repeats
 from aiida_ionconduct.workchains.precision import MAX_ITERATIONS, has_previous
 from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
@@ -126,7 +126,7 @@ def dft_stages(builder: Builder, n_atoms: int) -> tuple[list[PlannedStage], int]
 
 def training_stages(builder: Builder, n_atoms: int, n_frames: int) -> list[PlannedStage]:
     """Return the first training and the rounds of relabelling."""
-    parameters = {**DEFAULTS, **builder.allegro.train['parameters'].get_dict()}
+    parameters = TrainingParameters.check(builder.allegro.train['parameters'].get_dict()).model_dump()
     if builder.active_learning is not None:
         return active_learning_stages(builder, n_atoms, n_frames, parameters)
     relabelling = builder.relabelling.get_dict()

@@ -4,7 +4,7 @@ from aiida import orm
 from aiida.common import AttributeDict
 from aiida.engine import ProcessHandlerReport, ToContext, if_, process_handler, while_
 
-from aiida_ionconduct.allegro.configuration import DEFAULTS
+from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.allegro_train import MONITOR, AllegroTrainCalculation
 from aiida_ionconduct.calculations.functions.datasets import split_dataset
@@ -154,7 +154,7 @@ class AllegroWorkChain(SegmentsWorkChain):
 
     def parameter(self, name: str):
         """Return a parameter of the training as it is now."""
-        return self.ctx.inputs.parameters.get_dict().get(name, DEFAULTS[name])
+        return self.ctx.inputs.parameters.get_dict().get(name, TrainingParameters.model_fields[name].default)
 
     def change(self, **parameters):
         """Change parameters of the training."""

@@ -8,7 +8,7 @@ from aiida_pseudo.groups.family import PseudoPotentialFamily
 from aiida_quantumespresso.common.types import ElectronicType, RelaxType
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
-from aiida_ionconduct.allegro.configuration import DEFAULTS
+from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.engines.programs import ENGINES
 from aiida_ionconduct.engines.schedulers import gpus_cannot_be_asked
 from aiida_ionconduct.structures import check_charges, check_structure
@@ -174,9 +174,9 @@ def check_numbers(p: dict) -> None:
         'relabelling.training': p['relabelling']['training'],
         'active_learning.training': p['active_learning']['training'],
     }.items():
-        unknown = sorted(set(training) - set(DEFAULTS))
+        unknown = sorted(set(training) - set(TrainingParameters.model_fields))
         if unknown:
-            raise ValueError(f'unknown {section} keys {", ".join(unknown)}: choose from {", ".join(sorted(DEFAULTS))}.')
+            raise ValueError(f'unknown {section} keys {", ".join(unknown)}: choose from {", ".join(sorted(TrainingParameters.model_fields))}.')
 
 
 def check_precision(precision: dict, md) -> None:

@@ -20,6 +20,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # a machine without AiiDA needs the package's plain parts only
 
 from aiida_ionconduct.allegro.configuration import FILES, METRICS, nequip_configuration  # noqa: E402
+from aiida_ionconduct.allegro.parameters import TrainingParameters  # noqa: E402
 from aiida_ionconduct.lammps import log, script  # noqa: E402
 from aiida_ionconduct.lammps.parameters import MdParameters  # noqa: E402
 from aiida_ionconduct.lammps.plugin import build  # noqa: E402
@@ -60,13 +61,13 @@ def solid_solution() -> Atoms:
 def train(folder: pathlib.Path, parameters: dict) -> dict[str, float]:
     """Train on the frames of the tests in a folder, which then holds ``best.ckpt``; return the errors on the others.
 
-    :param parameters: of :func:`~aiida_ionconduct.allegro.configuration.nequip_configuration`.
+    :param parameters: see :class:`~aiida_ionconduct.allegro.parameters.TrainingParameters`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     frames = ase.io.read(FRAMES, ':')
     for name, part in {'train': frames[::2], 'validation': frames[1::4], 'test': frames[3::4]}.items():
         ase.io.write(folder / FILES[name], part)
-    configuration = nequip_configuration(parameters, TYPE_NAMES)
+    configuration = nequip_configuration(TrainingParameters.check(parameters), TYPE_NAMES)
     (folder / 'config.yaml').write_text(yaml.safe_dump(configuration))
     run(['nequip-train', '-cp', folder, '-cn', 'config', f'hydra.run.dir={folder}'], folder, threads=os.cpu_count())
     with (folder / METRICS).open() as handle:

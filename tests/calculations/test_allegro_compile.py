@@ -29,7 +29,7 @@ def compile_inputs(aiida_profile_clean, fixture_code, make_model):
     ],
 )
 def test_command(parameters, arguments, fixture_sandbox, generate_calc_job, compile_inputs):
-    """The file keeps its suffix on the computer: both commands insist on it."""
+    """The file keeps its suffix on the computer, as both commands insist on it."""
     inputs = compile_inputs(**{name: orm.Dict(value) for name, value in parameters.items()})
     calc_info = generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
     assert calc_info.codes_info[0].cmdline_params == COMMAND + arguments + FILES
@@ -39,7 +39,7 @@ def test_command(parameters, arguments, fixture_sandbox, generate_calc_job, comp
 
 
 def test_mliap(fixture_sandbox, generate_calc_job, compile_inputs):
-    """The other command knows no device."""
+    """The command for ML-IAP takes no device."""
     inputs = compile_inputs(parameters=orm.Dict({'target': 'mliap', 'device': 'cuda', 'tf32': True}))
     calc_info = generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
     assert calc_info.codes_info[0].cmdline_params == ['--tf32', 'model.nequip.zip', 'model.nequip.lmp.pt']
@@ -48,17 +48,17 @@ def test_mliap(fixture_sandbox, generate_calc_job, compile_inputs):
 
 def test_unknown_target(fixture_sandbox, generate_calc_job, compile_inputs):
     inputs = compile_inputs(parameters=orm.Dict({'target': 'ase'}))
-    with pytest.raises(ValueError, match="target is 'ase': choose from pair_allegro, mliap"):
+    with pytest.raises(ValueError, match="`target` is 'ase', but must be 'pair_allegro' or 'mliap'"):
         generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
 
 
 def test_compiled_already(fixture_sandbox, generate_calc_job, compile_inputs, make_model):
     inputs = compile_inputs(model=make_model('model.nequip.pt2'))
-    with pytest.raises(ValueError, match=r'already compiled \(model\.nequip\.pt2\): give the package it came from'):
+    with pytest.raises(ValueError, match=r'model model\.nequip\.pt2 is compiled: give the package it came from'):
         generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
 
 
 def test_unknown_parameter(fixture_sandbox, generate_calc_job, compile_inputs):
     inputs = compile_inputs(parameters=orm.Dict({'tf_32': True}))
-    with pytest.raises(ValueError, match='unknown compile parameters tf_32: choose from device, tf32, target'):
+    with pytest.raises(ValueError, match=r'unknown key `tf_32`: did you mean `tf32`\?'):
         generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)

@@ -51,7 +51,7 @@ def test_files(fixture_sandbox, generate_calc_job, train_inputs, file_regression
 
 
 def test_checkpoint(fixture_sandbox, generate_calc_job, train_inputs):
-    """Both files are handed over, and the callbacks that find them where they are now."""
+    """Both files are handed over, and so are the callbacks that find them in the new folder."""
     checkpoint = orm.FolderData()
     for name in ('best.ckpt', 'last.ckpt'):
         checkpoint.base.repository.put_object_from_filelike(io.BytesIO(name.encode()), name)
@@ -70,7 +70,7 @@ def test_checkpoint(fixture_sandbox, generate_calc_job, train_inputs):
 
 @pytest.mark.parametrize(('walltime', 'seconds'), [(3600, 3120), (86400, 77640), (100, 50), (1, 0.5)])
 def test_time_for_the_rest(walltime, seconds):
-    """The test on held-out frames and the package take their time after the training; half of it is in any case."""
+    """Time is left for the test on held-out frames and the package; the training has at least half of the wall time."""
     assert stop_after(walltime) == pytest.approx(seconds)
 
 
@@ -80,7 +80,7 @@ def test_frames_without_stress(fixture_sandbox, generate_calc_job, train_inputs)
 
 
 def test_initial_model(fixture_sandbox, generate_calc_job, train_inputs, make_model):
-    """Its weights are handed over, and the types and the cutoff are its own."""
+    """The weights are handed over, and the types and the cutoff are those of the initial model."""
     model = make_model(type_names=('P', 'Li', 'Si', 'O'), r_max=4.5)
     calc_info = generate_calc_job(ENTRY_POINT, train_inputs(initial_model=model), fixture_sandbox)
     assert calc_info.local_copy_list[-1] == (model.uuid, 'model.nequip.zip', 'initial.nequip.zip')
@@ -101,7 +101,7 @@ def refused(generate_calc_job, inputs, folder, message):
 def test_unknown_parameter(fixture_sandbox, generate_calc_job, train_inputs):
     inputs = train_inputs(parameters=orm.Dict({'max_epoch': 3}))
     refused(
-        generate_calc_job, inputs, fixture_sandbox, r'unknown training parameters max_epoch: choose from .*max_epochs'
+        generate_calc_job, inputs, fixture_sandbox, r'unknown key `max_epoch`: did you mean `max_epochs`\?'
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from aiida_ionconduct.allegro.configuration import FILES, nequip_configuration
+from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.lammps.plugin import build as plugin_build
 from local_services import Services
 
@@ -61,7 +62,7 @@ def trained(tmp_path_factory, executable):
     frames = ase.io.read(DATASET, ':')
     for name, part in {'train': frames[::2], 'validation': frames[1::4], 'test': frames[3::4]}.items():
         ase.io.write(folder / FILES[name], part)
-    configuration = {**nequip_configuration(TRAINING, TYPE_NAMES), 'run': ['train']}
+    configuration = {**nequip_configuration(TrainingParameters.check(TRAINING), TYPE_NAMES), 'run': ['train']}
     (folder / 'config.yaml').write_text(yaml.safe_dump(configuration))
     environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
     for command in (

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from aiida_ionconduct.lammps.log import find_explosion, read_centres_of_mass, read_log, replica_thermo
+from aiida_ionconduct.lammps.parameters import MdParameters
 
 LOG = """LAMMPS (22 Jul 2025 - Update 4)
 units metal
@@ -71,14 +72,12 @@ CENTRES = """# Time-averaged data
 """
 
 
-def test_centres_of_mass():
-    steps, centres = read_centres_of_mass(CENTRES)
+@pytest.mark.parametrize('cut', ['', '10 2\n1 1.5 2', '10 2\n1 1.5 2 3\n2 4', '10 2\n1 1.5 2 3\n2 4 5 6'])
+def test_centres_of_mass(cut):
+    """All whole blocks are read; a block that was cut is left out."""
+    steps, centres = read_centres_of_mass(CENTRES + cut)
     assert steps.tolist() == [0, 5]
     assert centres.tolist() == [[[1, 2, 3], [4, 5, 6]], [[1.5, 2, 3], [4, 5, 6.25]]]
-    for cut in ('10 2\n1 1.5 2', '10 2\n1 1.5 2 3\n2 4', '10 2\n1 1.5 2 3\n2 4 5 6'):
-        cut_steps, cut_centres = read_centres_of_mass(CENTRES + cut)
-        assert cut_steps.tolist() == [0, 5]
-        assert np.array_equal(cut_centres, centres)
 
 
 @pytest.mark.parametrize('text', ['', '# Time', CENTRES.partition('0 2\n')[0], CENTRES.partition('2 4 5 6')[0]])
@@ -101,6 +100,7 @@ PARAMETERS = {
     'production_steps': 20,
     'seeds': [3],
 }
+RUN = MdParameters.check(PARAMETERS)
 
 
 def log_of(*rows, error=''):
@@ -120,16 +120,16 @@ def log_of(*rows, error=''):
     ],
 )
 def test_explosion(rows, message):
-    """Ten atoms at 900 K: 3 kB (2700 K - 900 K) is 0.465 eV an atom."""
-    found = find_explosion(log_of(*rows), PARAMETERS, 10)
-    assert found is None if message is None else re.match(message, found)
+    """The limit for ten atoms at 900 K: 3 kB (2700 K - 900 K) is 0.465 eV/atom."""
+    explosion = find_explosion(log_of(*rows), RUN, 10)
+    assert explosion is None if message is None else re.match(message, explosion)
 
 
 def test_explosion_of_one_replica():
     log = read_log(
         'ionconduct stage: production\nStep a b c d a b c d\n0 900 0 0 0 900 0 0 0\n10 900 0 0 0 3000 0 0 0\n'
     )
-    assert '(seed 8)' in find_explosion(log, {**PARAMETERS, 'seeds': [7, 8]}, 10)
+    assert '(seed 8)' in find_explosion(log, MdParameters.check({**PARAMETERS, 'seeds': [7, 8]}), 10)
 
 
 @pytest.mark.parametrize(
@@ -140,5 +140,5 @@ def test_explosion_of_one_replica():
     ],
 )
 def test_error_of_lammps_is_an_explosion(error):
-    assert find_explosion(log_of((900, -10), error=error), PARAMETERS, 10) == error
-    assert find_explosion(log_of((900, -10), error='ERROR: no such file'), PARAMETERS, 10) is None
+    assert find_explosion(log_of((900, -10), error=error), RUN, 10) == error
+    assert find_explosion(log_of((900, -10), error='ERROR: no such file'), RUN, 10) is None

@@ -35,13 +35,13 @@ def test_not_a_restart_file():
 
 
 def test_files(tmp_path):
-    """The latest whole one first; production comes after any equilibration."""
+    """The latest whole file comes first; production is later than any equilibration."""
     for name in ('production.restart.1', 'production.restart.2'):
         shutil.copy(FIXTURES / 'killed' / name, tmp_path)
     shutil.copy(FIXTURES / 'equilibrating' / 'equilibration.restart', tmp_path)
-    found = restart_files(tmp_path)
-    assert [at for at, _ in found[:2]] == [Start('production', 100), Start('production', 50)]
-    assert found[2][0].stage == 'equilibration'
+    files = restart_files(tmp_path)
+    assert [at for at, _ in files[:2]] == [Start('production', 100), Start('production', 50)]
+    assert files[2][0].stage == 'equilibration'
     latest = tmp_path / 'production.restart.2'
     latest.write_bytes(latest.read_bytes()[:1000])  # killed while it was written
     assert restart_files(tmp_path)[0] == (Start('production', 50), tmp_path / 'production.restart.1')

@@ -15,7 +15,7 @@ SYMBOLS = ['Li', 'O', 'P', 'O', 'Li', 'O']
 
 
 def skewed(seed=0, left_handed=False):
-    """A skewed cell in a general orientation, with atoms inside and outside it."""
+    """Return a skewed cell in a general orientation, with atoms inside and outside it."""
     generator = np.random.default_rng(seed)
     cell = np.diag([5.0, 6.0, 7.0]) + generator.uniform(-1, 1, (3, 3))
     atoms = Atoms(SYMBOLS, scaled_positions=generator.uniform(-0.3, 1.3, (6, 3)), cell=cell, pbc=True)

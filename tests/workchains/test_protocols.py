@@ -5,7 +5,7 @@ import pathlib
 import pytest
 import yaml
 
-from aiida_ionconduct.allegro.configuration import DEFAULTS
+from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.lammps.parameters import MdParameters
 from aiida_ionconduct.workchains import protocols
 from aiida_ionconduct.workchains.protocols import load, protocol_inputs
@@ -54,7 +54,7 @@ def test_a_protocol_lists_only_what_differs(name):
 def test_values_are_those_the_jobs_take(name):
     """The parameters of training and of molecular dynamics, as the jobs check them."""
     p = protocol_inputs('conductivity', name)
-    assert set(p['training']) | set(p['relabelling']['training']) <= set(DEFAULTS)
+    assert set(p['training']) | set(p['relabelling']['training']) <= set(TrainingParameters.model_fields)
     MdParameters.check({**p['md'], 'temperature_K': p['temperatures_K'][0], 'seeds': p['seeds'][:1]})
     assert len(p['seeds']) >= 4
     assert len(p['temperatures_K']) >= 2

@@ -4,6 +4,8 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
+from aiida_ionconduct.lammps.script import Potential
+
 
 class Argon:
     """A Lennard-Jones liquid near its triple point, and its largest Lyapunov exponent in tangent space."""
@@ -20,7 +22,7 @@ class Argon:
     @property
     def potential(self):
         """What takes the place of a potential: file name, ``pair_style``, and the end of ``pair_coeff``."""
-        return ('argon', f'lj/cut {self.cutoff * self.sigma_A}', f'{self.epsilon_eV} {self.sigma_A} # ')
+        return Potential('argon', f'lj/cut {self.cutoff * self.sigma_A}', f'{self.epsilon_eV} {self.sigma_A} # ')
 
     def fcc(self):
         """Return the crystal it is melted from, in sigma."""

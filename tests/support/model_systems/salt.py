@@ -17,7 +17,9 @@ from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 from scipy import constants
 
-FORMAT = {'aotinductor': ('salt', 'zero 3.0', '# ')}
+from aiida_ionconduct.lammps.script import Potential
+
+FORMAT = {'aotinductor': Potential('salt', 'zero 3.0', '# ')}
 """What takes the place of the potentials in :data:`aiida_ionconduct.lammps.script.POTENTIALS`: none at all."""
 CHARGES = {'Li': 1, 'I': -1}
 EDGE_A, PAIRS, FRICTION_FS = 12.0, 6, 400.0

@@ -1,4 +1,4 @@
-"""The request for GPUs in the job scripts that AiiDA's own schedulers write."""
+"""The request for GPUs in the job scripts that AiiDA writes, and the option of the jobs."""
 
 import pytest
 from aiida import orm
@@ -8,8 +8,8 @@ from aiida.manage import get_manager
 from aiida.plugins import CalculationFactory, SchedulerFactory
 from aiida.schedulers.datastructures import JobTemplate
 
-from aiida_ionconduct.calculations.gpus import DIRECTIVES, check_scheduler, request_gpus
 from aiida_ionconduct.data import AllegroModelData
+from aiida_ionconduct.engines.schedulers import BY_PLUGIN, gpus_cannot_be_asked, request_gpus
 
 RESOURCES = {
     'core.sge': {'parallel_env': 'smp', 'tot_num_mpiprocs': 4},
@@ -47,7 +47,7 @@ def scheduler_name(scheduler):
     ],
 )
 def test_directive(scheduler, line):
-    """One line more, or more in one line, before the first command of the script."""
+    """The request is one more line, or stands in a line that asks for machines, before the first command."""
     before = job_script(scheduler)
     after = request_gpus(before, scheduler, 2)
     header = [text for text in after.splitlines() if text.startswith('#')]
@@ -66,13 +66,13 @@ def test_no_scheduler():
 def test_unknown_scheduler():
     with pytest.raises(ValueError, match=r'ask firecrest.+custom_scheduler_commands'):
         request_gpus('#!/bin/bash\n', 'firecrest', 1)
-    assert check_scheduler('core.slurm') is None
+    assert gpus_cannot_be_asked('core.slurm') is None
     core = {f'core.{name}' for name in ('direct', 'slurm', 'sge', 'lsf', 'pbspro', 'torque')}
-    assert set(DIRECTIVES) == core | {'ionconduct.slurm'}
+    assert set(BY_PLUGIN) == core | {'ionconduct.slurm'}
 
 
 def test_script_that_cannot_be_edited():
-    with pytest.raises(ValueError, match='no line to ask for GPUs in'):
+    with pytest.raises(ValueError, match='no line that could ask for GPUs'):
         request_gpus('#!/bin/bash\n', 'core.pbspro', 1)
 
 
@@ -87,7 +87,7 @@ def test_option(name):
 
 
 def test_in_the_job_script(aiida_profile, tmp_path, aiida_computer, fixture_sandbox):
-    """The option of a job on a computer with Slurm, as the engine writes it."""
+    """The option reaches the script that is submitted to Slurm."""
     computer = aiida_computer(label='cluster', scheduler_type='core.slurm')
     code = orm.InstalledCode(
         label='compile', computer=computer, filepath_executable='/bin/true',
