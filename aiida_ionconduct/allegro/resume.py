@@ -1,21 +1,24 @@
 """Callbacks for a training that goes on in another folder. A copy of this file is put beside its configuration.
 
-Imports nothing of this package, which the computer that trains need not have.
+This file imports nothing of this package, which need not be installed on the computer that trains.
 """
 
+from __future__ import annotations
+
 import pathlib
+from typing import Any
 
 from lightning.pytorch import callbacks
 from nequip.data import datamodule
 
 
 class ModelCheckpoint(callbacks.ModelCheckpoint):
-    """Finds the best checkpoint so far beside itself, not at the path where it was written."""
+    """Finds the best checkpoint so far in its own folder, not at the path where the checkpoint was written."""
 
-    def load_state_dict(self, state_dict):
-        """Take over the best value so far with the paths of this folder."""
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the best value so far, with paths in this folder."""
 
-        def here(path):
+        def here(path: str) -> str:
             return path and str(pathlib.Path(self.dirpath) / pathlib.Path(path).name)
 
         paths = ('best_model_path', 'kth_best_model_path', 'last_model_path')
@@ -25,17 +28,17 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
 
 
 class Timer(callbacks.Timer):
-    """Measures this job alone, as the wall time does."""
+    """Measures the time of this job alone, as the scheduler does."""
 
-    def load_state_dict(self, state_dict):
-        """Forget the time of the jobs before."""
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Forget the time that earlier jobs took."""
 
 
 class ASEDataModule(datamodule.ASEDataModule):
-    """Goes on with the shuffles where they were; Lightning loads their state when they have been set up already."""
+    """Goes on with the random numbers of the shuffles, which Lightning restores only after they have been set up."""
 
-    def load_state_dict(self, state_dict):
-        """Hand the state to the generators too."""
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the state of the generators as well."""
         super().load_state_dict(state_dict)
         for name in ('generator', 'train_generator'):
             if getattr(self, name, None) is not None:

@@ -16,7 +16,7 @@ from aiida.engine import CalcJobProcessSpec
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from aiida_ionconduct.allegro.configuration import FRAMES, evaluation_configuration
+from aiida_ionconduct.allegro.configuration import FRAMES, PREDICTIONS_SUFFIX, evaluation_configuration
 from aiida_ionconduct.calculations.base import (
     EngineCalcJob,
     complaint_about_format,
@@ -99,5 +99,5 @@ class AllegroEvaluateCalculation(EngineCalcJob):
             code.cmdline_params = ['--config-dir', '.', '--config-name', f'{label}.yaml', 'hydra.run.dir=.']
             calcinfo.codes_info.append(code)
             calcinfo.local_copy_list.append((model.uuid, model.filename, package))
-            calcinfo.retrieve_temporary_list.append(f'{label}_dataset0.xyz')
+            calcinfo.retrieve_temporary_list.append(f'{label}{PREDICTIONS_SUFFIX}')
         return calcinfo

@@ -18,6 +18,7 @@ from aiida_ionconduct.allegro.configuration import (
     LAST_CHECKPOINT,
     METRICS,
     PREDICTIONS,
+    PREDICTIONS_SUFFIX,
     RESUME_MODULE,
     RESUME_SOURCE,
     nequip_configuration,
@@ -48,10 +49,10 @@ def stop_after(walltime_s: float) -> float:
 
 
 def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
-    """Refuse files that are not trusted, elements without training frames, and frames without the stress to train on."""
+    """Refuse files that are not trusted, elements without training frames, and frames that lack the stress."""
     complaint = complaint_about_models(inputs)
     if complaint is None and 'checkpoint' in inputs:
-        complaint = _complaint_about_checkpoint(inputs['checkpoint'], inputs.get('trust_model'))
+        complaint = complaint_about_checkpoint(inputs['checkpoint'], inputs.get('trust_model'))
     if complaint:
         return complaint
     if not all(name in inputs for name in FILES):
@@ -77,7 +78,7 @@ def _validate_initial_model(model: AllegroModelData, _: Any) -> str | None:
     return complaint_about_format(model, 'initial model')
 
 
-def _complaint_about_checkpoint(checkpoint: orm.FolderData, trust_model: orm.Bool | None) -> str | None:
+def complaint_about_checkpoint(checkpoint: orm.FolderData, trust_model: orm.Bool | None) -> str | None:
     """Return why a checkpoint cannot be loaded, because it lacks a file or is not trusted, or None."""
     names = checkpoint.base.repository.list_object_names()
     missing = sorted({CHECKPOINT, LAST_CHECKPOINT} - set(names))
@@ -204,6 +205,6 @@ class AllegroTrainCalculation(EngineCalcJob):
                 handle.write(RESUME_SOURCE.read_text())
             calcinfo.prepend_text = 'export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"'
         calcinfo.retrieve_temporary_list = [
-            MODEL, f'{PREDICTIONS}_dataset0.xyz', METRICS, CHECKPOINT, LAST_CHECKPOINT
+            MODEL, f'{PREDICTIONS}{PREDICTIONS_SUFFIX}', METRICS, CHECKPOINT, LAST_CHECKPOINT
         ]  # fmt: skip
         return calcinfo

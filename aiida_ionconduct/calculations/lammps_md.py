@@ -68,7 +68,7 @@ def _validate_model(model: AllegroModelData, _: Any) -> str | None:
 
 
 def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
-    """Refuse a model that lacks a species or is not trusted, GPUs that cannot be asked for, a restart of another run."""
+    """Refuse a model without a species, a model that is not trusted, GPUs without a scheduler, a foreign restart."""
     if {'structure', 'model'} <= inputs.keys():  # one of them may come later, from a work chain
         missing = inputs['model'].missing_types(inputs['structure'].get_symbols_set())
         if missing:

@@ -12,10 +12,10 @@ from aiida.orm import CalcJobNode
 from aiida.transports import Transport
 
 from aiida_ionconduct.allegro.configuration import METRICS
+from aiida_ionconduct.allegro.metrics import CURVES, read_rows
 from aiida_ionconduct.lammps.log import find_explosion, read_log
 from aiida_ionconduct.lammps.parameters import MdParameters
 from aiida_ionconduct.lammps.script import STAGE_MARK
-from aiida_ionconduct.parsers.allegro_train import CURVES, read_rows
 
 HEAD_LINES, TAIL_BYTES = 40, 65536
 CUT = 'ionconduct cut'

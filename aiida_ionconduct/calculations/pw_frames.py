@@ -5,18 +5,20 @@ from __future__ import annotations
 from aiida import orm
 from aiida.common.datastructures import CalcInfo, CodeInfo, CodeRunMode
 from aiida.common.exceptions import InputValidationError
+from aiida.common.folders import Folder
+from aiida.engine import CalcJobProcessSpec
 from aiida_quantumespresso.calculations.pw import PwCalculation
 
 
 class PwFramesCalculation(PwCalculation):
     """``pw.x`` on some frames of a trajectory.
 
-    A job of AiiDA costs seconds beside what it runs, and a place in the queue of the cluster: frames of a training set
-    share one. Inputs are those of ``PwCalculation``, with ``frames`` for its structure.
+    Every job of AiiDA costs seconds of its own and a place in the queue of the cluster: frames of a training set share
+    a job. The inputs are those of ``PwCalculation``, with ``frames`` in place of its structure.
     """
 
     @classmethod
-    def define(cls, spec):
+    def define(cls, spec: CalcJobProcessSpec) -> None:
         """Define the process specification."""
         super().define(spec)
         for name in ('structure', 'parent_folder', 'vdw_table', 'hubbard_file'):
@@ -26,7 +28,7 @@ class PwFramesCalculation(PwCalculation):
                 spec.outputs.pop(name)
         spec.input('metadata.options.parser_name', valid_type=str, default='ionconduct.pw.frames')
         spec.input('frames', valid_type=orm.TrajectoryData, help='The unlabelled frames, of one composition.')
-        spec.input('indices', valid_type=orm.List, help='Which of them.')
+        spec.input('indices', valid_type=orm.List, help='The indices of the frames that are calculated.')
         spec.output(
             'labelled',
             valid_type=orm.TrajectoryData,
@@ -35,7 +37,9 @@ class PwFramesCalculation(PwCalculation):
             'step ids are the indices.',
         )
         spec.output(
-            'output_parameters', valid_type=orm.Dict, help='`unconverged` and `unfinished`: indices without labels.'
+            'output_parameters',
+            valid_type=orm.Dict,
+            help='`unconverged` and `unfinished`: the indices of frames without labels.',
         )
         spec.default_output_node = 'output_parameters'
         spec.exit_code(
@@ -45,8 +49,8 @@ class PwFramesCalculation(PwCalculation):
             invalidates_cache=True,
         )
 
-    def prepare_for_submission(self, folder):
-        """Write one input file per frame; the runs follow each other and share their scratch folder."""
+    def prepare_for_submission(self, folder: Folder) -> CalcInfo:
+        """Write an input file for every frame; the runs follow each other and share their scratch folder."""
         frames, settings = self.inputs.frames, {}
         if 'settings' in self.inputs:
             settings = {key.upper(): value for key, value in self.inputs.settings.get_dict().items()}
@@ -78,5 +82,5 @@ class PwFramesCalculation(PwCalculation):
 
 
 def output_name(index: int) -> str:
-    """Return the name of what pw.x prints about a frame."""
+    """Return the name of the file that holds the output of pw.x for a frame."""
     return f'frame_{index:04d}.out'

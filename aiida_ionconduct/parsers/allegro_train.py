@@ -1,92 +1,90 @@
 """Parser of an Allegro training."""
 
-import csv
+from __future__ import annotations
+
 import hashlib
 import io
 import pathlib
 import zipfile
+from collections.abc import Mapping
+from typing import Any
 
-import ase.io
 import numpy as np
 from aiida import orm
+from aiida.engine import ExitCode
 from aiida.parsers import Parser
 
 from aiida_ionconduct.allegro.configuration import (
     CHECKPOINT,
-    DEFAULTS,
     LAST_CHECKPOINT,
     METRICS,
-    MONITORED,
     PREDICTIONS,
+    PREDICTIONS_SUFFIX,
 )
+from aiida_ionconduct.allegro.metrics import COLUMNS, Row, has_diverged, read_rows, summarise
+from aiida_ionconduct.allegro.output import Output, read_output
+from aiida_ionconduct.allegro.parameters import TrainingParameters
+from aiida_ionconduct.allegro.predictions import held_out_errors, read_predictions
 from aiida_ionconduct.calculations.allegro_train import MODEL
 from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.data.model import remember_made_here
-
-CURVES = {
-    'train_loss': 'train_loss_epoch/weighted_sum',
-    'val_energy_mae_eV_per_atom': 'val0_epoch/per_atom_energy_mae',
-    'val_forces_mae_eV_per_A': 'val0_epoch/forces_mae',
-}
-COLUMNS = (*CURVES.values(), MONITORED)
-STARTED = 'Starting fresh training'
-FINISHED = ('TRAIN RUN END', 'TEST RUN END')  # of nequip-train
-TIME_IS_UP = 'Time limit reached'  # of Lightning's timer
-SCHEDULER_OUT_OF_MEMORY = 110
-OUT_OF_MEMORY = ('CUDA out of memory', 'OutOfMemoryError', "DefaultCPUAllocator: can't allocate memory")
+from aiida_ionconduct.parsers.base import ran_out_of_memory
 
 
 class AllegroTrainParser(Parser):
     """Collect the packaged model, the learning curves and the predictions on the test set."""
 
-    def parse(self, retrieved_temporary_folder=None, **kwargs):
+    def parse(self, retrieved_temporary_folder: str | None = None, **kwargs: Any) -> ExitCode | None:
         """Parse the metrics first: they tell what happened when there is no model."""
         temporary = pathlib.Path(retrieved_temporary_folder or '.')
-        messages = self.messages()
-        out_of_memory = any(message in messages for message in OUT_OF_MEMORY)
+        output = read_output(self.messages())
         # nequip writes into the folder it runs in, retrieval keeps only the file's name
         metrics = next(temporary.rglob(pathlib.Path(METRICS).name), None)
         rows = self.rows_before() | (read_rows(metrics) if metrics else {})
         if not rows:
-            killed = STARTED in messages and not any(word in messages for word in (FINISHED[0], 'Traceback'))
-            name = 'OUT_OF_MEMORY' if out_of_memory else 'INCOMPLETE' if killed else 'OUTPUT_METRICS_MISSING'
-            return self.exit_codes[f'ERROR_{name}']
-        parameters = summarise(rows)
-        diverged = parameters.pop('diverged')
-        predictions = temporary / f'{PREDICTIONS}_dataset0.xyz'
-        is_last = len(rows) >= {**DEFAULTS, **self.node.inputs.parameters.get_dict()}['max_epochs']
-        finished = all(message in messages for message in FINISHED) and (is_last or TIME_IS_UP not in messages)
+            return self.exit_code_without_metrics(output)
+        parameters, diverged = summarise(rows), has_diverged(rows)
+        predictions = temporary / f'{PREDICTIONS}{PREDICTIONS_SUFFIX}'
+        is_last = len(rows) >= TrainingParameters.check(self.node.inputs.parameters.get_dict()).max_epochs
+        finished = output.finished and (is_last or not output.time_is_up)
+        errors = {}
         if predictions.exists() and finished and not diverged:
             parity = read_predictions(predictions)
-            parameters |= test_errors(parity)
+            errors = held_out_errors(parity)
             self.out('parity', parity_node(parity))
-        self.out('output_parameters', orm.Dict(parameters))
+        self.out('output_parameters', orm.Dict({**parameters, **errors}))
         if diverged:
             return self.exit_codes.ERROR_DIVERGED
         self.store_checkpoint(temporary, rows)
-        if out_of_memory or self.node.exit_status == SCHEDULER_OUT_OF_MEMORY:
+        if output.out_of_memory or ran_out_of_memory(self):
             return self.exit_codes.ERROR_OUT_OF_MEMORY
         if not finished:
-            return self.exit_codes['ERROR_OUT_OF_WALLTIME' if TIME_IS_UP in messages else 'ERROR_INCOMPLETE']
-        if not zipfile.is_zipfile(temporary / MODEL):  # one that was cut is none
+            return self.exit_codes['ERROR_OUT_OF_WALLTIME' if output.time_is_up else 'ERROR_INCOMPLETE']
+        if not zipfile.is_zipfile(temporary / MODEL):  # a file that was cut is not a zip archive
             return self.exit_codes.ERROR_OUTPUT_MODEL_MISSING
-        errors = {key: value for key, value in parameters.items() if key.startswith('test_')}
-        model = AllegroModelData(temporary / MODEL, metrics=errors, **self.describe())
+        metrics_of_model = {name: value for name, value in errors.items() if name.startswith('test_')}
+        model = AllegroModelData(temporary / MODEL, metrics=metrics_of_model, **self.describe())
         remember_made_here(model.sha256)
         self.out('model', model)
         return None
 
-    def rows_before(self) -> dict[int, dict]:
-        """Return the epochs of the training that this one continues."""
+    def exit_code_without_metrics(self, output: Output) -> ExitCode:
+        """Return why a training has not come to the end of its first epoch."""
+        if output.out_of_memory:
+            return self.exit_codes.ERROR_OUT_OF_MEMORY
+        return self.exit_codes['ERROR_INCOMPLETE' if output.killed else 'ERROR_OUTPUT_METRICS_MISSING']
+
+    def rows_before(self) -> dict[int, Row]:
+        """Return the epochs of the training that this training continues."""
         if 'checkpoint' not in self.node.inputs:
             return {}
         before = self.node.inputs.checkpoint.base.attributes.get('epochs', [])
         return {int(row['epoch']): row for row in before}
 
-    def store_checkpoint(self, temporary: pathlib.Path, rows: dict[int, dict]):
-        """Attach the last and the best epoch with the learning curves up to there, which their successor goes on with.
+    def store_checkpoint(self, temporary: pathlib.Path, rows: Mapping[int, Row]) -> None:
+        """Attach the last and the best epoch, with the learning curves so far, for a training that goes on from them.
 
-        A job that came to no checkpoint of its own hands on the one it began with.
+        A job that came to no checkpoint of its own retrieves the checkpoint it began with, and attaches that.
         """
         if not all((temporary / name).exists() for name in (CHECKPOINT, LAST_CHECKPOINT)):
             return
@@ -100,106 +98,22 @@ class AllegroTrainParser(Parser):
         self.out('checkpoint', checkpoint)
 
     def messages(self) -> str:
-        """Return all that the programs have written to the screen."""
+        """Return all that the programs wrote to standard output and standard error."""
         repository = self.retrieved.base.repository
         names = {self.node.get_option('scheduler_stdout'), self.node.get_option('scheduler_stderr')}
         return '\n'.join(repository.get_object_content(name) for name in names & set(repository.list_object_names()))
 
-    def describe(self) -> dict:
+    def describe(self) -> dict[str, Any]:
         """Return the types and the cutoff of the trained model: those it started from, or those asked for."""
         if 'initial_model' in self.node.inputs:
             initial = self.node.inputs.initial_model
             return {'type_names': initial.type_names, 'r_max': initial.r_max}
-        parameters = {**DEFAULTS, **self.node.inputs.parameters.get_dict()}
-        return {'type_names': self.node.inputs.train.elements, 'r_max': parameters['r_max']}
+        r_max = self.node.inputs.parameters.get_dict().get('r_max', TrainingParameters.model_fields['r_max'].default)
+        return {'type_names': self.node.inputs.train.elements, 'r_max': r_max}
 
 
-def read_rows(path: pathlib.Path) -> dict[int, dict[str, float]]:
-    """Return the losses of every whole epoch from Lightning's CSV file, by epoch and column."""
-    rows: dict[int, dict[str, float]] = {}
-    whole, _, _ = path.read_text().rpartition('\n')  # the last line may have been cut when the job was killed
-    for row in csv.DictReader(whole.splitlines()):  # the losses of an epoch stand in several rows
-        values = {name: float(value) for name, value in row.items() if value}
-        rows.setdefault(int(row['epoch']), {}).update(values)
-    return {epoch: row for epoch, row in sorted(rows.items()) if MONITORED in row}
-
-
-def summarise(rows: dict[int, dict[str, float]]) -> dict:
-    """Return the learning curves by epoch and the best epoch.
-
-    :return: ``n_epochs``, ``best_epoch``, ``curves``, and whether the training ``diverged``: a loss that is not finite.
-        Such a loss, and one that was not written, is None in the curves.
-    """
-    curves = {name: [row.get(column) for row in rows.values()] for name, column in CURVES.items()}
-    finite = {epoch: row[MONITORED] for epoch, row in rows.items() if np.isfinite(row[MONITORED])}
-    losses = [value for curve in curves.values() for value in curve if value is not None]
-    return {
-        'n_epochs': len(rows),
-        'best_epoch': min(finite, key=finite.get, default=None),
-        'curves': {'epoch': list(rows), **{name: only_finite(curve) for name, curve in curves.items()}},
-        'diverged': not np.isfinite(losses).all(),
-    }
-
-
-def only_finite(values: list[float | None]) -> list[float | None]:
-    """Replace what JSON cannot hold by None."""
-    return [value if value is not None and np.isfinite(value) else None for value in values]
-
-
-def read_predictions(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Return reference and predicted energies (eV/atom), forces (eV/Å) and, where both are known, stresses (eV/Å³)."""
-    frames = ase.io.read(path, ':', format='extxyz')
-    sizes = np.array([len(frame) for frame in frames])
-    stress = {}
-    if all('original_dataset_stress' in frame.info for frame in frames):
-        stress = {
-            'stress_reference': np.array([np.reshape(f.info['original_dataset_stress'], (3, 3)) for f in frames]),
-            'stress_predicted': np.array([f.get_stress(voigt=False) for f in frames]),
-        }
-    return {
-        'energy_reference_eV_per_atom': np.array([f.info['original_dataset_energy'] for f in frames]) / sizes,
-        'energy_predicted_eV_per_atom': np.array([f.get_potential_energy() for f in frames]) / sizes,
-        'forces_reference': np.concatenate([f.arrays['original_dataset_forces'] for f in frames]),
-        'forces_predicted': np.concatenate([f.get_forces() for f in frames]),
-        'numbers': np.concatenate([f.numbers for f in frames]),
-        'frame': np.repeat(np.arange(len(frames)), sizes),
-        **stress,
-    }
-
-
-def test_errors(parity: dict[str, np.ndarray]) -> dict:
-    """Return mean absolute and root-mean-square errors on the test frames, forces also by element."""
-    energy = parity['energy_predicted_eV_per_atom'] - parity['energy_reference_eV_per_atom']
-    forces = parity['forces_predicted'] - parity['forces_reference']
-    symbols = np.array([ase.data.chemical_symbols[number] for number in parity['numbers']])
-    by_element = {str(symbol): forces[symbols == symbol] for symbol in np.unique(symbols)}
-    errors = {
-        'n_test_frames': len(energy),
-        'test_energy_mae_eV_per_atom': mae(energy),
-        'test_energy_rmse_eV_per_atom': rmse(energy),
-        'test_forces_mae_eV_per_A': mae(forces),
-        'test_forces_rmse_eV_per_A': rmse(forces),
-        'test_forces_mae_by_element': {symbol: mae(errors) for symbol, errors in by_element.items()},
-        'test_forces_rmse_by_element': {symbol: rmse(errors) for symbol, errors in by_element.items()},
-    }
-    if 'stress_reference' in parity:
-        stress = parity['stress_predicted'] - parity['stress_reference']
-        errors |= {'test_stress_mae_eV_per_A3': mae(stress), 'test_stress_rmse_eV_per_A3': rmse(stress)}
-    return errors
-
-
-def mae(errors: np.ndarray) -> float:
-    """Return the mean absolute error over all components."""
-    return float(np.abs(errors).mean())
-
-
-def rmse(errors: np.ndarray) -> float:
-    """Return the root-mean-square error over all components."""
-    return float(np.sqrt((errors**2).mean()))
-
-
-def parity_node(parity: dict[str, np.ndarray]) -> orm.ArrayData:
-    """Store the predictions as arrays."""
+def parity_node(parity: Mapping[str, np.ndarray]) -> orm.ArrayData:
+    """Return the predictions as a node."""
     node = orm.ArrayData()
     for name, array in parity.items():
         node.set_array(name, array)

@@ -1,7 +1,12 @@
 """Parser of :class:`~aiida_ionconduct.calculations.pw_frames.PwFramesCalculation`."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from aiida import orm
+from aiida.engine import ExitCode
 from aiida.parsers import Parser
 from aiida_quantumespresso.parsers.parse_raw.pw import parse_stdout
 
@@ -12,11 +17,12 @@ LABELS = ('energy', 'forces', 'stress')
 
 
 class PwFramesParser(Parser):
-    """Store energies, forces and stresses of the frames, as many as pw.x got to the end of."""
+    """Store energies, forces and stresses of the frames that pw.x has finished."""
 
-    def parse(self, **kwargs):
+    def parse(self, **kwargs: Any) -> ExitCode | None:
         """Parse what pw.x printed about every frame."""
-        labels, without = {}, {'unconverged': [], 'unfinished': []}
+        labels: dict[int, dict[str, Any]] = {}
+        without: dict[str, list[int]] = {'unconverged': [], 'unfinished': []}
         for index in self.node.inputs.indices:
             try:
                 text = self.retrieved.base.repository.get_object_content(output_name(index))
@@ -41,7 +47,7 @@ class PwFramesParser(Parser):
         return None
 
 
-def labelled(frames: orm.TrajectoryData, labels: dict[int, dict]) -> orm.TrajectoryData:
+def labelled(frames: orm.TrajectoryData, labels: dict[int, dict[str, Any]]) -> orm.TrajectoryData:
     """Return frames with their labels, by index."""
     rows = [frames.get_index_from_stepid(index) for index in labels]
     trajectory = orm.TrajectoryData()
@@ -53,5 +59,5 @@ def labelled(frames: orm.TrajectoryData, labels: dict[int, dict]) -> orm.Traject
         cells=frames.get_cells()[rows],
     )
     for name in next(iter(labels.values())):
-        trajectory.set_array(name, np.array([one[name] for one in labels.values()], dtype=float))
+        trajectory.set_array(name, np.array([label[name] for label in labels.values()], dtype=float))
     return trajectory

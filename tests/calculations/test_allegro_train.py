@@ -100,9 +100,7 @@ def refused(generate_calc_job, inputs, folder, message):
 
 def test_unknown_parameter(fixture_sandbox, generate_calc_job, train_inputs):
     inputs = train_inputs(parameters=orm.Dict({'max_epoch': 3}))
-    refused(
-        generate_calc_job, inputs, fixture_sandbox, r'unknown key `max_epoch`: did you mean `max_epochs`\?'
-    )
+    refused(generate_calc_job, inputs, fixture_sandbox, r'unknown key `max_epoch`: did you mean `max_epochs`\?')
 
 
 @pytest.mark.parametrize('name', ['validation', 'test'])

@@ -9,7 +9,7 @@ JOBS = [name for name in get_entry_point_names('aiida.calculations') if name.sta
 
 def test_all_jobs_are_found():
     names = ('allegro.compile', 'allegro.evaluate', 'allegro.train', 'lammps.md', 'pw.frames')
-    assert JOBS == [f'ionconduct.{name}' for name in names]
+    assert [f'ionconduct.{name}' for name in names] == JOBS
 
 
 @pytest.mark.parametrize('name', JOBS)

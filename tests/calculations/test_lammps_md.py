@@ -192,7 +192,10 @@ def test_settings(fixture_sandbox, generate_calc_job, md_inputs):
 
 @pytest.mark.parametrize(
     ('settings', 'message'),
-    [({'kokos': 1}, r'unknown key `kokos`: did you mean `kokkos_gpus`\?|unknown key `kokos`'), ({'kokkos_gpus': 0}, '`kokkos_gpus` is 0, but must be greater than or equal to 1 .the number')],
+    [
+        ({'kokos': 1}, r'unknown key `kokos`: did you mean `kokkos_gpus`\?|unknown key `kokos`'),
+        ({'kokkos_gpus': 0}, '`kokkos_gpus` is 0, but must be greater than or equal to 1 .the number'),
+    ],
 )
 def test_bad_settings(settings, message, fixture_sandbox, generate_calc_job, md_inputs):
     refused(generate_calc_job, md_inputs(settings=orm.Dict(settings)), fixture_sandbox, message)

@@ -12,9 +12,10 @@ from aiida import orm
 from aiida.engine import run_get_node
 
 from aiida_ionconduct.allegro.configuration import METRICS
+from aiida_ionconduct.allegro.metrics import CURVES, read_rows
+from aiida_ionconduct.allegro.predictions import read_predictions
 from aiida_ionconduct.calculations import allegro_train
 from aiida_ionconduct.data import DatasetData
-from aiida_ionconduct.parsers.allegro_train import CURVES, read_predictions, read_rows
 from aiida_ionconduct.workchains import allegro as workchain
 from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 

@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 from aiida import orm
 
-from aiida_ionconduct.calculations.allegro_train import check_checkpoint
+from aiida_ionconduct.calculations.allegro_train import complaint_about_checkpoint
 from aiida_ionconduct.data import AllegroModelData, DatasetData
-from aiida_ionconduct.parsers.allegro_train import read_rows
-from aiida_ionconduct.parsers.allegro_train import test_errors as errors_of
 
 ENTRY_POINT = 'ionconduct.allegro.train'
 FIXTURES = pathlib.Path(__file__).parent / 'fixtures' / 'allegro_train'
@@ -241,7 +239,7 @@ def test_checkpoint(parse):
     assert sorted(checkpoint.list_object_names()) == ['best.ckpt', 'last.ckpt']
     assert checkpoint.base.attributes.get('epoch') == 1
     assert [row['epoch'] for row in checkpoint.base.attributes.get('epochs')] == [0, 1]
-    assert check_checkpoint(checkpoint, None) is None
+    assert complaint_about_checkpoint(checkpoint, None) is None
     assert results['model'].is_made_here
 
 
@@ -303,25 +301,6 @@ def test_line_cut_in_the_middle(parse):
     assert parse(change=cut)[0]['output_parameters']['n_epochs'] == 2
 
 
-def test_stress():
-    """Errors of the stress from references that are as nequip writes them, nine numbers a frame."""
-    rng = np.random.default_rng(0)
-    reference = rng.normal(size=(2, 3, 3))
-    reference += reference.transpose(0, 2, 1)
-    parity = {
-        'energy_reference_eV_per_atom': np.zeros(2),
-        'energy_predicted_eV_per_atom': np.zeros(2),
-        'forces_reference': np.zeros((2, 3)),
-        'forces_predicted': np.zeros((2, 3)),
-        'numbers': np.array([3, 8]),
-        'stress_reference': reference,
-        'stress_predicted': reference + 0.01 * np.array([1, -1])[:, None, None],
-    }
-    errors = errors_of(parity)
-    assert errors['test_stress_mae_eV_per_A3'] == pytest.approx(0.01)
-    assert errors['test_stress_rmse_eV_per_A3'] == pytest.approx(0.01)
-
-
 def test_killed_before_the_first_epoch(parse):
     """Not an error in the inputs, which would have ended in Python's own words: it is worth another try."""
 
@@ -330,19 +309,3 @@ def test_killed_before_the_first_epoch(parse):
         output(folder, lambda text: text[: text.index('TRAIN RUN END')])
 
     assert parse(change=kill)[1].exit_status == 330
-
-
-@pytest.mark.parametrize('case', ['default', 'diverged'])
-def test_cut_anywhere(case, tmp_path):
-    """Whatever a killed job, or one that writes at this moment, has left of the file: only what the whole one says."""
-    text, cut = (FIXTURES / case / 'metrics.csv').read_text(), tmp_path / 'metrics.csv'
-    whole = {epoch: {name: repr(value) for name, value in row.items()} for epoch, row in rows_in(text, cut).items()}
-    for end in range(len(text)):
-        for epoch, row in rows_in(text[:end], cut).items():
-            assert {name: repr(value) for name, value in row.items()}.items() <= whole[epoch].items(), end
-
-
-def rows_in(text, path):
-    """Return the epochs that a file with this text holds."""
-    path.write_text(text)
-    return read_rows(path)

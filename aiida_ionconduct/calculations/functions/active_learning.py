@@ -6,60 +6,20 @@ import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
 from ase import Atoms
-from scipy.spatial.distance import cdist
 
+from aiida_ionconduct.allegro.committee import (
+    calibration_factor,
+    committee_spread,
+    farthest_points,
+    fingerprint,
+    novelties,
+)
 from aiida_ionconduct.calculations.functions.structures import frames_to_trajectory
 from aiida_ionconduct.data import DatasetData
-from aiida_ionconduct.structures import minimum_distances, minimum_distances_of, radial_distribution
+from aiida_ionconduct.structures import minimum_distances, minimum_distances_of
 
 NO_NUMBER_EV_PER_A = 1e6  # in the place of a force that is no number
-FINGERPRINT_R_MAX_A, FINGERPRINT_BIN_A = 5.0, 0.25
 DISAGREEMENT, GATE, NO_NEW_ENVIRONMENTS, BUDGET = 'disagreement', 'gate', 'no_new_environments', 'budget'
-
-
-def committee_spread(forces: np.ndarray) -> np.ndarray:
-    """Return the standard deviation of the force on every atom over a committee, (frames, atoms), eV/Å.
-
-    :param forces: (members, …, 3), eV/Å.
-    """
-    variance = forces.var(axis=0, ddof=1).sum(axis=-1)
-    return np.sqrt(variance)
-
-
-def calibration_factor(forces: np.ndarray, reference: np.ndarray) -> float:
-    """Return by what the spread of a committee is to be multiplied to be the error of its mean, both as RMS over atoms.
-
-    A committee that shares a training set shares its errors too, so its members differ by less than they err.
-
-    :param forces: (members, atoms, 3), eV/Å, of held-out frames.
-    :param reference: (atoms, 3), by DFT.
-    """
-    error = ((forces.mean(axis=0) - reference) ** 2).sum(axis=-1).mean()
-    spread = (committee_spread(forces) ** 2).mean()
-    return float(np.sqrt(error / spread)) if spread > 0 else 1.0
-
-
-def fingerprint(positions: np.ndarray, symbols: list[str], cell: np.ndarray) -> np.ndarray:
-    """Return what tells one arrangement of atoms from another: the pair distribution functions, one after the other."""
-    g = radial_distribution(positions[None], symbols, cell, FINGERPRINT_R_MAX_A, bin_width=FINGERPRINT_BIN_A)
-    return np.concatenate([g[pair] for pair in sorted(g)])
-
-
-def farthest_points(points: np.ndarray, known: np.ndarray, first: int, n_points: int) -> list[int]:
-    """Return indices of points far from each other and from what is known, the farthest next each time.
-
-    :param points: (n, dimensions).
-    :param known: (m, dimensions), m may be 0.
-    :param first: index to begin with.
-    """
-    chosen = [first]
-    distances = np.full(len(points), np.inf)
-    for one in (*known, points[first]):
-        distances = np.minimum(distances, np.linalg.norm(points - one, axis=1))
-    while len(chosen) < min(n_points, len(points)) and distances.max() > 0:
-        chosen.append(int(distances.argmax()))
-        distances = np.minimum(distances, np.linalg.norm(points - points[chosen[-1]], axis=1))
-    return chosen
 
 
 @calcfunction
@@ -155,17 +115,3 @@ def reachable(positions, cells, symbols: list[str], frames: list[Atoms], fractio
             for distances in candidates
         ]
     )
-
-
-def novelties(points: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return how far each point is from the nearest known one, in units of the distances among the known ones.
-
-    :return: (n,), 1 where a point is as far as the loneliest tenth of what is known is from its nearest neighbour.
-    """
-    if len(known) < 2:
-        return np.full(len(points), np.inf)
-    among = cdist(known, known)
-    np.fill_diagonal(among, np.inf)
-    usual = np.quantile(among.min(axis=1), 0.9)
-    nearest = cdist(points, known).min(axis=1)
-    return nearest / usual if usual > 0 else np.full(len(points), np.inf)

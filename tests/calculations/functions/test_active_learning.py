@@ -5,13 +5,7 @@ import pytest
 from aiida import orm
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from aiida_ionconduct.calculations.functions.active_learning import (
-    calibration_factor,
-    committee_spread,
-    farthest_points,
-    novelties,
-    select_frames,
-)
+from aiida_ionconduct.calculations.functions.active_learning import select_frames
 from aiida_ionconduct.calculations.functions.structures import frames_to_trajectory
 from aiida_ionconduct.data import DatasetData
 
@@ -24,40 +18,6 @@ PARAMETERS = {
     'budget_is_spent': False,
 }
 N_MEMBERS = 3
-
-
-def test_spread_is_the_standard_deviation_of_a_vector():
-    forces = np.random.default_rng(0).normal(scale=0.3, size=(4000, 2, 5, 3))
-    np.testing.assert_allclose(committee_spread(forces), 0.3 * np.sqrt(3), rtol=0.05)
-
-
-@pytest.mark.parametrize('shared', [0.0, 0.5])
-def test_calibration(shared):
-    """Members err by 0.3 each on their own, and all by the same amount besides, of which their spread knows nothing."""
-    rng = np.random.default_rng(1)
-    reference = rng.normal(size=(20000, 3))
-    own = rng.normal(scale=0.3, size=(N_MEMBERS, 20000, 3))
-    forces = reference + own + shared * rng.normal(size=(20000, 3))
-    expected = np.sqrt((0.3**2 / N_MEMBERS + shared**2) / 0.3**2)
-    assert calibration_factor(forces, reference) == pytest.approx(expected, rel=0.02)
-
-
-def test_members_that_agree_entirely():
-    assert calibration_factor(np.ones((3, 4, 3)), np.zeros((4, 3))) == 1.0
-
-
-def test_farthest_points():
-    """On a line: the far end first, then the middle of the largest gap; what is known is avoided."""
-    points = np.array([[0.0], [1.0], [5.0], [5.1], [10.0]])
-    assert farthest_points(points, np.empty((0, 1)), 0, 3) == [0, 4, 2]
-    assert farthest_points(points, np.array([[10.0]]), 0, 2) == [0, 2]
-    assert farthest_points(np.zeros((4, 1)), np.empty((0, 1)), 0, 3) == [0]
-
-
-def test_novelty():
-    known = np.arange(10.0)[:, None]
-    np.testing.assert_allclose(novelties(np.array([[4.0], [4.5], [14.0]]), known), [0, 0.5, 5])
-    assert np.isinf(novelties(known, known[:1])).all()
 
 
 @pytest.fixture
