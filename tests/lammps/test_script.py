@@ -111,6 +111,6 @@ def test_kick():
 
 
 def test_kicked_once():
-    """A segment that continues the production is not kicked again; a segment of the equilibration is yet to be kicked."""
+    """A segment that continues the production is not kicked again; a segment of the equilibration still will be."""
     assert 'kicked' not in script(start=Start('production', 0), momentum_epsilon=1e-4)
     assert 'kicked' in script(start=Start('equilibration', 500), momentum_epsilon=1e-4)
