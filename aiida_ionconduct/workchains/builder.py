@@ -174,9 +174,10 @@ def check_numbers(p: dict) -> None:
         'relabelling.training': p['relabelling']['training'],
         'active_learning.training': p['active_learning']['training'],
     }.items():
-        unknown = sorted(set(training) - set(TrainingParameters.model_fields))
+        known = sorted(TrainingParameters.model_fields)
+        unknown = sorted(set(training) - set(known))
         if unknown:
-            raise ValueError(f'unknown {section} keys {", ".join(unknown)}: choose from {", ".join(sorted(TrainingParameters.model_fields))}.')
+            raise ValueError(f'unknown {section} keys {", ".join(unknown)}: choose from {", ".join(known)}.')
 
 
 def check_precision(precision: dict, md) -> None:
