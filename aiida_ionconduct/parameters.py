@@ -102,6 +102,8 @@ def _complaint(model: type[BaseModel], details: ErrorDetails, path: str) -> str:
         return problem
     field = _field_at(model, location)
     meaning = f' ({field.description})' if field is not None and field.description else ''
+    if isinstance(details['input'], Mapping) and details['type'] == 'value_error':  # of several keys together
+        return f'`{name}`: {problem}.'
     if details['type'] == 'missing':
         return f'`{name}` is missing: give it{meaning}.'
     return f'`{name}` is {details["input"]!r}, but {problem}{meaning}.'
@@ -109,8 +111,12 @@ def _complaint(model: type[BaseModel], details: ErrorDetails, path: str) -> str:
 
 def _problem(details: ErrorDetails) -> str:
     """Return what a value must be, in the words of pydantic turned into a phrase."""
+    if details['type'] == 'model_type':
+        return 'must be a mapping of its keys'
     message = details['msg'].removeprefix('Value error, ')
-    return message.replace('Input should be', 'must be').replace('should have', 'must have').rstrip('.')
+    for theirs, ours in (('Input should be', 'must be'), ('List should have', 'must have'), (' after validation', '')):
+        message = message.replace(theirs, ours)
+    return message.replace('should have', 'must have').rstrip('.')
 
 
 def _model_at(model: type[BaseModel], location: Sequence[str]) -> type[BaseModel]:

@@ -21,7 +21,7 @@ from aiida_ionconduct.report.graph.campaign import collect
 from aiida_ionconduct.report.page.campaign import write_page
 from aiida_ionconduct.report.tables.text import summary_tables
 from aiida_ionconduct.structures import CRYSTALS, crystal, is_disordered, read_disordered
-from aiida_ionconduct.workchains.builder import load_codes
+from aiida_ionconduct.workchains.inputs import load_codes
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 
 Kind = TypeVar('Kind', bound=orm.Data)

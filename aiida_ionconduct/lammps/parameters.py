@@ -40,7 +40,7 @@ class RunParameters(Parameters):
         10000, ge=0, description='time steps between two restart files; 0 for no restart files on the way'
     )
     thermostat_damping_fs: float = Field(100.0, gt=0, description='damping time of the thermostat, in fs')
-    velocity_temperature_K: float | None = Field(  # noqa: N815
+    velocity_temperature_K: float | None = Field(
         None,
         gt=0,
         description='temperature of the first velocities, in K, by default that of the run; twice that temperature '
@@ -62,7 +62,7 @@ class RunParameters(Parameters):
 class MdParameters(RunParameters):
     """An MD run at a temperature, of one velocity seed or of several as replicas."""
 
-    temperature_K: float = Field(gt=0, description='temperature, in K')  # noqa: N815
+    temperature_K: float = Field(gt=0, description='temperature, in K')
     seeds: list[int] = Field(description='seeds of the first velocities, one per replica')
 
     @field_validator('seeds')

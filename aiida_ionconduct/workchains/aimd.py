@@ -1,7 +1,12 @@
 """Born–Oppenheimer molecular dynamics at several temperatures, in segments that survive walltimes and kills."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from aiida import orm
-from aiida.engine import ProcessHandlerReport, ToContext, WorkChain, process_handler, while_
+from aiida.engine import ExitCode, ProcessHandlerReport, ToContext, process_handler, while_
+from aiida.engine.processes.workchains.workchain import WorkChainSpec
 from aiida_quantumespresso.calculations.pw import PwCalculation
 from aiida_quantumespresso.workflows.protocols.utils import recursive_merge
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
@@ -9,47 +14,44 @@ from ase import units
 
 from aiida_ionconduct.calculations.functions.aimd import continue_md, count_whole_steps, join_segments, output_of
 from aiida_ionconduct.calculations.functions.structures import initial_conditions
+from aiida_ionconduct.labels import segment_label, temperature_label
+from aiida_ionconduct.workchains.base import ParentWorkChain
 from aiida_ionconduct.workchains.batches import BatchWorkChain
 
-RYDBERG_TIME_FS = units._hbar / (units.Rydberg * units._e) * 1e15  # pw.x takes its time step in this unit
+RYDBERG_TIME_FS = units._hbar / (units.Rydberg * units._e) * 1e15  # the unit of time steps in pw.x
 THERMOSTATS = {'none': 'not_controlled', 'rescale': 'rescale-v', 'andersen': 'andersen'}
-"""Those that pw.x 6.7 can start from given velocities; its others divide by a temperature that is not known yet."""
-REMEDIES = ({}, {}, {'diagonalization': 'cg'})
-"""What is changed after so many segments without a step: first nothing, a node may have failed; then the slow way."""
+"""The thermostats that pw.x 6.7 can start from given velocities; its others divide by a temperature not yet known."""
+REMEDIES: tuple[dict[str, str], ...] = ({}, {}, {'diagonalization': 'cg'})
+"""What is changed after so many segments without a step: first nothing, as a node may have failed; then the solver."""
 
 
-def temperature_label(temperature_K: float) -> str:
-    """Return the label of a temperature in link names, such as ``T1200``."""
-    return f'T{temperature_K:g}'.replace('.', '_')
+class PwSegmentWorkChain(ParentWorkChain, PwBaseWorkChain):
+    """``PwBaseWorkChain`` for a segment, which has done its work when its walltime is used: nothing is run again."""
 
-
-class PwSegmentWorkChain(PwBaseWorkChain):
-    """``PwBaseWorkChain`` for a segment: one that has used its walltime has done its work, and nothing is run again."""
-
-    handle_diagonalization_errors = None  # it would begin the segment anew; the next segment goes on instead
+    handle_diagonalization_errors = None  # would begin the segment anew; the next segment goes on instead
 
     @process_handler(priority=580, exit_codes=[PwCalculation.exit_codes.ERROR_OUT_OF_WALLTIME])
-    def handle_out_of_walltime(self, calculation):
+    def handle_out_of_walltime(self, calculation: orm.CalcJobNode) -> ProcessHandlerReport:
         """Finish."""
         self.report(f'{calculation.process_label}<{calculation.pk}> has used its walltime: the next segment goes on')
         self.ctx.is_finished = True
         return ProcessHandlerReport(True)
 
 
-class AimdRunWorkChain(WorkChain):
+class AimdRunWorkChain(ParentWorkChain):
     """One run: segments of pw.x from the last whole step of the one before, until it has its length.
 
-    However a segment ends, its whole steps are kept. Only one that gains none is a failure, and the third in a row
-    ends the run. Every segment starts its self-consistency from scratch, at the cost of one or two steps: what a job
-    that was stopped has left on disk belongs to a step that is not whole, and saves nothing.
+    However a segment ends, its whole steps are kept. Only a segment without a new whole step is a failure, and the
+    third such segment in a row ends the run. Every segment starts its self-consistency from scratch, at the cost of one
+    or two steps, because the files of a stopped job belong to an unfinished step.
     """
 
     @classmethod
-    def define(cls, spec):
+    def define(cls, spec: WorkChainSpec) -> None:
         """Define the process specification."""
         super().define(spec)
         spec.expose_inputs(PwBaseWorkChain, namespace='base', exclude=('pw.structure', 'pw.settings'))
-        spec.input('structure', valid_type=orm.StructureData, help='The cell, best relaxed.')
+        spec.input('structure', valid_type=orm.StructureData, help='The cell, which should be relaxed.')
         spec.input('settings', valid_type=orm.Dict, default=lambda: orm.Dict({}), help='Settings of pw.x.')
         spec.input(
             'dynamics',
@@ -74,7 +76,7 @@ class AimdRunWorkChain(WorkChain):
             '`dft.conv_thr_per_atom`.',
         )
 
-    def setup(self):
+    def setup(self) -> None:
         """Draw the velocities."""
         start = initial_conditions(
             self.inputs.structure, self.inputs.settings, self.inputs.temperature_K, self.inputs.seed
@@ -93,10 +95,10 @@ class AimdRunWorkChain(WorkChain):
         return d['n_equilibration'] + d['n_sampling'], d['thermostat']
 
     def is_unfinished(self) -> bool:
-        """Whether steps are missing."""
+        """Return whether steps are missing."""
         return self.ctx.n_steps < self.ctx.dynamics['n_equilibration'] + self.ctx.dynamics['n_sampling']
 
-    def run_segment(self):
+    def run_segment(self) -> ToContext:
         """Go on from the last whole step to the end of the phase."""
         d = self.ctx.dynamics
         end, thermostat = self.phase()
@@ -111,11 +113,10 @@ class AimdRunWorkChain(WorkChain):
         }
         changes = {'CONTROL': control, 'IONS': ions, 'ELECTRONS': REMEDIES[self.ctx.n_idle]}
         inputs.pw.parameters = orm.Dict(recursive_merge(inputs.pw.parameters.get_dict(), changes))
-        inputs.metadata = {**inputs.get('metadata', {}), 'call_link_label': f'segment_{self.ctx.n_run:03d}'}
         self.ctx.n_run += 1
-        return ToContext(segment=self.submit(PwSegmentWorkChain, **inputs))
+        return self.child(segment_label(self.ctx.n_run - 1), PwSegmentWorkChain, inputs, name='segment')
 
-    def inspect_segment(self):
+    def inspect_segment(self) -> ExitCode | None:
         """Keep the whole steps, however the segment has ended."""
         jobs = [node for node in self.ctx.segment.called if isinstance(node, orm.CalcJobNode)]
         retrieved = jobs[-1].outputs.retrieved if jobs and 'retrieved' in jobs[-1].outputs else None
@@ -127,7 +128,7 @@ class AimdRunWorkChain(WorkChain):
             if self.ctx.n_idle == len(REMEDIES):
                 return self.exit_codes.ERROR_SUB_PROCESS_FAILED_PW.format(n_tries=len(REMEDIES), step=self.ctx.n_steps)
             return None
-        self.ctx.segments[f'segment_{self.ctx.n_run - 1:03d}'] = retrieved
+        self.ctx.segments[segment_label(self.ctx.n_run - 1)] = retrieved
         self.ctx.n_steps, self.ctx.n_idle = self.ctx.n_steps + gained, 0
         if self.is_unfinished():
             start = continue_md(
@@ -136,7 +137,7 @@ class AimdRunWorkChain(WorkChain):
             self.ctx.structure, self.ctx.settings = start['structure'], start['settings']
             self.report(f'{self.ctx.n_steps} steps done, the next segment goes on')
 
-    def results(self):
+    def results(self) -> ExitCode | None:
         """Join the segments."""
         joined = join_segments(self.ctx.first, self.inputs.dynamics, **self.ctx.segments)
         self.out('trajectory', joined['trajectory'])
@@ -152,7 +153,7 @@ class AimdWorkChain(BatchWorkChain):
     _child = AimdRunWorkChain
 
     @classmethod
-    def define(cls, spec):
+    def define(cls, spec: WorkChainSpec) -> None:
         """Define the process specification."""
         super().define(spec)
         spec.expose_inputs(AimdRunWorkChain, exclude=('temperature_K', 'seed'))
@@ -160,25 +161,25 @@ class AimdWorkChain(BatchWorkChain):
         spec.input('seed', valid_type=orm.Int, help='Seed of the velocities; every temperature adds its index.')
         spec.outline(cls.setup, cls.run_all(), cls.results)
         spec.output_namespace('trajectories', valid_type=orm.TrajectoryData, help='By temperature: `T1200`.')
-        spec.output_namespace('run_parameters', valid_type=orm.Dict, help='Temperature, drift and seams of each.')
+        spec.output_namespace('run_parameters', valid_type=orm.Dict, help='Temperature, drift and seams of each run.')
         spec.exit_code(
             401, 'ERROR_SUB_PROCESS_FAILED_AIMD', message='The AIMD at {labels} failed; see those processes.'
         )
 
-    def setup(self):
+    def setup(self) -> None:
         """List the runs."""
         self.ctx.temperatures = {temperature_label(T): float(T) for T in self.inputs.temperatures_K}
         self.ctx.pending = list(self.ctx.temperatures)
 
-    def child_inputs(self, label):
+    def child_inputs(self, label: str) -> dict[str, Any]:
         """Return the inputs of one run."""
         inputs = self.exposed_inputs(AimdRunWorkChain)
         inputs.temperature_K = orm.Float(self.ctx.temperatures[label])
         inputs.seed = orm.Int(self.inputs.seed.value + list(self.ctx.temperatures).index(label))
         return inputs
 
-    def results(self):
-        """Attach the trajectories that were made, then fail if one was not."""
+    def results(self) -> ExitCode | None:
+        """Attach the trajectories that were made, then fail if a run failed."""
         self.out('trajectories', {label: node.outputs.trajectory for label, node in self.ctx.finished.items()})
         self.out('run_parameters', {label: node.outputs.parameters for label, node in self.ctx.finished.items()})
         if self.ctx.failed:

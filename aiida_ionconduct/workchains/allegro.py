@@ -1,16 +1,22 @@
 """Train an Allegro potential and compile it for LAMMPS."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from aiida import orm
 from aiida.common import AttributeDict
-from aiida.engine import ProcessHandlerReport, ToContext, if_, process_handler, while_
+from aiida.engine import ExitCode, ProcessHandlerReport, ToContext, if_, process_handler, while_
+from aiida.engine.processes.workchains.workchain import WorkChainSpec
 
 from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.allegro_train import MONITOR, AllegroTrainCalculation
 from aiida_ionconduct.calculations.functions.datasets import split_dataset
 from aiida_ionconduct.data import AllegroModelData, DatasetData
+from aiida_ionconduct.labels import COMPILE
 from aiida_ionconduct.workchains.repeat import AllegroCompileWorkChain
-from aiida_ionconduct.workchains.segments import SegmentsWorkChain
+from aiida_ionconduct.workchains.segments import SegmentsWorkChain, out_of_walltime_handler
 
 JOB_EXIT_CODES = AllegroTrainCalculation.exit_codes
 MAX_LOWERED, LOWERED_BY = 2, 0.3
@@ -20,14 +26,14 @@ MAX_LOWERED, LOWERED_BY = 2, 0.3
 class AllegroWorkChain(SegmentsWorkChain):
     """Split the frames, train and package a potential, compile it for the machine that runs LAMMPS.
 
-    A training that was cut by the wall time or killed goes on from its last whole epoch with the state of its
-    optimiser. Its outputs are those of one training, whatever the number of jobs.
+    A training that was cut by the wall time or killed goes on from its last whole epoch, with the state of its
+    optimiser. The outputs are the same as of a training in a single job.
     """
 
     _process_class = AllegroTrainCalculation
 
     @classmethod
-    def define(cls, spec):
+    def define(cls, spec: WorkChainSpec) -> None:
         """Define the process specification."""
         super().define(spec)
         spec.expose_inputs(AllegroTrainCalculation, namespace='train', exclude=('train', 'validation', 'test'))
@@ -35,10 +41,14 @@ class AllegroWorkChain(SegmentsWorkChain):
             AllegroCompileCalculation,
             namespace='compile',
             exclude=('model',),
-            namespace_options={'required': False, 'populate_defaults': False, 'help': 'Left out, the package is all.'},
+            namespace_options={
+                'required': False,
+                'populate_defaults': False,
+                'help': 'If left out, only the package is made.',
+            },
         )
         spec.input('dataset', valid_type=DatasetData, help='All labelled frames.')
-        spec.input('split', valid_type=orm.Dict, help='Of `split_dataset`.')
+        spec.input('split', valid_type=orm.Dict, help='Parameters of `split_dataset`.')
         spec.outline(
             cls.setup,
             while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
@@ -46,7 +56,7 @@ class AllegroWorkChain(SegmentsWorkChain):
             if_(cls.should_compile)(cls.run_compile, cls.inspect_compile),
         )
         spec.expose_outputs(AllegroTrainCalculation, include=('model', 'output_parameters', 'checkpoint', 'parity'))
-        spec.output('compiled_model', valid_type=AllegroModelData, required=False, help='The model for this machine.')
+        spec.output('compiled_model', valid_type=AllegroModelData, required=False, help='The compiled model.')
         spec.exit_code(410, 'ERROR_SUB_PROCESS_FAILED_COMPILE', message='The compilation failed: {detail}')
         spec.exit_code(
             411,
@@ -66,7 +76,7 @@ class AllegroWorkChain(SegmentsWorkChain):
             message='The wall time ends before an epoch has: raise max_wallclock_seconds.',
         )
 
-    def setup(self):
+    def setup(self) -> None:
         """Split the frames, and put the inputs where the restart loop expects them."""
         super().setup()
         self.ctx.inputs = AttributeDict(self.exposed_inputs(AllegroTrainCalculation, 'train'))
@@ -74,44 +84,30 @@ class AllegroWorkChain(SegmentsWorkChain):
         self.ctx.inputs.monitors = {'progress': orm.Dict(MONITOR), **self.ctx.inputs.get('monitors', {})}
         self.ctx.n_lowered = 0
 
-    def inspect_process(self):
-        """Let the handlers look at a job; when nothing helps, keep what there is."""
-        node = self.ctx.children[-1]
-        exit_code = super().inspect_process()
-        if exit_code is not None and exit_code.status:
-            self.attach(node)
-        return exit_code
-
-    def results(self):
+    def results(self) -> None:
         """Attach the outputs of the training."""
         self.attach(self.ctx.children[-1])
 
-    def attach(self, node):
-        """Attach what a job has left."""
+    def attach(self, node: orm.CalcJobNode) -> None:
+        """Attach the outputs that a job has left."""
         for name in ('model', 'output_parameters', 'checkpoint', 'parity'):
             if name in node.outputs:
                 self.out(name, node.outputs[name])
 
     # What can go wrong ---------------------------------------------------------------------------------------------
 
-    @process_handler(priority=600, exit_codes=JOB_EXIT_CODES.ERROR_OUT_OF_WALLTIME)
-    def handle_out_of_walltime(self, node):
-        """Continue; as long as there is progress, this does not count against `max_iterations`."""
-        if not self.continue_from(node):
-            return ProcessHandlerReport(True, self.exit_codes.ERROR_NO_PROGRESS)
-        self.leave_uncounted()
-        return ProcessHandlerReport(True)
+    handle_out_of_walltime = out_of_walltime_handler(JOB_EXIT_CODES.ERROR_OUT_OF_WALLTIME)
 
     @process_handler(priority=590, exit_codes=JOB_EXIT_CODES.ERROR_INCOMPLETE)
-    def handle_killed(self, node):
-        """Continue from the last whole epoch; without one, from where the job had begun."""
+    def handle_killed(self, node: orm.CalcJobNode) -> ProcessHandlerReport:
+        """Continue from the last whole epoch; if there is none, repeat the job."""
         if not self.continue_from(node):
             self.report(f'{node.process_label}<{node.pk}> was killed before an epoch was over: repeating it')
         return ProcessHandlerReport(True)
 
     @process_handler(priority=585, exit_codes=JOB_EXIT_CODES.ERROR_OUTPUT_MODEL_MISSING)
-    def handle_no_package(self, node):
-        """Killed while it packaged the model: go on from the last epoch. Twice in a row, it is the program."""
+    def handle_no_package(self, node: orm.CalcJobNode) -> ProcessHandlerReport | None:
+        """Package the model again, as the job may have been killed while it did so; twice in a row is a failure."""
         if self.has_failed_twice(node):
             return None
         self.continue_from(node)
@@ -119,8 +115,8 @@ class AllegroWorkChain(SegmentsWorkChain):
         return ProcessHandlerReport(True)
 
     @process_handler(priority=580, exit_codes=JOB_EXIT_CODES.ERROR_OUT_OF_MEMORY)
-    def handle_out_of_memory(self, node):
-        """Halve the batch, down to one frame; what has been learned is kept."""
+    def handle_out_of_memory(self, node: orm.CalcJobNode) -> ProcessHandlerReport:
+        """Halve the batch, down to one frame; the training goes on from its last epoch."""
         batch_size = self.parameter('batch_size') // 2
         if batch_size < 1:
             return ProcessHandlerReport(True, self.exit_codes.ERROR_OUT_OF_MEMORY)
@@ -130,7 +126,7 @@ class AllegroWorkChain(SegmentsWorkChain):
         return ProcessHandlerReport(True)
 
     @process_handler(priority=570, exit_codes=JOB_EXIT_CODES.ERROR_DIVERGED)
-    def handle_diverged(self, node):
+    def handle_diverged(self, node: orm.CalcJobNode) -> ProcessHandlerReport:
         """Begin again with a lower learning rate, twice at most."""
         learning_rate = self.parameter('learning_rate')
         if self.ctx.n_lowered == MAX_LOWERED:
@@ -141,8 +137,8 @@ class AllegroWorkChain(SegmentsWorkChain):
         self.report(f'{node.process_label}<{node.pk}> diverged: again at {learning_rate * LOWERED_BY:g}')
         return ProcessHandlerReport(True)
 
-    def continue_from(self, node) -> bool:
-        """Go on from the checkpoint of a job, if it has come farther than the one before."""
+    def continue_from(self, node: orm.CalcJobNode) -> bool:
+        """Go on from the checkpoint of a job, if it is of a later epoch than the checkpoint before."""
         if 'checkpoint' not in node.outputs or node.outputs.checkpoint.base.attributes.get('epoch') <= self.epoch():
             return False
         self.ctx.inputs.checkpoint = node.outputs.checkpoint
@@ -152,28 +148,27 @@ class AllegroWorkChain(SegmentsWorkChain):
         """Return the epoch from which the training goes on."""
         return self.ctx.inputs.checkpoint.base.attributes.get('epoch') if 'checkpoint' in self.ctx.inputs else -1
 
-    def parameter(self, name: str):
-        """Return a parameter of the training as it is now."""
+    def parameter(self, name: str) -> Any:
+        """Return the present value of a parameter of the training."""
         return self.ctx.inputs.parameters.get_dict().get(name, TrainingParameters.model_fields[name].default)
 
-    def change(self, **parameters):
+    def change(self, **parameters: Any) -> None:
         """Change parameters of the training."""
         self.ctx.inputs.parameters = orm.Dict({**self.ctx.inputs.parameters.get_dict(), **parameters})
 
     # Compilation ---------------------------------------------------------------------------------------------------
 
-    def should_compile(self):
-        """Whether the model is to be compiled."""
+    def should_compile(self) -> bool:
+        """Return whether the model is to be compiled."""
         return 'compile' in self.inputs
 
-    def run_compile(self):
+    def run_compile(self) -> ToContext:
         """Compile the packaged model."""
         job = self.exposed_inputs(AllegroCompileCalculation, 'compile')
         job.model = self.ctx.children[-1].outputs.model
-        inputs = {'job': job, 'metadata': {'call_link_label': 'compile'}}
-        return ToContext(compile=self.submit(AllegroCompileWorkChain, **inputs))
+        return self.child(COMPILE, AllegroCompileWorkChain, {'job': job})
 
-    def inspect_compile(self):
+    def inspect_compile(self) -> ExitCode | None:
         """Attach the compiled model."""
         if not self.ctx.compile.is_finished_ok:
             return self.exit_codes.ERROR_SUB_PROCESS_FAILED_COMPILE.format(detail=self.ctx.compile.exit_message)

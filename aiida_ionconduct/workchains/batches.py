@@ -1,54 +1,57 @@
-"""Children in batches: at most ``max_concurrent`` at a time, failures tolerated and counted."""
+"""Children in batches: at most ``max_concurrent`` at a time; failures are tolerated and counted."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiida import orm
-from aiida.engine import WorkChain, while_
+from aiida.engine import Process, ToContext, while_
+from aiida.engine.processes.workchains.workchain import WorkChainSpec
 
-from aiida_ionconduct.farm.once import SubmitOnce
+from aiida_ionconduct.workchains.base import ParentWorkChain
 
 
-class BatchWorkChain(SubmitOnce, WorkChain):
+class BatchWorkChain(ParentWorkChain):
     """A work chain that submits many children of one kind and goes on when some of them fail.
 
     A subclass sets :attr:`_child`, fills ``self.ctx.pending`` with labels in its first step, gives the inputs of a
     child in :meth:`child_inputs`, and puts :meth:`run_all` into its outline. Afterwards ``self.ctx.finished`` maps the
-    labels to the nodes that ended well, and ``self.ctx.failed`` lists the labels that did not.
+    labels of the children that ended well to their nodes, and ``self.ctx.failed`` lists the labels of the others.
     """
 
-    _child: type
+    _child: type[Process]
 
     @classmethod
-    def define(cls, spec):
+    def define(cls, spec: WorkChainSpec) -> None:
         """Define the process specification."""
         super().define(spec)
         spec.input('max_concurrent', valid_type=orm.Int, default=lambda: orm.Int(2), help='Children at a time.')
 
     @classmethod
-    def run_all(cls):
-        """Return the outline's loop over all children, of the subclass's own steps."""
+    def run_all(cls) -> Any:
+        """Return the outline's loop over all children, with the steps of the subclass."""
         return while_(cls.has_pending)(cls.run_batch, cls.inspect_batch)
 
-    def child_inputs(self, label: str) -> dict:
+    def child_inputs(self, label: str) -> dict[str, Any]:
         """Return the inputs of one child."""
         raise NotImplementedError
 
     def has_pending(self) -> bool:
-        """Whether children remain to be submitted."""
+        """Return whether children remain to be submitted."""
         self.ctx.setdefault('finished', {})
         self.ctx.setdefault('failed', [])
         return bool(self.ctx.pending)
 
-    def run_batch(self):
+    def run_batch(self) -> ToContext:
         """Submit the next children."""
         size = self.inputs.max_concurrent.value
         self.ctx.batch, self.ctx.pending = self.ctx.pending[:size], self.ctx.pending[size:]
+        children: dict[str, Any] = {}
         for label in self.ctx.batch:
-            inputs = self.child_inputs(label)
-            inputs['metadata'] = {**inputs.get('metadata', {}), 'call_link_label': label}
-            self.to_context(**{f'child_{label}': self.submit(self._child, **inputs)})
+            children |= self.child(label, self._child, self.child_inputs(label), name=f'child_{label}')
+        return ToContext(**children)
 
-    def inspect_batch(self):
+    def inspect_batch(self) -> None:
         """Sort the children that ended."""
         for label in self.ctx.batch:
             node = self.ctx[f'child_{label}']

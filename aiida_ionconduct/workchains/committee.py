@@ -1,45 +1,59 @@
-"""Several potentials from the same frames, which differ in their seeds alone."""
+"""Several potentials from the same frames, which differ only in their seeds."""
+
+from __future__ import annotations
+
+from typing import Any
 
 from aiida import orm
+from aiida.engine import ExitCode
+from aiida.engine.processes.workchains.workchain import WorkChainSpec
 
-from aiida_ionconduct.labels import seed_label
 from aiida_ionconduct.data import AllegroModelData
+from aiida_ionconduct.labels import seed_label
 from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.batches import BatchWorkChain
 
 OUTPUTS = {
     'model': (AllegroModelData, 'Packaged potentials by seed: `seed1`.'),
     'output_parameters': (orm.Dict, 'Learning curves and errors.'),
-    'parity': (orm.ArrayData, 'Predictions on the held-out frames, the same for all.'),
+    'parity': (orm.ArrayData, 'Predictions on the held-out frames, which are the same for all potentials.'),
 }
 
 
 class CommitteeWorkChain(BatchWorkChain):
-    """:class:`AllegroWorkChain` for every seed; only the first potential, which is to run, is compiled."""
+    """:class:`AllegroWorkChain` for every seed; only the first potential is compiled, because only it runs."""
 
     _child = AllegroWorkChain
 
     @classmethod
-    def define(cls, spec):
+    def define(cls, spec: WorkChainSpec) -> None:
         """Define the process specification."""
         super().define(spec)
         spec.expose_inputs(AllegroWorkChain, namespace='allegro', exclude=('train.initial_model',))
-        spec.input('seeds', valid_type=orm.List, help='Of weights and shuffles, one for each potential.')
+        spec.input('seeds', valid_type=orm.List, help='Seeds of the weights and shuffles, one for each potential.')
         spec.input_namespace(
-            'initial_models', valid_type=AllegroModelData, required=False, help='By seed, from whose weights to start.'
+            'initial_models',
+            valid_type=AllegroModelData,
+            required=False,
+            help='By seed: the potential from whose weights the training starts.',
         )
         spec.outline(cls.setup, cls.run_all(), cls.results)
         for name, (valid_type, help_text) in OUTPUTS.items():
             spec.output_namespace(name, valid_type=valid_type, help=help_text)
-        spec.output('compiled_model', valid_type=AllegroModelData, required=False, help='The first, for this machine.')
+        spec.output(
+            'compiled_model',
+            valid_type=AllegroModelData,
+            required=False,
+            help='The first potential, compiled for this machine.',
+        )
         spec.exit_code(401, 'ERROR_SUB_PROCESS_FAILED_TRAINING', message='{n_failed} of {n_seeds} trainings failed.')
 
-    def setup(self):
+    def setup(self) -> None:
         """List the seeds."""
         self.ctx.seeds = {seed_label(seed): seed for seed in self.inputs.seeds}
         self.ctx.pending = list(self.ctx.seeds)
 
-    def child_inputs(self, label):
+    def child_inputs(self, label: str) -> dict[str, Any]:
         """Return the inputs of one training."""
         inputs = self.exposed_inputs(AllegroWorkChain, 'allegro')
         parameters = {**inputs.train.parameters.get_dict(), 'seed': self.ctx.seeds[label]}
@@ -50,8 +64,8 @@ class CommitteeWorkChain(BatchWorkChain):
             inputs.pop('compile', None)
         return inputs
 
-    def results(self):
-        """Attach what there is, then fail if a training failed."""
+    def results(self) -> ExitCode | None:
+        """Attach the potentials that were made, then fail if a training failed."""
         for name in OUTPUTS:
             self.out(name, {label: node.outputs[name] for label, node in self.ctx.finished.items()})
         first = self.ctx.finished.get(next(iter(self.ctx.seeds)))

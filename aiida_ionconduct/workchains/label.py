@@ -1,6 +1,12 @@
 """Label frames with energies and forces by single self-consistent calculations."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from aiida import orm
+from aiida.engine import ExitCode
+from aiida.engine.processes.workchains.workchain import WorkChainSpec
 
 from aiida_ionconduct.calculations.functions.datasets import dataset_from_labels
 from aiida_ionconduct.calculations.pw_frames import PwFramesCalculation
@@ -9,21 +15,27 @@ from aiida_ionconduct.workchains.batches import BatchWorkChain
 
 
 class LabelWorkChain(BatchWorkChain):
-    """``pw.x`` on every frame, several in a job; frames without self-consistency are left out, and counted.
+    """``pw.x`` on every frame, several frames in a job; frames without self-consistency are left out and counted.
 
-    A job that was cut short keeps what it has; the frames that it did not reach go into another one.
+    The labels of a job that was cut short are kept; the frames that it did not reach go into another job.
     """
 
     _child = PwFramesCalculation
 
     @classmethod
-    def define(cls, spec):
+    def define(cls, spec: WorkChainSpec) -> None:
         """Define the process specification."""
         super().define(spec)
         spec.expose_inputs(PwFramesCalculation, namespace='pw', exclude=('frames', 'indices'))
         spec.input('frames', valid_type=orm.TrajectoryData, help='The unlabelled frames.')
-        spec.input('frames_per_job', valid_type=orm.Int, default=lambda: orm.Int(1), help='Frames in a job, at most.')
-        spec.input('parameters', valid_type=orm.Dict, help='Of `dataset_from_labels`, and `min_fraction` to succeed.')
+        spec.input(
+            'frames_per_job', valid_type=orm.Int, default=lambda: orm.Int(1), help='At most so many frames in a job.'
+        )
+        spec.input(
+            'parameters',
+            valid_type=orm.Dict,
+            help='Of `dataset_from_labels`; and `min_fraction` to succeed.',
+        )
         spec.outline(cls.setup, cls.run_all(), cls.results)
         spec.output('dataset', valid_type=DatasetData, help='The labelled frames.')
         spec.exit_code(
@@ -33,7 +45,7 @@ class LabelWorkChain(BatchWorkChain):
             'atoms too close do not converge.',
         )
 
-    def setup(self):
+    def setup(self) -> None:
         """Deal the frames to jobs."""
         stepids = self.inputs.frames.get_stepids().tolist()
         size = self.inputs.frames_per_job.value
@@ -41,20 +53,20 @@ class LabelWorkChain(BatchWorkChain):
         for first in range(0, len(stepids), size):
             self.queue(stepids[first : first + size])
 
-    def queue(self, indices):
+    def queue(self, indices: list[int]) -> None:
         """Add a job for some frames."""
         label = f'frames_{indices[0]:04d}'
         self.ctx.indices[label] = indices
         self.ctx.pending.append(label)
 
-    def child_inputs(self, label):
+    def child_inputs(self, label: str) -> dict[str, Any]:
         """Return the inputs of one job."""
         inputs = self.exposed_inputs(PwFramesCalculation, 'pw')
         inputs['frames'], inputs['indices'] = self.inputs.frames, orm.List(self.ctx.indices[label])
         return inputs
 
-    def inspect_batch(self):
-        """Keep the labels, those of jobs that were cut short too, and send the frames that these did not reach."""
+    def inspect_batch(self) -> None:
+        """Keep the labels, also of jobs that were cut short, and queue the frames that such jobs did not reach."""
         super().inspect_batch()
         for label in self.ctx.batch:
             outputs = self.ctx[f'child_{label}'].outputs
@@ -64,10 +76,10 @@ class LabelWorkChain(BatchWorkChain):
             if 0 < len(unfinished) < len(self.ctx.indices[label]):
                 self.queue(unfinished)
 
-    def results(self):
+    def results(self) -> ExitCode | None:
         """Collect the labels, unless too many frames failed."""
         n_frames = self.inputs.frames.numsteps
-        n_labelled = sum(one.numsteps for one in self.ctx.labelled.values())
+        n_labelled = sum(frames.numsteps for frames in self.ctx.labelled.values())
         if n_labelled < max(self.inputs.parameters['min_fraction'] * n_frames, 1):
             return self.exit_codes.ERROR_SUB_PROCESS_FAILED_SCF.format(
                 n_failed=n_frames - n_labelled, n_frames=n_frames

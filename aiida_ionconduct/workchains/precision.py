@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
 from aiida import orm
-from aiida.engine import ToContext, WorkChain, while_
+from aiida.engine import ExitCode, ProcessBuilder, ToContext, while_
+from aiida.engine.processes.workchains.workchain import WorkChainSpec
 
 from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories
 from aiida_ionconduct.calculations.functions.decisions import decide_next, decision_settings
 from aiida_ionconduct.data import ConductivityData
+from aiida_ionconduct.labels import at_temperature, read_seed, round_label, run_label, temperature_label
 from aiida_ionconduct.lammps.parameters import RunParameters
 from aiida_ionconduct.studies.error_target import NOTHING, PrecisionTarget
-from aiida_ionconduct.workchains.aimd import temperature_label
-from aiida_ionconduct.workchains.seeds import OUTPUTS, SeedsWorkChain, label_of
+from aiida_ionconduct.workchains.base import ParentWorkChain
+from aiida_ionconduct.workchains.seeds import OUTPUTS, SeedsWorkChain
 
-TARGET = {
+TARGET: dict[str, tuple[Any, str]] = {
     'target_relative_error': (orm.Float, 'Standard error of the full conductivity over its value, such as 0.1.'),
-    'max_md_ns': (orm.Float, 'MD of all runs together in ns, equilibration included, that must not be exceeded.'),
-    'max_iterations': (orm.Int, 'Rounds of MD, the first included.'),
+    'max_md_ns': (orm.Float, 'Budget in ns: MD of all runs together, equilibration included.'),
+    'max_iterations': (orm.Int, 'Largest number of rounds of MD.'),
 }
-"""The inputs that say what is wanted and what it may cost: type and help."""
+"""The inputs that state the target and the budget: type and help."""
 MAX_ITERATIONS = 12
+FRAME_STRIDE = RunParameters.model_fields['frame_stride'].default
 
 
-class PrecisionWorkChain(WorkChain):
+class PrecisionWorkChain(ParentWorkChain):
     """Rounds of molecular dynamics and analysis at several temperatures.
 
-    After each round every temperature is made longer, given more seeds, or left alone. What has been computed is
-    joined by reference and never repeated.
+    After each round, the runs of a temperature are made longer, seeds are added, or the temperature is left as it is.
+    Earlier trajectories are joined by reference, and no run is repeated.
     """
 
     @classmethod
-    def define(cls, spec):
+    def define(cls, spec: WorkChainSpec) -> None:
         """Define the process specification."""
         super().define(spec)
         spec.expose_inputs(SeedsWorkChain, namespace='md')
@@ -47,7 +53,9 @@ class PrecisionWorkChain(WorkChain):
         for name, (valid_type, help_text) in OUTPUTS.items():
             spec.output_namespace(name, valid_type=valid_type, help=help_text)
         spec.output_namespace('conductivities', valid_type=ConductivityData, help='By temperature: `T1200`.')
-        spec.output_namespace('decisions', valid_type=orm.Dict, help='By round: what was decided after it, and why.')
+        spec.output_namespace(
+            'decisions', valid_type=orm.Dict, help='By round: the decision after it, with its reasons.'
+        )
         spec.output(
             'outcome',
             valid_type=orm.Dict,
@@ -61,20 +69,20 @@ class PrecisionWorkChain(WorkChain):
         )
 
     @classmethod
-    def get_builder_extending(cls, node, **target):
+    def get_builder_extending(cls, node: orm.WorkChainNode, **target: float | None) -> ProcessBuilder:
         """Return the builder of a work chain that goes on where an earlier one has ended.
 
-        :param node: the earlier one, whatever its end.
-        :param target: those of :data:`TARGET` that change; a budget counts what the earlier one has spent.
+        :param node: the earlier work chain, successful or not.
+        :param target: the inputs of :data:`TARGET` that change; the budget includes the MD of the earlier work chain.
         :raises ValueError: for other names.
         """
         builder = node.get_builder_restart()
         set_target(builder, target)
-        take_over(builder.md, node)
+        take_over(builder['md'], node)
         return builder
 
-    def setup(self):
-        """Start with the seeds and the length of the inputs, or with what an earlier work chain has reached."""
+    def setup(self) -> None:
+        """Start with the seeds and the length in the inputs, or with the runs of an earlier work chain."""
         md = self.inputs.md
         self.ctx.known = {name: dict(md.get('previous', {}).get(name, {})) for name in OUTPUTS}
         self.ctx.decisions, self.ctx.conductivities, self.ctx.lost_ns, self.ctx.outcome = [], {}, 0.0, None
@@ -83,20 +91,20 @@ class PrecisionWorkChain(WorkChain):
         for label, T in self.ctx.temperatures.items():
             seeds = self.seeds_of(label)
             self.ctx.steps[label] = max(
-                [md.parameters['production_steps'], *(self.steps_done(T, one) for one in seeds)]
+                [md.parameters['production_steps'], *(self.steps_done(T, seed) for seed in seeds)]
             )
             self.ctx.seeds[label] = seeds or md.seeds.get_list()
             self.ctx.last_seed[label] = max(self.ctx.seeds[label])
             if not all(self.steps_done(T, seed) >= self.ctx.steps[label] for seed in self.ctx.seeds[label]):
                 self.ctx.to_run.append(label)
 
-    def is_going_on(self):
-        """Whether the last decision, if there is one, asks for more."""
+    def is_going_on(self) -> bool:
+        """Return whether the last decision, if there is one, asks for more MD."""
         return self.ctx.outcome is None or self.ctx.outcome['ending'] is None
 
-    def run_md(self):
-        """Submit one farm for every temperature that needs more."""
-        children = {}
+    def run_md(self) -> ToContext:
+        """Submit the runs of all seeds, with a child for each temperature that needs more MD."""
+        children: dict[str, Any] = {}
         for label in self.ctx.to_run:
             inputs = self.exposed_inputs(SeedsWorkChain, 'md')
             inputs.temperatures_K = orm.List([self.ctx.temperatures[label]])
@@ -105,31 +113,26 @@ class PrecisionWorkChain(WorkChain):
                 {**self.inputs.md.parameters.get_dict(), 'production_steps': self.ctx.steps[label]}
             )
             inputs.max_concurrent = orm.Int(max(self.inputs.md.max_concurrent.value // len(self.ctx.to_run), 1))
-            inputs.previous = {name: self.only(label, nodes) for name, nodes in self.ctx.known.items()}
-            name = f'round_{self.round:02d}_{label}'
-            inputs.metadata = {'call_link_label': name}
-            children[name] = self.submit(SeedsWorkChain, **inputs)
-            self.report(
-                f'launched SeedsWorkChain<{children[name].pk}>: {label}, {len(self.ctx.seeds[label])} seeds, '
-                f'{self.length_ps(self.ctx.steps[label]):g} ps'
-            )
+            inputs.previous = {name: at_temperature(label, nodes) for name, nodes in self.ctx.known.items()}
+            children |= self.child(round_label(self.round, label), SeedsWorkChain, inputs)
+            self.report(f'{label}: {len(self.ctx.seeds[label])} seeds, {self.length_ps(self.ctx.steps[label]):g} ps')
         return ToContext(**children)
 
-    def inspect_md(self):
-        """Take over what was made; a seed that was lost is left out from now on."""
+    def inspect_md(self) -> ExitCode | None:
+        """Take over the runs; a seed whose run failed is left out from now on."""
         empty = []
         for label in self.ctx.to_run:
-            node = self.ctx[f'round_{self.round:02d}_{label}']
+            node = self.ctx[round_label(self.round, label)]
             made = dict(node.outputs.trajectories) if 'trajectories' in node.outputs else {}
             if not made:
                 empty.append(label)
                 continue
             for name, nodes in self.ctx.known.items():
-                for key in self.only(label, nodes):
-                    nodes.pop(key)
+                for run in at_temperature(label, nodes):
+                    nodes.pop(run)
                 nodes.update(dict(node.outputs[name]) if name in node.outputs else {})
             T = self.ctx.temperatures[label]
-            lost = [seed for seed in self.ctx.seeds[label] if label_of(T, seed) not in made]
+            lost = [seed for seed in self.ctx.seeds[label] if run_label(T, seed) not in made]
             if lost:
                 self.report(f'{label}: the runs of the seeds {lost} failed and are left out')
                 self.ctx.lost_ns += len(lost) * self.length_ps(self.ctx.steps[label], equilibration=True) / 1000
@@ -138,31 +141,30 @@ class PrecisionWorkChain(WorkChain):
             self.attach()
             return self.exit_codes.ERROR_SUB_PROCESS_FAILED_MD.format(label=', '.join(empty))
 
-    def analyse(self):
-        """Analyse every temperature that has something new."""
+    def analyse(self) -> None:
+        """Analyse every temperature that has new trajectories."""
         for label in self.ctx.temperatures:
             if label in self.ctx.to_run or label not in self.ctx.conductivities:
-                trajectories = self.only(label, self.ctx.known['trajectories'])
+                trajectories = at_temperature(label, self.ctx.known['trajectories'])
                 self.ctx.conductivities[label] = analyse_trajectories(self.inputs.analysis, **trajectories)
 
-    def decide(self):
-        """Let the analysis say what is run next."""
-        earlier = {f'round_{index:02d}': node for index, node in enumerate(self.ctx.decisions, start=1)}
-        self.ctx.outcome = decide_next(self.settings(), **self.ctx.conductivities, **earlier)
+    def decide(self) -> None:
+        """Decide from the conductivities and their errors what is run next."""
+        self.ctx.outcome = decide_next(self.settings(), **self.ctx.conductivities, **self.decisions())
         self.ctx.decisions.append(self.ctx.outcome)
         self.ctx.to_run = []
-        for label, one in self.ctx.outcome['temperatures'].items():
-            self.report(f'{label}: {one["ending"] or one["action"]} ({"; ".join(one["reasons"])})')
-            if one['action'] != NOTHING:
+        for label, plan in self.ctx.outcome['temperatures'].items():
+            self.report(f'{label}: {plan["ending"] or plan["action"]} ({"; ".join(plan["reasons"])})')
+            if plan['action'] != NOTHING:
                 self.ctx.to_run.append(label)
-                last, n_new = self.ctx.last_seed[label], one['n_seeds'] - len(self.ctx.seeds[label])
+                last, n_new = self.ctx.last_seed[label], plan['n_seeds'] - len(self.ctx.seeds[label])
                 self.ctx.last_seed[label] = last + n_new
                 self.ctx.seeds[label] = [*self.ctx.seeds[label], *range(last + 1, last + n_new + 1)]
-                steps = round(one['length_ps'] * 1000 / self.inputs.md.parameters['timestep_fs'])
+                steps = round(plan['length_ps'] * 1000 / self.inputs.md.parameters['timestep_fs'])
                 self.ctx.steps[label] = max(steps, self.ctx.steps[label])
 
-    def results(self):
-        """Attach everything."""
+    def results(self) -> None:
+        """Attach the runs, conductivities and decisions, and report how it ended."""
         self.attach()
         self.report(f'{self.ctx.outcome["ending"]} after {self.ctx.outcome["md_ns"]:.4g} ns')
 
@@ -170,15 +172,19 @@ class PrecisionWorkChain(WorkChain):
 
     @property
     def round(self) -> int:
-        """Number of the round that runs."""
+        """Number of the present round."""
         return len(self.ctx.decisions) + 1
 
-    def attach(self):
-        """Attach what there is."""
+    def decisions(self) -> dict[str, orm.Dict]:
+        """Return the decisions by label of the round."""
+        return {round_label(number): node for number, node in enumerate(self.ctx.decisions, start=1)}
+
+    def attach(self) -> None:
+        """Attach the runs, conductivities and decisions that exist."""
         for name, nodes in self.ctx.known.items():
             self.out(name, nodes)
         self.out('conductivities', self.ctx.conductivities)
-        self.out('decisions', {f'round_{index:02d}': node for index, node in enumerate(self.ctx.decisions, start=1)})
+        self.out('decisions', self.decisions())
         if self.ctx.outcome is not None:
             self.out('outcome', self.ctx.outcome)
 
@@ -190,46 +196,48 @@ class PrecisionWorkChain(WorkChain):
             max_md_ns=self.inputs.max_md_ns.value,
             max_iterations=self.inputs.max_iterations.value,
             equilibration_ps=p['equilibration_steps'] * p['timestep_fs'] / 1000,
-            quantum_ps=p.get('frame_stride', RunParameters.model_fields['frame_stride'].default) * p['timestep_fs'] / 1000,
+            quantum_ps=p.get('frame_stride', FRAME_STRIDE) * p['timestep_fs'] / 1000,
         )
         return decision_settings(target, self.ctx.lost_ns)
 
     def length_ps(self, steps: int, equilibration: bool = False) -> float:
-        """Return the length of a run."""
+        """Return the length of a run in ps, with its equilibration if asked for."""
         p = self.inputs.md.parameters
         return (steps + equilibration * p['equilibration_steps']) * p['timestep_fs'] / 1000
 
-    def only(self, label: str, nodes: dict) -> dict:
-        """Return those nodes, by run, that belong to a temperature."""
-        return {key: node for key, node in nodes.items() if key.rpartition('_seed')[0] == label}
-
     def seeds_of(self, label: str) -> list[int]:
         """Return the seeds that have run at a temperature."""
-        return sorted(int(key.rpartition('_seed')[2]) for key in self.only(label, self.ctx.known['trajectories']))
+        return sorted(map(read_seed, at_temperature(label, self.ctx.known['trajectories'])))
 
     def steps_done(self, T: float, seed: int) -> int:
-        """Return the steps, in time steps of the inputs, that a seed has run."""
-        restart = self.ctx.known['restarts'].get(label_of(T, seed))
+        """Return the number of steps that a seed has run, in time steps of the inputs."""
+        restart = self.ctx.known['restarts'].get(run_label(T, seed))
         if restart is None:
             return 0
         at = restart.base.attributes.all
         return round(at['step'] * at['timestep_fs'] / self.inputs.md.parameters['timestep_fs'])
 
 
-def has_previous(md) -> bool:
-    """Whether the inputs of a farm, nested or a builder's, hold runs of an earlier one."""
+def has_previous(md: Mapping[str, Any]) -> bool:
+    """Return whether the inputs of a :class:`SeedsWorkChain` hold the runs of an earlier one.
+
+    :param md: the inputs, nested, or the namespace of a builder.
+    """
     return any(len(nodes) for nodes in md.get('previous', {}).values())
 
 
-def take_over(md, node) -> None:
-    """Let a farm go on with the runs in the outputs of a work chain, if it has any."""
-    found = {name: dict(node.outputs[name]) for name in OUTPUTS if name in node.outputs}
-    if found:
-        md['previous'] = found
+def take_over(md: MutableMapping[str, Any], node: orm.WorkChainNode) -> None:
+    """Let a :class:`SeedsWorkChain` go on with the runs in the outputs of a work chain, if there are any.
+
+    :param md: its inputs, nested, or the namespace of a builder.
+    """
+    runs = {name: dict(node.outputs[name]) for name in OUTPUTS if name in node.outputs}
+    if runs:
+        md['previous'] = runs
 
 
-def set_target(builder, target: dict) -> None:
-    """Set those of :data:`TARGET` that are given and not None.
+def set_target(builder: ProcessBuilder, target: Mapping[str, float | None]) -> None:
+    """Set the inputs of :data:`TARGET` that are given and not None.
 
     :raises ValueError: for other names.
     """
@@ -241,8 +249,8 @@ def set_target(builder, target: dict) -> None:
             builder[name] = TARGET[name][0](value)
 
 
-def validate_target(inputs, _) -> str | None:
-    """Refuse a target or a budget that makes no sense, or one without the other."""
+def validate_target(inputs: Mapping[str, Any], _: Any) -> str | None:
+    """Refuse a target or a budget that cannot be used, a target without a budget, and a budget without a target."""
     given = [name for name in TARGET if name in inputs]
     if not given:
         return None
@@ -263,7 +271,7 @@ def validate_target(inputs, _) -> str | None:
     return None
 
 
-def first_round_ns(md) -> float:
-    """Return the MD of the first round in ns."""
+def first_round_ns(md: Mapping[str, Any]) -> float:
+    """Return the MD of the first round in ns, all runs together."""
     p, n_runs = md['parameters'], len(md['seeds'].get_list()) * len(md['temperatures_K'].get_list())
     return n_runs * (p['production_steps'] + p['equilibration_steps']) * p['timestep_fs'] * 1e-6

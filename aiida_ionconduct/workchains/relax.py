@@ -1,16 +1,23 @@
 """Relaxation by pw.x that survives killed jobs."""
 
-from aiida.engine import ProcessHandlerReport, process_handler
+from __future__ import annotations
+
+from typing import Any
+
+from aiida import orm
+from aiida.engine import Process, ProcessHandlerReport, process_handler
 from aiida_quantumespresso.calculations.pw import PwCalculation
 from aiida_quantumespresso.common.types import RestartType
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
 
+from aiida_ionconduct.workchains.base import ParentWorkChain
+
 PW_EXIT_CODES = PwCalculation.exit_codes
 
 
-class RelaxBaseWorkChain(PwBaseWorkChain):
-    """``PwBaseWorkChain`` that goes on after a job that was killed, instead of giving up what it has reached."""
+class RelaxBaseWorkChain(ParentWorkChain, PwBaseWorkChain):
+    """``PwBaseWorkChain`` that goes on from the last geometry after a job that was killed, instead of ending."""
 
     @process_handler(
         priority=595,
@@ -20,10 +27,10 @@ class RelaxBaseWorkChain(PwBaseWorkChain):
             PW_EXIT_CODES.ERROR_OUT_OF_WALLTIME_INTERRUPTED,
         ],
     )
-    def handle_killed(self, calculation):
+    def handle_killed(self, calculation: orm.CalcJobNode) -> ProcessHandlerReport | None:
         """Go on from the last geometry, or repeat if there is none; twice in a row without a step is a failure.
 
-        The density and the waves on disk may be half written, so that only the geometry is taken.
+        Only the geometry is taken, because the density and the wave functions on disk may be half written.
         """
         if has_stepped(calculation):
             self.ctx.inputs.structure = calculation.outputs.output_structure
@@ -37,14 +44,14 @@ class RelaxBaseWorkChain(PwBaseWorkChain):
         return ProcessHandlerReport(True)
 
 
-def has_stepped(calculation) -> bool:
-    """Whether a pw.x job has left at least one step of a relaxation."""
+def has_stepped(calculation: orm.CalcJobNode) -> bool:
+    """Return whether a pw.x job has left at least one step of a relaxation."""
     return {'output_structure', 'output_trajectory'} <= set(calculation.outputs)
 
 
-class RelaxWorkChain(PwRelaxWorkChain):
-    """``PwRelaxWorkChain`` with :class:`RelaxBaseWorkChain` in it."""
+class RelaxWorkChain(ParentWorkChain, PwRelaxWorkChain):
+    """``PwRelaxWorkChain`` with :class:`RelaxBaseWorkChain` in the place of ``PwBaseWorkChain``."""
 
-    def submit(self, process, *args, **kwargs):
-        """Submit a process, the one that survives in the place of ``PwBaseWorkChain``."""
-        return super().submit(RelaxBaseWorkChain if process is PwBaseWorkChain else process, *args, **kwargs)
+    def submit(self, process: type[Process], inputs: dict[str, Any] | None = None, **kwargs: Any) -> orm.ProcessNode:
+        """Submit a process once; in the place of ``PwBaseWorkChain`` the work chain that survives killed jobs."""
+        return super().submit(RelaxBaseWorkChain if process is PwBaseWorkChain else process, inputs, **kwargs)

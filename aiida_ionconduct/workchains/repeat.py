@@ -1,18 +1,25 @@
-"""Short jobs that hold nothing to go on from: one that was cancelled, or killed with its node, is repeated."""
+"""Short jobs that leave nothing to go on from: a job that was cancelled, or killed with its node, is repeated."""
 
+from __future__ import annotations
+
+from aiida import orm
 from aiida.common import AttributeDict
 from aiida.engine import BaseRestartWorkChain, ProcessHandlerReport, process_handler, while_
+from aiida.engine.processes.workchains.workchain import WorkChainSpec
 
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.allegro_evaluate import AllegroEvaluateCalculation
-from aiida_ionconduct.farm.once import SubmitOnce
+from aiida_ionconduct.workchains.base import ParentWorkChain
 
 
-class RepeatWorkChain(SubmitOnce, BaseRestartWorkChain):
-    """A job that is repeated when it fails; twice in a row, it is the job. Inputs in `job`, its outputs as they are."""
+class RepeatWorkChain(ParentWorkChain, BaseRestartWorkChain):
+    """A job that is repeated once when it fails.
+
+    The inputs of the job are in the namespace ``job``; its outputs become the outputs of the work chain.
+    """
 
     @classmethod
-    def define(cls, spec):
+    def define(cls, spec: WorkChainSpec) -> None:
         """Define the process specification."""
         super().define(spec)
         if cls._process_class is None:  # the class that others inherit from
@@ -22,14 +29,14 @@ class RepeatWorkChain(SubmitOnce, BaseRestartWorkChain):
         spec.expose_outputs(cls._process_class, exclude=('remote_folder', 'remote_stash', 'retrieved'))
         spec.exit_code(410, 'ERROR_JOB_FAILED', message='{detail}')
 
-    def setup(self):
+    def setup(self) -> None:
         """Put the inputs where the restart loop expects them."""
         super().setup()
         self.ctx.inputs = AttributeDict(self.exposed_inputs(self.process_class, 'job'))
 
     @process_handler
-    def handle_failure(self, node):
-        """Repeat the job; when it fails again, end with its own words."""
+    def handle_failure(self, node: orm.CalcJobNode) -> ProcessHandlerReport | None:
+        """Repeat the job; when it fails again, end with the message of the job."""
         if node.is_finished_ok:
             return None
         if len(self.ctx.children) > 1:

@@ -1,31 +1,73 @@
-"""What runs that go on in segments share: a segment that only ran out of time is no failure."""
+"""What runs in segments share: a segment that only ran out of time is not a failure."""
 
-from aiida.engine import BaseRestartWorkChain
+from __future__ import annotations
 
-from aiida_ionconduct.farm.once import SubmitOnce
+from types import FunctionType
+
+from aiida import orm
+from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessHandlerReport, ToContext, process_handler
+
+from aiida_ionconduct.workchains.base import ParentWorkChain
 
 
-class SegmentsWorkChain(SubmitOnce, BaseRestartWorkChain):
-    """A restart work chain in which segments can be left out of the count of ``max_iterations``."""
+class SegmentsWorkChain(ParentWorkChain, BaseRestartWorkChain):
+    """A restart work chain in which segments can be left out of the count of ``max_iterations``.
 
-    def setup(self):
+    A subclass says in :meth:`continue_from` how it goes on from a segment, has a handler of
+    :func:`out_of_walltime_handler`, and the exit code ``ERROR_NO_PROGRESS``.
+    """
+
+    def setup(self) -> None:
         """Start to count."""
         super().setup()
         self.ctx.n_uncounted = 0
 
-    def run_process(self):
-        """Submit the next segment; all are numbered, those that do not count against the limit as well."""
+    def run_process(self) -> ToContext:
+        """Submit the next segment; all segments are numbered, also those that do not count against the limit."""
         self.ctx.iteration += self.ctx.n_uncounted
         awaitable = super().run_process()
         self.ctx.iteration -= self.ctx.n_uncounted
         return awaitable
 
-    def leave_uncounted(self):
+    def inspect_process(self) -> ExitCode | None:
+        """Let the handlers look at a segment; when nothing helps, keep what there is."""
+        node = self.ctx.children[-1]
+        exit_code = super().inspect_process()
+        if exit_code is not None and exit_code.status:
+            self.attach(node)
+        return exit_code
+
+    def continue_from(self, node: orm.CalcJobNode) -> bool:
+        """Go on from what a segment has left, if it has made progress, and return whether it has."""
+        raise NotImplementedError
+
+    def attach(self, node: orm.CalcJobNode) -> None:
+        """Attach the outputs of the run, of which a segment was the last."""
+        raise NotImplementedError
+
+    def leave_uncounted(self) -> None:
         """Take the segment that has just ended out of the count."""
         self.ctx.children.pop()
         self.ctx.iteration -= 1
         self.ctx.n_uncounted += 1
 
-    def has_failed_twice(self, node) -> bool:
-        """Whether the segment before has failed in the same way."""
+    def has_failed_twice(self, node: orm.CalcJobNode) -> bool:
+        """Return whether the segment before has failed in the same way."""
         return [child.exit_status for child in self.ctx.children[-2:]] == 2 * [node.exit_status]
+
+
+def out_of_walltime_handler(exit_code: ExitCode) -> FunctionType:
+    """Return the handler for segments that were stopped by the wall time.
+
+    :param exit_code: of such a segment.
+    """
+
+    @process_handler(priority=600, exit_codes=exit_code)
+    def handle_out_of_walltime(self: SegmentsWorkChain, node: orm.CalcJobNode) -> ProcessHandlerReport:
+        """Continue; as long as there is progress, this does not count against `max_iterations`."""
+        if not self.continue_from(node):
+            return ProcessHandlerReport(True, self.exit_codes.ERROR_NO_PROGRESS)
+        self.leave_uncounted()
+        return ProcessHandlerReport(True)
+
+    return handle_out_of_walltime

@@ -1,11 +1,14 @@
 """The gate between training and production as a work chain: short runs, and the judgement over them."""
 
+from __future__ import annotations
+
 from aiida import orm
+from aiida.engine import ExitCode
+from aiida.engine.processes.workchains.workchain import WorkChainSpec
 
 from aiida_ionconduct.calculations.functions.validation import describe_failure, validate_model
-from aiida_ionconduct.labels import seed_label
 from aiida_ionconduct.data import DatasetData
-from aiida_ionconduct.workchains.aimd import temperature_label
+from aiida_ionconduct.labels import seed_label, temperature_label
 from aiida_ionconduct.workchains.lammps_base import LammpsMdBaseWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 
@@ -15,15 +18,15 @@ EXPLODED = LammpsMdBaseWorkChain.exit_codes.ERROR_EXPLODED.status
 class ValidationWorkChain(SeedsWorkChain):
     """Run the potential at every temperature, and judge it by what DFT and AIMD have shown.
 
-    Runs that explode are evidence as well. A potential that fails stays in its node: whoever knows better uses it.
+    Runs that explode are evidence as well. A potential that fails is kept, so that a user may still decide to use it.
     """
 
     @classmethod
-    def define(cls, spec):
+    def define(cls, spec: WorkChainSpec) -> None:
         """Define the process specification."""
         super().define(spec)
-        spec.input('thresholds', valid_type=orm.Dict, help='Of `validate_model`.')
-        spec.input('training', valid_type=orm.Dict, required=False, help='What the training says of held-out frames.')
+        spec.input('thresholds', valid_type=orm.Dict, help='Thresholds of `validate_model`.')
+        spec.input('training', valid_type=orm.Dict, required=False, help='Errors of the training on held-out frames.')
         spec.input('dataset', valid_type=DatasetData, required=False, help='What the potential was trained on.')
         spec.input_namespace(
             'references', valid_type=orm.TrajectoryData, required=False, help='AIMD by temperature: `T1200`.'
@@ -32,8 +35,8 @@ class ValidationWorkChain(SeedsWorkChain):
         spec.output('validation', valid_type=orm.Dict, required=False, help='The gate, check by check.')
         spec.exit_code(420, 'ERROR_VALIDATION_FAILED', message='the potential failed its validation: {failed}')
 
-    def results(self):
-        """Attach the runs, then judge; a run that has failed for another reason than the potential is no evidence."""
+    def results(self) -> ExitCode | None:
+        """Attach the runs, then judge, unless a run has failed for another reason than the potential."""
         exit_code = super().results()
         if any(self.ctx[f'child_{label}'].exit_status != EXPLODED for label in self.ctx.failed):
             return exit_code

@@ -12,7 +12,7 @@ from aiida.engine import submit
 from aiida_ionconduct.calculations.functions.structures import alloy_structures
 from aiida_ionconduct.structures import read_disordered
 from aiida_ionconduct.workchains.aimd import AimdWorkChain
-from aiida_ionconduct.workchains.builder import aimd_inputs, load_codes
+from aiida_ionconduct.workchains.inputs import aimd_inputs, load_codes
 from aiida_ionconduct.workchains.protocols import protocol_inputs
 
 parser = argparse.ArgumentParser()

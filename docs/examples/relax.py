@@ -6,7 +6,7 @@ import yaml
 from aiida.engine import submit
 
 from aiida_ionconduct.cli.submit import load_structure
-from aiida_ionconduct.workchains.builder import load_codes, relax_inputs
+from aiida_ionconduct.workchains.inputs import load_codes, relax_inputs
 from aiida_ionconduct.workchains.protocols import protocol_inputs
 from aiida_ionconduct.workchains.relax import RelaxWorkChain
 

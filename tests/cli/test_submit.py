@@ -12,8 +12,8 @@ from aiida_ionconduct.cli.plan import plan, plan_table
 from aiida_ionconduct.cli.submit import load_cells, load_data, load_structure, numbers
 from aiida_ionconduct.cli.words import Pairs
 from aiida_ionconduct.data import AllegroModelData, DatasetData
+from aiida_ionconduct.engines import ENGINES
 from aiida_ionconduct.structures import crystal
-from aiida_ionconduct.workchains.builder import CODES
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 
 FRAMES = """2
@@ -34,7 +34,7 @@ def cells(structure=None, substitute=(), fraction=0.0, store=False):
 @pytest.fixture
 def builder(pseudo_family, fixture_code, generate_structure):
     """Return the quickstart for 17 atoms."""
-    codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
+    codes = {label: fixture_code(engine.plugin) for label, engine in ENGINES.items()}
     return ConductivityWorkChain.get_builder_from_protocol(codes, generate_structure('Li7PSiO8'), protocol='quickstart')
 
 
@@ -141,7 +141,7 @@ def test_plan_grows(builder):
 @pytest.mark.parametrize('protocol', ['quickstart', 'fast', 'balanced', 'stringent', 'talk'])
 def test_plan_of_active_learning(pseudo_family, fixture_code, generate_structure, protocol):
     """The default from `balanced` up, with all that its budget allows; the talk has AIMD frames alone."""
-    codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
+    codes = {label: fixture_code(engine.plugin) for label, engine in ENGINES.items()}
     builder = ConductivityWorkChain.get_builder_from_protocol(codes, generate_structure('Li7PSiO8'), protocol=protocol)
     text, stages = plan_table(builder, protocol), {stage.name: stage for stage in plan(builder)}
     assert ('committee, at most' in text) == (protocol in ('balanced', 'stringent'))
@@ -160,7 +160,7 @@ def test_plan_of_active_learning(pseudo_family, fixture_code, generate_structure
 
 def test_plan_with_a_target(pseudo_family, fixture_code, generate_structure):
     """What the budget leaves after the first round, and the goal in words."""
-    codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
+    codes = {label: fixture_code(engine.plugin) for label, engine in ENGINES.items()}
     overrides = {'precision': {'target_relative_error': 0.1, 'max_md_ns': 5.0}}
     builder = ConductivityWorkChain.get_builder_from_protocol(
         codes, generate_structure('Li7PSiO8'), protocol='quickstart', overrides=overrides
@@ -180,7 +180,7 @@ def test_plan_with_a_model(pseudo_family, fixture_code, generate_structure, tmp_
     """No DFT and no training."""
     (tmp_path / 'model.nequip.zip').write_bytes(b'weights')
     model = AllegroModelData(tmp_path / 'model.nequip.zip', type_names=['Li', 'O', 'P'], r_max=4.5)
-    codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
+    codes = {label: fixture_code(engine.plugin) for label, engine in ENGINES.items()}
     builder = ConductivityWorkChain.get_builder_from_protocol(
         codes, generate_structure(), protocol='quickstart', model=model, trust_model=True
     )

@@ -10,7 +10,7 @@ from aiida.manage.caching import disable_caching
 from aiida_ionconduct.data import DatasetData
 from aiida_ionconduct.structures import crystal
 from aiida_ionconduct.workchains.active_learning import ActiveLearningWorkChain
-from aiida_ionconduct.workchains.builder import (
+from aiida_ionconduct.workchains.inputs import (
     active_learning_parameters,
     allegro_inputs,
     evaluation_inputs,

@@ -10,8 +10,8 @@ from ase.build import bulk
 
 from aiida_ionconduct.calculations.functions.aimd import output_of
 from aiida_ionconduct.structures import alloy
-from aiida_ionconduct.workchains.builder import load_codes
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
+from aiida_ionconduct.workchains.inputs import load_codes
 
 OVERRIDES = {
     'n_candidates': 2,

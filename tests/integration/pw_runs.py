@@ -15,7 +15,7 @@ from aiida.manage.caching import disable_caching
 from aiida_ionconduct.calculations.functions.aimd import count_whole_steps, output_of
 from aiida_ionconduct.structures import crystal
 from aiida_ionconduct.workchains.aimd import AimdWorkChain
-from aiida_ionconduct.workchains.builder import aimd_inputs, load_codes, relax_inputs
+from aiida_ionconduct.workchains.inputs import aimd_inputs, load_codes, relax_inputs
 from aiida_ionconduct.workchains.protocols import protocol_inputs
 from aiida_ionconduct.workchains.relax import RelaxWorkChain
 

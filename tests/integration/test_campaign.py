@@ -438,8 +438,8 @@ BAD_INPUTS = {
     'overlapping atoms': (structure(overlap), 'are 0.17 Å apart and overlap: remove one of them'),
     'no mobile ion': (structure(without_lithium), 'has no Li: name its mobile species with --mobile'),
     'charges': (('--charges', 'P=4'), 'charges sum to -2 instead of zero .*: give integer oxidation states'),
-    'temperature': (('--temperatures', '0,500'), r'temperatures above 0 K, got \[0.0, 500.0\]: give kelvin'),
-    'infinite temperature': (('--temperatures', 'inf'), 'temperatures above 0 K'),
+    'temperature': (('--temperatures', '0,500'), r'`temperatures_K.0` is 0.0, but must be greater than 0 \(.* in K\)'),
+    'infinite temperature': (('--temperatures', 'inf'), '`temperatures_K.0` is inf, but must be a finite number'),
     'no pseudopotential': (
         lambda folder: (*structure(with_praseodymium)(folder), '--charges', 'Pr=5'),
         'no pseudopotential for Pr: name another installed family',
@@ -447,7 +447,7 @@ BAD_INPUTS = {
     'protocol': (('--protocol', 'quick'), 'unknown protocol `quick`: choose one of quickstart'),
     'override': (
         text_file('bad.yaml', 'aimd: {timestep: 5}', '--overrides'),
-        r'unknown override `aimd.timestep`: did you mean `aimd.timestep_fs`\?',
+        r'unknown key `aimd.timestep`: did you mean `aimd.timestep_fs`\?',
     ),
     'overrides that are no mapping': (text_file('bad.yaml', '- 1', '--overrides'), 'must be a mapping'),
     'overrides that are no YAML': (text_file('bad.yaml', 'a: [', '--overrides'), 'bad.yaml` .*YAML'),
@@ -460,7 +460,7 @@ BAD_INPUTS = {
         'of the plugin ionconduct.lammps.md, pw needs quantumespresso.pw',
     ),
     'dataset without forces': (dataset_without_forces, 'frame 0 of the dataset has no forces: label it with DFT first'),
-    'seeds': (('--seeds', '1,1'), r'different integers from 1 to 2147483647, got \[1, 1\]'),
+    'seeds': (('--seeds', '1,1'), r'`seeds` is \[1, 1\], but must name every value only once'),
     'no structure file': (('--structure', 'nothing.cif'), '`nothing.cif` cannot be read'),
     'no campaign': (('--follow', '999999'), 'no .*999999'),
 }

@@ -10,14 +10,14 @@ from plumpy import ProcessState
 
 from aiida_ionconduct.data import AllegroModelData, DatasetData, IonTrajectoryData
 from aiida_ionconduct.data.model import remember_made_here
-from aiida_ionconduct.workchains.builder import CODES
+from aiida_ionconduct.engines import ENGINES
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 
 
 @pytest.fixture
 def codes(pseudo_family, fixture_code):
     """The codes of a campaign by name; with them come the pseudopotentials."""
-    return {name: fixture_code(plugin) for name, plugin in CODES.items()}
+    return {label: fixture_code(engine.plugin) for label, engine in ENGINES.items()}
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ class OddFails(WorkChain):
     def end(self):
         if self.inputs.number.value % 2:
             return self.exit_codes.ERROR_ODD
+        return None
 
 
 class Numbers(BatchWorkChain):

@@ -300,7 +300,7 @@ def test_campaign_takes_the_results(campaign_inputs, generate_workchain, precisi
     [
         ({'target_relative_error': 0.1}, 'together'),
         ({'target_relative_error': 0.1, 'max_md_ns': 1e-6}, 'the first round alone takes'),
-        ({'target_relative_error': 3.0, 'max_md_ns': 10.0}, '`target_relative_error` is 3'),
+        ({'target_relative_error': 3.0, 'max_md_ns': 10.0}, r'`precision\.target_relative_error` is 3'),
     ],
 )
 def test_builder_refuses(precision, message, campaign_builder):

@@ -1,6 +1,7 @@
 """Protocols: complete, consistent, and strict about what they are asked for."""
 
 import pathlib
+import typing
 
 import pytest
 import yaml
@@ -8,19 +9,11 @@ import yaml
 from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.lammps.parameters import MdParameters
 from aiida_ionconduct.workchains import protocols
+from aiida_ionconduct.workchains.aimd import THERMOSTATS
 from aiida_ionconduct.workchains.protocols import load, protocol_inputs
+from aiida_ionconduct.workchains.protocols.parameters import ConductivityParameters, PwThermostat
 
 NAMES = ('quickstart', 'fast', 'balanced', 'stringent', 'talk')
-
-
-def keys(section, path=''):
-    """Return the paths of all keys; what is below a free section does not count."""
-    found = set()
-    for key, value in section.items():
-        found.add(path + key)
-        if isinstance(value, dict) and key not in protocols.FREE_SECTIONS:
-            found |= keys(value, f'{path}{key}.')
-    return found
 
 
 def test_names():
@@ -28,14 +21,24 @@ def test_names():
     assert all(protocol['description'].endswith('.') for protocol in load('conductivity')['protocols'].values())
 
 
-@pytest.mark.parametrize('name', NAMES)
-def test_all_have_the_same_keys(name):
-    assert keys(protocol_inputs('conductivity', name)) == keys(load('conductivity')['default_inputs'])
+def test_keys_are_documented():
+    """Every key of the file is described, and every key that is described has a default in the file or in its class."""
+    documented = {key.path: key for key in list(ConductivityParameters.keys())}
+    stated = set(flat(load('conductivity')['default_inputs']))
+    assert stated <= set(documented)
+    assert all(key.description for key in documented.values())
+    assert {path for path, key in documented.items() if not key.default} <= stated
+
+
+def flat(section, path=''):
+    """Return the paths of all keys of nested sections; an empty section has none."""
+    for key, value in section.items():
+        yield from flat(value, f'{path}{key}.') if isinstance(value, dict) else [path + key]
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_a_protocol_lists_only_what_differs(name):
-    """Every value of a protocol is one that the defaults do not have, and under a key that they do have."""
+    """No value of a protocol is the same as in the defaults."""
     data = load('conductivity')
 
     def repeated(changes, defaults, path=''):
@@ -46,7 +49,6 @@ def test_a_protocol_lists_only_what_differs(name):
                 yield path + key
 
     changes = {key: value for key, value in data['protocols'][name].items() if key != 'description'}
-    protocols.check_keys(changes, data['default_inputs'])
     assert list(repeated(changes, data['default_inputs'])) == []
 
 
@@ -87,14 +89,14 @@ def test_unknown_protocol():
 @pytest.mark.parametrize(
     ('overrides', 'message'),
     [
-        ({'temperature_K': [300]}, r'unknown override `temperature_K`: did you mean `temperatures_K`\?'),
-        ({'md': {'timestep': 1}}, r'unknown override `md\.timestep`: did you mean `md\.timestep_fs`\?'),
+        ({'temperature_K': [300]}, r'unknown key `temperature_K`: did you mean `temperatures_K`\?'),
+        ({'md': {'timestep': 1}}, r'unknown key `md\.timestep`: did you mean `md\.timestep_fs`\?'),
         (
             {'resources': {'pw': {'num_machine': 1}}},
             r'`resources\.pw\.num_machine`: did you mean `resources\.pw\.num_machines`\?',
         ),
-        ({'zzz': 1}, 'unknown override `zzz`: known are temperatures_K, seeds,'),
-        ({'md': 5}, 'the override `md` must be a mapping of timestep_fs,'),
+        ({'zzz': 1}, 'unknown key `zzz`: known are temperatures_K, seeds,'),
+        ({'md': 5}, '`md` is 5, but must be a mapping of its keys'),
     ],
 )
 def test_misspelt_overrides(overrides, message):
@@ -113,3 +115,32 @@ def test_numbers_are_numbers():
     for path in pathlib.Path(protocols.__file__).parent.glob('*.yaml'):
         for text in texts(yaml.safe_load(path.read_text())):
             assert not text[0].isdigit(), text
+
+
+def test_all_complaints_at_once():
+    """A wrong type, a misspelt key and a value out of range are found together, each with a line of its own."""
+    overrides = {'md': {'timestep_fs': 'slow'}, 'training': {'lmax': 3}, 'seeds': [0], 'aimd': {'sampling_ps': 1e-3}}
+    with pytest.raises(ValueError, match='must be a valid number') as complaint:
+        protocol_inputs('conductivity', 'fast', overrides)
+    begins = [line.split('`')[1] for line in str(complaint.value).splitlines()]
+    assert begins == ['seeds.0', 'aimd', 'training.lmax', 'md.timestep_fs']
+
+
+def test_split_leaves_frames_for_the_training():
+    with pytest.raises(ValueError, match='`dataset`: validation and test together must be less than 1'):
+        protocol_inputs('conductivity', 'fast', {'dataset': {'validation': 0.5, 'test': 0.5}})
+
+
+def test_ensemble_of_a_campaign():
+    """The gate checks that the energy is conserved."""
+    with pytest.raises(ValueError, match=r'md\.ensemble is npt, but must be nve'):
+        protocol_inputs('conductivity', 'fast', {'md': {'ensemble': 'npt'}})
+
+
+def test_thermostats_are_those_of_aimd():
+    assert set(typing.get_args(PwThermostat)) == set(THERMOSTATS)
+
+
+def test_values_stay_as_they_are_written():
+    """What is stored is what the user has written, not what the check makes of it."""
+    assert protocol_inputs('conductivity', 'fast', {'temperatures_K': [700]})['temperatures_K'][0].__class__ is int

@@ -6,9 +6,10 @@ from aiida import orm
 from ase import Atoms
 from ase.build import bulk
 
+from aiida_ionconduct.engines import ENGINES
 from aiida_ionconduct.engines.schedulers import BY_PLUGIN
-from aiida_ionconduct.workchains.builder import CODES, load_codes
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
+from aiida_ionconduct.workchains.inputs import load_codes
 
 PRODUCTS = ('relax', 'aimd', 'rattle', 'frames', 'label', 'allegro', 'relabelling', 'dataset', 'model')
 
@@ -46,11 +47,17 @@ def test_length_of_aimd(campaign_builder):
 @pytest.mark.parametrize(
     ('aimd', 'message'),
     [
-        ({'thermostat': 'berendsen'}, r'aimd\.thermostat must be one of none, rescale, andersen, got berendsen'),
-        ({'sampling_ps': 0}, 'must be above 0'),
-        ({'sampling_ps': 0.003}, r'at least two steps of 2.5 fs, got 0\.003: it is in picoseconds'),
-        ({'thermostat_steps': 0}, 'thermostat_steps must be at least 1'),
-        ({'equilibration_ps': -1}, 'equilibration_ps not below'),
+        (
+            {'thermostat': 'berendsen'},
+            r"`aimd\.thermostat` is 'berendsen', but must be 'none', 'rescale' or 'andersen'",
+        ),
+        ({'sampling_ps': 0}, r'`aimd\.sampling_ps` is 0, but must be greater than 0'),
+        (
+            {'sampling_ps': 0.003},
+            r'sampling_ps is 0\.003, but must be at least two steps of 2\.5 fs',
+        ),
+        ({'thermostat_steps': 0}, r'`aimd\.thermostat_steps` is 0, but must be greater than or equal to 1'),
+        ({'equilibration_ps': -1}, r'`aimd\.equilibration_ps` is -1, but must be greater than or equal to 0'),
     ],
 )
 def test_bad_aimd(aimd, message, campaign_builder):
@@ -61,7 +68,7 @@ def test_bad_aimd(aimd, message, campaign_builder):
 def test_bad_candidates(campaign_builder, generate_structure):
     with pytest.raises(ValueError, match='candidates must have one composition, got Li6O8P2, Li7O8PSi'):
         campaign_builder(candidates=[generate_structure('Li7PSiO8')])
-    with pytest.raises(ValueError, match='n_candidates must be an integer of at least 1, got 0'):
+    with pytest.raises(ValueError, match='`n_candidates` is 0, but must be greater than or equal to 1'):
         campaign_builder(overrides={'n_candidates': 0})
 
 
@@ -162,11 +169,11 @@ def test_without_dft_no_pseudopotentials_are_needed(
     aiida_profile_clean, fixture_code, generate_structure, dataset, model
 ):
     """A model, or a training set without relabelling, needs no code of Quantum ESPRESSO's inputs."""
-    codes = {name: fixture_code(plugin) for name, plugin in CODES.items()}
+    codes = {label: fixture_code(engine.plugin) for label, engine in ENGINES.items()}
     build = ConductivityWorkChain.get_builder_from_protocol
     submittable(build(codes, generate_structure(), 'quickstart', model=model()))
     overrides = {'relabelling': {'n_rounds': 0, 'max_rounds': 0}}
-    builder = build(codes, generate_structure(), 'quickstart', overrides, dataset=dataset(), relaxed=True)
+    builder = build(codes, generate_structure(), 'quickstart', overrides=overrides, dataset=dataset(), relaxed=True)
     assert given(builder) == {'allegro', 'relabelling', 'dataset'}
     submittable(builder)
 
@@ -220,21 +227,24 @@ def test_bad_structure(make, kwargs, message, crystals, campaign_builder):
 @pytest.mark.parametrize(
     ('overrides', 'message'),
     [
-        ({'temperatures_K': [0, 300]}, r'temperatures_K must be temperatures above 0 K, got \[0, 300\]'),
-        ({'temperatures_K': [-5.0]}, 'must be temperatures above 0 K'),
-        ({'temperatures_K': []}, 'must be temperatures above 0 K'),
-        ({'temperatures_K': ['hot']}, 'must be temperatures above 0 K'),
-        ({'temperatures_K': [float('nan')]}, 'must be temperatures above 0 K'),
-        ({'temperatures_K': [300, 300.0]}, 'names a temperature twice'),
-        ({'aimd': {'temperatures_K': [-1]}}, r'aimd\.temperatures_K must be temperatures above 0 K'),
-        ({'relabelling': {'temperatures_K': [0]}}, r'relabelling\.temperatures_K must be temperatures above 0 K'),
-        ({'seeds': [1, 1]}, 'seeds must be different integers'),
-        ({'seeds': [0]}, 'seeds must be different integers'),
-        ({'seeds': [1.5]}, 'seeds must be different integers'),
-        ({'seeds': []}, 'seeds must be different integers'),
-        ({'training': {'lmax': 2}}, 'unknown training keys lmax: choose from'),
-        ({'relabelling': {'training': {'lmax': 2}}}, r'unknown relabelling\.training keys lmax'),
-        ({'md': {'time_step_fs': 2}}, r'unknown override `md\.time_step_fs`: did you mean `md\.timestep_fs`'),
+        ({'temperatures_K': [0, 300]}, r'`temperatures_K\.0` is 0, but must be greater than 0'),
+        ({'temperatures_K': [300, -5.0]}, r'`temperatures_K\.1` is -5\.0, but must be greater than 0'),
+        ({'temperatures_K': []}, r'`temperatures_K` is \[\], but must have at least 1 item'),
+        ({'temperatures_K': ['hot']}, r"`temperatures_K\.0` is 'hot', but must be a valid number"),
+        ({'temperatures_K': [float('nan')]}, 'must be a finite number'),
+        ({'temperatures_K': [300, 300.0]}, 'must name every value only once'),
+        ({'aimd': {'temperatures_K': [-1]}}, r'`aimd\.temperatures_K\.0` is -1, but must be greater than 0'),
+        ({'relabelling': {'temperatures_K': [0]}}, r'`relabelling\.temperatures_K\.0` is 0'),
+        ({'seeds': [1, 1]}, r'`seeds` is \[1, 1\], but must name every value only once'),
+        ({'seeds': [0]}, r'`seeds\.0` is 0, but must be greater than 0'),
+        ({'seeds': [1.5]}, r'`seeds\.0` is 1\.5, but must be a valid integer'),
+        ({'seeds': []}, 'must have at least 1 item'),
+        ({'training': {'lmax': 2}}, r'unknown key `training\.lmax`: did you mean `training\.l_max`'),
+        (
+            {'relabelling': {'training': {'lmax': 2}}},
+            r'unknown key `relabelling\.training\.lmax`: did you mean `relabelling\.training\.l_max`',
+        ),
+        ({'md': {'time_step_fs': 2}}, r'unknown key `md\.time_step_fs`: did you mean `md\.timestep_fs`'),
         ({'dft': {'pseudo_family': 'mine'}}, 'family `mine` is not installed: run `aiida-ionconduct setup`'),
     ],
 )
@@ -264,15 +274,19 @@ def test_bad_products(campaign_builder, model, dataset, generate_structure):
 @pytest.fixture
 def installed(aiida_profile_clean, aiida_localhost):
     """All codes under the names that ``aiida-ionconduct setup`` gives them."""
-    for name, plugin in CODES.items():
+    for label, engine in ENGINES.items():
         orm.InstalledCode(
-            label=name, computer=aiida_localhost, filepath_executable='/bin/true', default_calc_job_plugin=plugin
+            label=label,
+            computer=aiida_localhost,
+            filepath_executable='/bin/true',
+            default_calc_job_plugin=engine.plugin,
         ).store()
 
 
 def test_codes(installed):
     codes = load_codes()
-    assert {name: code.default_calc_job_plugin for name, code in codes.items()} == CODES
+    plugins = {label: engine.plugin for label, engine in ENGINES.items()}
+    assert {label: code.default_calc_job_plugin for label, code in codes.items()} == plugins
     assert load_codes({'pw': str(codes['pw'].pk)})['pw'].uuid == codes['pw'].uuid
 
 

@@ -1,0 +1,37 @@
+"""The base of all work chains: children are submitted once, and a failure names the child."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida import orm
+from aiida.engine import ExitCode, Process, ToContext, append_
+
+from aiida_ionconduct.farm.once import SubmitOnce
+
+
+class ParentWorkChain(SubmitOnce):
+    """A work chain that starts other processes."""
+
+    def child(
+        self, label: str, process: type[Process], inputs: dict[str, Any], *, name: str = '', append: bool = False
+    ) -> ToContext:
+        """Submit a child and return what the context waits for.
+
+        :param label: of the call link: unique among the children of this work chain.
+        :param inputs: of the child, by name; they get the label.
+        :param name: of the child in the context; the label, if not given.
+        :param append: make the child the last of a list of that name.
+        """
+        inputs['metadata'] = {**inputs.get('metadata', {}), 'call_link_label': label}
+        node = self.submit(process, **inputs)
+        self.report(f'launched {node.process_label}<{node.pk}> ({label})')
+        return ToContext(**{name or label: append_(node) if append else node})
+
+    def failure(self, stage: str, node: orm.ProcessNode) -> ExitCode:
+        """Report a child that failed and return the exit code of its stage.
+
+        :param stage: the last part of the label of the exit code, such as ``TRAINING``.
+        """
+        self.report(f'{node.process_label}<{node.pk}> failed: {node.exit_message or node.process_state}')
+        return self.exit_codes[f'ERROR_SUB_PROCESS_FAILED_{stage}']

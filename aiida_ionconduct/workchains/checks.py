@@ -1,0 +1,114 @@
+"""What is refused before a campaign is submitted, beside keys and values of the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiida import orm
+from aiida_pseudo.groups.family import PseudoPotentialFamily
+from ase import Atoms
+
+from aiida_ionconduct.data import AllegroModelData, DatasetData
+from aiida_ionconduct.engines import ENGINES
+from aiida_ionconduct.engines.schedulers import gpus_cannot_be_asked
+from aiida_ionconduct.workchains.precision import TARGET, validate_target
+
+
+def check_precision(precision: Mapping[str, Any], md: Mapping[str, Any]) -> None:
+    """Refuse a target without a budget, a budget without a target, and a budget that the first round exceeds.
+
+    :param precision: the section of the protocol.
+    :param md: the inputs of the production.
+    :raises ValueError: naming the input and its value.
+    """
+    given = {name: TARGET[name][0](value) for name, value in precision.items() if value is not None}
+    complaint = validate_target({**given, 'md': md}, None)
+    if complaint:
+        raise ValueError(f'precision: {complaint}')
+
+
+def check_gpus(codes: Mapping[str, orm.AbstractCode], resources: Mapping[str, Any]) -> None:
+    """Refuse GPUs on a computer whose scheduler cannot be asked for them.
+
+    :param codes: by the labels of the engines.
+    :param resources: the section of the protocol.
+    :raises ValueError: naming the scheduler.
+    """
+    for label, engine in ENGINES.items():
+        computer = codes[label].computer
+        if computer is None or not resources[engine.resources].get('gpus'):
+            continue
+        complaint = gpus_cannot_be_asked(computer.scheduler_type)
+        if complaint:
+            raise ValueError(f'resources.{engine.resources}.gpus: {complaint}')
+
+
+def check_dataset(structure: orm.StructureData, dataset: DatasetData | None) -> None:
+    """Refuse a dataset that lacks an element of the structure.
+
+    :raises ValueError: naming the elements that are missing.
+    """
+    missing = [] if dataset is None else sorted(structure.get_symbols_set() - set(dataset.elements))
+    if missing:
+        raise ValueError(f'the dataset has no frame with {", ".join(missing)}: add frames of this material.')
+
+
+def check_model(structure: orm.StructureData, model: AllegroModelData | None, *, trust_model: bool) -> None:
+    """Refuse a model that is compiled, lacks an element of the structure, or was not made in this profile.
+
+    :param trust_model: accept a model that was not made in this profile.
+    :raises ValueError: naming the elements that are missing, or saying how to trust the model.
+    """
+    if model is None:
+        return
+    if model.model_format != 'package':
+        raise ValueError(f'{model.filename} is compiled for one machine: give the packaged model (.nequip.zip).')
+    missing = model.missing_types(structure.get_symbols_set())
+    if missing:
+        raise ValueError(
+            f'the model knows {", ".join(model.type_names)}, but the structure contains {", ".join(missing)}: '
+            'train one on frames of this material.'
+        )
+    complaint = model.check(orm.Bool(trust_model))
+    if complaint:
+        raise ValueError(complaint)
+
+
+def check_candidates(structure: orm.StructureData, candidates: Sequence[orm.StructureData]) -> None:
+    """Refuse candidates of another composition than the structure, whose energies could not be compared.
+
+    :raises ValueError: naming the compositions.
+    """
+    formulas = {cell.get_formula() for cell in (structure, *candidates)}
+    if len(formulas) > 1:
+        raise ValueError(f'the candidates must have one composition, got {", ".join(sorted(formulas))}.')
+
+
+def check_electrons(atoms: Atoms) -> None:
+    """Refuse a neutral cell with an odd number of electrons, which needs spin: pw.x would stop.
+
+    :raises ValueError: with the number of electrons.
+    """
+    n_electrons = int(atoms.numbers.sum())
+    if n_electrons % 2:
+        raise ValueError(
+            f'the cell {atoms.symbols} has {n_electrons} electrons, an odd number: an open shell, which the DFT of '
+            'this work chain does not cover, or an atom too many.'
+        )
+
+
+def check_pseudos(structure: orm.StructureData, label: str) -> None:
+    """Refuse a structure with an element for which the family has no pseudopotential.
+
+    :raises ValueError: if the family or an element is missing.
+    """
+    family = orm.QueryBuilder().append(PseudoPotentialFamily, filters={'label': label}).first(flat=True)
+    if family is None:
+        raise ValueError(f'the pseudopotential family `{label}` is not installed: run `aiida-ionconduct setup`.')
+    missing = sorted(structure.get_symbols_set() - set(family.elements))
+    if missing:
+        raise ValueError(
+            f'the family `{label}` has no pseudopotential for {", ".join(missing)}: name another installed family with '
+            'the override dft.pseudo_family.'
+        )
