@@ -1,12 +1,13 @@
 """Trajectory files of other programs, as unwrapped arrays; no AiiDA.
 
-:mod:`.formats`: the names of the file formats, and which of them a file has.
-:mod:`.reading`: :func:`read_trajectory`, which chooses the reader.
-:mod:`.lammps`, :mod:`.xyz`, :mod:`.xdatcar`, :mod:`.arrays`: one reader for each program or format.
-:mod:`.trajectory`: :class:`Trajectory`, which every reader returns, and unwrapping.
-:mod:`.text`: columns of numbers out of large text files, by the compiled ``_text.pyx``.
+- ``formats``: the names of the file formats, and which format a file has;
+- ``reading``: :func:`read_trajectory`, which chooses the reader;
+- ``lammps``, ``xyz``, ``xdatcar``, ``arrays``: the readers;
+- ``trajectory``: :class:`Trajectory`, which every reader returns, and unwrapping;
+- ``text``: columns of numbers in large text files, read by compiled code (``_text.pyx``).
 
-Only the formats are imported at once: the command line lists them, and NumPy takes longer to import than its help.
+Only ``formats`` is imported at once, everything else at its first use: the command line lists the formats in its help,
+and does not wait for NumPy.
 """
 
 from __future__ import annotations

@@ -1,21 +1,24 @@
 """Crystals, charge-balanced alloys and supercells: ASE, pymatgen and spglib, no AiiDA.
 
-To begin with:
-:mod:`.crystals`: the shipped CIF files, and reading of crystals with partial occupancies.
-:mod:`.checks`: what a structure and its charges must satisfy before anything is submitted.
-:mod:`.supercell`: the most compact supercell with a number of atoms.
+Crystals:
 
-Cells of alloys:
-:mod:`.alloys`: :func:`alloy`, ordered cells ranked by electrostatics; it puts the next four files together.
-:mod:`.ordering`: numbers of ions on sublattices, and the search for their best distribution.
-:mod:`.electrostatics`: Ewald sums.
-:mod:`.symmetry`: symmetry operations, and the distributions that they make equal.
-:mod:`.voids`: places for interstitial ions.
-:mod:`.substitution`: :func:`substitute`, a few sites at once, without a search.
+- ``crystals``: the shipped CIF files, and the reading of crystals with partial occupancies;
+- ``checks``: what a structure and its charges must satisfy before anything is submitted;
+- ``supercell``: the most compact supercell with a number of atoms.
+
+Alloys:
+
+- ``alloys``: ordered cells, ranked by electrostatics; puts the next four files together;
+- ``ordering``: numbers of ions on sublattices, and the search for their best distribution;
+- ``electrostatics``: Ewald sums;
+- ``symmetry``: symmetry operations, and the distributions that they make equal;
+- ``voids``: places for interstitial ions;
+- ``substitution``: the simple way for ordered crystals: the first sites are replaced, without a search.
 
 Measures of a frame:
-:mod:`.distances`: the shortest distance of each pair of species.
-:mod:`.rdf`: radial distribution functions.
+
+- ``distances``: the shortest distance of each pair of species;
+- ``rdf``: radial distribution functions.
 """
 
 from aiida_ionconduct.structures.alloys import Candidate, alloy, scores_table
