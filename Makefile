@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast docs bench clean
+.PHONY: help install run test test-fast lint coverage docs bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -24,14 +24,21 @@ run: install  ## set up the profile, then crystal -> conductivity with the quick
 # PostgreSQL, RabbitMQ, sshd, Slurm, workers and jobs are killed in a short form, in the full one (FAULTS=full) or not (FAULTS=).
 FAULTS ?= short
 test: packages := test $(if $(FAULTS),services)
-test: docs $(STAMPS)/tests  ## the documentation and every test, real engines included
-	@$(ENV) status=0; export IONCONDUCT_FAULTS=$(FAULTS); \
-	python -m pytest -m 'not integration' --numprocesses 2 || status=1; \
-	python -m pytest -m integration --durations=25 || status=1; \
+test: lint docs $(STAMPS)/tests  ## lint, the documentation and every test, real engines included; prints the coverage
+	@$(ENV) status=0; export IONCONDUCT_FAULTS=$(FAULTS); rm -f .coverage .coverage.*; \
+	python -m pytest -m 'not integration' --numprocesses 2 --cov --cov-report= || status=1; \
+	python -m pytest -m integration --durations=25 --cov --cov-append --cov-report= || status=1; \
+	python scripts/coverage_report.py; \
 	exit $$status
 
-test-fast: install $(STAMPS)/tests  ## the unit tests, without the slow ones
+test-fast: lint $(STAMPS)/tests  ## lint and the unit tests, without the slow ones
 	@$(ENV) python -m pytest -m 'not integration and not slow' --numprocesses 2
+
+lint: install $(STAMPS)/lint  ## ruff and mypy
+	@$(ENV) ruff check . && ruff format --check . && mypy --no-error-summary
+
+coverage: $(STAMPS)/tests  ## print the coverage of the last `make test` again
+	@$(ENV) python scripts/coverage_report.py
 
 docs: install $(STAMPS)/docs  ## the documentation, in docs/_build/html
 	@$(ENV) python -m sphinx -W --keep-going -q -b html docs docs/_build/html
@@ -43,8 +50,8 @@ bench: install $(STAMPS)/bench  ## every script of benchmarks/
 
 clean:  ## stop this clone's daemon and remove everything `make` built, results included
 	@if [ -x $(BIN)/verdi ] && [ -e .aiida/config.json ]; then $(ENV) verdi daemon stop || true; fi
-	@for path in .venv .aiida .cache .run build results docs/_build docs/reference/apidoc .pytest_cache .ruff_cache .hypothesis *.egg-info \
-	        aiida_ionconduct/*/*.c aiida_ionconduct/*/*.so aiida_ionconduct/*/*/*.so; do \
+	@for path in .venv .aiida .cache .run build results docs/_build docs/reference/apidoc .pytest_cache .ruff_cache .mypy_cache .hypothesis \
+	        .coverage .coverage.* *.egg-info aiida_ionconduct/*/*.c aiida_ionconduct/*/*.so aiida_ionconduct/*/*/*.so; do \
 	    if [ -e "$$path" ]; then echo "removing $$path"; rm -rf -- "$$path"; fi; done
 
 # ---- The steps of `install`. A stamp is newer than what it was made from, so a second call does nothing.
@@ -74,6 +81,6 @@ $(STAMPS)/plugin: $(STAMPS)/package $(wildcard aiida_ionconduct/lammps/plugin/*.
 	@touch $@
 
 # The package is installed already, so pip adds only what the extra asks for.
-$(STAMPS)/tests $(STAMPS)/docs $(STAMPS)/bench: $(STAMPS)/package
+$(STAMPS)/tests $(STAMPS)/lint $(STAMPS)/docs $(STAMPS)/bench: $(STAMPS)/package
 	@$(PIP) 'aiida-ionconduct[$(@F)]'
 	@touch $@

@@ -1,3 +1,3 @@
 """From a composition or a crystal to an ionic conductivity with an honest error bar."""
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'

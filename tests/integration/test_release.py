@@ -47,7 +47,7 @@ def test_what_they_hold(built):
     sdist, wheel = built
     inside = set(zipfile.ZipFile(wheel).namelist())
     package = REPOSITORY / 'aiida_ionconduct'
-    kinds = ('*.py', '*.yaml', '*.cif', '*.j2', '*.css', '*.js', '*.cpp', '*.h')
+    kinds = ('*.py', 'py.typed', '*.yaml', '*.cif', '*.j2', '*.css', '*.js', '*.cpp', '*.h')
     expected = {str(path.relative_to(REPOSITORY)) for kind in kinds for path in package.rglob(kind)}
     assert sorted(expected - inside) == []
     kernels = {name.partition('.')[0] for name in inside if name.endswith(sysconfig.get_config_var('EXT_SUFFIX'))}
@@ -55,8 +55,8 @@ def test_what_they_hold(built):
     with tarfile.open(sdist) as archive:
         names = {name.partition('/')[2] for name in archive.getnames()}
     assert {'README.md', 'CITATION.cff', 'CHANGELOG.md', 'docs/index.md', 'docs/reference/cli.rst', 'setup.py'} <= names
-    assert {'aiida_ionconduct/readers/_text.pyx', 'tests/conftest.py', 'scripts/services.py'} <= names
-    assert 'tests/support/local_services/services.py' in names
+    assert {'aiida_ionconduct/readers/_text.pyx', 'aiida_ionconduct/py.typed', 'tests/conftest.py'} <= names
+    assert {'scripts/services.py', 'tests/support/local_services/services.py'} <= names
 
 
 def test_wheel_in_a_clean_environment(built, tmp_path):
