@@ -6,7 +6,8 @@ import logging
 import pathlib
 import tempfile
 import zipfile
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from aiida import orm
 from aiida.common.links import LinkType
@@ -16,13 +17,14 @@ from aiida.tools.archive.implementations.sqlite_zip.main import ArchiveFormatSql
 
 from aiida_ionconduct import __version__
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
-from aiida_ionconduct.queries import CAMPAIGN, trajectories_of
+from aiida_ionconduct.queries import CAMPAIGN, stored_pk, trajectories_of
+from aiida_ionconduct.report.graph.campaign import collect_result
 from aiida_ionconduct.report.page.campaign import write_page
-from aiida_ionconduct.report.tables.describe import gather
-from aiida_ionconduct.report.tables.text import summary_tables
+from aiida_ionconduct.report.tables.terminal import summary_tables
 
 README, PAGE = 'README.md', 'conductivity.html'
-CONTENTS = {
+Content = Literal['results', 'analysis', 'campaign']
+CONTENTS: dict[Content, tuple[str, str]] = {
     'results': (
         'the numbers with their curves; of a campaign also the model, the training set and the structures',
         'Without the trajectories nothing can be analysed again, and how the numbers were made is not in the graph: '
@@ -38,18 +40,20 @@ CONTENTS = {
         'Jobs name the folders and computers on which they ran.',
     ),
 }
-"""What an archive holds, and what one has to know."""
-RULES = {'create_backward': False, 'return_backward': False, 'call_calc_backward': False, 'call_work_backward': False}
-"""For `results` and `analysis`: nothing is followed to the jobs, whose nodes name folders of machines."""
+"""What an archive holds, and what its reader has to know."""
+NO_JOBS: dict[str, Any] = dict.fromkeys(
+    ('create_backward', 'return_backward', 'call_calc_backward', 'call_work_backward'), False
+)
+"""Rules for `results` and `analysis`: no link is followed to the jobs, whose nodes name folders of machines."""
 LEFT_OUT = ('compiled_model', 'restarts')
-"""Outputs that are of use on one machine only."""
+"""Outputs that are of use only on the machine that made them."""
 
 
 class Exported(NamedTuple):
-    """An archive that was written: its file, what it holds, how many nodes by type, and the bytes of its parts."""
+    """An archive that was written: its file, what it holds, the number of nodes by type, and the bytes of its parts."""
 
     path: pathlib.Path
-    content: str
+    content: Content
     counts: dict[str, int]
     n_bytes: int
     trajectory_bytes: int
@@ -58,6 +62,7 @@ class Exported(NamedTuple):
 def export(
     node: orm.Node,
     path: str | pathlib.Path,
+    *,
     trajectories: bool = True,
     provenance: bool = False,
     overwrite: bool = False,
@@ -67,78 +72,80 @@ def export(
     With its trajectories it is all that an analysis needs, and holds no name of a machine. The file is an AiiDA
     archive, which `verdi archive import` takes as well, and a zip file with a README and the page inside.
 
-    :param trajectories: without them the file is small, and nothing can be analysed again.
-    :param provenance: with every job.
+    :param trajectories: whether the archive holds the trajectories; without them the file is small, and its reader
+        cannot repeat the analysis.
+    :param provenance: whether the archive holds every job.
+    :param overwrite: whether the file may exist.
     :raises ValueError: if there is nothing to export, trajectories are missing, or the file exists.
     """
     path = pathlib.Path(path)
-    content = 'campaign' if provenance else 'analysis' if trajectories else 'results'
+    content: Content = 'campaign' if provenance else 'analysis' if trajectories else 'results'
     if provenance and not trajectories:
         raise ValueError('the provenance holds the trajectories: give --provenance or --no-trajectories.')
     if path.exists() and not overwrite:
         raise ValueError(f'`{path}` exists: give another name, or --force.')
     if not isinstance(node, (orm.WorkChainNode, ConductivityData)):
         raise ValueError(f'node {node.pk} is a {type(node).__name__}: give a campaign or a conductivity.')
-    results, runs = results_of(node)
-    if not any(isinstance(one, ConductivityData) for one in results):
+    results, runs = _results_of(node)
+    conductivities = [result for result in results if isinstance(result, ConductivityData)]
+    if not conductivities:
         raise ValueError(f'node {node.pk} has no conductivities yet.')
-    if provenance:
-        entities, rules = [node], {}
-    else:
-        processes = [one for run in runs for one in joins(run)] + [one.creator for one in results if analysed(one)]
-        entities, rules = [*results, *runs, *processes] if trajectories else results, RULES
+    entities: dict[Content, Iterable[orm.Node]] = {
+        'campaign': [node],
+        'analysis': [*results, *runs, *_analyses(results), *(process for run in runs for process in _joins(run))],
+        'results': results,
+    }
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = pathlib.Path(folder) / 'archive.aiida'
         with override_log_level(logging.WARNING):
-            create_archive(entities, draft, include_logs=provenance, **rules)
-        counts, trajectory_bytes = census(draft)
+            create_archive(entities[content], draft, include_logs=provenance, **({} if provenance else NO_JOBS))
+        counts, trajectory_bytes = _census(draft)
         with zipfile.ZipFile(draft, 'a', zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(README, readme(node, content, counts, results))
-            if getattr(node, 'process_type', None) == CAMPAIGN:
+            archive.writestr(README, _readme(node, content, counts, conductivities))
+            if isinstance(node, orm.WorkChainNode) and node.process_type == CAMPAIGN:
                 archive.write(write_page(node, pathlib.Path(folder) / PAGE), PAGE)
         draft.replace(path)
     return Exported(path, content, counts, path.stat().st_size, trajectory_bytes)
 
 
-def results_of(node: orm.Node) -> tuple[list[orm.Data], list[IonTrajectoryData]]:
+def _results_of(node: orm.WorkChainNode | ConductivityData) -> tuple[list[orm.Node], list[IonTrajectoryData]]:
     """Return the results of a work chain, or a conductivity alone, and the trajectories behind them."""
     if isinstance(node, ConductivityData):
         return [node], list(trajectories_of(node).values())
-    outputs = node.base.links.get_outgoing(link_type=LinkType.RETURN).all()
     results = {
         link.node.pk: link.node
-        for link in outputs
+        for link in node.base.links.get_outgoing(link_type=LinkType.RETURN).all()
         if link.link_label.partition('__')[0] not in LEFT_OUT and not isinstance(link.node, IonTrajectoryData)
     }
-    behind = [one for result in results.values() if isinstance(result, ConductivityData) for one in behind_of(result)]
-    return list(results.values()), list({run.pk: run for run in behind}.values())
+    conductivities = [result for result in results.values() if isinstance(result, ConductivityData)]
+    runs = {run.pk: run for result in conductivities for run in trajectories_of(result).values()}
+    return list(results.values()), list(runs.values())
 
 
-def behind_of(result: ConductivityData) -> list[IonTrajectoryData]:
-    """Return the trajectories that a conductivity was computed from."""
-    return list(trajectories_of(result).values())
+def _analyses(results: Iterable[orm.Node]) -> list[orm.ProcessNode]:
+    """Return the analyses that made results: calculation functions of trajectories or conductivities alone."""
+    analyses: list[orm.ProcessNode] = []
+    for result in results:
+        process = result.creator if isinstance(result, orm.Data) else None
+        if not isinstance(process, orm.CalcFunctionNode):
+            continue
+        inputs = process.base.links.get_incoming(link_type=LinkType.INPUT_CALC).all_nodes()
+        data = [node for node in inputs if not isinstance(node, orm.Dict)]
+        if data and all(isinstance(node, (IonTrajectoryData, ConductivityData)) for node in data):
+            analyses.append(process)
+    return analyses
 
 
-def analysed(result: orm.Data) -> bool:
-    """Whether the process that made a result is an analysis: one that takes trajectories or conductivities."""
-    if not isinstance(result.creator, orm.CalcFunctionNode):
-        return False
-    inputs = result.creator.base.links.get_incoming(link_type=LinkType.INPUT_CALC).all_nodes()
-    return all(isinstance(one, (IonTrajectoryData, ConductivityData, orm.Dict)) for one in inputs) and not all(
-        isinstance(one, orm.Dict) for one in inputs
-    )
-
-
-def joins(run: IonTrajectoryData) -> list[orm.ProcessNode]:
-    """Return the functions that joined the segments of a run, which holds no array of its own then."""
-    if 'segments' not in run.base.attributes:
+def _joins(run: IonTrajectoryData) -> list[orm.ProcessNode]:
+    """Return the functions that joined the segments of a run; a run from segments holds no array of its own."""
+    if 'segments' not in run.base.attributes or run.creator is None:
         return []
-    inputs = run.creator.base.links.get_incoming(IonTrajectoryData, LinkType.INPUT_CALC).all_nodes()
-    return [run.creator, *(one for part in inputs for one in joins(part))]
+    segments = run.creator.base.links.get_incoming(IonTrajectoryData, LinkType.INPUT_CALC).all_nodes()
+    return [run.creator, *(process for segment in segments for process in _joins(segment))]
 
 
-def census(path: pathlib.Path) -> tuple[dict[str, int], int]:
-    """Return how many nodes an archive holds by type, and the bytes of the trajectories, packed as they are."""
+def _census(path: pathlib.Path) -> tuple[dict[str, int], int]:
+    """Return the number of nodes in an archive by type, and the bytes of the trajectories in their packed form."""
     counts: dict[str, int] = {}
     keys = set()
     with ArchiveFormatSqlZip().open(path, 'r') as reader:
@@ -147,21 +154,21 @@ def census(path: pathlib.Path) -> tuple[dict[str, int], int]:
             name = node_type.rstrip('.').rpartition('.')[2]
             counts[name] = counts.get(name, 0) + 1
             if name == 'IonTrajectoryData':
-                keys |= {one['k'] for one in files.get('o', {}).values() if 'k' in one}
+                keys |= {file['k'] for file in files.get('o', {}).values() if 'k' in file}
     with zipfile.ZipFile(path) as archive:
-        n_bytes = sum(one.compress_size for one in archive.infolist() if one.filename.rpartition('/')[2] in keys)
+        n_bytes = sum(file.compress_size for file in archive.infolist() if file.filename.rpartition('/')[2] in keys)
     return counts, n_bytes
 
 
-def readme(node: orm.Node, content: str, counts: dict[str, int], results: list[orm.Data]) -> str:
-    """Return the README of an archive: the result, what it holds, how to analyse again."""
-    data = gather(node)
-    conductivities = sorted(
-        (one for one in results if isinstance(one, ConductivityData)), key=lambda one: one.temperature_K
-    )
+def _readme(
+    node: orm.Node, content: Content, counts: Mapping[str, int], conductivities: Sequence[ConductivityData]
+) -> str:
+    """Return the README of an archive: the result, what the archive holds, how to analyse again."""
+    data = collect_result(node)
+    conductivities = sorted(conductivities, key=lambda result: result.temperature_K)
     name = conductivities[0].base.attributes.get('reduced_composition', 'an electrolyte')
     holds, caveat = CONTENTS[content]
-    listed = '\n'.join(f'- {one.temperature_K:g} K: `{one.uuid}`' for one in conductivities)
+    listed = '\n'.join(f'- {result.temperature_K:g} K: `{result.uuid}`' for result in conductivities)
     first = conductivities[0].uuid
     again = f"""
 To repeat the analysis, bit for bit, and to do it in another way:
@@ -195,12 +202,12 @@ aiida-ionconduct import FILE          # this file
 aiida-ionconduct show {first}
 ```
 {again if content != 'results' else ''}
-Made with aiida-ionconduct {__version__}{versions(data.versions)}.
+Made with aiida-ionconduct {__version__}{_versions(data.versions)}.
 """
 
 
-def versions(known: dict[str, str]) -> str:
-    """Return the versions that the processes recorded, as they follow those of this package."""
+def _versions(known: Mapping[str, str]) -> str:
+    """Return the versions that the processes recorded, as the end of a sentence."""
     texts = [f'{name} {version}' for name, version in sorted(known.items())]
     return f'; the processes ran with {", ".join(texts)}' if texts else ''
 
@@ -208,23 +215,24 @@ def versions(known: dict[str, str]) -> str:
 def read_readme(path: str | pathlib.Path) -> str | None:
     """Return the README inside an archive, if it has one.
 
-    :raises ValueError: if the file is no archive.
+    :raises ValueError: if the file is not an archive.
     """
     if not zipfile.is_zipfile(path):
-        raise ValueError(f'`{path}` is no AiiDA archive.')
+        raise ValueError(f'`{path}` is not an AiiDA archive.')
     with zipfile.ZipFile(path) as archive:
         return archive.read(README).decode() if README in archive.namelist() else None
 
 
 def import_results(path: str | pathlib.Path) -> list[ConductivityData]:
-    """Import an archive, of this package or any other of AiiDA, and return the conductivities that it holds.
+    """Import an archive of AiiDA, of this package or any other, and return the conductivities that it holds.
 
-    :raises ValueError: if the file is no archive.
+    :raises ValueError: if the file is not an archive.
     """
     read_readme(path)
     with override_log_level(logging.WARNING):
         import_archive(path, create_group=False)
     with ArchiveFormatSqlZip().open(path, 'r') as reader:
         uuids = reader.querybuilder().append(ConductivityData, project='uuid').all(flat=True)
-    found = [orm.load_node(uuid) for uuid in uuids]
-    return sorted(found, key=lambda one: (one.temperature_K, one.pk))
+    nodes = [orm.load_node(uuid) for uuid in uuids]
+    conductivities = [node for node in nodes if isinstance(node, ConductivityData)]
+    return sorted(conductivities, key=lambda node: (node.temperature_K, stored_pk(node)))

@@ -78,6 +78,15 @@ def at_temperature(label: str, runs: Mapping[str, Value]) -> dict[str, Value]:
     return {run: value for run, value in runs.items() if _read_run(run)['temperature'] == label}
 
 
+def in_namespace(namespace: str, values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return what is in a namespace of links, by the labels inside it: ``T1200`` for ``conductivities__T1200``.
+
+    :param values: anything by the labels of links.
+    """
+    prefix = f'{namespace}__'
+    return {label.removeprefix(prefix): value for label, value in values.items() if label.startswith(prefix)}
+
+
 def numbered(name: str, number: int) -> str:
     """Return the label of one of several stages or rounds of a name: ``train_0``."""
     return f'{name}_{number}'

@@ -1,14 +1,15 @@
 """Questions to a profile that are asked often, answered as pandas frames; each is also `aiida-ionconduct query …`.
 
-Every frame has a fixed set of columns, also when nothing was found. Numbers that the data do not give are NaN. Columns
-are named as the attributes of :class:`~aiida_ionconduct.data.ConductivityData`; an interval has the columns ``…_low``
-and ``…_high``.
+Every frame has a fixed set of columns, also when it is empty. Numbers that the data do not give are NaN. Columns are
+named as the attributes of :class:`~aiida_ionconduct.data.ConductivityData`; an interval has the columns ``…_low`` and
+``…_high``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from aiida import orm
@@ -52,7 +53,7 @@ KINDS = {
     'Int64': ('pk', 'campaign', 'job', 'model', 'seed', 'exit_status', 'n_atoms', 'n_seeds', 'n_frames'),
     'boolean': ('diffusive', 'converged', 'passed_validation'),
 }  # fmt: skip
-"""Types of the columns that are not text; the last two can hold a missing value."""
+"""Types of the columns that are not text; columns of the last two types can hold a missing value."""
 
 
 def conductivities(
@@ -61,16 +62,18 @@ def conductivities(
     converged: bool | None = None,
     campaign: orm.Node | None = None,
 ) -> pd.DataFrame:
-    """Return all conductivities, or those of a composition, by composition, temperature and age.
+    """Return conductivities, in the order of composition, temperature and age.
 
-    :param composition: any way to write it: ``Li7SiPO8``, ``Li7PSiO8`` and ``Li28Si4P4O32`` are the same.
-    :param temperatures_K: lowest and highest.
-    :param converged: only those that are, or are not.
-    :param campaign: only the results of this one.
-    :return: one row each; ``campaign`` is the newest one that has it as a result, missing for an analysis of its own.
-    :raises ValueError: for a composition that is no formula.
+    :param composition: only conductivities of this composition, written in any way: ``Li7SiPO8``, ``Li7PSiO8`` and
+        ``Li28Si4P4O32`` are the same.
+    :param temperatures_K: lowest and highest temperature.
+    :param converged: only converged conductivities, or only conductivities that are not converged.
+    :param campaign: only the results of this campaign.
+    :return: a row for each conductivity; ``campaign`` is the newest campaign that has it as a result. It is missing
+        where the conductivity comes from a separate analysis.
+    :raises ValueError: for a composition that is not a formula.
     """
-    filters = {}
+    filters: dict[str, Any] = {}
     if composition is not None:
         filters['attributes.reduced_composition'] = reduced(composition)
     if temperatures_K is not None:
@@ -78,29 +81,29 @@ def conductivities(
         filters['and'] = [{'attributes.temperature_K': {'>=': low}}, {'attributes.temperature_K': {'<=': high}}]
     if converged is not None:
         filters['attributes.converged'] = converged
-    rows = conductivity_rows(filters)
+    rows = _conductivity_rows(filters)
     if campaign is not None:
-        results = set(result_pks(campaign))
+        results = _result_pks(campaign)
         rows = [{**row, 'campaign': campaign.pk} for row in rows if row['pk'] in results]
-    return frame(rows, CONDUCTIVITY_COLUMNS, ('composition', 'temperature_K', 'pk'))
+    return _frame(rows, CONDUCTIVITY_COLUMNS, ('composition', 'temperature_K', 'pk'))
 
 
 def arrhenius_series(composition: str | None = None, campaign: orm.Node | None = None) -> pd.DataFrame:
-    """Return the points of Arrhenius lines, cold to hot: those of a composition, of a campaign, or all.
+    """Return the points of Arrhenius lines, cold to hot: of a composition, of a campaign, or of the whole profile.
 
     :return: one row for each conductivity that has a number. ``attrs['fits']`` holds, by campaign, what
         :func:`aiida_ionconduct.transport.arrhenius` gives for its points, where there are two temperatures or more.
-    :raises ValueError: for a composition that is no formula.
+    :raises ValueError: for a composition that is not a formula.
     """
-    found = conductivities(composition, campaign=campaign)
-    points = found[found['sigma_full_S_per_cm'] > 0].copy()
+    table = conductivities(composition, campaign=campaign)
+    points = table[table['sigma_full_S_per_cm'] > 0].copy()
     sigma, T = points['sigma_full_S_per_cm'], points['temperature_K']
     points['inverse_temperature_1000_per_K'] = 1000 / T
     points['ln_sigma_T'] = [math.log(value) for value in sigma * T]
     points['ln_sigma_T_stderr'] = points['sigma_full_stderr'] / sigma
-    dof = projected(points['pk'], 'attributes.sigma_full_dof')
+    dof = _projected(points['pk'], 'attributes.sigma_full_dof')
     points['sigma_full_dof'] = [dof[pk] for pk in points['pk']]
-    points = frame(points.to_dict('records'), SERIES_COLUMNS, ('composition', 'campaign', 'temperature_K', 'pk'))
+    points = _frame(points.to_dict('records'), SERIES_COLUMNS, ('composition', 'campaign', 'temperature_K', 'pk'))
     columns = ('temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
     points.attrs['fits'] = {
         int(pk): arrhenius(*(group[column].tolist() for column in columns))
@@ -111,10 +114,10 @@ def arrhenius_series(composition: str | None = None, campaign: orm.Node | None =
 
 
 def campaigns(composition: str | None = None) -> pd.DataFrame:
-    """Return all campaigns, or those of a composition, the newest last.
+    """Return campaigns, the newest last.
 
-    :param composition: as in :func:`conductivities`.
-    :raises ValueError: for a composition that is no formula.
+    :param composition: only campaigns of this composition, written as for :func:`conductivities`.
+    :raises ValueError: for a composition that is not a formula.
     """
     query = orm.QueryBuilder()
     query.append(
@@ -126,17 +129,17 @@ def campaigns(composition: str | None = None) -> pd.DataFrame:
     query.append(orm.StructureData, with_outgoing='campaign', edge_filters={'label': 'structure'}, project='*')
     rows, wanted = [], reduced(composition) if composition is not None else None
     for node, pk, started, uuid, state, exit_status, protocol, structure in query.iterall():
-        found = reduced(structure.get_formula())
-        if wanted not in (None, found):
+        formula = reduced(structure.get_formula())
+        if wanted not in (None, formula):
             continue
         outputs = {link.link_label: link.node for link in node.base.links.get_outgoing(link_type=LinkType.RETURN)}
         fit = outputs['arrhenius'].get_dict() if 'arrhenius' in outputs else {}
         gate = outputs['validation'].get_dict() if 'validation' in outputs else {}
-        temperatures = sorted(one.temperature_K for one in outputs.values() if isinstance(one, ConductivityData))
+        temperatures = sorted(node.temperature_K for node in outputs.values() if isinstance(node, ConductivityData))
         rows.append(
             {
                 'pk': pk,
-                'composition': found,
+                'composition': formula,
                 'protocol': protocol,
                 'state': state,
                 'exit_status': exit_status,
@@ -148,12 +151,12 @@ def campaigns(composition: str | None = None) -> pd.DataFrame:
                 'uuid': uuid,
             }
         )
-    return frame(rows, CAMPAIGN_COLUMNS, ('started', 'pk'))
+    return _frame(rows, CAMPAIGN_COLUMNS, ('started', 'pk'))
 
 
 def models() -> pd.DataFrame:
     """Return all potentials, the newest last."""
-    return frame(data_rows(AllegroModelData, MODELS_COLUMNS), MODELS_COLUMNS, ('created', 'pk'))
+    return _frame(_data_rows(AllegroModelData, MODELS_COLUMNS), MODELS_COLUMNS, ('created', 'pk'))
 
 
 def structures() -> pd.DataFrame:
@@ -170,19 +173,19 @@ def structures() -> pd.DataFrame:
         }
         for node in query.all(flat=True)
     ]
-    return frame(rows, STRUCTURE_COLUMNS, ('created', 'pk'))
+    return _frame(rows, STRUCTURE_COLUMNS, ('created', 'pk'))
 
 
 def datasets() -> pd.DataFrame:
     """Return all training sets, the newest last."""
-    return frame(data_rows(DatasetData, DATASET_COLUMNS), DATASET_COLUMNS, ('created', 'pk'))
+    return _frame(_data_rows(DatasetData, DATASET_COLUMNS), DATASET_COLUMNS, ('created', 'pk'))
 
 
 def trajectories() -> pd.DataFrame:
-    """Return all trajectories, the newest last; the segments of runs that were cut are there, too."""
+    """Return all trajectories, the newest last, with the segments of runs that were cut."""
     query = orm.QueryBuilder().append(IonTrajectoryData, project='*')
     runs = sorted(query.all(flat=True), key=lambda run: (run.ctime, run.pk))
-    return frame([trajectory_row(run, run.label) for run in runs], TRAJECTORY_COLUMNS, ())
+    return _frame([_trajectory_row(run, run.label) for run in runs], TRAJECTORY_COLUMNS, ())
 
 
 def made_with_model(model: AllegroModelData) -> pd.DataFrame:
@@ -191,7 +194,7 @@ def made_with_model(model: AllegroModelData) -> pd.DataFrame:
     :param model: a package or a compiled file; nodes with the same file count as the same model.
     """
     sha256 = model.base.attributes.get('sha256')
-    rows = {}
+    rows: dict[int, dict[str, Any]] = {}
     for kind in (AllegroModelData, IonTrajectoryData, ConductivityData):
         query = orm.QueryBuilder().append(AllegroModelData, filters={'attributes.sha256': sha256}, tag='model')
         project = ['id', 'uuid', 'ctime', *(f'attributes.{name}' for name in MODEL_COLUMNS[2:5])]
@@ -204,19 +207,20 @@ def made_with_model(model: AllegroModelData) -> pd.DataFrame:
                 'created': created,
                 'uuid': uuid,
             }
-    return frame(rows.values(), MODEL_COLUMNS, ('created', 'pk'))
+    return _frame(rows.values(), MODEL_COLUMNS, ('created', 'pk'))
 
 
 def trajectories_behind(conductivity: ConductivityData) -> pd.DataFrame:
     """Return the trajectories that a conductivity was computed from, with the job and the model that made each.
 
-    :return: one row for each; ``job`` and ``model`` are those of its last segment, missing where they are not stored.
+    :return: a row for each trajectory; ``job`` and ``model`` made its last segment, and are missing where they are not
+        stored.
     """
-    rows = [trajectory_row(run, label) for label, run in trajectories_of(conductivity).items()]
-    return frame(rows, TRAJECTORY_COLUMNS, ('label',))
+    rows = [_trajectory_row(run, label) for label, run in trajectories_of(conductivity).items()]
+    return _frame(rows, TRAJECTORY_COLUMNS, ('label',))
 
 
-def trajectory_row(run: IonTrajectoryData, label: str) -> dict:
+def _trajectory_row(run: IonTrajectoryData, label: str) -> dict[str, Any]:
     """Return the row of a trajectory."""
     attributes, job = run.base.attributes.all, run.segments[-1].creator
     is_job = isinstance(job, orm.CalcJobNode)
@@ -233,30 +237,41 @@ def trajectory_row(run: IonTrajectoryData, label: str) -> dict:
     }
 
 
-def data_rows(kind: type[orm.Data], columns: Sequence[str]) -> list[dict]:
-    """Return nodes of a kind with those of their attributes that are columns; lists are written with commas."""
+def _data_rows(kind: type[orm.Data], columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the columns of all nodes of a kind, read from their attributes; lists are written with commas."""
     own = {'pk': 'id', 'label': 'label', 'created': 'ctime', 'uuid': 'uuid'}
     query = orm.QueryBuilder().append(kind, project=[own.get(name, f'attributes.{name}') for name in columns])
-    return [{name: listed(value) for name, value in zip(columns, row, strict=True)} for row in query.iterall()]
+    return [{name: _listed(value) for name, value in zip(columns, row, strict=True)} for row in query.iterall()]
 
 
-def listed(value):
-    """Return a list as its elements with commas between, a mapping as its entries, anything else as it is."""
+def _listed(value: Any) -> Any:
+    """Return a list as its elements with commas between, a mapping as its entries, any other value as it is."""
     if isinstance(value, dict):
         return ', '.join(f'{name} {count}' for name, count in value.items())
     return ', '.join(map(str, value)) if isinstance(value, list) else value
 
 
 def with_warnings(composition: str | None = None, campaign: orm.Node | None = None) -> pd.DataFrame:
-    """Return the warnings of all conductivities, of a composition or of a campaign: one row for each.
+    """Return the warnings of conductivities, a row for each warning.
 
-    :param composition: as in :func:`conductivities`.
-    :raises ValueError: for a composition that is no formula.
+    :param composition: only of this composition, written as for :func:`conductivities`.
+    :param campaign: only the results of this campaign.
+    :raises ValueError: for a composition that is not a formula.
     """
-    found = conductivities(composition, campaign=campaign)
-    texts = projected(found['pk'], 'attributes.warnings')
-    rows = [{**row, 'warning': text} for row in found.to_dict('records') for text in texts[row['pk']] or []]
-    return frame(rows, WARNING_COLUMNS, ('pk',))
+    table = conductivities(composition, campaign=campaign)
+    texts = _projected(table['pk'], 'attributes.warnings')
+    rows = [{**row, 'warning': text} for row in table.to_dict('records') for text in texts[row['pk']] or []]
+    return _frame(rows, WARNING_COLUMNS, ('pk',))
+
+
+def stored_pk(node: orm.Node) -> int:
+    """Return the primary key of a stored node, as a number that is never missing.
+
+    :raises ValueError: if the node is not stored.
+    """
+    if node.pk is None:
+        raise ValueError(f'{node} is not stored.')
+    return node.pk
 
 
 def trajectories_of(conductivity: ConductivityData) -> dict[str, IonTrajectoryData]:
@@ -270,16 +285,16 @@ def trajectories_of(conductivity: ConductivityData) -> dict[str, IonTrajectoryDa
 def reduced(composition: str) -> str:
     """Return a formula as the attribute ``reduced_composition`` has it.
 
-    :raises ValueError: if it is none.
+    :raises ValueError: if the text is not a formula.
     """
     try:
         return f'{Formula(composition).reduce()[0]:metal}'
     except Exception as exception:
-        raise ValueError(f'`{composition}` is no chemical formula, such as Li7SiPO8.') from exception
+        raise ValueError(f'`{composition}` is not a chemical formula, such as Li7SiPO8.') from exception
 
 
-def conductivity_rows(filters: dict) -> list[dict]:
-    """Return the conductivities that pass the filters of a query, without order."""
+def _conductivity_rows(filters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the conductivities that pass the filters of a query, in no order."""
     names = {name: f'attributes.{name}' for name in CONDUCTIVITY_COLUMNS}
     names |= {'pk': 'id', 'uuid': 'uuid', 'composition': 'attributes.reduced_composition'}
     names |= {'ci95': 'attributes.sigma_full_ci95', 'warnings': 'attributes.warnings'}
@@ -298,7 +313,7 @@ def conductivity_rows(filters: dict) -> list[dict]:
 
 
 def campaigns_of() -> dict[int, int]:
-    """Return by conductivity the newest campaign that has it among its results."""
+    """Return the newest campaign that has a conductivity among its results, by the primary key of the conductivity."""
     query = orm.QueryBuilder().append(
         orm.WorkChainNode, filters={'process_type': CAMPAIGN}, project='id', tag='campaign'
     )
@@ -306,21 +321,22 @@ def campaigns_of() -> dict[int, int]:
     return {conductivity: campaign for campaign, conductivity in sorted(query.iterall())}
 
 
-def result_pks(campaign: orm.Node) -> list[int]:
+def _result_pks(campaign: orm.Node) -> set[int]:
     """Return the conductivities among the outputs of a work chain."""
-    return [one.pk for one in campaign.base.links.get_outgoing(ConductivityData, LinkType.RETURN).all_nodes()]
+    results = campaign.base.links.get_outgoing(ConductivityData, LinkType.RETURN).all_nodes()
+    return {stored_pk(result) for result in results}
 
 
-def projected(pks: pd.Series, name: str) -> dict:
-    """Return one projection of some nodes, by PK."""
+def _projected(pks: pd.Series, name: str) -> dict[int, Any]:
+    """Return a projection of some nodes, such as an attribute, by their primary keys."""
     if pks.empty:
         return {}
     query = orm.QueryBuilder().append(orm.Node, filters={'id': {'in': pks.tolist()}}, project=['id', name])
     return dict(query.all())
 
 
-def frame(rows: Iterable[dict], columns: Sequence[str], order: Sequence[str]) -> pd.DataFrame:
-    """Return rows as a frame with these columns, sorted; the type of a column does not depend on what was found."""
+def _frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], order: Sequence[str]) -> pd.DataFrame:
+    """Return rows as a frame with some columns, sorted; the type of a column does not depend on the rows."""
     table = pd.DataFrame(list(rows), columns=list(columns))
     table = table.sort_values(list(order), ignore_index=True) if order else table
     return table.astype({name: kind for name in columns for kind, names in KINDS.items() if name in names})

@@ -1,4 +1,4 @@
-"""Archives: what is in them, what is not, and the same bits in somebody else's profile."""
+"""Archives: what they hold, what they do not hold, and the same bits in another profile."""
 
 import json
 import os
@@ -21,7 +21,7 @@ SECRETS = (b'/secret/folder', b'secret-machine', b'secret.example.org')
 
 @pytest.fixture(scope='module')
 def archives(stored_campaign, tmp_path_factory):
-    """The three kinds of archive of the campaign."""
+    """Return the three kinds of archive of the campaign."""
     folder = tmp_path_factory.mktemp('archives')
     return {
         'analysis': export(stored_campaign, folder / 'analysis.aiida'),
@@ -30,34 +30,34 @@ def archives(stored_campaign, tmp_path_factory):
     }
 
 
-def everything(path):
+def archive_bytes(path):
     """Return all bytes of all files in an archive."""
     with zipfile.ZipFile(path) as archive:
         return b'\n'.join(archive.read(name) for name in archive.namelist())
 
 
-def test_what_is_in_them(archives):
-    counts = {name: one.counts for name, one in archives.items()}
+def test_each_kind_holds_the_nodes_that_it_promises(archives):
+    counts = {name: exported.counts for name, exported in archives.items()}
     assert counts['analysis']['IonTrajectoryData'] == counts['campaign']['IonTrajectoryData'] == 6
     assert counts['analysis']['CalcFunctionNode'] == 3
     assert 'IonTrajectoryData' not in counts['results']
-    assert all(one['ConductivityData'] == 2 and one['AllegroModelData'] == 1 for one in counts.values())
+    assert all(count['ConductivityData'] == 2 and count['AllegroModelData'] == 1 for count in counts.values())
     assert 'CalcJobNode' not in counts['analysis']
     assert counts['campaign']['CalcJobNode'] == 2
 
 
-def test_sizes(archives):
-    for one in archives.values():
-        assert one.n_bytes == one.path.stat().st_size
+def test_stated_sizes_are_the_sizes_of_the_files(archives):
+    for exported in archives.values():
+        assert exported.n_bytes == exported.path.stat().st_size
     assert archives['results'].trajectory_bytes == 0
     assert archives['analysis'].n_bytes > archives['analysis'].trajectory_bytes > 1e5
     assert archives['results'].n_bytes < archives['analysis'].n_bytes - archives['analysis'].trajectory_bytes / 2
 
 
 @pytest.mark.parametrize('name', ['analysis', 'results'])
-def test_no_name_of_a_machine(archives, name):
-    """Neither the computer nor the folders of this configuration; in the archive with the jobs they are found."""
-    content, control = everything(archives[name].path), everything(archives['campaign'].path)
+def test_without_jobs_there_is_no_name_of_a_machine(archives, name):
+    """The archive with the jobs holds these names: the control of the test."""
+    content, control = archive_bytes(archives[name].path), archive_bytes(archives['campaign'].path)
     places = (
         os.environ['AIIDA_PATH'].encode(),
         str(pathlib.Path.home()).encode() + b'/',
@@ -67,18 +67,24 @@ def test_no_name_of_a_machine(archives, name):
     assert all(secret in control for secret in SECRETS)
 
 
-def test_readme(archives, stored_campaign):
-    """The result with its verdict, the commands, and what can no longer be done."""
-    text = {name: read_readme(one.path) for name, one in archives.items()}
-    hot = stored_campaign.outputs.conductivities['T900']
-    for one in text.values():
-        assert 'σ at 900 K: ' in one
-        assert 'criterion' in one
-        assert f'aiida-ionconduct show {stored_campaign.outputs.conductivities["T600"].uuid}' in one
-        assert str(hot.uuid) in one
+def test_the_readme_has_results_and_commands(archives, stored_campaign):
+    conductivities = stored_campaign.outputs.conductivities
+    for exported in archives.values():
+        text = read_readme(exported.path)
+        assert 'σ at 900 K: ' in text
+        assert 'criterion' in text
+        assert f'aiida-ionconduct show {conductivities["T600"].uuid}' in text
+        assert str(conductivities['T900'].uuid) in text
+
+
+def test_the_readme_says_whether_the_analysis_can_be_repeated(archives):
+    text = {name: read_readme(exported.path) for name, exported in archives.items()}
     assert 'aiida-ionconduct analyse' in text['analysis']
     assert 'aiida-ionconduct analyse' not in text['results']
     assert 'nothing can be analysed again' in text['results']
+
+
+def test_the_page_is_in_the_archive(archives):
     with zipfile.ZipFile(archives['results'].path) as archive:
         assert archive.read(PAGE).lower().startswith(b'<!doctype html>')
         assert archive.testzip() is None
@@ -103,8 +109,7 @@ def elsewhere(tmp_path):
     return run
 
 
-def test_import_and_analyse_elsewhere(archives, elsewhere, stored_campaign):
-    """Somebody else imports, looks, and analyses again: the same numbers to the last bit."""
+def test_an_analysis_in_another_profile_gives_the_same_bits(archives, elsewhere, stored_campaign):
     results = dict(stored_campaign.outputs.conductivities)
     printed = elsewhere('aiida-ionconduct', 'import', archives['analysis'].path)
     assert all(f'{T} K  σ = ' in printed for T in (600, 900))
@@ -119,8 +124,7 @@ def test_import_and_analyse_elsewhere(archives, elsewhere, stored_campaign):
     assert again == stored
 
 
-def test_import_of_results_alone(archives, elsewhere, stored_campaign):
-    """Without trajectories there is something to show and nothing to analyse."""
+def test_results_without_trajectories_are_shown_and_cannot_be_analysed(archives, elsewhere, stored_campaign):
     elsewhere('aiida-ionconduct', 'import', archives['results'].path)
     uuid = str(stored_campaign.outputs.conductivities['T900'].uuid)
     assert 'its trajectories are not stored' in elsewhere('aiida-ionconduct', 'show', uuid)
@@ -128,24 +132,23 @@ def test_import_of_results_alone(archives, elsewhere, stored_campaign):
         elsewhere('aiida-ionconduct', 'analyse', uuid)
 
 
-def test_again_in_the_same_profile(archives, stored_campaign):
-    """Nothing is there twice."""
+def test_an_import_into_the_same_profile_adds_no_node(archives, stored_campaign):
     n_nodes = orm.QueryBuilder().append(orm.Node).count()
-    found = import_results(archives['campaign'].path)
-    assert [one.uuid for one in found] == [
-        one.uuid for _, one in sorted(stored_campaign.outputs.conductivities.items())
+    imported = import_results(archives['campaign'].path)
+    assert [node.uuid for node in imported] == [
+        node.uuid for _, node in sorted(stored_campaign.outputs.conductivities.items())
     ]
     assert orm.QueryBuilder().append(orm.Node).count() == n_nodes
 
 
-def test_one_conductivity(stored_campaign, tmp_path):
-    made = export(stored_campaign.outputs.conductivities['T600'], tmp_path / 'one.aiida')
+def test_the_archive_of_a_conductivity_holds_its_analysis_and_runs(stored_campaign, tmp_path):
+    made = export(stored_campaign.outputs.conductivities['T600'], tmp_path / 'conductivity.aiida')
     assert made.counts == {'CalcFunctionNode': 1, 'ConductivityData': 1, 'Dict': 1, 'IonTrajectoryData': 3}
 
 
 @calcfunction
 def join(**segments):
-    """Return one trajectory over two."""
+    """Return a trajectory over two segments."""
     return IonTrajectoryData.join([segment for _, segment in sorted(segments.items())])
 
 
@@ -160,17 +163,20 @@ def test_joined_runs_take_their_segments_with_them(stored_campaign, make_salt_ru
     assert made.counts['CalcFunctionNode'] == 3
 
 
-def test_bad_input(stored_campaign, archives, tmp_path):
-    for words, says in (
-        ((stored_campaign, archives['results'].path), 'exists: give another name'),
-        ((stored_campaign.inputs.structure, tmp_path / 'a'), 'is a StructureData: give a campaign'),
-        ((orm.WorkChainNode().store(), tmp_path / 'a'), 'no conductivities yet'),
+def test_what_cannot_be_exported_is_refused_with_a_reason(stored_campaign, archives, tmp_path):
+    for node, path, says in (
+        (stored_campaign, archives['results'].path, 'exists: give another name'),
+        (stored_campaign.inputs.structure, tmp_path / 'a', 'is a StructureData: give a campaign'),
+        (orm.WorkChainNode().store(), tmp_path / 'a', 'no conductivities yet'),
     ):
         with pytest.raises(ValueError, match=says):
-            export(*words)
+            export(node, path)
     with pytest.raises(ValueError, match='--provenance or --no-trajectories'):
         export(stored_campaign, tmp_path / 'a', trajectories=False, provenance=True)
-    (tmp_path / README).write_text('no archive')
-    with pytest.raises(ValueError, match='no AiiDA archive'):
-        import_results(tmp_path / README)
     assert not (tmp_path / 'a').exists()
+
+
+def test_a_file_that_is_no_archive_is_not_imported(tmp_path):
+    (tmp_path / README).write_text('no archive')
+    with pytest.raises(ValueError, match='not an AiiDA archive'):
+        import_results(tmp_path / README)

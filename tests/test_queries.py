@@ -10,16 +10,16 @@ from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
 
 @pytest.fixture(scope='module')
 def results(stored_campaign):
-    """Conductivities of the campaign, cold to hot."""
-    return sorted(dict(stored_campaign.outputs.conductivities).values(), key=lambda one: one.temperature_K)
+    """Return the conductivities of the campaign, cold to hot."""
+    return sorted(dict(stored_campaign.outputs.conductivities).values(), key=lambda node: node.temperature_K)
 
 
-def test_conductivities(stored_campaign, results):
-    found = queries.conductivities('ClLi', campaign=stored_campaign)
-    assert found['pk'].tolist() == [one.pk for one in results]
-    assert found['campaign'].tolist() == [stored_campaign.pk] * 2
-    for (_, row), one in zip(found.iterrows(), results, strict=True):
-        a = one.base.attributes.all
+def test_conductivities_have_the_attributes_of_their_nodes(stored_campaign, results):
+    table = queries.conductivities('ClLi', campaign=stored_campaign)
+    assert table['pk'].tolist() == [node.pk for node in results]
+    assert table['campaign'].tolist() == [stored_campaign.pk] * 2
+    for (_, row), node in zip(table.iterrows(), results, strict=True):
+        a = node.base.attributes.all
         for name in ('temperature_K', 'sigma_full_S_per_cm', 'haven_ratio', 'n_seeds', 'converged', 'estimator'):
             assert row[name] == a[name], name
         assert [row['sigma_full_ci95_low'], row['sigma_full_ci95_high']] == a['sigma_full_ci95']
@@ -27,23 +27,26 @@ def test_conductivities(stored_campaign, results):
 
 
 @pytest.mark.parametrize('composition', ['LiCl', 'ClLi', 'Li4Cl4'])
-def test_any_way_to_write_a_composition(results, composition):
-    assert set(queries.conductivities(composition)['pk']) >= {one.pk for one in results}
+def test_a_composition_is_found_however_it_is_written(results, composition):
+    assert set(queries.conductivities(composition)['pk']) >= {node.pk for node in results}
 
 
-def test_filters(results):
-    cold, hot = (one.pk for one in results)
+def test_conductivities_are_filtered_by_temperature_and_state(results):
+    cold, hot = (node.pk for node in results)
     assert cold not in queries.conductivities('LiCl', (700, 1000))['pk'].tolist()
     assert hot in queries.conductivities('LiCl', (900, 900))['pk'].tolist()
     states = {state: set(queries.conductivities('LiCl', converged=state)['pk']) for state in (True, False)}
     assert not states[True] & states[False]
     assert states[True] | states[False] >= {cold, hot}
-    with pytest.raises(ValueError, match='no chemical formula'):
+
+
+def test_a_text_that_is_no_formula_is_refused():
+    with pytest.raises(ValueError, match='not a chemical formula'):
         queries.conductivities('sodium')
 
 
-def test_without_a_number(aiida_profile):
-    """What did not diffuse has no number, and the frame says so without a Python object in it."""
+def test_a_conductivity_without_a_number_is_a_row_with_nan(aiida_profile):
+    """Ions that did not diffuse give no number; the column keeps its type, and no other query fails."""
     attributes = {
         'reduced_composition': 'NaBr',
         'temperature_K': 300.0,
@@ -53,9 +56,9 @@ def test_without_a_number(aiida_profile):
     node = ConductivityData()
     node.base.attributes.set_many(attributes)
     node.store()
-    found = queries.conductivities('NaBr')
-    assert np.isnan(found['sigma_full_S_per_cm']).all()
-    assert found.dtypes['sigma_full_S_per_cm'] == 'float64'
+    table = queries.conductivities('NaBr')
+    assert np.isnan(table['sigma_full_S_per_cm']).all()
+    assert table.dtypes['sigma_full_S_per_cm'] == 'float64'
     assert queries.arrhenius_series('NaBr').empty
     assert queries.with_warnings('NaBr')['warning'].tolist() == ['a', 'b']
     assert queries.trajectories_behind(node).empty
@@ -68,27 +71,26 @@ def test_empty_frames_have_their_columns_and_types():
         (queries.campaigns, queries.CAMPAIGN_COLUMNS),
         (queries.with_warnings, queries.WARNING_COLUMNS),
     ):
-        found = query('KI')
-        assert tuple(found.columns) == columns
-        assert found.empty
-        assert found.dtypes['pk'] == 'Int64'
+        table = query('KI')
+        assert tuple(table.columns) == columns
+        assert table.empty
+        assert table.dtypes['pk'] == 'Int64'
 
 
-def test_arrhenius_series(stored_campaign):
-    """Points and line are those of the campaign's own fit."""
-    found = queries.arrhenius_series(campaign=stored_campaign)
-    T = found['temperature_K']
-    np.testing.assert_allclose(found['ln_sigma_T'], np.log(found['sigma_full_S_per_cm'] * T))
-    np.testing.assert_allclose(found['inverse_temperature_1000_per_K'], 1000 / T)
+def test_points_and_fit_of_a_series_agree_with_the_campaign(stored_campaign):
+    table = queries.arrhenius_series(campaign=stored_campaign)
+    T = table['temperature_K']
+    np.testing.assert_allclose(table['ln_sigma_T'], np.log(table['sigma_full_S_per_cm'] * T))
+    np.testing.assert_allclose(table['inverse_temperature_1000_per_K'], 1000 / T)
     assert T.is_monotonic_increasing
-    fit, own = found.attrs['fits'][stored_campaign.pk], stored_campaign.outputs.arrhenius
+    fit, own = table.attrs['fits'][stored_campaign.pk], stored_campaign.outputs.arrhenius
     for name in ('activation_energy_eV', 'activation_energy_stderr'):
         assert fit[name] == pytest.approx(own[name], rel=1e-10)
 
 
-def test_campaigns(stored_campaign):
-    found = queries.campaigns('LiCl')
-    row = found[found['pk'] == stored_campaign.pk].iloc[0]
+def test_a_campaign_is_a_row_with_its_fit_and_its_state(stored_campaign):
+    table = queries.campaigns('LiCl')
+    row = table[table['pk'] == stored_campaign.pk].iloc[0]
     assert (row['state'], row['exit_status'], row['protocol'], row['temperatures_K']) == (
         'finished',
         0,
@@ -99,27 +101,26 @@ def test_campaigns(stored_campaign):
     assert row['passed_validation']
 
 
-def test_made_with_model(stored_campaign, results):
-    """Everything below the model, and below another node with the same file; nothing else."""
+def test_everything_below_a_model_or_a_node_with_the_same_file_is_found(stored_campaign, results):
     runs = [run.pk for run in dict(stored_campaign.outputs.trajectories).values()]
     copy = orm.load_node(stored_campaign.outputs.model.pk).clone().store()
     for model in (stored_campaign.outputs.model, copy):
-        found = queries.made_with_model(model)
-        assert set(found['pk']) == {*runs, *(one.pk for one in results)}
-        assert set(found[found['kind'] == 'ConductivityData']['temperature_K']) == {600.0, 900.0}
+        table = queries.made_with_model(model)
+        assert set(table['pk']) == {*runs, *(node.pk for node in results)}
+        assert set(table[table['kind'] == 'ConductivityData']['temperature_K']) == {600.0, 900.0}
 
 
-def test_trajectories_behind(stored_campaign, results):
-    found = queries.trajectories_behind(results[1])
+def test_trajectories_behind_a_conductivity_name_their_model_and_job(stored_campaign, results):
+    table = queries.trajectories_behind(results[1])
     runs = {label: run for label, run in dict(stored_campaign.outputs.trajectories).items() if label.startswith('T900')}
-    assert dict(zip(found['label'], found['pk'], strict=True)) == {label: run.pk for label, run in runs.items()}
-    assert found['seed'].tolist() == [1, 2, 3]
-    assert found['length_ps'].tolist() == [pytest.approx(200.0)] * 3
-    assert set(found['model']) == {stored_campaign.outputs.model.pk}
-    assert set(found['job']) == {run.creator.pk for run in runs.values()}
+    assert dict(zip(table['label'], table['pk'], strict=True)) == {label: run.pk for label, run in runs.items()}
+    assert table['seed'].tolist() == [1, 2, 3]
+    assert table['length_ps'].tolist() == [pytest.approx(200.0)] * 3
+    assert set(table['model']) == {stored_campaign.outputs.model.pk}
+    assert set(table['job']) == {run.creator.pk for run in runs.values()}
 
 
-def test_lists_of_data(stored_campaign):
+def test_stored_data_are_listed(stored_campaign):
     model = stored_campaign.outputs.model
     assert model.pk in queries.models()['pk'].tolist()
     assert queries.models().set_index('pk').loc[model.pk, 'type_names'] == 'Li, Cl'

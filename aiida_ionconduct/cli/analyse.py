@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
     from aiida_ionconduct.readers import TrajectoryFormat
-    from aiida_ionconduct.report.graph.campaign import Campaign
+    from aiida_ionconduct.report.result import Campaign
 
 Pairs = Sequence[tuple[str, Any]]
 """Values by chemical symbol, as the command line gives them."""
@@ -74,7 +74,8 @@ def analyse_nodes(
 
     from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories, fit_arrhenius
     from aiida_ionconduct.labels import temperature_label
-    from aiida_ionconduct.report.graph.campaign import Campaign, collect_conductivity
+    from aiida_ionconduct.report.graph.campaign import collect_conductivity
+    from aiida_ionconduct.report.result import Campaign
 
     conductivities = []
     for _, (runs, before) in sorted(runs_by_temperature(nodes, temperature).items()):
@@ -180,7 +181,7 @@ def analyse_files(
     :return: a campaign with this conductivity alone.
     :raises ValueError: for files that cannot be read, do not fit each other, or lack what no option gives.
     """
-    from aiida_ionconduct.report.graph.campaign import Campaign, Conductivity
+    from aiida_ionconduct.report.result import Campaign, Conductivity
 
     runs = [read_trajectory(path, file_format, types) for path in paths]
     for path, run in zip(paths, runs, strict=True):

@@ -18,9 +18,9 @@ from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.cli.plan import plan
 from aiida_ionconduct.data import ConductivityData
 from aiida_ionconduct.queries import CAMPAIGN
-from aiida_ionconduct.report.graph.calls import CallTree, linked
+from aiida_ionconduct.report.graph.call_tree import CallTree, linked
 from aiida_ionconduct.report.graph.stages import process_state
-from aiida_ionconduct.report.numbers import format_duration, format_estimate, format_number, format_percent
+from aiida_ionconduct.report.number_format import format_duration, format_estimate, format_number, format_percent
 from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
 
 INTERVAL_S = 4.0

@@ -19,7 +19,7 @@ from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.farm.submission import SubmissionError, submit_once
 from aiida_ionconduct.report.graph.campaign import collect
 from aiida_ionconduct.report.page.campaign import write_page
-from aiida_ionconduct.report.tables.text import summary_tables
+from aiida_ionconduct.report.tables.terminal import summary_tables
 from aiida_ionconduct.structures import CRYSTALS, crystal, is_disordered, read_disordered
 from aiida_ionconduct.workchains.inputs import load_codes
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from aiida_ionconduct.report.numbers import MISSING, format_estimate, format_interval, format_number, format_percent
+from aiida_ionconduct.report.number_format import (
+    MISSING,
+    format_estimate,
+    format_interval,
+    format_number,
+    format_percent,
+)
+from aiida_ionconduct.report.result import Campaign
 from aiida_ionconduct.studies.error_target import below_one
 from aiida_ionconduct.transport.result import MAX_RELATIVE_HALF_WIDTH, half_width_over_value
 
 DEMONSTRATION_PROTOCOL = 'quickstart'
 
-SENTENCES = {
+Level = Literal['converged', 'not converged', 'demonstration', 'no number', 'running', 'failed']
+State = Literal['running', 'failed', 'finished']
+SENTENCES: dict[Level, str] = {
     'converged': 'The numbers meet every criterion below.',
     'not converged': 'The numbers are not converged: read them only with their intervals.',
     'demonstration': (
@@ -25,7 +35,7 @@ SENTENCES = {
 
 @dataclass(frozen=True)
 class Criterion:
-    """One thing that has to hold; ``passed`` is None where it is not known."""
+    """A condition for trust; ``passed`` is None where it is not known."""
 
     label: str
     passed: bool | None
@@ -39,19 +49,31 @@ class Verdict:
     ``numbers`` holds temperature, full conductivity and its 95 % interval or upper bound as text.
     """
 
-    level: str
+    level: Level
     sentence: str
     numbers: list[tuple[str, str, str]] = field(default_factory=list)
     criteria: list[Criterion] = field(default_factory=list)
     evidence: list[tuple[str, str]] = field(default_factory=list)
 
 
+def campaign_verdict(data: Campaign) -> Verdict:
+    """Return the verdict on a campaign."""
+    return verdict(
+        data.attributes,
+        validation=data.validation,
+        protocol=data.process.get('protocol'),
+        training=data.training,
+        state=data.process['state'],
+    )
+
+
 def verdict(
-    conductivities: Sequence[dict],
-    validation: dict | None = None,
+    conductivities: Sequence[Mapping[str, Any]],
+    *,
+    validation: Mapping[str, Any] | None = None,
     protocol: str | None = None,
-    training: dict | None = None,
-    state: str = 'finished',
+    training: Mapping[str, Any] | None = None,
+    state: State = 'finished',
 ) -> Verdict:
     """Decide what the numbers of a campaign are worth.
 
@@ -60,80 +82,84 @@ def verdict(
     the potential passed its validation, and when the protocol was not the demonstration. What is not known does not
     count as passed.
 
-    :param conductivities: flat attributes, one dict per temperature, as
+    :param conductivities: flat attributes, a mapping for each temperature, as
         :meth:`aiida_ionconduct.transport.TransportResult.attributes` gives them.
     :param validation: with ``passed``.
     :param training: with ``n_train``, for the evidence.
-    :param state: ``running``, ``failed`` or ``finished``.
     """
     criteria = [
         _precision(conductivities),
         _diffusive(conductivities),
         _validated(validation),
         Criterion(
-            'A protocol for production', protocol and protocol != DEMONSTRATION_PROTOCOL, protocol or 'not stated'
+            'A protocol for production',
+            protocol != DEMONSTRATION_PROTOCOL if protocol else None,
+            protocol or 'not stated',
         ),
     ]
+    level: Level
     if state != 'finished':
         level = state
     elif protocol == DEMONSTRATION_PROTOCOL:
         level = 'demonstration'
-    elif not any(one.get('sigma_full_S_per_cm') for one in conductivities):
+    elif not any(attributes.get('sigma_full_S_per_cm') for attributes in conductivities):
         level = 'no number'
     else:
         level = 'converged' if all(criterion.passed for criterion in criteria) else 'not converged'
-    numbers = [(f'{one["temperature_K"]:g} K', *_number(one)) for one in conductivities]
+    numbers = [(f'{attributes["temperature_K"]:g} K', *_number(attributes)) for attributes in conductivities]
     return Verdict(level, SENTENCES[level], numbers, criteria, _evidence(conductivities, training))
 
 
-def _number(one: dict) -> tuple[str, str]:
-    value, bound = one.get('sigma_full_S_per_cm'), one.get('sigma_full_upper_S_per_cm')
+def _number(attributes: Mapping[str, Any]) -> tuple[str, str]:
+    value, bound = attributes.get('sigma_full_S_per_cm'), attributes.get('sigma_full_upper_S_per_cm')
     if value is None:
         return 'no number', '' if bound is None else f'below {format_number(bound, 2)} S/cm at 97.5 %'
-    estimate = format_estimate(value, one.get('sigma_full_stderr'), 'S/cm')
-    interval = one.get('sigma_full_ci95')
+    estimate = format_estimate(value, attributes.get('sigma_full_stderr'), 'S/cm')
+    interval = attributes.get('sigma_full_ci95')
     return estimate, f'95 % {format_interval(interval, "S/cm", value)}' if interval else ''
 
 
-def relative_half_width(one: dict) -> float | None:
+def relative_half_width(attributes: Mapping[str, Any]) -> float | None:
     """Return the relative 95 % half-width of the full conductivity at one temperature, None without a number."""
-    sigma, interval = one.get('sigma_full_S_per_cm'), one.get('sigma_full_ci95')
+    sigma, interval = attributes.get('sigma_full_S_per_cm'), attributes.get('sigma_full_ci95')
     return half_width_over_value(sigma, interval) if sigma and interval else None
 
 
-def _precision(conductivities: Sequence[dict]) -> Criterion:
-    widths = [relative_half_width(one) for one in conductivities]
+def _precision(conductivities: Sequence[Mapping[str, Any]]) -> Criterion:
+    widths = [relative_half_width(attributes) for attributes in conductivities]
     passed = bool(widths) and all(width is not None and width < MAX_RELATIVE_HALF_WIDTH for width in widths)
     label = f'95 % half-width of σ below {format_percent(MAX_RELATIVE_HALF_WIDTH)} at every temperature'
     return Criterion(label, passed, _per_temperature(conductivities, [format_percent(width) for width in widths]))
 
 
-def _diffusive(conductivities: Sequence[dict]) -> Criterion:
-    texts = [_exponent(one) for one in conductivities]
-    passed = bool(conductivities) and all(one.get('diffusive') and not subdiffusive(one) for one in conductivities)
+def _diffusive(conductivities: Sequence[Mapping[str, Any]]) -> Criterion:
+    texts = [_exponent(attributes) for attributes in conductivities]
+    passed = bool(conductivities) and all(
+        attributes.get('diffusive') and not _subdiffusive(attributes) for attributes in conductivities
+    )
     return Criterion('Diffusive at every temperature', passed, _per_temperature(conductivities, texts))
 
 
-def diffusive_answer(one: dict) -> str:
+def diffusive_answer(attributes: Mapping[str, Any]) -> str:
     """Return whether the motion at one temperature is diffusive, in words."""
-    answer = {True: 'yes', False: 'no', None: MISSING}[one.get('diffusive')]
-    if one.get('diffusive') and subdiffusive(one):
+    answer = {True: 'yes', False: 'no', None: MISSING}[attributes.get('diffusive')]
+    if attributes.get('diffusive') and _subdiffusive(attributes):
         return 'not yet'
     return answer
 
 
-def _exponent(one: dict) -> str:
-    answer, beta = diffusive_answer(one), one.get('beta')
-    return answer if beta is None else f'{answer}, β = {format_estimate(beta, one.get("beta_stderr"))}'
+def _exponent(attributes: Mapping[str, Any]) -> str:
+    answer, beta = diffusive_answer(attributes), attributes.get('beta')
+    return answer if beta is None else f'{answer}, β = {format_estimate(beta, attributes.get("beta_stderr"))}'
 
 
-def subdiffusive(one: dict) -> bool:
-    """Whether the exponent of the displacement at the longest lags is below 1, as a campaign with a target sees it."""
-    beta, stderr, n_seeds = (one.get(key) for key in ('beta', 'beta_stderr', 'n_seeds'))
+def _subdiffusive(attributes: Mapping[str, Any]) -> bool:
+    """Whether the exponent of the displacement is below 1 at the longest lags, as a campaign with a target decides it."""
+    beta, stderr, n_seeds = (attributes.get(key) for key in ('beta', 'beta_stderr', 'n_seeds'))
     return beta is not None and stderr is not None and below_one(beta, stderr, n_seeds or 2)
 
 
-def _validated(validation: dict | None) -> Criterion:
+def _validated(validation: Mapping[str, Any] | None) -> Criterion:
     passed = (validation or {}).get('passed')
     failed = [
         check.get('label', check.get('name')) for check in (validation or {}).get('checks', []) if not check['passed']
@@ -142,19 +168,20 @@ def _validated(validation: dict | None) -> Criterion:
     return Criterion('The potential passed its validation', passed, detail)
 
 
-def _per_temperature(conductivities: Sequence[dict], texts: Sequence[str]) -> str:
+def _per_temperature(conductivities: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> str:
     pairs = zip(conductivities, texts, strict=True)
-    return ', '.join(f'{one["temperature_K"]:g} K: {text}' for one, text in pairs) or 'no conductivity'
+    return ', '.join(f'{attributes["temperature_K"]:g} K: {text}' for attributes, text in pairs) or 'no conductivity'
 
 
-def _evidence(conductivities: Sequence[dict], training: dict | None) -> list[tuple[str, str]]:
+def _evidence(conductivities: Sequence[Mapping[str, Any]], training: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     """Return what else the trust rests on: training frames, MD length per seed."""
     seeds = [
-        f'{one["n_seeds"]} × {one["total_time_ps"] / one["n_seeds"]:.3g} ps'
-        for one in conductivities
-        if one.get('n_seeds') and one.get('total_time_ps')
+        f'{attributes["n_seeds"]} × {attributes["total_time_ps"] / attributes["n_seeds"]:.3g} ps'
+        for attributes in conductivities
+        if attributes.get('n_seeds') and attributes.get('total_time_ps')
     ]
-    rows = [('Training frames', str(training['n_train']))] if (training or {}).get('n_train') else []
+    n_train = (training or {}).get('n_train')
+    rows = [('Training frames', str(n_train))] if n_train else []
     if len(seeds) == len(conductivities) and seeds:
         rows.append(('MD per temperature (seeds × length)', _per_temperature(conductivities, seeds)))
     return rows

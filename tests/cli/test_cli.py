@@ -59,7 +59,7 @@ def test_errors_are_sentences(aiida_profile, tmp_path):
     assert '`verdi profile list` shows those there are' in result.output
     (tmp_path / 'a.aiida').write_text('no archive')
     result = CliRunner().invoke(cli, ['import', str(tmp_path / 'a.aiida')])
-    assert (result.exit_code, 'no AiiDA archive' in result.output) == (1, True)
+    assert (result.exit_code, 'not an AiiDA archive' in result.output) == (1, True)
     result = CliRunner().invoke(cli, ['--traceback', 'import', str(tmp_path / 'a.aiida')])
     assert isinstance(result.exception, ValueError)
 

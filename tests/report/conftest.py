@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from aiida_ionconduct.density import density
-from aiida_ionconduct.report.graph.campaign import Campaign, Conductivity
-from aiida_ionconduct.report.graph.stages import Flow, Stage
+from aiida_ionconduct.report.result import Campaign, Conductivity, Flow, StageRun
 from aiida_ionconduct.studies.block_size import block_size_study
 from aiida_ionconduct.studies.error_target import Known, PrecisionTarget, decide
 from aiida_ionconduct.transport import arrhenius
@@ -164,12 +163,12 @@ def make_synthetic_campaign() -> Campaign:
         conductivities=[synthetic_conductivity(temperature) for temperature in SIGMA],
         arrhenius=arrhenius(list(SIGMA), list(SIGMA.values()), [0.25 * sigma for sigma in SIGMA.values()], [3, 3, 3]),
         stages=[
-            Stage('Relaxation', 'RelaxWorkChain', 'finished', [('pw.x', 2)], 0, [415], 1, 52),
-            Stage(
+            StageRun('Relaxation', 'RelaxWorkChain', 'finished', [('pw.x', 2)], 0, [415], 1, 52),
+            StageRun(
                 'Ab initio MD', 'AimdWorkChain', 'finished', [('pw.x 1000 K', 1), ('pw.x 1400 K', 1)], 0, [433], 55, 310
             ),
-            Stage('Build dataset', 'build_dataset', 'finished', [], 0, [470], 366, 2),
-            Stage(
+            StageRun('Build dataset', 'build_dataset', 'finished', [], 0, [470], 366, 2),
+            StageRun(
                 'Training',
                 'AllegroWorkChain',
                 'finished',
@@ -179,10 +178,10 @@ def make_synthetic_campaign() -> Campaign:
                 369,
                 190,
             ),
-            Stage('Validate', 'validate', 'finished', [], 0, [492], 560, 9),
-            Stage('Molecular dynamics', 'SeedsWorkChain', 'finished', md_jobs, 0, [498, 500, 502], 571, 465),
-            Stage('Analyse trajectories', 'analyse_trajectories', 'finished', [], 0, [610, 614, 618], 1037, 4),
-            Stage('Fit arrhenius', 'fit_arrhenius', 'finished', [], 0, [622], 1041, 1),
+            StageRun('Validate', 'validate', 'finished', [], 0, [492], 560, 9),
+            StageRun('Molecular dynamics', 'SeedsWorkChain', 'finished', md_jobs, 0, [498, 500, 502], 571, 465),
+            StageRun('Analyse trajectories', 'analyse_trajectories', 'finished', [], 0, [610, 614, 618], 1037, 4),
+            StageRun('Fit arrhenius', 'fit_arrhenius', 'finished', [], 0, [622], 1041, 1),
         ],
         flows=[
             Flow('structure', 1, [402], None, [0]),
@@ -200,12 +199,12 @@ def make_synthetic_campaign() -> Campaign:
         ],
         versions={'aiida-core': '2.9.4', 'aiida-ionconduct': '0.1.0', 'aiida-quantumespresso': '5.1.0'},
         inputs={'md.parameters.timestep_fs': '2.0', 'md.seeds': '[1, 2, 3, 4]'},
-        found=synthetic_findings(),
+        details=synthetic_details(),
     )
 
 
-def synthetic_findings() -> dict:
-    """Return what `look_into` finds: random walks of lithium through a framework at rest."""
+def synthetic_details() -> dict:
+    """Return the details of a campaign as `collect_details` does: lithium walks through a framework at rest."""
     rng = np.random.default_rng(11)
     cell = np.array([[6.0, 0.0, 0.0], [1.0, 7.0, 0.0], [0.0, 0.0, 8.0]])
     moves = np.where(np.arange(8) < 4, 0.1, 0.0)[None, None, :, None] * rng.normal(size=(3, 400, 8, 3))
@@ -216,10 +215,14 @@ def synthetic_findings() -> dict:
     known = Known(4, 20.0, 0.012, 0.003, 3.0, 0.018, True, 0.96, 0.08)
     target = PrecisionTarget(target_relative_error=0.1, max_md_ns=100.0, max_iterations=5)
     return {
-        'blocks': {800.0: block_size_study(seeds, symbols, {'Li': 1, 'Cl': -1}, cell, temperature_K=800.0, dt_ps=0.05)._asdict()},
+        'blocks': {
+            800.0: block_size_study(
+                seeds, symbols, {'Li': 1, 'Cl': -1}, cell, temperature_K=800.0, dt_ps=0.05
+            )._asdict()
+        },
         'density': {
             800.0: {
-                'density': density([one[:, :4] for one in seeds], cell, 0.8),
+                'density': density([positions[:, :4] for positions in seeds], cell, 0.8),
                 'framework': rng.random((4, 3)) @ cell,
                 'cell': cell,
                 'n_frames': 1200,
@@ -238,7 +241,7 @@ def synthetic_findings() -> dict:
                 'pk': 77,
                 'time_ps': time,
                 'difference_A': 1e-5 * np.exp(time)[None] * np.array([[1.0], [1.2]]),
-                'found': {
+                'lyapunov': {
                     'exponent_per_ps': 1.0,
                     'stderr': 0.05,
                     'windows_ps': [[1, 4], [1, 4]],

@@ -14,7 +14,7 @@ def precise(make_conductivity):
 
 
 def test_converged(precise):
-    judged = verdict(precise, PASSED, 'balanced')
+    judged = verdict(precise, validation=PASSED, protocol='balanced')
     assert judged.level == 'converged'
     assert [number[0] for number in judged.numbers] == ['800 K', '1200 K']
 
@@ -36,18 +36,19 @@ def test_converged(precise):
     ],
 )
 def test_one_criterion_that_is_not_met_is_enough(precise, change, validation, protocol, unmet):
-    judged = verdict([{**precise[0], **change}, precise[1]], validation, protocol)
+    judged = verdict([{**precise[0], **change}, precise[1]], validation=validation, protocol=protocol)
     assert judged.level == 'not converged'
     assert [index for index, criterion in enumerate(judged.criteria) if not criterion.passed] == [unmet]
 
 
 def test_failed_checks_are_named(precise):
     checks = [{'name': 'a', 'label': 'Force MAE', 'passed': False}, {'name': 'b', 'label': 'NVE drift', 'passed': True}]
-    assert verdict(precise, {'passed': False, 'checks': checks}, 'balanced').criteria[2].detail == 'failed: Force MAE'
+    judged = verdict(precise, validation={'passed': False, 'checks': checks}, protocol='balanced')
+    assert judged.criteria[2].detail == 'failed: Force MAE'
 
 
 def test_quickstart_is_never_converged_and_says_why(precise):
-    judged = verdict(precise, PASSED, 'quickstart', {'n_train': 96})
+    judged = verdict(precise, validation=PASSED, protocol='quickstart', training={'n_train': 96})
     assert judged.level == 'demonstration'
     assert 'machinery works' in judged.sentence
     assert 'not converged' in judged.sentence
@@ -73,11 +74,11 @@ def test_finished_without_a_number(precise):
         'sigma_full_ci95': None,
         'diffusive': False,
     }
-    judged = verdict([none], PASSED, 'balanced')
+    judged = verdict([none], validation=PASSED, protocol='balanced')
     assert judged.level == 'no number'
     assert judged.numbers == [('800 K', 'no number', '')]
-    (bounded,) = verdict([none | {'sigma_full_upper_S_per_cm': 0.0123}], PASSED, 'balanced').numbers
-    assert bounded == ('800 K', 'no number', 'below 0.012 S/cm at 97.5 %')
+    bounded = verdict([none | {'sigma_full_upper_S_per_cm': 0.0123}], validation=PASSED, protocol='balanced').numbers
+    assert bounded == [('800 K', 'no number', 'below 0.012 S/cm at 97.5 %')]
 
 
 def test_relative_half_width():

@@ -108,7 +108,7 @@ def analyse_command(
       aiida-ionconduct analyse run.npz --temperature 600 --dt-ps 0.1 --charges P=5 --charges S=-2 --format json
     """
     from aiida_ionconduct.cli.analyse import analyse_files, analyse_nodes
-    from aiida_ionconduct.report.tables.text import summary_tables
+    from aiida_ionconduct.report.tables.terminal import summary_tables
 
     are_files = [Path(source).is_file() for source in sources]
     if all(are_files):

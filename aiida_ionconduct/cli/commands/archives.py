@@ -50,7 +50,13 @@ def export_command(
     open_profile(profile)
     from aiida_ionconduct.archives import CONTENTS, export
 
-    made = export(node, output or Path(f'conductivity-{node.pk}.aiida'), trajectories, provenance, force)
+    made = export(
+        node,
+        output or Path(f'conductivity-{node.pk}.aiida'),
+        trajectories=trajectories,
+        provenance=provenance,
+        overwrite=force,
+    )
     holds, caveat = CONTENTS[made.content]
     click.echo(f'Written: {made.path}, {size(made.n_bytes)}, of which trajectories {size(made.trajectory_bytes)}')
     click.echo(f'It holds {holds}: {", ".join(f"{count} {kind}" for kind, count in sorted(made.counts.items()))}.')
@@ -68,7 +74,7 @@ def import_command(*, file: Path, profile: str | None) -> None:
     """
     open_profile(profile)
     from aiida_ionconduct.archives import import_results
-    from aiida_ionconduct.report.numbers import format_estimate
+    from aiida_ionconduct.report.number_format import format_estimate
 
     conductivities = import_results(file)
     for node in conductivities:

@@ -84,7 +84,7 @@ def arrhenius(*, composition: str | None, campaign: orm.Node | None, profile: st
     """
     open_profile(profile)
     from aiida_ionconduct import queries
-    from aiida_ionconduct.report.tables.rows import arrhenius_rows
+    from aiida_ionconduct.report.tables.arrhenius import arrhenius_rows
 
     frame = queries.arrhenius_series(composition, campaign)
     shown = ('pk', 'campaign', 'composition', 'temperature_K', 'inverse_temperature_1000_per_K', 'sigma_full_S_per_cm',

@@ -40,7 +40,7 @@ def show_command(*, node: orm.Node, temperature: float | None, layout: str, prof
       aiida-ionconduct show PK --format json
     """
     open_profile(profile)
-    from aiida_ionconduct.report.tables.describe import as_data, describe, to_json
+    from aiida_ionconduct.report.tables.any_result import as_data, describe, to_json
 
     if layout == 'json':
         click.echo(to_json(as_data(node, temperature)))
@@ -102,7 +102,7 @@ def report_command(*, nodes: tuple[orm.Node, ...], output: Path, profile: str | 
     from aiida_ionconduct.report.graph.campaign import collect
     from aiida_ionconduct.report.page.campaign import write_page
     from aiida_ionconduct.report.page.comparison import write_comparison
-    from aiida_ionconduct.report.tables.text import summary_tables
+    from aiida_ionconduct.report.tables.terminal import summary_tables
 
     campaigns = []
     for node in nodes:

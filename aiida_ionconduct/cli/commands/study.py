@@ -71,7 +71,7 @@ def blocks_command(
     from ase import Atoms
 
     from aiida_ionconduct.calculations.functions.studies import compare_block_sizes
-    from aiida_ionconduct.report.figures.studies import block_sizes
+    from aiida_ionconduct.report.figures.block_sizes import block_sizes
     from aiida_ionconduct.report.tables.studies import block_sizes_text
     from aiida_ionconduct.structures import check_charges
     from aiida_ionconduct.studies.block_size import block_frames
@@ -119,9 +119,9 @@ def density_command(
     from aiida import orm
 
     from aiida_ionconduct.calculations.functions.studies import mobile_density
-    from aiida_ionconduct.transport import mobile_positions
-    from aiida_ionconduct.report.figures.studies import isosurfaces, superposition
+    from aiida_ionconduct.report.figures.density import isosurfaces, superposition
     from aiida_ionconduct.report.tables.studies import density_text
+    from aiida_ionconduct.transport import mobile_positions
 
     made = mobile_density(orm.Dict({'mobile': mobile, 'spacing_A': spacing, 'core_A': core}), **runs)
     numbers = made['statistics'].get_dict()
@@ -176,7 +176,7 @@ def twins_command(*, node: orm.Node, output: Path, profile: str | None) -> None:
     open_profile(profile)
     from aiida import orm
 
-    from aiida_ionconduct.report.figures.studies import divergence
+    from aiida_ionconduct.report.figures.twins import divergence
     from aiida_ionconduct.report.tables.studies import twins_text
 
     outputs = of_kind(node, orm.WorkChainNode, PURPOSE).outputs

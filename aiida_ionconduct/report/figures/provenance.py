@@ -5,17 +5,17 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from aiida_ionconduct.report.graph.stages import Flow, Stage
+from aiida_ionconduct.report.result import Flow, StageRun
 
 FONT = 'Helvetica'
 
 
-def draw(stages: Sequence[Stage], flows: Sequence[Flow]) -> str:
+def draw(stages: Sequence[StageRun], flows: Sequence[Flow]) -> str:
     """Draw stages and data from top to bottom.
 
     The classes ``stage``, ``failed``, ``data`` and ``flow`` in the SVG leave the colours to the page.
 
-    :returns: an SVG document.
+    :return: an SVG document.
     :raises graphviz.ExecutableNotFound: if Graphviz is not installed; the Python package only calls its ``dot``.
     """
     import graphviz
@@ -51,7 +51,7 @@ def draw(stages: Sequence[Stage], flows: Sequence[Flow]) -> str:
     return graph.pipe(encoding='utf-8')
 
 
-def _stage_label(stage: Stage) -> str:
+def _stage_label(stage: StageRun) -> str:
     """Return a Graphviz HTML-like label: the title, the jobs, the primary keys."""
     jobs = [f'{count} × {title}' if count > 1 else title for title, count in stage.jobs]
     note = '' if stage.state == 'finished' else stage.state

@@ -1,1 +1,10 @@
-"""The provenance graph of a campaign, read into plain data."""
+"""The provenance graph of a campaign, read into plain data.
+
+``campaign``: the outputs of a campaign, or a conductivity with the campaign that it belongs to.
+``inputs``: its inputs as flat text, and the differences between the inputs of several campaigns.
+``stages``: its stages with their jobs and times, and the data that flowed between them.
+``call_tree``: all processes below a process, and the nodes linked to many processes, in few queries.
+``details``: what only the page shows, gathered from the next two.
+``trajectories``: block sizes, densities and the comparison with AIMD, computed from the stored trajectories.
+``studies``: studies, twin runs and decisions that the profile holds.
+"""

@@ -1,9 +1,9 @@
-"""From the process node of a campaign to plain data: all that the page and the tables show, whatever is there."""
+"""From the process node of a campaign to plain data, whatever part of the campaign exists."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,51 +11,37 @@ from aiida import orm
 from aiida.common.links import LinkType
 from ase.data import chemical_symbols
 
-from aiida_ionconduct.report.graph.calls import CallTree, linked
+from aiida_ionconduct.labels import in_namespace
+from aiida_ionconduct.queries import campaigns_of, stored_pk
+from aiida_ionconduct.report.graph.call_tree import CallTree, linked
 from aiida_ionconduct.report.graph.inputs import flat_inputs
-from aiida_ionconduct.report.graph.stages import Flow, Stage, collect_stages, process_state, wall_time_s
+from aiida_ionconduct.report.graph.stages import collect_stages, process_state, wall_time_s
+from aiida_ionconduct.report.result import Campaign, Conductivity
+
+ENGINE_VERSIONS = {'creator_version': 'Quantum ESPRESSO', 'lammps_version': 'LAMMPS'}
+"""Keys of the output parameters of jobs, and the programs whose versions they state."""
 
 
-@dataclass
-class Conductivity:
-    """The result at one temperature: flat attributes, and curves (1-d arrays)."""
+def collect_result(node: orm.Node, temperature_K: float | None = None) -> Campaign:
+    """Return the results below a work chain, or a conductivity with the campaign that it belongs to.
 
-    attributes: dict[str, Any]
-    curves: dict[str, np.ndarray] = field(default_factory=dict)
-    pk: int | None = None
-    uuid: str | None = None
-
-    @property
-    def temperature_K(self) -> float:
-        """Temperature."""
-        return self.attributes['temperature_K']
-
-
-@dataclass
-class Campaign:
-    """What one campaign made. Every field but the first may be empty: a page of half a campaign is still a page."""
-
-    process: dict[str, Any]
-    composition: dict[str, Any] = field(default_factory=dict)
-    dataset: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
-    validation: dict[str, Any] = field(default_factory=dict)
-    parity: dict[str, Any] = field(default_factory=dict)
-    conductivities: list[Conductivity] = field(default_factory=list)
-    arrhenius: dict[str, Any] = field(default_factory=dict)
-    outcome: dict[str, Any] = field(default_factory=dict)
-    stages: list[Stage] = field(default_factory=list)
-    flows: list[Flow] = field(default_factory=list)
-    codes: list[dict[str, str]] = field(default_factory=list)
-    versions: dict[str, str] = field(default_factory=dict)
-    inputs: dict[str, str] = field(default_factory=dict)
-    found: dict[str, Any] = field(default_factory=dict)
-    """Of :func:`aiida_ionconduct.report.graph.runs.look_into`, which only the page asks for."""
-
-    @property
-    def attributes(self) -> list[dict[str, Any]]:
-        """Attributes of the conductivities, cold to hot."""
-        return [one.attributes for one in self.conductivities]
+    :param temperature_K: only this temperature.
+    :raises ValueError: if there is no conductivity at that temperature.
+    """
+    if isinstance(node, orm.WorkChainNode):
+        data = collect(node)
+    else:
+        owner = campaigns_of().get(stored_pk(node))
+        process = orm.load_node(owner) if owner else None
+        campaign = collect(process) if isinstance(process, orm.WorkChainNode) else Campaign({'state': 'finished'})
+        data = replace(campaign, conductivities=[collect_conductivity(node)], arrhenius={}, outcome={})
+    if temperature_K is None:
+        return data
+    chosen = [result for result in data.conductivities if abs(result.temperature_K - temperature_K) < 0.5]
+    if not chosen:
+        known = ', '.join(f'{result.temperature_K:g}' for result in data.conductivities) or 'none'
+        raise ValueError(f'there is no conductivity at {temperature_K:g} K; temperatures: {known}.')
+    return replace(data, conductivities=chosen, arrhenius={}, outcome={})
 
 
 def collect(node: orm.WorkChainNode) -> Campaign:
@@ -66,35 +52,58 @@ def collect(node: orm.WorkChainNode) -> Campaign:
     state = _state(node)  # before anything else: a chain that has ended by now has all its outputs
     outputs = {link.link_label: link.node for link in node.base.links.get_outgoing(link_type=LinkType.RETURN)}
     inputs = {link.link_label: link.node for link in node.base.links.get_incoming(link_type=LinkType.INPUT_WORK)}
-    results = [one for label, one in outputs.items() if label.startswith('conductivities__')]
-    conductivities = [collect_conductivity(one) for one in results]
-    trajectories = [one for label, one in outputs.items() if label.startswith('trajectories__')]
-    structure = outputs.get('structure', inputs.get('structure'))
+    conductivities = [collect_conductivity(result) for result in in_namespace('conductivities', outputs).values()]
     dataset = outputs.get('dataset', inputs.get('dataset'))
     tree = CallTree(node)
     stages, flows = collect_stages(node, tree)
     jobs = tree.jobs(node)
+    fields: dict[str, Any] = {name: read(outputs[name]) for name, read in OUTPUT_READERS.items() if name in outputs}
     return Campaign(
         process={**_process(node, tree), **state},
-        composition=_composition(structure, trajectories),
+        composition=_composition(
+            outputs.get('structure', inputs.get('structure')), list(in_namespace('trajectories', outputs).values())
+        ),
         dataset=dict(dataset.base.attributes.all) if dataset else {},
-        conductivities=sorted(conductivities, key=lambda one: one.temperature_K),
+        conductivities=sorted(conductivities, key=lambda result: result.temperature_K),
         stages=stages,
         flows=flows,
         codes=_codes(jobs),
         versions=_versions([node, *jobs]),
         inputs=flat_inputs(node),
-        **{name: read(outputs[name]) for name, read in OUTPUT_READERS.items() if name in outputs},
+        **fields,
     )
 
 
+def collect_conductivity(node: orm.Node) -> Conductivity:
+    """Return a stored conductivity."""
+    return Conductivity(array_attributes(node), arrays(node), node.pk, str(node.uuid))
+
+
+def array_attributes(node: orm.Node) -> dict[str, Any]:
+    """Return the attributes of an array node without the shapes of its arrays, which it keeps among them."""
+    return {key: value for key, value in node.base.attributes.all.items() if not key.startswith('array|')}
+
+
+def arrays(node: orm.Node) -> dict[str, np.ndarray]:
+    """Return the arrays of an array node by name; no array of any other node."""
+    return {name: node.get_array(name) for name in node.get_arraynames()} if isinstance(node, orm.ArrayData) else {}
+
+
+def repetitions(cell: Sequence | np.ndarray, supercell: Sequence | np.ndarray) -> list[int] | None:
+    """Return how often each vector of a cell is repeated in a supercell; None if the supercell is not a repetition.
+
+    :param cell: 3×3 cell vectors as rows, Å.
+    :param supercell: likewise.
+    """
+    matrix = np.asarray(supercell) @ np.linalg.inv(cell)
+    counts = np.rint(np.diag(matrix)).astype(int)
+    return counts.tolist() if np.allclose(matrix, np.diag(counts), atol=0.05) and counts.min() > 0 else None
+
+
 def _state(node: orm.WorkChainNode) -> dict[str, str]:
-    if not node.is_terminated:
-        state = 'running'
-    else:
-        state = 'finished' if node.is_finished_ok else 'failed'
+    ending = 'finished' if node.is_finished_ok else 'failed'
     return {
-        'state': state,
+        'state': ending if node.is_terminated else 'running',
         'state_text': process_state(node),
         'message': node.exit_message or (node.exception or '').strip().rpartition('\n')[2],
     }
@@ -111,12 +120,15 @@ def _process(node: orm.WorkChainNode, tree: CallTree) -> dict[str, Any]:
     }
 
 
-def _composition(structure: orm.StructureData | None, trajectories: list[orm.Data]) -> dict[str, Any]:
-    """Return the formula and, where an MD cell is known, how it is built from the crystal's cell."""
-    if structure is None:
+def _composition(structure: orm.Node | None, trajectories: Sequence[orm.Node]) -> dict[str, Any]:
+    """Return the formula and, where an MD cell is known, how the MD cell is built from the crystal's cell."""
+    if not isinstance(structure, orm.StructureData):
         return {}
-    n_atoms = len(structure.sites)
-    composition = {'formula': structure.get_formula(mode='count_compact'), 'n_atoms': n_atoms, 'pk': structure.pk}
+    composition: dict[str, Any] = {
+        'formula': structure.get_formula(mode='count_compact'),
+        'n_atoms': len(structure.sites),
+        'pk': structure.pk,
+    }
     if trajectories:
         attributes = trajectories[0].base.attributes
         composition['n_atoms_md'] = attributes.get('n_atoms')
@@ -124,54 +136,41 @@ def _composition(structure: orm.StructureData | None, trajectories: list[orm.Dat
     return composition
 
 
-def repetitions(cell, supercell) -> list[int] | None:
-    """Return how often each vector of a cell is repeated in a supercell; None if it is no such repetition.
-
-    :param cell: 3×3 cell vectors as rows, Å, and so is ``supercell``.
-    """
-    matrix = np.asarray(supercell) @ np.linalg.inv(cell)
-    counts = np.rint(np.diag(matrix)).astype(int)
-    return counts.tolist() if np.allclose(matrix, np.diag(counts), atol=0.05) and counts.min() > 0 else None
+def _dictionary(node: orm.Node) -> dict[str, Any]:
+    return dict(node.base.attributes.all)
 
 
-def collect_conductivity(node: orm.ArrayData) -> Conductivity:
-    """Return a stored conductivity."""
-    curves = {name: node.get_array(name) for name in node.get_arraynames()}
-    # The array node keeps the shapes of its arrays among the attributes.
-    attributes = {key: value for key, value in node.base.attributes.all.items() if not key.startswith('array|')}
-    return Conductivity(attributes, curves, node.pk, str(node.uuid))
-
-
-def _parity(node: orm.ArrayData) -> dict[str, Any]:
+def _parity(node: orm.Node) -> dict[str, Any]:
     """Return the arrays, and a chemical symbol per row of the forces where the node has atomic ``numbers``."""
-    arrays = {name: node.get_array(name) for name in node.get_arraynames()}
-    if 'numbers' in arrays:
-        arrays['symbols'] = [chemical_symbols[number] for number in arrays.pop('numbers')]
-    return arrays
+    columns: dict[str, Any] = dict(arrays(node))
+    if 'numbers' in columns:
+        columns['symbols'] = [chemical_symbols[number] for number in columns.pop('numbers')]
+    return columns
 
 
-ENGINE_VERSIONS = {'creator_version': 'Quantum ESPRESSO', 'lammps_version': 'LAMMPS'}
-"""Keys of the output parameters of jobs, and the programs whose versions they state."""
-OUTPUT_READERS: Mapping[str, Callable[[orm.Data], dict]] = {
-    'training': orm.Dict.get_dict,
-    'validation': orm.Dict.get_dict,
-    'arrhenius': orm.Dict.get_dict,
-    'outcome': orm.Dict.get_dict,
+OUTPUT_READERS: Mapping[str, Callable[[orm.Node], dict[str, Any]]] = {
+    'training': _dictionary,
+    'validation': _dictionary,
+    'arrhenius': _dictionary,
+    'outcome': _dictionary,
     'parity': _parity,
 }
+"""Outputs that are a field of the campaign of the same name, and how each is read."""
 
 
-def _codes(jobs: list[orm.CalcJobNode]) -> list[dict[str, str]]:
-    """Return each code that ran, once; no paths and computers, which belong to a place and not to a result."""
-    codes = {}
-    for row in linked(jobs, 'incoming', LinkType.INPUT_CALC, kind=orm.AbstractCode, label='code'):
-        plugin = row.node.default_calc_job_plugin or ''
-        codes[row.node.uuid] = {'label': row.node.label, 'plugin': plugin}
+def _codes(jobs: Iterable[orm.CalcJobNode]) -> list[dict[str, str]]:
+    """Return each code that ran, once; without paths and computers, which say nothing about a result."""
+    links = linked(jobs, 'incoming', LinkType.INPUT_CALC, kind=orm.AbstractCode, label='code')
+    codes = {
+        link.node.uuid: {'label': link.node.label, 'plugin': link.node.default_calc_job_plugin or ''}
+        for link in links
+        if isinstance(link.node, orm.AbstractCode)
+    }
     return sorted(codes.values(), key=lambda code: code['label'])
 
 
-def _versions(processes: list[orm.ProcessNode]) -> dict[str, str]:
-    """Return the versions that the processes recorded when they ran: aiida-core and the plugins."""
+def _versions(processes: Sequence[orm.ProcessNode]) -> dict[str, str]:
+    """Return the versions that the processes recorded when they ran: aiida-core, the plugins and the engines."""
     versions = {}
     for process in processes:
         recorded = process.base.attributes.get('version', {})
@@ -180,8 +179,8 @@ def _versions(processes: list[orm.ProcessNode]) -> dict[str, str]:
         entry_point = (process.process_type or '').partition(':')[2]
         if 'plugin' in recorded and entry_point:
             versions[f'aiida-{entry_point.partition(".")[0]}'] = recorded['plugin']
-    for row in linked(processes, 'outgoing', LinkType.CREATE, kind=orm.Dict, label='output_parameters'):
+    for link in linked(processes, 'outgoing', LinkType.CREATE, kind=orm.Dict, label='output_parameters'):
         for key, program in ENGINE_VERSIONS.items():
-            if version := row.node.base.attributes.get(key, None):
+            if version := link.node.base.attributes.get(key, None):
                 versions[program] = str(version)
     return versions

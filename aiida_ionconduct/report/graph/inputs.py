@@ -1,9 +1,10 @@
-"""What a campaign was asked to do: its inputs as flat text, and where those of several campaigns differ."""
+"""What a campaign was asked to do: its inputs as flat text, and where the inputs of several campaigns differ."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aiida import orm
 from aiida.common.links import LinkType
@@ -11,20 +12,24 @@ from aiida.common.links import LinkType
 
 def flat_inputs(node: orm.WorkChainNode) -> dict[str, str]:
     """Return every input of a work chain as text, by its path, such as ``md.parameters.timestep_fs``, sorted."""
-    found: dict[str, str] = {}
+    inputs: dict[str, str] = {}
     for link in node.base.links.get_incoming(link_type=LinkType.INPUT_WORK).all():
-        found |= _flatten(link.link_label.replace('__', '.'), _plain(link.node))
-    return dict(sorted(found.items()))
+        inputs |= _flatten(link.link_label.replace('__', '.'), _plain(link.node))
+    return dict(sorted(inputs.items()))
 
 
 def differences(campaigns: Sequence[Mapping[str, str]]) -> list[tuple[str, list[str]]]:
-    """Return name and values, one for each campaign, of all that is not the same everywhere; '–' where not set."""
-    names = dict.fromkeys(name for one in campaigns for name in one)
-    rows = [(name, [one.get(name, '–') for one in campaigns]) for name in sorted(names)]
+    """Return the inputs that are not the same in all campaigns.
+
+    :param campaigns: inputs by path, as :func:`flat_inputs` gives them.
+    :return: the path, and the value in each campaign, '–' where it is not set.
+    """
+    names = {name for inputs in campaigns for name in inputs}
+    rows = [(name, [inputs.get(name, '–') for inputs in campaigns]) for name in sorted(names)]
     return [(name, values) for name, values in rows if len(set(values)) > 1]
 
 
-def _plain(node: orm.Data):
+def _plain(node: orm.Node) -> Any:
     """Return what identifies a node by its content, never by its place in one profile."""
     if isinstance(node, orm.Dict):
         return node.get_dict()
@@ -33,7 +38,7 @@ def _plain(node: orm.Data):
     if isinstance(node, (orm.Int, orm.Float, orm.Str, orm.Bool)):
         return node.value
     if isinstance(node, orm.AbstractCode):
-        return node.label  # its computer belongs to a place and not to a result
+        return node.label  # its computer says nothing about a result
     attributes = node.base.attributes.all
     if isinstance(node, orm.StructureData):
         return f'{node.get_formula(mode="count_compact")}, {len(node.sites)} atoms, {node.get_cell_volume():.3f} Å³'
@@ -43,8 +48,8 @@ def _plain(node: orm.Data):
     return f'{attributes.get("filename", type(node).__name__)} {checksum[:10]}'
 
 
-def _flatten(name: str, value) -> dict[str, str]:
+def _flatten(name: str, value: Any) -> dict[str, str]:
     if isinstance(value, Mapping) and value:
-        parts = [_flatten(f'{name}.{key}', one) for key, one in value.items()]
-        return {key: one for part in parts for key, one in part.items()}
+        parts = [_flatten(f'{name}.{key}', entry) for key, entry in value.items()]
+        return {path: text for part in parts for path, text in part.items()}
     return {name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}

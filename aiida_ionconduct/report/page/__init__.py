@@ -1,1 +1,8 @@
-"""The HTML pages of one campaign and of several."""
+"""The HTML pages of one campaign and of several: one file each, nothing fetched.
+
+``campaign``: the page of a campaign.
+``campaign_figures``: which figures it has, with their titles, captions and downloads.
+``comparison``: the page that compares campaigns.
+``template``: the Jinja templates of ``templates/`` filled with figures and all that the pages show.
+``downloads``: numbers as CSV and JSON files inside a page.
+"""

@@ -1,1 +1,10 @@
-"""Tables and sentences, for the page and for the terminal."""
+"""Tables and sentences; every row is written once, for the page and for the terminal.
+
+``conductivity``: conductivities, Haven ratio and diffusion coefficient, what they rest on, and their warnings.
+``arrhenius``: activation energy, prefactor and the extrapolation to 300 K.
+``potential``: checks of the validation gate, errors of the potential, where its training set comes from.
+``error_target``: errors, endings and decisions of a campaign with a target.
+``studies``: block sizes, densities, cell sizes and twin runs.
+``terminal``: the whole result of a campaign as text.
+``any_result``: any node of this package as text or JSON, as ``aiida-ionconduct show`` prints it.
+"""

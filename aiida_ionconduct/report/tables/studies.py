@@ -1,13 +1,16 @@
-"""The numbers of the studies as plain text for the terminal."""
+"""The numbers of the studies: rows for the page, and text for the terminal."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tabulate import tabulate
 
-from aiida_ionconduct.report.numbers import format_estimate
+from aiida_ionconduct.report.number_format import format_estimate, format_number
 
 
-def block_sizes_text(attributes: dict) -> str:
+def block_sizes_text(attributes: Mapping[str, Any]) -> str:
     """Return the table and the statement of a study of block sizes.
 
     :param attributes: of the node that ``compare_block_sizes`` makes.
@@ -29,23 +32,41 @@ def block_sizes_text(attributes: dict) -> str:
     return '\n'.join([tabulate(table, headers=headers, disable_numparse=True), '', *attributes['statement']])
 
 
-def density_text(numbers: dict) -> str:
-    """Return the numbers of a density as lines."""
+def density_rows(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return label and value of what a density study says about sites, jumps and paths at one temperature."""
+    paths = [
+        f'{axis}: {format_number(path["barrier_eV"], 2, "eV")}' if path['percolates'] else f'{axis}: none seen'
+        for axis, path in statistics['percolation'].items()
+    ]
+    share, error = 100 * statistics['filled_share'], statistics['filled_share_stderr']
+    residence = format_estimate(statistics['mean_residence_ps'], statistics['mean_residence_stderr'], 'ps')
+    return [
+        ('Paths through the crystal, thinnest place', ', '.join(paths)),
+        ('Sites', str(statistics['n_sites'])),
+        ('Jumps seen', str(statistics['n_jumps'])),
+        ('Residence time', residence),
+        ('Jump length', format_number(statistics['jump_length_A'], unit='Å')),
+        ('Share of the cell the ions fill', f'{format_estimate(share, None if error is None else 100 * error)} %'),
+    ]
+
+
+def density_text(statistics: Mapping[str, Any]) -> str:
+    """Return what a density study says about sites, jumps and paths at one temperature, as lines."""
     lines = []
-    for axis, one in numbers['percolation'].items():
-        text = f'percolates, barrier {one["barrier_eV"]:.2f} eV' if one['percolates'] else 'no path seen'
+    for axis, path in statistics['percolation'].items():
+        text = f'percolates, barrier {path["barrier_eV"]:.2f} eV' if path['percolates'] else 'no path seen'
         lines.append(f'along {axis}: {text}')
-    lines.append(f'{numbers["n_sites"]} sites, {numbers["n_jumps"]} jumps')
-    if numbers['n_jumps']:
+    lines.append(f'{statistics["n_sites"]} sites, {statistics["n_jumps"]} jumps')
+    if statistics['n_jumps']:
         lines.append(
-            f'residence time {numbers["mean_residence_ps"]:.3g} ± {numbers["mean_residence_stderr"]:.2g} ps, '
-            f'jump length {numbers["jump_length_A"]:.3g} Å'
+            f'residence time {statistics["mean_residence_ps"]:.3g} ± {statistics["mean_residence_stderr"]:.2g} ps, '
+            f'jump length {statistics["jump_length_A"]:.3g} Å'
         )
-    lines.append(f'the ions fill {numbers["filled_share"]:.1%} of the cell')
-    return '\n'.join([*lines, *numbers['warnings']])
+    lines.append(f'the ions fill {statistics["filled_share"]:.1%} of the cell')
+    return '\n'.join([*lines, *statistics['warnings']])
 
 
-def sizes_text(result: dict) -> str:
+def sizes_text(result: Mapping[str, Any]) -> str:
     """Return the answer of :func:`aiida_ionconduct.calculations.functions.studies.compare_sizes`."""
     lines = [f'{result["answer"]}: {result["reason"]}']
     if result['sigma_S_per_cm'] is not None:
@@ -54,10 +75,10 @@ def sizes_text(result: dict) -> str:
     return '\n'.join(lines)
 
 
-def twins_text(found: dict) -> str:
+def twins_text(lyapunov: Mapping[str, Any]) -> str:
     """Return the Lyapunov exponent of a :class:`~aiida_ionconduct.workchains.twins.TwinsWorkChain`, and its meaning."""
     lines = []
-    if found['exponent_per_ps'] is not None:
-        estimate = format_estimate(found['exponent_per_ps'], found['stderr'], '/ps')
-        lines.append(f'λ = {estimate} from {found["n_pairs"]} pairs')
-    return '\n'.join([*lines, *found['warnings'], found['meaning']])
+    if lyapunov['exponent_per_ps'] is not None:
+        estimate = format_estimate(lyapunov['exponent_per_ps'], lyapunov['stderr'], '/ps')
+        lines.append(f'λ = {estimate} from {lyapunov["n_pairs"]} pairs')
+    return '\n'.join([*lines, *lyapunov['warnings'], lyapunov['meaning']])

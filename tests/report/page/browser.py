@@ -1,4 +1,4 @@
-"""A page in headless Chromium: what a script finds in it, and what is written to the console."""
+"""A page, parsed, and in headless Chromium: what a script measures in it, and its console messages."""
 
 import base64
 import json
@@ -61,7 +61,7 @@ class Page(HTMLParser):
 
 
 def chromium(path, tmp_path, width=1400, scheme=1):
-    """Return the page after its scripts have run, and what it wrote to the console."""
+    """Return the page after its scripts have run, and its console messages."""
     flags = [
         *FLAGS,
         f'--user-data-dir={tmp_path / "profile"}',
@@ -74,7 +74,7 @@ def chromium(path, tmp_path, width=1400, scheme=1):
 
 
 def measured(html, script, tmp_path, width=390, scheme=1):
-    """Return what a script finds in the page, shown in a frame of some width: Chromium's window has a least one."""
+    """Return what a script measures in the page, shown in a frame: Chromium's window cannot be as narrow as a phone."""
     frame = f"""<!doctype html><title>none</title><iframe width="{width}" height="900" srcdoc="{escape(html)}"></iframe>
     <script>addEventListener('load', () => {{
       const page = document.querySelector('iframe').contentDocument, view = page.defaultView;
@@ -89,9 +89,9 @@ def measured(html, script, tmp_path, width=390, scheme=1):
 
 GEOMETRY = """
   const drawings = [...page.querySelectorAll('figure svg')];
-  const outside = [...page.querySelectorAll('main *')].filter(one => {
-    const box = one.getBoundingClientRect();
-    return box.right > view.innerWidth + 1 && box.width && !one.closest('.scroll, .drawing, pre');
+  const outside = [...page.querySelectorAll('main *')].filter(element => {
+    const box = element.getBoundingClientRect();
+    return box.right > view.innerWidth + 1 && box.width && !element.closest('.scroll, .drawing, pre');
   });
   const small = drawings.flatMap(svg => [...svg.querySelectorAll('text')].filter(text => text.textContent.trim())
     .map(text => text.getBoundingClientRect().height)).filter(height => height && height < 6.5);
@@ -100,7 +100,7 @@ GEOMETRY = """
     drawn: drawings.filter(svg => svg.clientHeight > 100).length,
     named: drawings.filter(svg => ['title', 'desc'].every(name => svg.querySelector(name).textContent)).length,
     overflow: page.documentElement.scrollWidth - view.innerWidth,
-    outside: outside.map(one => one.outerHTML.slice(0, 80)),
+    outside: outside.map(element => element.outerHTML.slice(0, 80)),
     small: small.length,
   };
 """

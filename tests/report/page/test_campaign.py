@@ -1,4 +1,4 @@
-"""The page, from made-up data: complete, self-contained, escaped, and there even when little else is."""
+"""The page of made-up data is complete, self-contained and escaped, and there even when few data are."""
 
 import csv
 import io
@@ -12,9 +12,9 @@ import graphviz
 import numpy as np
 import pytest
 
-from aiida_ionconduct.report.graph.campaign import Campaign, Conductivity
-from aiida_ionconduct.report.page import campaign as page
+from aiida_ionconduct.report.page import template
 from aiida_ionconduct.report.page.campaign import render
+from aiida_ionconduct.report.result import Campaign, Conductivity
 from aiida_ionconduct.transport import analyse, arrhenius
 
 from .browser import GEOMETRY, Page, chromium, marked, measured
@@ -49,17 +49,17 @@ def html(make_campaign):
 @pytest.fixture
 def blank_figures(monkeypatch):
     """Leave out the slow part, drawing, where the text around it is tested."""
-    monkeypatch.setattr(page, 'figure_to_svg', lambda *args: '<svg></svg>')
+    monkeypatch.setattr(template, 'figure_to_svg', lambda *args, **kwargs: '<svg></svg>')
 
 
-def test_every_figure_is_there_and_has_a_name(html):
+def test_every_figure_is_there_in_order(html):
     parsed = Page(html)
     assert parsed.open == []
-    assert [
-        one.removeprefix('figure-')
-        for one in parsed.ids
-        if one.startswith('figure-') and one.removeprefix('figure-') in FIGURES
-    ] == FIGURES
+    figures = [name.removeprefix('figure-') for name in parsed.ids if name.startswith('figure-')]
+    assert [name for name in figures if name in FIGURES] == FIGURES
+
+
+def test_every_drawing_scales_and_has_a_name(html):
     svgs = re.findall(r'<svg.*?</svg>', html, flags=re.DOTALL)
     assert len(svgs) == len(FIGURES) + 1
     for svg in svgs:
@@ -95,27 +95,41 @@ def test_colours_follow_the_page(html):
     assert rest.count('var(--temperature-2)') > 2
 
 
-def test_downloads_hold_the_data(html, synthetic_campaign):
-    downloads = Page(html).downloads
+@pytest.fixture(scope='module')
+def downloads(html):
+    """Return the files inside the page by name."""
+    return Page(html).downloads
+
+
+def rows_of(text):
+    """Return the rows of a CSV file, by the names of its columns."""
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_every_figure_has_a_download_with_whole_rows(downloads):
     assert set(downloads) == {f'{name}.csv' for name in FIGURES} | {'conductivity.json'}
-    rows = list(csv.DictReader(io.StringIO(downloads['msd.csv'])))
-    chosen = np.array([float(row['msd_A2']) for row in rows if float(row['temperature_K']) == 1000])
-    np.testing.assert_array_equal(chosen, synthetic_campaign.conductivities[1].curves['msd_A2'])
-    energies = list(csv.DictReader(io.StringIO(downloads['parity-energies.csv'])))
-    column = [float(row['dft_eV_per_atom']) for row in energies]
-    np.testing.assert_array_equal(column, synthetic_campaign.parity['energy_reference_eV_per_atom'])
     for name, text in downloads.items():
         if name.endswith('.csv'):
             lengths = {len(row) for row in csv.reader(io.StringIO(text))}
             assert len(lengths) == 1, name
-    forces = list(csv.DictReader(io.StringIO(downloads['parity-forces.csv'])))
+
+
+def test_downloads_hold_the_numbers_of_the_figures(downloads, synthetic_campaign):
+    msd = [float(row['msd_A2']) for row in rows_of(downloads['msd.csv']) if float(row['temperature_K']) == 1000]
+    np.testing.assert_array_equal(msd, synthetic_campaign.conductivities[1].curves['msd_A2'])
+    energies = [float(row['dft_eV_per_atom']) for row in rows_of(downloads['parity-energies.csv'])]
+    np.testing.assert_array_equal(energies, synthetic_campaign.parity['energy_reference_eV_per_atom'])
+    forces = rows_of(downloads['parity-forces.csv'])
     assert [row['symbol'] for row in forces] == synthetic_campaign.parity['symbols']
+
+
+def test_the_json_file_holds_conductivities_and_process(downloads, synthetic_campaign):
     summary = json.loads(downloads['conductivity.json'])
     assert summary['conductivities'][2]['sigma_full_S_per_cm'] == 0.071
     assert summary['process']['uuid'] == synthetic_campaign.process['uuid']
 
 
-def test_numbers_and_statement(html):
+def test_numbers_verdict_and_commands_are_in_the_text(html):
     text = ' '.join(''.join(Page(html).data).split())
     for piece in (
         'Li7PSiO8',
@@ -166,23 +180,22 @@ def test_any_part_may_be_missing(synthetic_campaign, field):
     assert Page(render(synthetic_campaign)).open == []
 
 
-def test_a_campaign_that_has_only_started(synthetic_campaign):
+def test_a_campaign_that_has_only_started_says_so_without_figures(synthetic_campaign):
     parsed = Page(render(Campaign(process={**synthetic_campaign.process, 'state': 'running', 'state_text': 'waiting'})))
     assert parsed.open == []
-    assert not any(one.startswith('figure-') for one in parsed.ids)
+    assert not any(name.startswith('figure-') for name in parsed.ids)
     assert 'still running' in ''.join(parsed.data)
 
 
-def test_no_number_and_partial_curves(synthetic_campaign, make_conductivity):
-    """Nothing diffuses: no Arrhenius plot, no line, but the displacements that show it."""
+def test_without_a_number_there_are_displacements_and_no_arrhenius_plot(synthetic_campaign, make_conductivity):
     none = [f'{name}{key}' for name in ('sigma_full_', 'sigma_tracer_') for key in ('S_per_cm', 'stderr', 'ci95')]
-    one = make_conductivity(
+    conductivity = make_conductivity(
         800, diffusive=False, lag_ps=None, lag_tracer_ps=None, beta=None, beta_stderr=None, **dict.fromkeys(none)
     )
-    for name in list(one.curves):
+    for name in list(conductivity.curves):
         if name.startswith('plateau'):
-            one.curves[name] = one.curves[name][:0]
-    synthetic_campaign.conductivities = [one]
+            conductivity.curves[name] = conductivity.curves[name][:0]
+    synthetic_campaign.conductivities = [conductivity]
     synthetic_campaign.arrhenius = {'activation_energy_eV': None, 'warnings': ['no Arrhenius fit']}
     parsed = Page(render(synthetic_campaign))
     assert 'figure-msd' in parsed.ids
@@ -221,7 +234,7 @@ OVERLAPS = """
 """
 PAPER = """
   view.dispatchEvent(new view.Event('beforeprint'));
-  const shown = selector => [...page.querySelectorAll(selector)].filter(one => one.getClientRects().length).length;
+  const shown = selector => [...page.querySelectorAll(selector)].filter(part => part.getClientRects().length).length;
   const before = [shown('nav'), page.querySelectorAll('details').length, page.querySelectorAll('details[open]').length];
   view.dispatchEvent(new view.Event('afterprint'));
   return [...before, page.querySelectorAll('details[open]').length, page.documentElement.scrollWidth - view.innerWidth];
@@ -234,13 +247,13 @@ INTERACTION = """
   const over = (x, y) => figure.querySelector('.drawing').dispatchEvent(new view.PointerEvent(
     'pointermove', { clientX: box.left + x * box.width, clientY: box.top + y * box.height }));
   over(0.6, 0.5);
-  const all = [...tip.children].map(one => one.textContent), visible = !tip.hidden;
+  const all = [...tip.children].map(line => line.textContent), visible = !tip.hidden;
   button.click();
   over(0.6, 0.5);
-  const fewer = [...tip.children].map(one => one.textContent);
-  const gone = [...svg.querySelectorAll('[id^="msd-curve0-"]')].map(one => view.getComputedStyle(one).display);
+  const fewer = [...tip.children].map(line => line.textContent);
+  const gone = [...svg.querySelectorAll('[id^="msd-curve0-"]')].map(part => view.getComputedStyle(part).display);
   button.click();
-  const back = [...svg.querySelectorAll('[id^="msd-curve0-"]')].map(one => view.getComputedStyle(one).display);
+  const back = [...svg.querySelectorAll('[id^="msd-curve0-"]')].map(part => view.getComputedStyle(part).display);
   over(0.01, 0.01);
   return { all, fewer, gone, back, visible, hidden: tip.hidden, label: button.textContent };
 """
@@ -257,12 +270,12 @@ def test_opens_without_a_console_message(html, tmp_path):
 @marked
 @pytest.mark.parametrize(('width', 'scheme'), [(1280, 1), (390, 0)], ids=['wide, light', 'phone, dark'])
 def test_every_figure_is_drawn_and_nothing_overflows(html, tmp_path, width, scheme):
-    found = measured(html, GEOMETRY, tmp_path, width, scheme)
-    assert found['width'] == width
-    assert found['drawn'] == found['named'] == len(FIGURES) + 1
-    assert found['overflow'] <= 0
-    assert found['outside'] == []
-    assert found['small'] == 0
+    geometry = measured(html, GEOMETRY, tmp_path, width, scheme)
+    assert geometry['width'] == width
+    assert geometry['drawn'] == geometry['named'] == len(FIGURES) + 1
+    assert geometry['overflow'] <= 0
+    assert geometry['outside'] == []
+    assert geometry['small'] == 0
 
 
 @marked
@@ -282,23 +295,24 @@ def test_paper_has_all_that_is_folded_and_no_links_within(html, tmp_path):
 
 @marked
 def test_values_are_read_off_and_curves_switched(html, synthetic_campaign, tmp_path):
-    found = measured(html, INTERACTION, tmp_path, 1280)
-    assert found['visible']
-    assert found['hidden']
-    where, *values = found['all']
+    shown = measured(html, INTERACTION, tmp_path, 1280)
+    assert shown['visible']
+    assert shown['hidden']
+    where, *values = shown['all']
     lag = float(where.removeprefix('Lag (ps): '))
     assert [value.partition(':')[0] for value in values] == ['800 K', '1000 K', '1200 K']
     curves = synthetic_campaign.conductivities[0].curves
-    shown = float(values[0].partition(': ')[2].partition(' ±')[0])
-    assert shown == pytest.approx(np.interp(lag, curves['lag_ps'], curves['msd_A2']), rel=0.02)
-    assert found['label'] == '800 K'
-    assert [value.partition(':')[0] for value in found['fewer'][1:]] == ['1000 K', '1200 K']
-    assert set(found['gone']) == {'none'}
-    assert 'none' not in found['back']
+    msd = float(values[0].partition(': ')[2].partition(' ±')[0])
+    assert msd == pytest.approx(np.interp(lag, curves['lag_ps'], curves['msd_A2']), rel=0.02)
+    assert shown['label'] == '800 K'
+    assert [value.partition(':')[0] for value in shown['fewer'][1:]] == ['1000 K', '1200 K']
+    assert set(shown['gone']) == {'none'}
+    assert 'none' not in shown['back']
 
 
-def test_page_of_a_real_analysis(make_campaign):
-    """The names the analysis gives are those the page looks for."""
+@pytest.fixture(scope='module')
+def analysed():
+    """Return the analyses of walking lithium at two temperatures."""
     rng = np.random.default_rng(3)
     symbols = ['Li'] * 8 + ['O'] * 4
     conductivities = []
@@ -313,26 +327,20 @@ def test_page_of_a_real_analysis(make_campaign):
             dt_ps=0.05,
         )
         conductivities.append(Conductivity(result.attributes(), result.curves))
-    campaign = Campaign(
-        process=make_campaign().process,
-        conductivities=conductivities,
-        arrhenius=arrhenius(
-            *zip(
-                *(
-                    (one.temperature_K, one.attributes['sigma_full_S_per_cm'], one.attributes['sigma_full_stderr'])
-                    for one in conductivities
-                ),
-                strict=True,
-            )
-        ),
-    )
-    parsed = Page(render(campaign))
+    return conductivities
+
+
+def test_the_names_of_a_real_analysis_are_the_names_that_the_page_looks_for(analysed, make_campaign):
+    sigma = [conductivity.attributes['sigma_full_S_per_cm'] for conductivity in analysed]
+    stderr = [conductivity.attributes['sigma_full_stderr'] for conductivity in analysed]
+    assert None not in sigma
+    fit = arrhenius([conductivity.temperature_K for conductivity in analysed], sigma, stderr)
+    parsed = Page(render(Campaign(process=make_campaign().process, conductivities=analysed, arrhenius=fit)))
     assert {
         f'{name}.csv' for name in ('msd', 'exponent', 'running-900K', 'running-1200K', 'arrhenius')
     } < parsed.downloads.keys()
-    rows = list(csv.DictReader(io.StringIO(parsed.downloads['running-900K.csv'])))
+    assert 'Arrhenius fit, 95 % band' in ''.join(parsed.data)
+    rows = rows_of(parsed.downloads['running-900K.csv'])
     for name in ('running_sigma_full_S_per_cm', 'running_sigma_tracer_stderr', 'plateau_sigma_full_S_per_cm'):
         column = [float(row[name]) for row in rows if row[name]]
-        np.testing.assert_array_equal(column, conductivities[0].curves[name])
-    assert sum(one.attributes['sigma_full_S_per_cm'] is not None for one in conductivities) == 2
-    assert 'Arrhenius fit, 95 % band' in ''.join(parsed.data)
+        np.testing.assert_array_equal(column, analysed[0].curves[name])

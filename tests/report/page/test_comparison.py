@@ -5,8 +5,8 @@ import csv
 import io
 
 import pytest
+from aiida import orm
 
-from aiida_ionconduct.report.graph.inputs import differences
 from aiida_ionconduct.report.page.comparison import conductivity_table, name_apart, render, write_comparison
 
 from .browser import GEOMETRY, Page, marked, measured
@@ -20,8 +20,8 @@ def campaigns(synthetic_campaign):
     other.inputs['md.parameters.timestep_fs'] = '1.0'
     other.versions['aiida-core'] = '2.9.5'
     del other.conductivities[1]
-    for one in other.conductivities:
-        one.attributes['sigma_full_S_per_cm'] *= 2
+    for conductivity in other.conductivities:
+        conductivity.attributes['sigma_full_S_per_cm'] *= 2
     return name_apart([synthetic_campaign, other])
 
 
@@ -34,15 +34,23 @@ def test_numbers_stand_side_by_side(campaigns):
     assert table['1000 K', 'σ, full (S/cm)'][1] == ('–', '')
 
 
-def test_page(campaigns):
+def test_the_page_is_whole_and_its_ids_are_unique(campaigns):
     parsed = Page(render(campaigns))
     assert parsed.open == []
     assert len(parsed.ids) == len(set(parsed.ids))
+
+
+def test_differences_and_warnings_name_the_campaigns(campaigns):
+    parsed = Page(render(campaigns))
     text = ' '.join(' '.join(parsed.data).split())
     for piece in ('2 campaigns compared', 'timestep_fs 2.0 1.0', 'aiida-core 2.9.4 2.9.5'):
         assert piece in text
     assert '(900): 800 K, 1200 K: the cell has 68 atoms' in text
     assert 'md.seeds' not in text
+
+
+def test_the_download_has_the_points_of_both(campaigns):
+    parsed = Page(render(campaigns))
     rows = list(csv.DictReader(io.StringIO(parsed.downloads['arrhenius.csv'])))
     assert [(row['campaign'][-4:], float(row['temperature_K'])) for row in rows] == [
         ('412)', 800), ('412)', 1000), ('412)', 1200), ('900)', 800), ('900)', 1200)
@@ -50,14 +58,8 @@ def test_page(campaigns):
     assert float(rows[3]['sigma_full_S_per_cm']) == 0.024
 
 
-def test_differences():
-    assert differences([{'a': '1', 'b': '2'}, {'a': '1', 'c': '3'}]) == [('b', ['2', '–']), ('c', ['–', '3'])]
-
-
 @pytest.mark.parametrize('number', [1, 7])
 def test_too_few_and_too_many_are_refused(number, tmp_path, aiida_profile):
-    from aiida import orm
-
     nodes = [orm.WorkChainNode().store() for _ in range(number)]
     with pytest.raises(ValueError, match='give 2 to 6'):
         write_comparison(nodes, tmp_path / 'page.html')
@@ -66,7 +68,7 @@ def test_too_few_and_too_many_are_refused(number, tmp_path, aiida_profile):
 
 
 @marked
-def test_fits_a_phone(campaigns, tmp_path):
-    found = measured(render(campaigns), GEOMETRY, tmp_path)
-    assert found['drawn'] == found['named'] == 2
-    assert (found['overflow'], found['outside'], found['small']) == (0, [], 0)
+def test_the_page_fits_a_phone(campaigns, tmp_path):
+    geometry = measured(render(campaigns), GEOMETRY, tmp_path)
+    assert geometry['drawn'] == geometry['named'] == 2
+    assert (geometry['overflow'], geometry['outside'], geometry['small']) == (0, [], 0)

@@ -27,12 +27,12 @@
     const shown = panel.curves.filter(curve => curve.left.length && !hidden.has(curve.number));
     if (!shown.some(curve => curve.follows) && shown.some(curve => curve.left.length > 50)) {
       const all = shown.map(curve => nearest(curve, x, y, false)).sort((a, b) => a.distance - b.distance);
-      return all.slice(0, 1).filter(one => one.distance < 15);
+      return all.slice(0, 1).filter(point => point.distance < 15);
     }
-    const found = shown.map(curve => nearest(curve, x, y, true)).filter(one => one.distance < (one.curve.follows ? 20 : 12));
-    if (found.length <= 6) return found;
-    const height = one => Math.abs(one.curve.top[one.index] - y);
-    return found.sort((a, b) => height(a) - height(b)).slice(0, 2);
+    const points = shown.map(curve => nearest(curve, x, y, true)).filter(point => point.distance < (point.curve.follows ? 20 : 12));
+    if (points.length <= 6) return points;
+    const height = point => Math.abs(point.curve.top[point.index] - y);
+    return points.sort((a, b) => height(a) - height(b)).slice(0, 2);
   };
 
   const row = (text, bold) => {
@@ -42,8 +42,7 @@
     return line;
   };
 
-  const describe = one => {
-    const { curve, index } = one;
+  const describe = ({ curve, index }) => {
     let text = `${curve.name}: ${number(curve.y[index])}`;
     if (curve.stderr && curve.stderr[index]) text += ` ± ${number(Number(curve.stderr[index].toPrecision(2)))}`;
     if (curve.interval) text += `, 95 % [${number(curve.interval[0][index])}, ${number(curve.interval[1][index])}]`;
@@ -79,22 +78,22 @@
     const move = event => {
       const place = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
       const panel = panels.find(({ box }) => place.x >= box[0] - 4 && place.x <= box[2] + 4 && place.y >= box[1] - 4 && place.y <= box[3] + 4);
-      const found = panel ? find(panel, hidden, place.x, place.y) : [];
+      const points = panel ? find(panel, hidden, place.x, place.y) : [];
       leave();
-      if (!found.length) return;
-      const first = found.reduce((best, one) => (one.distance < best.distance ? one : best));
+      if (!points.length) return;
+      const first = points.reduce((best, point) => (point.distance < best.distance ? point : best));
       const left = first.curve.left[first.index];
       const line = document.createElementNS(svg.namespaceURI, 'line');
       Object.entries({ x1: left, x2: left, y1: panel.box[1], y2: panel.box[3] }).forEach(([name, value]) => line.setAttribute(name, value));
       cursor.append(line);
-      found.forEach(({ curve, index }) => {
+      points.forEach(({ curve, index }) => {
         const top = curve.top[index];
         if (top < panel.box[1] - 1 || top > panel.box[3] + 1) return;
         const dot = document.createElementNS(svg.namespaceURI, 'circle');
         Object.entries({ cx: curve.left[index], cy: top, r: 3 }).forEach(([name, value]) => dot.setAttribute(name, value));
         cursor.append(dot);
       });
-      tip.replaceChildren(row(`${panel.x || 'x'}: ${number(first.curve.x[first.index])}`, true), ...found.map(one => row(describe(one))));
+      tip.replaceChildren(row(`${panel.x || 'x'}: ${number(first.curve.x[first.index])}`, true), ...points.map(point => row(describe(point))));
       tip.hidden = false;
       const around = figure.getBoundingClientRect();
       const x = event.clientX - around.left, y = event.clientY - around.top;
@@ -108,9 +107,9 @@
 
   // What is folded is on paper as well.
   const opened = [];
-  addEventListener('beforeprint', () => document.querySelectorAll('details:not([open])').forEach(one => {
-    one.open = true;
-    opened.push(one);
+  addEventListener('beforeprint', () => document.querySelectorAll('details:not([open])').forEach(section => {
+    section.open = true;
+    opened.push(section);
   }));
-  addEventListener('afterprint', () => opened.splice(0).forEach(one => { one.open = false; }));
+  addEventListener('afterprint', () => opened.splice(0).forEach(section => { section.open = false; }));
 })();

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiida_ionconduct.report.numbers import (
+from aiida_ionconduct.report.number_format import (
     format_duration,
     format_estimate,
     format_interval,

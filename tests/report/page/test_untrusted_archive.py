@@ -1,4 +1,4 @@
-"""An archive from anyone, with a trap for a model: it is imported, listed and plotted, and the trap not sprung."""
+"""An archive from an unknown source, with a trap in its model, is imported, listed and plotted without springing it."""
 
 import io
 import pathlib
@@ -26,8 +26,8 @@ class Trap:
         return pathlib.Path.touch, (self.path,)
 
 
-def booby_trapped(path):
-    """Return a packaged model as nequip lays it out, with a trap for weights."""
+def package_with_a_trap(path):
+    """Return a packaged model as nequip lays it out, with a trap in place of the weights."""
     configuration = {
         'data': {'transforms': [{'r_max': 4.5}]},
         'training_module': {'model': {'_target_': 'allegro.model.AllegroModel', 'r_max': 4.5}},
@@ -42,8 +42,8 @@ def booby_trapped(path):
     return stream.getvalue()
 
 
-def campaign(model, make_conductivity):
-    """Return a finished campaign that hands out a model."""
+def stored_campaign_with(model, make_conductivity):
+    """Return a finished campaign with a model among its outputs."""
     top = orm.WorkChainNode()
     top.set_process_label('ConductivityWorkChain')
     crystal = orm.StructureData(cell=[[4, 0, 0], [0, 4, 0], [0, 0, 4]])
@@ -64,11 +64,11 @@ def campaign(model, make_conductivity):
     return top
 
 
-def test_archive_with_a_trap(aiida_profile_clean, tmp_path, make_conductivity):
-    """Export, import into an empty profile, list, plot: the trap is never sprung, though it is armed."""
+def test_the_trap_of_an_imported_archive_is_never_sprung(aiida_profile_clean, tmp_path, make_conductivity):
+    """Export, import into an empty profile, list and plot; that the trap is armed is shown at the end."""
     sprung = tmp_path / 'sprung'
-    model = AllegroModelData(io.BytesIO(booby_trapped(sprung)), filename='m.nequip.zip')
-    node = campaign(model, make_conductivity)
+    model = AllegroModelData(io.BytesIO(package_with_a_trap(sprung)), filename='m.nequip.zip')
+    node = stored_campaign_with(model, make_conductivity)
     archive = tmp_path / 'campaign.aiida'
     create_archive([node], filename=archive)
     uuid = node.uuid

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from typing import TypeGuard
 
 MISSING = '–'
 PLAIN_EXPONENTS = range(-1, 4)
-"""Decimal exponents written out; all others get a power of ten."""
+"""Decimal exponents of numbers that are written out; all others get a power of ten."""
 
 _SUPERSCRIPTS = str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹')
 
@@ -18,13 +19,16 @@ def superscript(number: int) -> str:
     return str(number).translate(_SUPERSCRIPTS)
 
 
-def is_number(value) -> bool:
-    """Whether a value can be written: not None, not NaN, not infinite."""
+def is_number(value: float | None) -> TypeGuard[float]:
+    """Whether a value can be written as a number: None, NaN and infinities cannot."""
     return value is not None and math.isfinite(value)
 
 
 def format_number(value: float | None, digits: int = 3, unit: str = '') -> str:
-    """Write a value without an error to so many significant figures, trailing zeros dropped; a dash if missing."""
+    """Write a value without an error; a missing value is a dash.
+
+    :param digits: significant figures; trailing zeros are dropped.
+    """
     if not is_number(value):
         return MISSING
     mantissa, _, exponent = f'{value:.{digits - 1}e}'.partition('e')
@@ -46,7 +50,7 @@ def format_estimate(value: float | None, stderr: float | None, unit: str = '') -
     return _join(f'({text})' if power or unit else text, power, unit)
 
 
-def format_interval(interval: Sequence[float] | None, unit: str = '', scale_of: float | None = None) -> str:
+def format_interval(interval: Sequence[float | None] | None, unit: str = '', scale_of: float | None = None) -> str:
     """Write ``[1.9, 5.4] × 10⁻² S/cm``: both ends rounded to two significant figures of half the width.
 
     Where the ends differ by more than a factor of 20, each has two significant figures and a power of ten of its own.
@@ -54,9 +58,9 @@ def format_interval(interval: Sequence[float] | None, unit: str = '', scale_of: 
     :param interval: lower and upper end; None or an end that is not finite gives a dash.
     :param scale_of: take the power of ten of this value, so that interval and estimate read alike.
     """
-    if interval is None or not all(is_number(end) for end in interval):
+    low, high = interval if interval is not None else (None, None)
+    if not is_number(low) or not is_number(high):
         return MISSING
-    low, high = interval
     if 0 < 20 * low < high:
         return _join(f'[{format_number(low, 2)}, {format_number(high, 2)}]', unit)
     reference = scale_of if is_number(scale_of) and scale_of else max(abs(low), abs(high))
@@ -67,7 +71,7 @@ def format_interval(interval: Sequence[float] | None, unit: str = '', scale_of: 
 
 
 def format_percent(fraction: float | None) -> str:
-    """Write a fraction as whole percent, with a decimal below ten percent."""
+    """Write a fraction in whole percent, with one decimal below ten percent."""
     if not is_number(fraction):
         return MISSING
     percent = 100 * fraction
@@ -93,14 +97,19 @@ def _exponent(value: float) -> int:
 
 
 def _last_digit(value: float, digits: int) -> int:
-    """Return the exponent of the last of so many significant figures, after rounding: 0.0996 to two is 0.10."""
+    """Return the decimal exponent of the last figure of a value that is rounded to some significant figures.
+
+    The value is rounded first: 0.0996 to two figures is 0.10, whose last figure has the exponent −2.
+    """
     return _exponent(float(f'{value:.{digits - 1}e}')) - digits + 1
 
 
 def _write(values: Sequence[float], last: int, reference: float) -> tuple[list[str], str]:
     """Round the values at a decimal position; return them and the power of ten they share, if any.
 
-    The exponent is that of the reference after rounding, so 9.996 that rounds to 10.0 gets the higher power.
+    :param last: decimal exponent of the last figure.
+    :param reference: the value whose exponent, after rounding, is the power of ten: 9.996 that rounds to 10.0 gets the
+        higher power.
     """
     quantum = Decimal(1).scaleb(last)
     leading = _round(reference, quantum)

@@ -1,0 +1,125 @@
+"""The plain data of a campaign, as everything that shows them takes them: no AiiDA."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+import numpy as np
+
+
+@dataclass
+class Conductivity:
+    """The result at one temperature: flat attributes, and curves (1-d arrays)."""
+
+    attributes: dict[str, Any]
+    curves: dict[str, np.ndarray] = field(default_factory=dict)
+    pk: int | None = None
+    uuid: str | None = None
+
+    @property
+    def temperature_K(self) -> float:
+        """Temperature."""
+        return float(self.attributes['temperature_K'])
+
+
+@dataclass
+class StageRun:
+    """A stage as it ran: all processes that a work chain called for one purpose."""
+
+    title: str
+    process: str
+    state: str
+    jobs: list[tuple[str, int]] = field(default_factory=list)
+    """The title of a job and how many jobs have it."""
+    from_cache: int = 0
+    pks: list[int] = field(default_factory=list)
+    start_s: float = 0.0
+    wall_time_s: float = 0.0
+
+
+@dataclass
+class Flow:
+    """Data that a stage made, or that were given, and the stages that used them, by index; None is the campaign."""
+
+    title: str
+    count: int
+    pks: list[int]
+    source: int | None
+    targets: list[int]
+
+
+class StoredStudy(TypedDict):
+    """A study that ``aiida-ionconduct study`` has stored."""
+
+    pk: int
+    attributes: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+
+class TwinRuns(TypedDict):
+    """Finished twin runs: ``difference_A`` is (pairs, frames), ``lyapunov`` the fitted exponent and its meaning."""
+
+    pk: int
+    time_ps: np.ndarray
+    difference_A: np.ndarray
+    lyapunov: dict[str, Any]
+
+
+class IonDensity(TypedDict):
+    """The density of the mobile ions (nx, ny, nz) in 1/Å³, the other atoms (atoms, 3) and the cell (3, 3) in Å."""
+
+    density: np.ndarray
+    framework: np.ndarray
+    cell: np.ndarray
+    n_frames: int
+
+
+class AgainstAimd(TypedDict):
+    """The potential beside AIMD at one temperature, each by ``Allegro`` and ``AIMD``.
+
+    ``r_A`` holds the middles of the bins of ``rdf``, which is by pair; ``msd`` holds lags in ps and displacements in
+    Å².
+    """
+
+    r_A: np.ndarray
+    rdf: dict[str, dict[str, np.ndarray]]
+    msd: dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+class Details(TypedDict, total=False):
+    """What only the page shows: ``blocks``, ``density`` and ``aimd`` are by temperature in K, cold to hot."""
+
+    blocks: dict[float, dict[str, Any]]
+    density: dict[float, IonDensity]
+    aimd: dict[float, AgainstAimd]
+    studies: dict[str, list[StoredStudy]]
+    twins: list[TwinRuns]
+    decisions: list[dict[str, Any]]
+
+
+@dataclass
+class Campaign:
+    """What a campaign made. Every field but the first may be empty: a page of half a campaign is still a page."""
+
+    process: dict[str, Any]
+    composition: dict[str, Any] = field(default_factory=dict)
+    dataset: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    validation: dict[str, Any] = field(default_factory=dict)
+    parity: dict[str, Any] = field(default_factory=dict)
+    conductivities: list[Conductivity] = field(default_factory=list)
+    arrhenius: dict[str, Any] = field(default_factory=dict)
+    outcome: dict[str, Any] = field(default_factory=dict)
+    stages: list[StageRun] = field(default_factory=list)
+    flows: list[Flow] = field(default_factory=list)
+    codes: list[dict[str, str]] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    details: Details = field(default_factory=Details)
+    """Empty unless asked for: only the page shows them, and they take seconds to compute."""
+
+    @property
+    def attributes(self) -> list[dict[str, Any]]:
+        """Attributes of the conductivities, cold to hot."""
+        return [conductivity.attributes for conductivity in self.conductivities]

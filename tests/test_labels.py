@@ -1,0 +1,86 @@
+"""Labels are read as they are made, and texts that are not labels are refused."""
+
+import pytest
+
+from aiida_ionconduct import labels
+
+
+@pytest.mark.parametrize(
+    ('temperature_K', 'label'), [(1200, 'T1200'), (1200.0, 'T1200'), (1200.5, 'T1200_5'), (298.15, 'T298_15')]
+)
+def test_a_temperature_is_read_from_its_label(temperature_K, label):
+    assert labels.temperature_label(temperature_K) == label
+    assert labels.read_temperature(label) == temperature_K
+
+
+@pytest.mark.parametrize(
+    ('temperature_K', 'seed', 'label'),
+    [(1200, 1, 'T1200_seed1'), (1200.5, 12, 'T1200_5_seed12'), (298.15, 0, 'T298_15_seed0')],
+)
+def test_temperature_and_seed_are_read_from_the_label_of_a_run(temperature_K, seed, label):
+    assert labels.run_label(temperature_K, seed) == label
+    assert (labels.read_temperature(label), labels.read_seed(label)) == (temperature_K, seed)
+
+
+def test_the_label_of_a_run_ends_with_the_label_of_its_seed():
+    assert labels.run_label(900, 3).endswith(labels.seed_label(3))
+
+
+@pytest.mark.parametrize(('seeds', 'label'), [([4], 'T1200_5_seed4'), ([4, 5, 6], 'T1200_5_seed4_and_2_more')])
+def test_the_label_of_a_shared_run_names_its_first_seed(seeds, label):
+    assert labels.shared_run_label(1200.5, seeds) == label
+
+
+@pytest.mark.parametrize('text', ['', 'T', '1200', 'T1200_seed', 'T1200seed1', 'T-5', 'T1200.5', 'seed1', 'train_0'])
+def test_a_text_that_is_no_label_has_no_temperature(text):
+    with pytest.raises(ValueError, match='is not the label of a temperature or a run'):
+        labels.read_temperature(text)
+
+
+@pytest.mark.parametrize('text', ['', 'seed1', 'run_seed1', 'T1200_seedx', 'T1200_seed4_and_2_more'])
+def test_a_text_that_is_no_label_has_no_seed(text):
+    with pytest.raises(ValueError, match='is not the label of a temperature or a run'):
+        labels.read_seed(text)
+
+
+def test_the_label_of_a_temperature_has_no_seed():
+    with pytest.raises(ValueError, match='without a seed'):
+        labels.read_seed('T1200_5')
+
+
+def test_runs_are_chosen_by_their_whole_temperature():
+    """A temperature that begins with the digits of another one does not get its runs."""
+    runs = {'T120_seed1': 'a', 'T1200_seed1': 'b', 'T1200_seed2': 'c', 'T1200_5_seed1': 'd', 'T1200': 'e'}
+    assert labels.at_temperature('T1200', runs) == {'T1200_seed1': 'b', 'T1200_seed2': 'c', 'T1200': 'e'}
+    assert labels.at_temperature('T1200_5', runs) == {'T1200_5_seed1': 'd'}
+    assert labels.at_temperature('T300', runs) == {}
+
+
+def test_runs_without_a_temperature_cannot_be_chosen():
+    with pytest.raises(ValueError, match='`run_1` is not the label'):
+        labels.at_temperature('T1200', {'run_1': None})
+
+
+def test_what_is_in_a_namespace_keeps_its_own_label():
+    values = {'conductivities__T800': 1, 'conductivities__T1200_5': 2, 'trajectories__T800_seed1': 3, 'model': 4}
+    assert labels.in_namespace('conductivities', values) == {'T800': 1, 'T1200_5': 2}
+    assert labels.in_namespace('trajectories', values) == {'T800_seed1': 3}
+    assert labels.in_namespace('model', values) == {}
+
+
+@pytest.mark.parametrize('name', labels.STAGES)
+@pytest.mark.parametrize('number', [0, 1, 12])
+def test_name_and_number_are_read_from_a_numbered_label(name, number):
+    assert labels.read_numbered(labels.numbered(name, number)) == (name, number)
+
+
+@pytest.mark.parametrize('name', [*labels.STAGES, 'CALL', ''])
+def test_a_label_without_a_number_is_its_own_name(name):
+    assert labels.read_numbered(name) == (name, None)
+
+
+def test_labels_of_rounds_and_segments():
+    assert labels.round_label(1) == 'round_01'
+    assert labels.round_label(12, labels.temperature_label(1200.5)) == 'round_12_T1200_5'
+    assert labels.segment_label(7) == 'segment_007'
+    assert labels.read_numbered(labels.segment_label(7)) == ('segment', 7)
