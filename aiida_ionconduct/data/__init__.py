@@ -1,4 +1,10 @@
-"""Node types: the training set, the model, the ion trajectory, the conductivity."""
+"""Node types, one module each; how they look in a notebook is in ``display``.
+
+- ``dataset``: the training set, labelled frames in one file;
+- ``model``: the model, portable or compiled, and whether it may be loaded;
+- ``trajectory``: the ion trajectory of one run with one velocity seed, whole or over its segments;
+- ``conductivity``: the result at one temperature.
+"""
 
 from aiida_ionconduct.data.conductivity import ConductivityData
 from aiida_ionconduct.data.dataset import DatasetData

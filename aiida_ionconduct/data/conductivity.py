@@ -1,6 +1,8 @@
-"""The result: a conductivity at one temperature, flat attributes for queries and curves as arrays."""
+"""The result: a conductivity at one temperature, with flat attributes for queries and curves as arrays."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from aiida import orm
 
@@ -12,8 +14,8 @@ class ConductivityData(orm.ArrayData):
     """Full and tracer conductivity at one temperature.
 
     The arrays are those of :attr:`aiida_ionconduct.transport.TransportResult.curves`. The attributes are flat, so that
-    a query can filter on, say, ``attributes.sigma_full_S_per_cm``; :mod:`aiida_ionconduct.queries` has the usual ones
-    ready. A number that the runs do not give is None. Attributes:
+    a query can filter on, say, ``attributes.sigma_full_S_per_cm``; :mod:`aiida_ionconduct.queries` has the usual
+    queries. A number that the runs do not give is None. Attributes:
 
     - of the material: ``composition`` of the cell of the MD, ``reduced_composition``, ``species`` (the order of the
       matrices), ``mobile``, ``n_atoms``, ``n_mobile``, ``volume_A3``, ``temperature_K``;
@@ -25,15 +27,15 @@ class ConductivityData(orm.ArrayData):
     - matrices, of the spectral estimator: ``sigma_full_tensor_S_per_cm`` and ``sigma_tracer_tensor_S_per_cm`` (3, 3),
       ``onsager_S_per_cm`` (species, species), with ``sigma_full_tensor_stderr``, ``sigma_tracer_tensor_stderr``,
       ``onsager_stderr``;
-    - what they rest on: ``n_seeds``, ``seeds``, ``n_frames`` and ``total_time_ps`` of all seeds, ``dt_ps`` between
-      frames, ``estimator``, ``frame`` of reference, ``lag_ps`` and ``lag_tracer_ps`` that were chosen;
+    - what the results rest on: ``n_seeds``, ``seeds``, ``n_frames`` and ``total_time_ps`` of all seeds, ``dt_ps``
+      between frames, ``estimator``, ``frame`` of reference, ``lag_ps`` and ``lag_tracer_ps`` that were chosen;
     - the order of the mobile ions: ``filled_share`` of the cell, and ``filled_share_stderr`` over seeds;
-    - whether they can be used: ``diffusive``, ``converged`` (95 % half-width of σ below 20 %, slopes on a plateau),
-      ``plateau``, ``beta`` and ``beta_stderr`` (exponent of the MSD at long lags), ``warnings`` (a list of sentences).
+    - whether the results can be used: ``diffusive``, ``converged`` (95 % half-width of σ below 20 %, slopes on a
+      plateau), ``plateau``, ``beta`` and ``beta_stderr`` (exponent of the MSD at long lags), ``warnings`` (a list of sentences).
     """
 
     @classmethod
-    def from_result(cls, result: TransportResult, **attributes) -> ConductivityData:
+    def from_result(cls, result: TransportResult, **attributes: Any) -> ConductivityData:
         """Build the node from an analysis.
 
         :param attributes: further flat attributes, such as ``composition``.
@@ -46,14 +48,15 @@ class ConductivityData(orm.ArrayData):
 
     @property
     def temperature_K(self) -> float:
-        """Temperature."""
+        """Temperature in K."""
         return self.base.attributes.get('temperature_K')
 
     def _repr_html_(self) -> str:
-        """Return a table of the numbers and their warnings, and the mean-squared displacement, for notebooks."""
+        """Return the table of the numbers and warnings, and the mean-squared displacement, for notebooks."""
         a = self.base.attributes.all
 
-        def numbers(name, unit, stem=None):
+        def numbers(name: str, unit: str, stem: str = '') -> str | None:
+            """Return a number with its error and interval, which are stored under its own name or another stem."""
             return interval(a.get(name), a.get(f'{stem or name}_stderr'), a.get(f'{stem or name}_ci95'), unit)
 
         bound = a.get('sigma_full_upper_S_per_cm')
@@ -71,6 +74,6 @@ class ConductivityData(orm.ArrayData):
         ]
         drawing = ''
         if 'msd_A2' in self.get_arraynames():
-            arrays = (self.get_array(name) for name in ('lag_ps', 'msd_A2'))
-            drawing = plot('Mean squared displacement (Å²) against lag (ps), log-log', *arrays, logarithmic=True)
+            label = 'Mean squared displacement (Å²) against lag (ps), log-log'
+            drawing = plot(label, self.get_array('lag_ps'), self.get_array('msd_A2'), logarithmic=True)
         return card(node_title(self), rows, drawing)

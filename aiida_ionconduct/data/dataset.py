@@ -6,7 +6,7 @@ import hashlib
 import io
 import pathlib
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import ase.io
 import numpy as np
@@ -26,7 +26,7 @@ class DatasetData(orm.SinglefileData):
     ``temperature_K`` in its ``info``.
     """
 
-    def __init__(self, file: str | pathlib.Path | BinaryIO, filename: str = FILENAME, **kwargs):
+    def __init__(self, file: str | pathlib.Path | BinaryIO, filename: str = FILENAME, **kwargs: Any) -> None:
         """Check and store the frames.
 
         :param file: path or binary stream of an extended-XYZ file.
@@ -34,7 +34,7 @@ class DatasetData(orm.SinglefileData):
         """
         content = pathlib.Path(file).read_bytes() if isinstance(file, (str, pathlib.Path)) else file.read()
         try:
-            frames = ase.io.read(io.StringIO(content.decode()), index=':', format='extxyz')
+            frames = _read_frames(content.decode())
         except Exception as exception:
             raise ValueError(f'the dataset is not a readable extended-XYZ file: {exception}') from exception
         check_frames(frames)
@@ -53,10 +53,10 @@ class DatasetData(orm.SinglefileData):
         )
 
     @classmethod
-    def from_frames(cls, frames: Sequence[Atoms], **kwargs) -> DatasetData:
-        """Build the node from ASE frames whose calculators hold energy and forces, and stress or not.
+    def from_frames(cls, frames: Sequence[Atoms], **kwargs: Any) -> DatasetData:
+        """Build the node from ASE frames whose calculators hold energy, forces and, possibly, stress.
 
-        What is kept of each is the same, as nequip wants it: stresses, if all frames have them, and no other property.
+        All frames keep the same properties, as nequip needs: energy and forces, and stresses if all frames have them.
 
         :raises ValueError: as the constructor.
         """
@@ -64,12 +64,12 @@ class DatasetData(orm.SinglefileData):
         with_stress = all('stress' in frame.calc.results for frame in frames)
         labels = ('energy', 'forces', *(['stress'] if with_stress else []))
         stream = io.StringIO()
-        ase.io.write(stream, [labelled(frame, labels) for frame in frames], format='extxyz')
+        ase.io.write(stream, [_with_labels(frame, labels) for frame in frames], format='extxyz')
         return cls(io.BytesIO(stream.getvalue().encode()), **kwargs)
 
     def get_frames(self) -> list[Atoms]:
         """Return all frames, energies and forces in their calculators."""
-        return ase.io.read(io.StringIO(self.get_content()), index=':', format='extxyz')
+        return _read_frames(self.get_content('r'))
 
     @property
     def n_frames(self) -> int:
@@ -82,9 +82,9 @@ class DatasetData(orm.SinglefileData):
         return self.base.attributes.get('elements')
 
     def _repr_html_(self) -> str:
-        """Return a table of what the frames are, for notebooks; no frame is read."""
+        """Return the table of the frames, for notebooks, from the attributes alone."""
         a = self.base.attributes.all
-        temperatures = ', '.join(f'{one:g}' for one in a['temperatures_K'])
+        temperatures = ', '.join(f'{temperature:g}' for temperature in a['temperatures_K'])
         rows = [
             ('Frames', a['n_frames']),
             *((f'… from {source}', count) for source, count in a['sources'].items()),
@@ -96,7 +96,13 @@ class DatasetData(orm.SinglefileData):
         return card(node_title(self), rows, bars('Frames by source', a['sources']))
 
 
-def labelled(frame: Atoms, labels: Sequence[str]) -> Atoms:
+def _read_frames(text: str) -> list[Atoms]:
+    """Return all frames of an extended-XYZ text."""
+    frames = ase.io.read(io.StringIO(text), index=':', format='extxyz')
+    return frames if isinstance(frames, list) else [frames]
+
+
+def _with_labels(frame: Atoms, labels: Sequence[str]) -> Atoms:
     """Return a copy of a frame with some of the results of its calculator."""
     copy = frame.copy()
     copy.calc = SinglePointCalculator(copy, **{name: frame.calc.results[name] for name in labels})

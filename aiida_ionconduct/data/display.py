@@ -1,4 +1,4 @@
-"""How our nodes look in a notebook: a small table and a drawing in plain SVG, from attributes and arrays alone."""
+"""How nodes look in a notebook: a small table and a drawing in plain SVG, from attributes and arrays alone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from aiida import orm
+from numpy.typing import ArrayLike
 
 WIDTH, HEIGHT, MARGIN = 260, 120, 6
 MOST_POINTS = 120
@@ -14,7 +16,7 @@ STROKES = ('#0b6670', '#b35a00')
 
 
 def card(title: str, rows: Iterable[tuple[str, object]], drawing: str = '') -> str:
-    """Return a table of labels and values under a title, with a drawing beside it; what is None is left out."""
+    """Return a table of labels and values under a title, with a drawing beside it; rows with None are left out."""
     cells = ''.join(
         f'<tr><th scope="row" style="text-align: left; font-weight: normal; opacity: 0.75">{html.escape(label)}</th>'
         f'<td style="text-align: left">{html.escape(str(value))}</td></tr>'
@@ -28,45 +30,52 @@ def card(title: str, rows: Iterable[tuple[str, object]], drawing: str = '') -> s
     )
 
 
-def node_title(node) -> str:
+def node_title(node: orm.Node) -> str:
     """Return class and identifier of a node."""
     return f'{type(node).__name__} {f"pk {node.pk}" if node.is_stored else "(not stored)"} {str(node.uuid)[:8]}'
 
 
-def plot(label: str, x: Sequence[float], *columns: Sequence[float], logarithmic: bool = False) -> str:
+def plot(label: str, x: ArrayLike, *columns: ArrayLike, logarithmic: bool = False) -> str:
     """Return curves over one axis as a small SVG, with the ends of both axes in words.
 
-    :param label: what is drawn; it is also read out.
+    :param label: what is drawn, also for screen readers.
+    :param x: (points,).
+    :param columns: (points,) each.
     :param logarithmic: both axes; points that are not positive are left out.
+    :return: empty if fewer than two points are left.
     """
-    x, columns = np.asarray(x, dtype=float), [np.asarray(column, dtype=float) for column in columns]
-    known = np.isfinite(x) & np.all([np.isfinite(column) for column in columns], axis=0)
+    table = np.array([x, *columns], dtype=float)
+    known = np.isfinite(table).all(axis=0)
     if logarithmic:
-        known &= (x > 0) & np.all([column > 0 for column in columns], axis=0)
+        known &= (table > 0).all(axis=0)
     if known.sum() < 2:
         return ''
     chosen = np.flatnonzero(known)
     chosen = chosen[np.unique(np.linspace(0, len(chosen) - 1, min(len(chosen), MOST_POINTS)).astype(int))]
-    x, columns = x[chosen], [column[chosen] for column in columns]
+    abscissa, *curves = table[:, chosen]
     scale = np.log if logarithmic else np.asarray
-    y_low, y_high = min(column.min() for column in columns), max(column.max() for column in columns)
+    y_low, y_high = min(curve.min() for curve in curves), max(curve.max() for curve in curves)
 
-    def place(values, low, high, length):
-        low, high = scale(low), scale(high)
-        return MARGIN + (length - 2 * MARGIN) * (scale(values) - low) / ((high - low) or 1.0)
+    def place(values: np.ndarray, low: float, high: float, length: int) -> np.ndarray:
+        """Return where values lie between the ends of an axis of a length in pixels."""
+        start, end = scale(low), scale(high)
+        return MARGIN + (length - 2 * MARGIN) * (scale(values) - start) / ((end - start) or 1.0)
 
     lines = []
-    for column, stroke in zip(columns, STROKES, strict=False):
-        left, up = place(x, x[0], x[-1], WIDTH), HEIGHT - place(column, y_low, y_high, HEIGHT)
-        points = ' '.join(f'{one:.1f},{other:.1f}' for one, other in zip(left, up, strict=True))
+    for curve, stroke in zip(curves, STROKES, strict=False):
+        horizontal = place(abscissa, abscissa[0], abscissa[-1], WIDTH)
+        vertical = HEIGHT - place(curve, y_low, y_high, HEIGHT)
+        points = ' '.join(f'{left:.1f},{down:.1f}' for left, down in zip(horizontal, vertical, strict=True))
         lines.append(f'<polyline points="{points}" fill="none" stroke="{stroke}" stroke-width="1.6"/>')
-    text = html.escape(f'{label}: {short(x[0])} to {short(x[-1])}, from {short(y_low)} to {short(y_high)}')
+    text = html.escape(
+        f'{label}: {short(abscissa[0])} to {short(abscissa[-1])}, from {short(y_low)} to {short(y_high)}'
+    )
     frame = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="currentColor" stroke-opacity="0.25"/>'
     return _figure(text, text, HEIGHT, frame + ''.join(lines))
 
 
 def bars(label: str, values: Mapping[str, float]) -> str:
-    """Return named numbers as horizontal bars in a small SVG; nothing without any."""
+    """Return named numbers as horizontal bars in a small SVG; empty without a positive number."""
     highest = max(values.values(), default=0)
     if not highest > 0:
         return ''
@@ -82,6 +91,7 @@ def bars(label: str, values: Mapping[str, float]) -> str:
 
 
 def _figure(caption: str, description: str, height: int, content: str) -> str:
+    """Return an SVG with a caption, and a description for screen readers."""
     return (
         f'<figure style="margin: 0"><svg role="img" aria-label="{description}" width="{WIDTH}" height="{height}" '
         f'viewBox="0 0 {WIDTH} {height}"><title>{description}</title>{content}</svg>'

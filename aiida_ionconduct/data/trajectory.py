@@ -1,4 +1,4 @@
-"""An ion trajectory: unwrapped positions once, centres of mass finely, thermodynamics, and nothing twice."""
+"""An ion trajectory: unwrapped positions, centres of mass more often, and thermodynamic columns, each stored once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import itertools
 import json
 import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 from aiida import orm
@@ -18,7 +19,8 @@ from ase.io import write
 
 from aiida_ionconduct.data.display import card, node_title, plot
 
-ARRAYS = ('positions', 'centres_of_mass', 'thermo')
+ArrayName = Literal['positions', 'centres_of_mass', 'thermo']
+ARRAYS: tuple[ArrayName, ...] = get_args(ArrayName)
 
 
 class IonTrajectoryData(orm.Data):
@@ -30,8 +32,8 @@ class IonTrajectoryData(orm.Data):
     - ``centres_of_mass``: float64, (fine frames, species, 3), unwrapped, Å, the species in the order of ``species``;
     - ``thermo``: float64, (rows, columns), the columns named by ``thermo_columns``.
 
-    A run that was cut has a trajectory for each segment, and one over all of them (:meth:`join`) that holds no array:
-    its segments are the inputs of the calculation function that made it.
+    A run that was cut has a trajectory for each segment, and a trajectory over all segments (:meth:`join`) that holds
+    no array: its segments are the inputs of the calculation function that made it.
     """
 
     def __init__(
@@ -39,8 +41,8 @@ class IonTrajectoryData(orm.Data):
         positions: np.ndarray | None = None,
         centres_of_mass: np.ndarray | None = None,
         thermo: np.ndarray | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Store the arrays with what is needed to analyse them.
 
         :param kwargs: must contain ``symbols`` (list, one per atom), ``species`` (list, the order of
@@ -71,18 +73,18 @@ class IonTrajectoryData(orm.Data):
             with tempfile.TemporaryFile() as stream:
                 np.save(stream, np.ascontiguousarray(array))
                 stream.seek(0)
-                self.base.repository.put_object_from_filelike(stream, f'{name}.npy')
+                self.base.repository.put_object_from_filelike(stream, f'{name}.npy')  # type: ignore[arg-type]  # any stream
         # JSON turns NumPy scalars and tuples into what the database can hold.
         attributes = json.loads(json.dumps(kwargs, default=lambda value: np.asarray(value).tolist()))
         self.base.attributes.set_many({**attributes, 'n_frames': len(positions), 'n_atoms': len(symbols)})
 
     @classmethod
-    def join(cls, segments: list[IonTrajectoryData]) -> IonTrajectoryData:
+    def join(cls, segments: Sequence[IonTrajectoryData]) -> IonTrajectoryData:
         """Return one trajectory over the segments of a run, without copying any array.
 
         To be called in a calculation function whose inputs are the segments, labelled in their order.
 
-        :raises ValueError: if they are not of one run, or leave a gap or an overlap in time.
+        :raises ValueError: if the segments are not of one run, or leave a gap or an overlap in time.
         """
         first = segments[0].base.attributes.all
         same = ('symbols', 'species', 'cell', 'temperature_K', 'seed', 'frame_interval_ps', 'com_interval_ps')
@@ -96,7 +98,7 @@ class IonTrajectoryData(orm.Data):
                     f'there is {"a gap" if gap > 0 else "an overlap"} of {abs(gap):g} ps between segments.'
                 )
         joined = cls()
-        joined._segments = segments
+        joined._segments = list(segments)
         joined.base.attributes.set_many(
             {
                 **first,
@@ -109,7 +111,7 @@ class IonTrajectoryData(orm.Data):
 
     @property
     def segments(self) -> list[IonTrajectoryData]:
-        """The parts in order of time; a trajectory that holds its own arrays is its only one."""
+        """The segments in order of time; a trajectory that holds its own arrays is its own single segment."""
         if 'segments' not in self.base.attributes:
             return [self]
         if not hasattr(self, '_segments'):
@@ -119,18 +121,21 @@ class IonTrajectoryData(orm.Data):
             self._segments = [part for _, node in joined for part in node.segments]
         return self._segments
 
-    def content_hash(self) -> str | list:
-        """Return a checksum of all that the repository holds, of every segment for a joined trajectory."""
+    def content_hash(self) -> str | list[Any]:
+        """Return a checksum of the content of the repository; of every segment for a joined trajectory."""
         return self.base.attributes.get('segments', None) or self.base.repository.hash()
 
-    def get_array(self, name: str) -> np.ndarray:
-        """Return one of ``positions``, ``centres_of_mass``, ``thermo``, read-only."""
+    def get_array(self, name: ArrayName) -> np.ndarray:
+        """Return an array by its name, read-only.
+
+        :raises ValueError: for another name.
+        """
         if name not in ARRAYS:
             raise ValueError(f'`{name}` is not one of {", ".join(ARRAYS)}.')
         if self.segments != [self]:
             return np.concatenate([segment.get_array(name) for segment in self.segments])
         with self.base.repository.open(f'{name}.npy', mode='rb') as handle:
-            path = getattr(handle, 'name', None)  # a packed object or one in an archive is no file
+            path = getattr(handle, 'name', None)  # a packed object, or an object in an archive, is no file
             if isinstance(path, (str, pathlib.Path)) and pathlib.Path(path).is_file():
                 return np.load(path, mmap_mode='r')
             return np.load(io.BytesIO(handle.read()))
@@ -153,18 +158,18 @@ class IonTrajectoryData(orm.Data):
 
     @property
     def times_ps(self) -> np.ndarray:
-        """Times of the frames since the start of the production."""
+        """Times of the frames since the start of the production, in ps."""
         return self.start_ps + self.frame_interval_ps * np.arange(self.base.attributes.get('n_frames'))
 
     @property
     def thermo_times_ps(self) -> np.ndarray:
-        """Times of the rows of ``thermo`` since the start of the production."""
+        """Times of the rows of ``thermo`` since the start of the production, in ps."""
         steps = [part.thermo['step'] * part.base.attributes.get('timestep_fs') / 1000 for part in self.segments]
         return np.concatenate(steps)
 
     @property
     def start_ps(self) -> float:
-        """Time of the first frame since the start of the production."""
+        """Time of the first frame since the start of the production, in ps."""
         return self.base.attributes.get('start_ps', 0.0)
 
     @property
@@ -179,21 +184,21 @@ class IonTrajectoryData(orm.Data):
 
     @property
     def temperature_K(self) -> float:
-        """Temperature the run was equilibrated at."""
+        """Temperature in K at which the run was equilibrated."""
         return self.base.attributes.get('temperature_K')
 
     @property
     def frame_interval_ps(self) -> float:
-        """Time between two frames of ``positions``."""
+        """Time between two frames of ``positions``, in ps."""
         return self.base.attributes.get('frame_interval_ps')
 
     @property
     def length_ps(self) -> float:
-        """Time between the first and the last frame."""
+        """Time between the first and the last frame, in ps."""
         return (self.base.attributes.get('n_frames') - 1) * self.frame_interval_ps
 
     def _repr_html_(self) -> str:
-        """Return a table of what the run is, and its temperature against time, for notebooks; no positions are read."""
+        """Return the table of the run, and its temperature against time, for notebooks; no positions are read."""
         if 'n_frames' not in self.base.attributes:
             return card(node_title(self), [('Frames', 'none yet')])
         n_frames, lengths = self.base.attributes.get('n_frames'), np.linalg.norm(self.cell, axis=1)
@@ -213,7 +218,7 @@ class IonTrajectoryData(orm.Data):
     def iter_ase(self, stride: int = 1) -> Iterator[Atoms]:
         """Yield frames as ASE atoms, unwrapped, with ``time_ps`` and ``temperature_K`` as info.
 
-        :param stride: every how manieth frame.
+        :param stride: take every ``stride``-th frame.
         """
         index = 0
         for segment in self.segments:
@@ -227,7 +232,7 @@ class IonTrajectoryData(orm.Data):
     def write_extxyz(self, path: str | pathlib.Path, stride: int = 1) -> int:
         """Write frames to an extended XYZ file, one at a time, and return their number.
 
-        :param stride: every how manieth frame.
+        :param stride: take every ``stride``-th frame.
         """
         with open(path, 'w') as handle:
             n_frames = 0
@@ -239,7 +244,7 @@ class IonTrajectoryData(orm.Data):
     def get_trajectory(self, stride: int = 1) -> orm.TrajectoryData:
         """Return frames as AiiDA's own type, not stored; positions are unwrapped, times in ps.
 
-        :param stride: every how manieth frame.
+        :param stride: take every ``stride``-th frame.
         """
         positions = self.positions[::stride].astype(float)
         trajectory = orm.TrajectoryData()

@@ -11,7 +11,7 @@ from aiida_ionconduct.transport import analyse
 
 @pytest.fixture(scope='module')
 def analysed():
-    """The analysis of random walkers, which have a conductivity."""
+    """Return the analysis of random walkers, which have a conductivity."""
     rng = np.random.default_rng(1)
     walk = np.cumsum(rng.normal(scale=0.3, size=(4, 400, 8, 3)), axis=1)
     lattice = np.zeros((4, 400, 8, 3))
@@ -21,6 +21,7 @@ def analysed():
 
 
 def test_round_trip(analysed, aiida_profile_clean):
+    """A stored node has the numbers and curves of the analysis."""
     node = ConductivityData.from_result(analysed, composition='LiCl', seeds=[1, 2, 3, 4]).store()
     node = orm.load_node(node.pk)
     stored = {name: value for name, value in node.base.attributes.all.items() if not name.startswith('array')}
@@ -33,7 +34,7 @@ def test_round_trip(analysed, aiida_profile_clean):
 
 
 @pytest.mark.parametrize(
-    ('filters', 'found'),
+    ('filters', 'count'),
     [
         ({'attributes.sigma_full_S_per_cm': {'>': 1e-3}}, 1),
         ({'attributes.sigma_full_S_per_cm': {'>': 1e3}}, 0),
@@ -41,13 +42,13 @@ def test_round_trip(analysed, aiida_profile_clean):
         ({'attributes.diffusive': True, 'attributes.temperature_K': {'<': 800}}, 0),
     ],
 )
-def test_query(filters, found, analysed, aiida_profile_clean):
+def test_query_by_attributes(filters, count, analysed, aiida_profile_clean):
     ConductivityData.from_result(analysed, composition='LiCl').store()
-    assert orm.QueryBuilder().append(ConductivityData, filters=filters).count() == found
+    assert orm.QueryBuilder().append(ConductivityData, filters=filters).count() == count
 
 
 def test_without_a_number(aiida_profile_clean):
-    """Ions that only rattle have no conductivity: None, which the database holds, and never NaN."""
+    """Ions that only rattle have no conductivity: the attribute is None, as a database cannot hold NaN."""
     rng = np.random.default_rng(2)
     seeds = list(rng.normal(scale=0.1, size=(2, 200, 4, 3)))
     result = analyse(

@@ -1,4 +1,4 @@
-"""`DatasetData`: frames in and out, what it states of them, and what it refuses."""
+"""`DatasetData`: frames in and out, attributes, and frames that are refused."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ from aiida_ionconduct.data import DatasetData
 
 
 def frame(energy=-5.0, forces=0.25, symbols='LiO', info=None, **results):
-    """Return a frame with its labels; None leaves one out."""
+    """Return a frame with its labels; a label that is None is left out."""
     atoms = Atoms(symbols, positions=[[0, 0, 0.1], [0, 0, 2]], cell=[[4, 0, 0], [1, 5, 0], [0, 0, 6]], pbc=True)
     atoms.info.update(info or {})
     if forces is not None:
@@ -25,9 +25,11 @@ def frame(energy=-5.0, forces=0.25, symbols='LiO', info=None, **results):
     return atoms
 
 
-def test_round_trip(aiida_profile_clean):
+@pytest.fixture
+def frames():
+    """Return labelled frames of two sources, temperatures and compositions."""
     rng = np.random.default_rng(0)
-    frames = [
+    return [
         frame(-5.123456789, forces, symbols, {'source': source, 'temperature_K': T, 'run': 'T900'})
         for forces, symbols, source, T in (
             (rng.normal(size=(2, 3)), 'LiO', 'aimd', 900.0),
@@ -35,13 +37,10 @@ def test_round_trip(aiida_profile_clean):
             (rng.normal(size=(2, 3)), 'LiO', 'rattled', 900.0),
         )
     ]
+
+
+def test_frames_come_back_as_they_were(frames, aiida_profile_clean):
     node = orm.load_node(DatasetData.from_frames(frames).store().pk)
-    assert (node.n_frames, node.elements) == (3, ['Li', 'O', 'Si'])
-    attributes = node.base.attributes.all
-    assert attributes['temperatures_K'] == [600.0, 900.0]
-    assert attributes['sources'] == {'aimd': 2, 'rattled': 1}
-    assert attributes['has_stress'] is False
-    assert attributes['sha256'] == hashlib.sha256(node.get_content(mode='rb')).hexdigest()
     for before, after in zip(frames, node.get_frames(), strict=True):
         assert after.info == before.info
         assert after.symbols.get_chemical_formula() == before.symbols.get_chemical_formula()
@@ -51,7 +50,17 @@ def test_round_trip(aiida_profile_clean):
         np.testing.assert_allclose(after.cell, before.cell, atol=1e-7)
 
 
-def test_from_file(tmp_path):
+def test_attributes_describe_the_frames(frames, aiida_profile_clean):
+    node = orm.load_node(DatasetData.from_frames(frames).store().pk)
+    assert (node.n_frames, node.elements) == (3, ['Li', 'O', 'Si'])
+    attributes = node.base.attributes.all
+    assert attributes['temperatures_K'] == [600.0, 900.0]
+    assert attributes['sources'] == {'aimd': 2, 'rattled': 1}
+    assert attributes['has_stress'] is False
+    assert attributes['sha256'] == hashlib.sha256(node.get_content(mode='rb')).hexdigest()
+
+
+def test_a_file_is_kept_byte_by_byte(tmp_path):
     path = tmp_path / 'mine.xyz'
     ase.io.write(path, [frame(stress=np.zeros(6))], format='extxyz')
     for source in (path, str(path), io.BytesIO(path.read_bytes())):
@@ -61,11 +70,11 @@ def test_from_file(tmp_path):
         assert node.base.attributes.get('sources') == {'unknown': 1}
 
 
-def test_all_frames_hold_the_same():
-    """nequip refuses frames that differ in what they hold, as those of a user and of this package would."""
+def test_all_frames_hold_the_same_properties():
+    """Nequip refuses frames that differ in their properties; a stress is kept if all frames have it."""
     rich, poor = frame(stress=np.ones(6), free_energy=-5.0), frame()
     mixed = DatasetData.from_frames([rich, poor])
-    assert {tuple(sorted(one.calc.results)) for one in mixed.get_frames()} == {('energy', 'forces')}
+    assert {tuple(sorted(kept.calc.results)) for kept in mixed.get_frames()} == {('energy', 'forces')}
     assert mixed.base.attributes.get('has_stress') is False
     (alone,) = DatasetData.from_frames([rich]).get_frames()
     np.testing.assert_allclose(alone.get_stress(), 1.0)
@@ -83,13 +92,13 @@ def test_all_frames_hold_the_same():
         ([Atoms('Li')], 'frame 0 of the dataset has no energy'),
     ],
 )
-def test_refused(frames, message):
+def test_bad_frames_are_refused(frames, message):
     with pytest.raises(ValueError, match=message):
         DatasetData.from_frames(frames)
 
 
-def test_file_without_forces(tmp_path):
-    """As a user would hand it in: positions alone."""
+def test_a_file_of_positions_alone_is_refused(tmp_path):
+
     path = tmp_path / 'positions.xyz'
     ase.io.write(path, Atoms('LiO', positions=[[0, 0, 0], [0, 0, 2]], cell=[4, 4, 4], pbc=True), format='extxyz')
     with pytest.raises(ValueError, match='frame 0 of the dataset has no energy'):
@@ -97,6 +106,6 @@ def test_file_without_forces(tmp_path):
 
 
 @pytest.mark.parametrize('content', [b'', b'no frames here', b'\x00\xff\xfe', b'2\n\nLi 0 0 0\n'])
-def test_file_of_another_kind(content):
+def test_a_file_of_another_kind_is_refused(content):
     with pytest.raises(ValueError, match=r'not a readable extended-XYZ file|no frames'):
         DatasetData(io.BytesIO(content))

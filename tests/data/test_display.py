@@ -1,4 +1,4 @@
-"""How the nodes look in a notebook: well formed, the numbers of the node, and nothing opened that need not be."""
+"""How the nodes look in a notebook: well-formed HTML with the numbers of the node, and no needless reading."""
 
 import io
 import re
@@ -14,13 +14,14 @@ from aiida_ionconduct.data.display import bars, card, interval, plot
 
 
 def parts(html):
-    """Return the rows of the table and the root of the drawing, None without one."""
+    """Return the rows of the table, and the root of the drawing or None."""
     root = ET.fromstring(html)
     rows = [tuple(''.join(cell.itertext()) for cell in row) for row in root.iter('tr')]
     return rows, next(root.iter('svg'), None)
 
 
 def test_conductivity(aiida_profile):
+    """The numbers that there are, with a curve on logarithmic axes."""
     node = ConductivityData({'lag_ps': np.geomspace(0.1, 10, 50), 'msd_A2': np.geomspace(0.2, 20, 50)})
     node.base.attributes.set_many(
         {
@@ -85,6 +86,7 @@ def test_trajectory_reads_no_positions(aiida_profile, monkeypatch):
 
 
 def test_dataset(aiida_profile):
+    """Frames by source, with bars of proportional lengths."""
     frames = []
     for source in ('aimd', 'aimd', 'rattled'):
         atoms = Atoms('LiO', positions=[[0, 0, 0], [0, 0, 2]], cell=[4, 4, 4], pbc=True, info={'source': source})
@@ -97,7 +99,7 @@ def test_dataset(aiida_profile):
 
 
 def test_model_is_not_opened(aiida_profile, monkeypatch):
-    """The file is no archive at all: whoever opened it would fail."""
+    """The page of a model needs its attributes alone; its file, here no archive at all, is not opened."""
     metrics = {'test_forces_mae_eV_per_A': 0.05, 'test_forces_mae_by_element': {'Li': 0.02, 'O': 0.06}}
     described = {'type_names': ['Li', 'O'], 'r_max': 4.5, 'metrics': metrics}
     node = AllegroModelData(io.BytesIO(b'no archive'), 'model.nequip.zip', **described).store()
@@ -108,7 +110,7 @@ def test_model_is_not_opened(aiida_profile, monkeypatch):
     assert [text.text for text in drawing.iter('text')] == ['Li', '20', 'O', '60']
 
 
-def test_nothing_to_draw():
+def test_nothing_to_draw_gives_nothing():
     assert plot('y', [1, 2], [np.nan, 1.0]) == ''
     assert plot('y', [1, 2], [-1.0, 1.0], logarithmic=True) == ''
     assert bars('none', {}) == ''
