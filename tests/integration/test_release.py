@@ -47,7 +47,7 @@ def test_what_they_hold(built):
     sdist, wheel = built
     inside = set(zipfile.ZipFile(wheel).namelist())
     package = REPOSITORY / 'aiida_ionconduct'
-    kinds = ('*.py', 'py.typed', '*.yaml', '*.cif', '*.j2', '*.css', '*.js', '*.cpp', '*.h')
+    kinds = ('*.py', '*.pyi', 'py.typed', '*.yaml', '*.cif', '*.j2', '*.css', '*.js', '*.cpp', '*.h')
     expected = {str(path.relative_to(REPOSITORY)) for kind in kinds for path in package.rglob(kind)}
     assert sorted(expected - inside) == []
     kernels = {name.partition('.')[0] for name in inside if name.endswith(sysconfig.get_config_var('EXT_SUFFIX'))}

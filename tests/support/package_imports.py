@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import pathlib
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -38,6 +39,7 @@ def modules() -> dict[str, pathlib.Path]:
     return names
 
 
+@functools.cache
 def imports() -> list[Import]:
     """Return every import in the package that happens at run time, which leaves out ``if TYPE_CHECKING:``.
 

@@ -10,7 +10,7 @@ from aiida_ionconduct.lammps.script import Potential
 class Argon:
     """A Lennard-Jones liquid near its triple point, and its largest Lyapunov exponent in tangent space."""
 
-    epsilon_eV, sigma_A = 0.0103, 3.4  # noqa: N815
+    epsilon_eV, sigma_A = 0.0103, 3.4
     density, temperature, cutoff = 0.8442, 0.722, 2.5  # reduced
     mass_u = atomic_masses[atomic_numbers['Ar']]
     cells = 3  # of four atoms, along each axis
