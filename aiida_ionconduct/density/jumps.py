@@ -34,9 +34,9 @@ class JumpStatistics(NamedTuple):
     jumps: np.ndarray
     mean_residence_ps: float | None
     mean_residence_stderr: float | None
-    jump_length_A: float | None  # noqa: N815
+    jump_length_A: float | None
     back_jumps: float | None
-    diffusivity_A2_per_ps: float | None  # noqa: N815
+    diffusivity_A2_per_ps: float | None
     warnings: list[str]
 
 

@@ -78,7 +78,7 @@ def windings(occupied: np.ndarray) -> set[int]:
         for here, there in {*zip(last[both].tolist(), first[both].tolist(), strict=True)}:
             step = np.eye(3, dtype=int)[axis]
             (root_here, at_here), (root_there, at_there) = root(here), root(there)
-            # A step over the face leads from `here` to the image of `there` one cell vector on.
+            # A step over the face leads from `here` to the image of `there` in the next cell.
             mismatch = at_here + step - at_there
             if root_here == root_there:
                 winding |= set(np.flatnonzero(mismatch).tolist())

@@ -19,7 +19,7 @@ def find_sites(
     :param cell: (3, 3), cell vectors as rows, Å.
     :param separation_A: of two maxima closer than this, only the higher is a site.
     :param smooth_A: standard deviation of the Gaussian that smooths the density.
-    :param least: a site's smoothed density is at least this share of the highest one.
+    :param least: least smoothed density of a site, as a share of the highest.
     :raises ValueError: if the density is zero everywhere.
     """
     if not density.max() > 0:

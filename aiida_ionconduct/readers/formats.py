@@ -27,4 +27,6 @@ def guess_format(path: str | pathlib.Path) -> TrajectoryFormat:
         return 'extxyz'
     if 'XDATCAR' in name.upper():
         return 'xdatcar'
-    raise ValueError(f'`{path}` is no known trajectory: choose --format among {", ".join(get_args(TrajectoryFormat))}.')
+    raise ValueError(
+        f'`{path}` is no known trajectory: choose --file-format among {", ".join(get_args(TrajectoryFormat))}.'
+    )

@@ -28,7 +28,7 @@ class Trajectory:
     cell: np.ndarray | None = None
     steps: np.ndarray | None = None
     times_ps: np.ndarray | None = None
-    temperature_K: float | None = None  # noqa: N815  (the field's own name)
+    temperature_K: float | None = None
     notes: list[str] = field(default_factory=list)
 
     def interval_ps(self, timestep_fs: float | None = None) -> float | None:
@@ -51,7 +51,7 @@ class Trajectory:
             frame = int(np.argmax(wrong))
             raise ValueError(
                 f'the frames are not equally spaced in time: {gaps[0]:g} ps at first, {gaps[frame]:g} ps after frame '
-                f'{frame}. Write them at one interval, each once.'
+                f'{frame}. Write each frame once, at a constant interval.'
             )
         return float((times[-1] - times[0]) / len(gaps))
 

@@ -40,7 +40,7 @@ class Candidate(NamedTuple):
     """An ordered cell, its electrostatic energy in eV for formal charges, and how it was made."""
 
     atoms: Atoms
-    electrostatic_energy_eV: float  # noqa: N815
+    electrostatic_energy_eV: float
     description: str
 
 
@@ -61,7 +61,7 @@ class SiteLattice(NamedTuple):
     """The sites of a supercell, the interstitial sites last.
 
     ``cell`` (3, 3) and ``positions`` (sites, 3) in Å; ``sublattices`` are a partition of the sites; ``permutations``
-    (operations, sites) are those of :func:`.symmetry.site_permutations`.
+    (operations, sites) are made by :func:`~aiida_ionconduct.structures.symmetry.site_permutations`.
     """
 
     cell: np.ndarray
@@ -344,6 +344,6 @@ def _check_density(atoms: Atoms, expected_A3: float | None) -> None:
     """
     if expected_A3 and abs(expected_A3 / atoms.get_volume() - 1) > DENSITY_TOLERANCE:
         raise ValueError(
-            f'the density {mass_density(atoms):.2f} g/cm³ is more than 5 % off that of the end members: set `strain` '
-            f'to about {(expected_A3 / atoms.get_volume()) ** (1 / 3) - 1:.3f} more.'
+            f'the density {mass_density(atoms):.2f} g/cm³ is more than 5 % off the mean of the end members: set '
+            f'`strain` to about {(expected_A3 / atoms.get_volume()) ** (1 / 3) - 1:.3f} more.'
         )

@@ -84,7 +84,7 @@ def void_orbits(atoms: Atoms, symbol: str, operations: Operations, oxidation: Ma
 def _merge(points: np.ndarray, cell: np.ndarray) -> np.ndarray:
     """Replace points nearer to each other than :data:`SEPARATION` by their centre.
 
-    The images of a point near a special position are such points.
+    A point near a special position has images that close to each other.
     """
     left, merged = list(range(len(points))), []
     while left:

@@ -34,5 +34,5 @@ def test_format_by_content_or_name(tmp_path, name, content, expected):
 def test_unknown_format(tmp_path):
     path = tmp_path / 'run.dcd'
     path.write_bytes(b'CORD')
-    with pytest.raises(ValueError, match='no known trajectory: choose --format'):
+    with pytest.raises(ValueError, match='no known trajectory: choose --file-format'):
         guess_format(path)
