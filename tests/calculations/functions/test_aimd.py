@@ -1,4 +1,4 @@
-"""Segments of pw.x: what is read, and that a seam is invisible. The files are two segments of one run that was cut."""
+"""Segments of pw.x: what is read, and that a seam is invisible. The files are two segments of a run that was cut."""
 
 import io
 import pathlib
@@ -17,6 +17,7 @@ from aiida_ionconduct.calculations.functions.aimd import (
     verlet_velocities,
 )
 from aiida_ionconduct.calculations.functions.structures import RYDBERG_VELOCITY
+from aiida_ionconduct.labels import segment_label
 
 FOLDER = pathlib.Path(__file__).parent / 'test_aimd'
 TEXTS = [(FOLDER / f'segment_00{index}.out').read_text() for index in (0, 1)]
@@ -48,12 +49,12 @@ def folder(text):
 
 def joined(*texts, **changes):
     """Return the run that is made of some outputs."""
-    segments = {f'segment_{index:03d}': folder(text) for index, text in enumerate(texts)}
+    segments = {segment_label(index): folder(text) for index, text in enumerate(texts)}
     return join_segments(orm.StructureData(ase=start()), orm.Dict({**DYNAMICS, **changes}), **segments)
 
 
-def test_whole_steps():
-    """The walltime came within the fourth step, which does not count."""
+def test_steps_that_are_not_whole_are_left_out():
+    """The walltime ended within the fourth step, which does not count."""
     assert [count_whole_steps(text) for text in TEXTS] == [3, 3]
     md = read_md(TEXTS[0], start().positions)
     assert md['energy'].shape == (3,)
@@ -64,7 +65,7 @@ def test_whole_steps():
 
 
 def test_units():
-    """As printed, in Ry and Ry/bohr, times the constants; kinetic plus potential energy is the conserved one."""
+    """Energies are as printed, times the constants; kinetic plus potential energy is the conserved energy."""
     md = read_md(TEXTS[0], start().positions)
     assert md['energy'][0] == pytest.approx(-363.47419273 * units.Rydberg, abs=1e-6)
     np.testing.assert_allclose(md['energy'] + md['kinetic_energy'], md['conserved_energy'], atol=5e-7)
@@ -74,7 +75,7 @@ def test_units():
 
 
 def test_velocities_are_those_of_pw():
-    """The kinetic energy that pw.x prints follows from them, and the first are those of its input."""
+    """They have the kinetic energy that pw.x prints, and in the first step the velocities of its input."""
     atoms = start()
     md = read_md(TEXTS[0], atoms.positions)
     velocities = verlet_velocities(md, atoms.get_masses(), 1.0)
@@ -84,7 +85,7 @@ def test_velocities_are_those_of_pw():
 
 
 def test_forces_are_the_derivative_of_the_energy():
-    """Over one step, by the mean of the forces at its ends."""
+    """The work of the mean force over a step is the change of the energy."""
     md = read_md(TEXTS[0], start().positions)
     moved = np.diff(md['positions'], axis=0)
     work = ((md['forces'][:-1] + md['forces'][1:]) / 2 * moved).sum(axis=(1, 2))
@@ -92,7 +93,7 @@ def test_forces_are_the_derivative_of_the_energy():
 
 
 def test_stress():
-    """In GPa, of the sign of pw.x' pressure; it goes with the run, and is not there if it was not asked for."""
+    """Stresses are in GPa with the sign of the pressure of pw.x, and are absent if pw.x was not asked for them."""
     text = (FOLDER / 'with_stress.out').read_text()
     pressures = [float(line.split('P=')[1]) / 10 for line in text.splitlines() if 'P=' in line]
     stress = read_md(text, start().positions)['stress']
@@ -104,8 +105,8 @@ def test_stress():
 
 
 @pytest.mark.parametrize('marker', ['Entering Dynamics', 'ATOMIC_POSITIONS', 'kinetic energy (Ekin)', 'Ekin + Etot'])
-def test_killed(marker):
-    """Wherever the output breaks off within the third step: two whole steps, the same as in the complete output."""
+def test_output_that_breaks_off(marker):
+    """Wherever the output breaks off within the third step, two whole steps are read, as from the whole output."""
     whole = read_md(TEXTS[0], start().positions)
     position = -1
     for _ in range(3):
@@ -120,14 +121,14 @@ def test_killed(marker):
             np.testing.assert_array_equal(array, whole[name][:2])
 
 
-def test_killed_before_the_first_step():
+def test_output_that_breaks_off_before_the_first_step():
     text = TEXTS[0][: TEXTS[0].index('Entering Dynamics')]
     assert count_whole_steps(text) == 0
     assert read_md(text, start().positions) == {}
 
 
 def test_unconverged_frames_are_flagged():
-    """Only the step of which it is said."""
+    """Only the step whose self-consistency was not reached is flagged."""
     text = TEXTS[0].replace('convergence has been achieved', 'convergence NOT achieved', 2)
     text = text.replace('convergence NOT achieved', 'convergence has been achieved', 1)
     text = text.replace('!    total energy', '     total energy')  # as pw.x prints it then
@@ -136,8 +137,8 @@ def test_unconverged_frames_are_flagged():
     np.testing.assert_allclose(md['energy'], read_md(TEXTS[0], start().positions)['energy'])
 
 
-def test_continue():
-    """What goes on from the first segment is what the second one has started from."""
+def test_continuation_starts_where_the_second_segment_did():
+    """Positions and velocities are those from which pw.x started the second segment."""
     node = orm.StructureData(ase=start())
     settings = orm.Dict({'gamma_only': True, 'ATOMIC_VELOCITIES': []})
     result = continue_md(node, settings, orm.Float(1.0), folder(TEXTS[0]))
@@ -148,27 +149,29 @@ def test_continue():
     assert [kind.mass for kind in result['structure'].kinds] == [kind.mass for kind in node.kinds]
 
 
-def test_join():
-    """Five steps from three and three: each once, evenly in time, the conserved energy without a jump."""
+def test_every_step_is_there_once():
+    """Three and three steps that share a step make five, evenly in time."""
     result = joined(*TEXTS)
     trajectory, parameters = result['trajectory'], result['parameters'].get_dict()
     np.testing.assert_allclose(trajectory.get_times(), np.arange(5) * 1e-3)
     np.testing.assert_array_equal(trajectory.get_stepids(), np.arange(5))
-    positions = trajectory.get_positions()
-    assert (np.abs(np.diff(positions, axis=0)).max(axis=(1, 2)) > 1e-3).all()
-    acceleration = np.diff(positions, n=2, axis=0) / (1.0 * units.fs) ** 2 * start().get_masses()[:, None]
-    np.testing.assert_allclose(
-        acceleration, trajectory.get_array('forces')[1:-1], atol=2e-3
-    )  # Newton, over the seam too
-    assert parameters['n_segments'] == 2
-    assert np.abs(parameters['seam_jumps_eV']).max() < 1e-6
-    assert parameters['seams_conserve_energy']
-    assert parameters['n_frames'] == 5
-    assert parameters['n_unconverged'] == 0
+    assert (np.abs(np.diff(trajectory.get_positions(), axis=0)).max(axis=(1, 2)) > 1e-3).all()
+    assert (parameters['n_frames'], parameters['n_segments'], parameters['n_unconverged']) == (5, 2, 0)
     assert parameters['mean_temperature_K'] == pytest.approx(trajectory.get_array('temperature').mean())
+
+
+def test_a_seam_is_invisible():
+    """Newton's equation holds over the seam, and the conserved energy does not jump."""
+    result = joined(*TEXTS)
+    trajectory, parameters = result['trajectory'], result['parameters'].get_dict()
+    positions = trajectory.get_positions()
+    acceleration = np.diff(positions, n=2, axis=0) / (1.0 * units.fs) ** 2 * start().get_masses()[:, None]
+    np.testing.assert_allclose(acceleration, trajectory.get_array('forces')[1:-1], atol=2e-3)
     velocities = trajectory.get_velocities()  # Å/ps
     central = (positions[2:] - positions[:-2]) / 2e-3
     np.testing.assert_allclose(velocities[1:-1], central, atol=1e-3 * np.abs(central).max())
+    assert np.abs(parameters['seam_jumps_eV']).max() < 1e-6
+    assert parameters['seams_conserve_energy']
 
 
 def test_equilibration_is_left_out():
@@ -179,7 +182,7 @@ def test_equilibration_is_left_out():
 
 
 def test_drift():
-    """0.016 eV in a picosecond over 16 atoms, and nothing of it under a thermostat."""
+    """A drift of 0.016 eV per ps over 16 atoms is 1 meV/atom/ps; under a thermostat there is no drift."""
     n = 101
     md = {'energy': np.zeros(n), 'temperature': np.full(n, 900.0), 'scf_converged': np.ones(n), 'jumps': np.zeros(n)}
     md['conserved_energy'] = 5 + 0.016 * np.arange(n) * 1e-2
@@ -190,7 +193,7 @@ def test_drift():
 
 
 def test_a_jump_is_seen():
-    """Another electronic state after the seam: 0.3 eV."""
+    """A jump of 0.3 eV, as to another electronic state, does not conserve energy."""
     n = 11
     md = {'energy': np.zeros(n), 'temperature': np.full(n, 900.0), 'scf_converged': np.ones(n), 'jumps': np.zeros(n)}
     md['conserved_energy'] = 0.01 * np.sin(np.arange(n))

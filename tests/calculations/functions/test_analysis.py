@@ -32,6 +32,7 @@ def md_run(seed, temperature_K=900.0):
 
 @pytest.fixture
 def runs():
+    """Return three seeds, not in their order."""
     return {f'T900_seed{seed}': md_run(seed) for seed in (3, 1, 2)}
 
 
@@ -46,8 +47,8 @@ def test_analysis_is_that_of_the_library(runs):
     np.testing.assert_array_equal(node.get_array('msd_A2'), result.curves['msd_A2'])
 
 
-def test_what_it_belongs_to(runs):
-    """The node says which material and seeds it is of, and the graph which runs."""
+def test_material_seeds_and_runs_are_stated(runs):
+    """The attributes state material and seeds, the graph the runs."""
     node = analyse_trajectories(orm.Dict(PARAMETERS), **runs)
     attributes = node.base.attributes.all
     assert attributes['seeds'] == [1, 2, 3]
@@ -81,7 +82,7 @@ def test_arrhenius_is_that_of_the_library():
 
 
 def test_share_that_the_ions_fill(runs):
-    """Of each seed for itself, by the density over the cell; it is what a density study of the seed says."""
+    """It is the mean over seeds of the share that the density of each seed fills."""
     attributes = analyse_trajectories(orm.Dict(PARAMETERS), **runs).base.attributes
     shares = []
     for run in runs.values():
@@ -94,7 +95,7 @@ def test_share_that_the_ions_fill(runs):
 
 @pytest.mark.parametrize(('jump', 'longest_ps', 'between'), [(1.0, 20, None), (1.8, 20, [700, 800]), (1.8, 40, None)])
 def test_order_of_the_sublattice_is_a_warning(jump, longest_ps, between):
-    """Where the mobile ions melt, whether or not the conductivity jumps; runs of other lengths are not compared."""
+    """A jump of the order is a warning, even if the conductivity does not jump; runs of other lengths do not count."""
     nodes = {}
     for T in (500, 600, 700, 800, 900, 1000):
         sigma = 100 / T * np.exp(-0.3 / (8.617e-5 * T))

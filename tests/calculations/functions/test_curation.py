@@ -1,4 +1,4 @@
-"""Curation and split: dynamics of known correlation time, frames of known faults, and DFT dynamics as it is."""
+"""Curation and split, on dynamics of known correlation time, frames with known faults, and dynamics of DFT."""
 
 import pathlib
 
@@ -44,7 +44,7 @@ def ornstein_uhlenbeck(n_frames, tau, n_atoms=60, seed=0, period=None):
 
 
 def frames_of(forces, spacing_ps=DT_PS, **info):
-    """Return labelled frames of a run; all differ."""
+    """Return labelled frames of a run, which all differ."""
     frames = []
     rng = np.random.default_rng(len(forces))
     for index, force in enumerate(forces):
@@ -65,7 +65,7 @@ def moved(frame, distance):
 
 @pytest.mark.parametrize('tau', [3, 12, 40])
 def test_correlation_time(tau):
-    """The time at which an exponential has fallen to 1/e."""
+    """It is the time at which an exponential has fallen to 1/e."""
     assert correlation_time(ornstein_uhlenbeck(2000, tau)) == pytest.approx(tau, rel=0.15, abs=1)
 
 
@@ -78,7 +78,7 @@ def test_vibrations_do_not_cancel():
     assert 30 <= correlation_time(forces) <= 42
 
 
-def test_independent_frames_and_frozen_ones():
+def test_correlation_time_of_independent_frozen_and_drifting_forces():
     rng = np.random.default_rng(0)
     assert correlation_time(rng.normal(size=(200, 20, 3))) == 1
     assert correlation_time(np.ones((30, 4, 3))) == 30
@@ -87,7 +87,7 @@ def test_independent_frames_and_frozen_ones():
 
 
 def test_correlation_time_of_dft():
-    """Against the plain sum over all pairs of frames, on dynamics of pw.x."""
+    """It is the same by the plain sum over all pairs of frames, on dynamics of pw.x."""
     forces = np.array([frame.get_forces() for frame in ase.io.read(AIMD, ':')])
     fluctuations = forces - forces.mean(axis=0)
     n = len(forces)
@@ -97,7 +97,7 @@ def test_correlation_time_of_dft():
 
 
 def test_runs_of_a_users_file():
-    """Frames that state nothing are a run as long as the material and the temperature stay; a few are none."""
+    """Frames that state nothing are a run while material and temperature stay the same, if there are enough of them."""
     forces = ornstein_uhlenbeck(2 * MIN_RUN_FRAMES, 3, n_atoms=2)
     hot = frames_of(forces, temperature_K=900.0)
     cold = frames_of(forces[:MIN_RUN_FRAMES], temperature_K=600.0)
@@ -111,31 +111,36 @@ def test_every_reason_is_counted():
     frames = frames_of(ornstein_uhlenbeck(200, 5, seed=1), run='T900', source='aimd')
     frames[70].info['scf_converged'] = False
     frames[80].calc.results['forces'][3, 1] = -40.0
-    frames.append(moved(frames[90], 9.0))  # the same crystal, wrapped otherwise
+    frames.append(moved(frames[90], 9.0))  # the same crystal in another periodic image
     frames[-1].info = {'source': 'rattled'}
     kept, counts = curate(frames, {'equilibration_ps': 0.1, 'max_force_eV_per_A': 20.0, 'duplicate_A': 1e-3})
     assert counts == {'equilibration': 50, 'unconverged': 1, 'exploded': 1, 'duplicate': 1, 'correlated': 0}
     assert len(kept) == 201 - 53
     assert frames[90] in kept
-    kept, counts = curate(frames[:200], {'spacing_correlation_times': 2.0})
-    tau = correlation_time(np.array([frame.get_forces() for frame in frames[:200]])) * DT_PS
+
+
+def test_correlated_frames_are_left_out():
+    frames = frames_of(ornstein_uhlenbeck(200, 5, seed=1), run='T900', source='aimd')
+    frames[70].info['scf_converged'] = False
+    kept, counts = curate(frames, {'spacing_correlation_times': 2.0})
+    tau = correlation_time(np.array([frame.get_forces() for frame in frames])) * DT_PS
     times = np.array([frame.info['time_ps'] for frame in kept])
     assert np.diff(times).min() >= 2 * tau - 1e-9
     assert counts['correlated'] == 199 - len(kept)
 
 
-def test_nothing_is_asked_that_was_not_stated():
+def test_without_criteria_all_frames_are_kept():
     frames = frames_of(ornstein_uhlenbeck(30, 5))
     assert curate([*frames, frames[0]], {})[0] == [*frames, frames[0]]
 
 
-def test_nearly_equal_frames():
+def test_equal_within_the_tolerance_is_a_duplicate():
     (frame,) = frames_of(ornstein_uhlenbeck(1, 2, n_atoms=4))
     assert find_duplicates([frame, moved(frame, 5e-4), moved(frame, 5e-3)]) == {1: 0}
 
 
-def test_merge_leaves_out_what_is_there(aiida_profile):
-    """Equal frames within one set are its own affair: it may have been asked to keep them."""
+def test_merge_leaves_out_frames_of_other_sets(aiida_profile):
+    """Equal frames within one set are kept: the set may have been asked to keep them."""
     frames = frames_of(ornstein_uhlenbeck(4, 2, n_atoms=4), source='x')
     before = DatasetData.from_frames([frames[0], frames[1], frames[1]])
     merged = merge_datasets(a=before, b=DatasetData.from_frames(frames[1:]))
@@ -143,31 +148,41 @@ def test_merge_leaves_out_what_is_there(aiida_profile):
     assert merged.base.attributes.get('n_left_out')['duplicate'] == 1
 
 
-def test_counts_add_up_over_the_steps(aiida_profile):
-    """From the AIMD, which says how many steps its equilibration took, over a second curation, to the whole."""
+@pytest.fixture
+def aimd():
+    """Return 100 steps of AIMD after an equilibration of 60 steps, one of them not converged."""
     trajectory = orm.TrajectoryData()
-    forces = ornstein_uhlenbeck(100, 4, n_atoms=3)
-    positions = np.random.default_rng(3).random((100, 3, 3)) * 4
     trajectory.set_trajectory(
         symbols=['Li', 'Li', 'O'],
-        positions=positions,
+        positions=np.random.default_rng(3).random((100, 3, 3)) * 4,
         cells=np.repeat(4 * np.eye(3)[None], 100, axis=0),
         stepids=np.arange(60, 160),
         times=np.arange(60, 160) * DT_PS,
     )
-    trajectory.set_array('forces', forces)
+    trajectory.set_array('forces', ornstein_uhlenbeck(100, 4, n_atoms=3))
     trajectory.set_array('energy', np.random.default_rng(4).normal(size=100))
     trajectory.set_array('scf_converged', np.arange(100) != 40)
-    parameters = {'stride': 2, 'temperatures_K': {'T900': 900}, 'max_force_eV_per_A': 1e3}
-    dataset = dataset_from_aimd(orm.Dict(parameters), T900=trajectory)
+    return trajectory
+
+
+PARAMETERS = {'stride': 2, 'temperatures_K': {'T900': 900}, 'max_force_eV_per_A': 1e3}
+
+
+def test_counts_add_up_over_the_steps(aimd, aiida_profile):
+    """The counts of the AIMD, with the steps of its equilibration, and of a second curation are added."""
+    dataset = dataset_from_aimd(orm.Dict(PARAMETERS), T900=aimd)
     counts = {'equilibration': 30, 'unconverged': 1, 'exploded': 0, 'duplicate': 0, 'correlated': 0}
     assert dataset.base.attributes.get('n_left_out') == counts
-    frames = dataset.get_frames()
-    assert frames[0].info['time_ps'] == pytest.approx(60 * DT_PS)
-    assert frames[0].info['correlation_time_ps'] == pytest.approx(correlation_time(forces) * DT_PS)
     again = curate_dataset(dataset, orm.Dict({'equilibration_ps': 0.02}))
     assert again.base.attributes.get('n_left_out') == {**counts, 'equilibration': 35}
     assert again.n_frames == 44
+
+
+def test_frames_state_time_and_correlation_time(aimd, aiida_profile):
+    """The correlation time is estimated from all steps, whatever the stride."""
+    first, *_ = dataset_from_aimd(orm.Dict(PARAMETERS), T900=aimd).get_frames()
+    assert first.info['time_ps'] == pytest.approx(60 * DT_PS)
+    assert first.info['correlation_time_ps'] == pytest.approx(correlation_time(aimd.get_array('forces')) * DT_PS)
 
 
 def dealt(frames, **parameters):
@@ -177,11 +192,11 @@ def dealt(frames, **parameters):
     return {name: [frames[index] for index in part] for name, part in parts.items()}
 
 
-def separation(one, other):
+def separation(part, other):
     """Return the least time in ps between frames of the same run in two parts."""
     return min(
         abs(a.info['time_ps'] - b.info['time_ps'])
-        for a in one
+        for a in part
         for b in other
         if 'run' in a.info and a.info['run'] == b.info.get('run')
     )
@@ -190,28 +205,28 @@ def separation(one, other):
 @settings(max_examples=20, deadline=None)
 @given(tau=st.integers(2, 8), seed=st.integers(0, 10**6), test=st.sampled_from([0.05, 0.1, 0.2]))
 def test_no_test_frame_within_the_correlation_time_of_a_training_frame(tau, seed, test):
-    """The correlation time is that of the process which made the forces, not the one that was estimated."""
+    """Parts are apart by the true correlation time of the process that made the forces, not only by its estimate."""
     frames = []
     for number, T in enumerate((600.0, 900.0)):
         forces = ornstein_uhlenbeck(400, tau, n_atoms=20, seed=seed + number)
         frames += frames_of(forces, run=f'T{T:.0f}', source='aimd', temperature_K=T)
     frames += frames_of(forces[:30], source='rattled')
     parts = dealt(frames, test=test, gap_correlation_times=2.0)
-    for one, other in (('train', 'test'), ('train', 'validation'), ('validation', 'test')):
-        assert separation(parts[one], parts[other]) >= tau * DT_PS
+    for name, other in (('train', 'test'), ('train', 'validation'), ('validation', 'test')):
+        assert separation(parts[name], parts[other]) >= tau * DT_PS
     for part in parts.values():  # every temperature has its share
         temperatures = [frame.info['temperature_K'] for frame in part if 'run' in frame.info]
         assert temperatures.count(600.0) == pytest.approx(len(temperatures) / 2, abs=0.1 * len(temperatures) + 2)
 
 
 def test_without_gaps_neighbours_are_on_both_sides():
-    """What the test above would see if the gaps were left out."""
+    """Without gaps the test above would see frames one step apart."""
     parts = dealt(frames_of(ornstein_uhlenbeck(400, 8, n_atoms=20), run='T600', source='aimd'))
     assert separation(parts['train'], parts['test']) == pytest.approx(DT_PS)
 
 
 def test_run_too_short_to_cut(aiida_profile):
-    """It is for training as a whole; when nothing is left to test on, that is said."""
+    """It goes into training as a whole; without another run nothing is left to test on, which is an error."""
     short = frames_of(ornstein_uhlenbeck(40, 30, n_atoms=5), run='short', source='aimd')
     long = frames_of(ornstein_uhlenbeck(400, 4, n_atoms=5), run='long', source='aimd')
     parts = dealt([*short, *long], gap_correlation_times=2.0)

@@ -1,4 +1,4 @@
-"""Training sets: which frames go in, with which labels, and to which part."""
+"""Training sets: which frames they have, with which labels, and how they are split."""
 
 import numpy as np
 import pytest
@@ -33,10 +33,11 @@ def pw_trajectory(n_frames, first_energy=0.0, force=0.1, missing=0):
 
 
 def energies(dataset):
+    """Return the energies of all frames."""
     return [frame.get_potential_energy() for frame in dataset.get_frames()]
 
 
-def test_labelled_frames():
+def test_frames_have_their_own_labels_and_cells():
     frames = labelled_frames(pw_trajectory(3), source='aimd', temperature_K=900.0)
     assert [frame.get_potential_energy() for frame in frames] == [0, 1, 2]
     np.testing.assert_allclose(frames[1].get_forces(), 0.1 * np.arange(7, 13).reshape(2, 3))
@@ -53,13 +54,14 @@ def test_labelled_frames_with_stress():
     np.testing.assert_allclose(stress, np.array([-2, -3, -4, 0, 0, 0]) / 160.21766208)
 
 
-def test_labels_of_another_number_of_frames():
-    """Rather no data set than one whose forces belong to other positions."""
+def test_labels_of_another_number_of_frames_are_refused():
+    """Otherwise forces would belong to other positions."""
     with pytest.raises(ValueError, match='the trajectory has 3 positions, 2 forces and 3 energies'):
         labelled_frames(pw_trajectory(3, missing=1))
 
 
 def test_dataset_from_aimd():
+    """Every third frame of each run, in the order of the labels, with the run and its temperature."""
     parameters = {'stride': 3, 'temperatures_K': {'T600': 600, 'T1200': 1200}}
     runs = {'T600': pw_trajectory(10), 'T1200': pw_trajectory(6, first_energy=100)}
     dataset = dataset_from_aimd(orm.Dict(parameters), **runs)
@@ -71,7 +73,7 @@ def test_dataset_from_aimd():
 
 
 def test_dataset_from_labels():
-    """All frames of each job but one: the largest force component is 1.2 in the first job, 6 and 12 in the second."""
+    """One frame is left out: the largest force component is 1.2 in the first job, 6 and 12 in the second."""
     runs = {'a': pw_trajectory(2, force=0.1), 'b': pw_trajectory(2, force=1.0, first_energy=50), 'c': pw_trajectory(1)}
     limit = {'source': 'rattled', 'max_force_eV_per_A': 10.0}
     dataset = dataset_from_labels(orm.Dict(limit), **runs)
@@ -84,7 +86,7 @@ def test_dataset_from_labels():
     assert negative.base.attributes.get('n_left_out')['exploded'] == 1
 
 
-def test_merge(make_frame):
+def test_merged_sets_come_in_the_order_of_their_labels(make_frame):
     sets = {name: DatasetData.from_frames([make_frame(i, source=name)]) for i, name in enumerate('ab')}
     merged = merge_datasets(b=sets['b'], a=sets['a'])
     assert energies(merged) == [0, 1]
@@ -93,7 +95,7 @@ def test_merge(make_frame):
 
 @pytest.fixture
 def mixed(make_frame):
-    """40 frames of one run, 20 of another, 30 single calculations: by energy from 0, 100 and 200 on."""
+    """Return 40 frames of a run, 20 of another run, 30 single calculations; energies from 0, 100 and 200 on."""
     runs = [make_frame(float(i), source='aimd', run='T600') for i in range(40)]
     runs += [make_frame(100.0 + i, source='aimd', run='T1200') for i in range(20)]
     return DatasetData.from_frames(runs + [make_frame(200.0 + i, source='rattled') for i in range(30)])
@@ -101,13 +103,13 @@ def mixed(make_frame):
 
 def test_split_is_a_partition(mixed):
     parts = split_dataset(mixed, orm.Dict(SPLIT))
-    found = {name: energies(part) for name, part in parts.items()}
-    assert {name: len(values) for name, values in found.items()} == {'train': 63, 'validation': 9, 'test': 18}
-    assert sorted(found['train'] + found['validation'] + found['test']) == sorted(energies(mixed))
+    by_part = {name: energies(part) for name, part in parts.items()}
+    assert {name: len(values) for name, values in by_part.items()} == {'train': 63, 'validation': 9, 'test': 18}
+    assert sorted(by_part['train'] + by_part['validation'] + by_part['test']) == sorted(energies(mixed))
 
 
 def test_neighbours_in_time_stay_together(mixed):
-    """The frames of a run in validation or test are one block each, so that few have a neighbour elsewhere."""
+    """Validation and test have one block of each run, so that few frames have a neighbour in another part."""
     for name, part in split_dataset(mixed, orm.Dict(SPLIT)).items():
         for first, last in ((0, 100), (100, 200)):
             block = np.array([value for value in energies(part) if first <= value < last])
@@ -116,6 +118,7 @@ def test_neighbours_in_time_stay_together(mixed):
 
 def test_single_calculations_are_shuffled(mixed):
     def of_rattled(seed):
+        """Return the energies of single calculations in the parts."""
         parts = split_dataset(mixed, orm.Dict({**SPLIT, 'seed': seed}))
         return [[value for value in energies(parts[name]) if value >= 200] for name in ('train', 'validation', 'test')]
 
@@ -125,7 +128,7 @@ def test_single_calculations_are_shuffled(mixed):
     assert np.ptp(once[2]) > 6  # not a block
 
 
-def test_labels_are_kept(mixed):
+def test_labels_survive_the_split(mixed):
     before = {frame.get_potential_energy(): frame for frame in mixed.get_frames()}
     for frame in split_dataset(mixed, orm.Dict(SPLIT))['test'].get_frames():
         same = before[frame.get_potential_energy()]
@@ -133,7 +136,7 @@ def test_labels_are_kept(mixed):
         assert frame.info == same.info
 
 
-def test_too_few_to_split(make_frame):
+def test_too_few_frames_to_split_are_refused(make_frame):
     few = DatasetData.from_frames([make_frame(float(i)) for i in range(4)])
     with pytest.raises(ValueError, match='4 frames are too few: none is left for validation'):
         split_dataset(few, orm.Dict(SPLIT))
@@ -157,7 +160,7 @@ def md_run(n_frames, offset):
 
 
 def test_pick_frames():
-    """Equally many from each run at equal times, from the first to the last, back in the cell."""
+    """Each run gives the same number of frames at equal times, from the first to the last, wrapped into the cell."""
     runs = {'T900_seed1': md_run(101, 0), 'T900_seed2': md_run(51, 8)}
     frames = pick_frames(orm.Dict({'n_frames': 6}), **runs)
     positions = frames.get_positions()
@@ -166,5 +169,5 @@ def test_pick_frames():
     np.testing.assert_allclose(positions[:, 1], 2)
 
 
-def test_pick_more_frames_than_there_are():
+def test_no_frame_is_picked_twice():
     assert len(pick_frames(orm.Dict({'n_frames': 10}), a=md_run(3, 0)).get_positions()) == 3

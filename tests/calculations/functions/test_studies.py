@@ -1,4 +1,4 @@
-"""Studies as calculation functions: the numbers are those of the library, and bad input says so."""
+"""Studies as calculation functions: the numbers are those of the library, and bad input is refused."""
 
 import numpy as np
 import pytest
@@ -46,16 +46,17 @@ def run(seed, temperature_K=900.0, positions=None):
 
 
 def stored(value):
-    """Return plain data as it comes back from the database, which keeps fourteen digits."""
+    """Return plain data as they come back from the database, which keeps fourteen digits."""
     return orm.Dict({'value': value}).store()['value']
 
 
 @pytest.fixture
 def runs(aiida_profile):
+    """Return four seeds of one state."""
     return {f'run_{seed}': run(seed) for seed in (1, 2, 3, 4)}
 
 
-def test_block_sizes(runs):
+def test_block_sizes_are_those_of_the_library(runs):
     node = compare_block_sizes(orm.Dict({'charges': CHARGES, 'mobile': 'Li', 'block_ps': [10.0, 40.0]}), **runs)
     positions = [runs[label].positions for label in sorted(runs)]
     study = block_size_study(positions, SYMBOLS, CHARGES, CELL, temperature_K=900.0, dt_ps=0.1, block_ps=[10.0, 40.0])
@@ -65,7 +66,7 @@ def test_block_sizes(runs):
         np.testing.assert_array_equal(node.get_array(name), curve)
 
 
-def test_density(runs):
+def test_density_is_that_of_the_library(runs):
     made = mobile_density(orm.Dict({'mobile': 'Li', 'spacing_A': 1.0}), **runs)
     seeds = [mobile_positions(runs[label].positions, SYMBOLS) for label in sorted(runs)]
     values = density(seeds, CELL, 1.0)
@@ -76,19 +77,19 @@ def test_density(runs):
     assert 0 < made['statistics']['filled_share'] < 1
 
 
-def test_density_settings(runs):
+def test_an_unknown_setting_of_the_density_is_refused(runs):
     with pytest.raises(ValueError, match='unknown parameters grid: choose from mobile, spacing_A'):
         mobile_density(orm.Dict({'grid': 3}), **runs)
 
 
 @pytest.mark.parametrize('function', [compare_block_sizes, mobile_density])
-def test_one_state(function, runs):
+def test_runs_of_different_states_are_refused(function, runs):
     with pytest.raises(ValueError, match='differ in temperature_K'):
         function(orm.Dict({'mobile': 'Li'}), **runs, hot=run(9, 1200.0))
 
 
 def test_twins(aiida_profile):
-    """Differences that double every 0.2 ps from 1e-4 Å on."""
+    """Differences that double every 0.2 ps have that doubling time."""
     rng = np.random.default_rng(0)
     runs = {}
     for seed in (1, 2, 3):
@@ -100,17 +101,20 @@ def test_twins(aiida_profile):
             seed, positions=base + size[:, None, None] * (way - way.mean(axis=1, keepdims=True))
         )
     made = compare_twins(orm.Dict({'momentum_epsilon': 1e-3}), **runs)
-    found = made['lyapunov'].get_dict()
-    assert found['exponent_per_ps'] == pytest.approx(np.log(2) / 0.2, rel=0.02)
-    assert found['doubling_ps'] == pytest.approx(0.2, rel=0.02)
-    assert (found['n_pairs'], found['momentum_epsilon']) == (3, 1e-3)
+    lyapunov = made['lyapunov'].get_dict()
+    assert lyapunov['exponent_per_ps'] == pytest.approx(np.log(2) / 0.2, rel=0.02)
+    assert lyapunov['doubling_ps'] == pytest.approx(0.2, rel=0.02)
+    assert (lyapunov['n_pairs'], lyapunov['momentum_epsilon']) == (3, 1e-3)
     assert made['divergence'].get_array('difference_A').shape == (3, 200)
+
+
+def test_a_run_without_a_twin_is_refused(runs):
     with pytest.raises(ValueError, match='no run has a twin'):
-        compare_twins(orm.Dict({}), reference_s1=runs['reference_s1'])
+        compare_twins(orm.Dict({}), reference_s1=runs['run_1'])
 
 
 def conductivity(n_atoms, sigma, **changes):
-    """Return a result as far as the study reads it."""
+    """Return a conductivity with the attributes that the study reads."""
     node = ConductivityData()
     node.base.attributes.set_many(
         {
@@ -121,17 +125,20 @@ def conductivity(n_atoms, sigma, **changes):
     return node
 
 
-def test_sizes(aiida_profile):
-    found = compare_sizes(large=conductivity(1056, 1.0), small=conductivity(132, 1.01)).get_dict()
-    assert found['answer'] == 'no effect'
-    assert found['n_atoms'] == [132, 1056]
-    assert found['temperature_K'] == 900.0
+def test_sizes_are_compared_in_their_order(aiida_profile):
+    study = compare_sizes(large=conductivity(1056, 1.0), small=conductivity(132, 1.01)).get_dict()
+    assert study['answer'] == 'no effect'
+    assert study['n_atoms'] == [132, 1056]
+    assert study['temperature_K'] == 900.0
+
+
+def test_sizes_at_different_temperatures_are_refused(aiida_profile):
     with pytest.raises(ValueError, match='differ in temperature_K'):
         compare_sizes(a=conductivity(132, 1.0), b=conductivity(264, 1.0, temperature_K=800.0))
 
 
 def test_decision_is_that_of_the_library(aiida_profile):
-    """With what the node says, and the decisions before."""
+    """It rests on the attributes of the node, and on the decisions before."""
     node = conductivity(
         132, 1.0, sigma_full_stderr=0.3, n_seeds=4, total_time_ps=400.0, sigma_full_upper_S_per_cm=1.7, plateau=True,
         beta=0.98, beta_stderr=0.05,
