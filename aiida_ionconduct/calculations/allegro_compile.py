@@ -47,7 +47,7 @@ class AllegroCompileCalculation(EngineCalcJob):
     """``nequip-compile`` for LAMMPS' ``pair_style allegro``, or ``nequip-prepare-lmp-mliap`` for its ``mliap``."""
 
     @classmethod
-    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # AiiDA names a wider class
+    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # as AiiDA itself
         """Define the process specification."""
         super().define(spec)
         spec.input(

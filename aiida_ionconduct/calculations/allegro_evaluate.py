@@ -42,7 +42,7 @@ class AllegroEvaluateCalculation(EngineCalcJob):
     """``nequip-train`` as a test of each model in turn; the frames need no labels."""
 
     @classmethod
-    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # AiiDA names a wider class
+    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # as AiiDA itself
         """Define the process specification."""
         super().define(spec)
         spec.input('code', valid_type=orm.AbstractCode, help='The `nequip-train` command.')

@@ -99,7 +99,7 @@ class AllegroTrainCalculation(EngineCalcJob):
     """``nequip-train`` on a training, a validation and a test set, then ``nequip-package`` of the best checkpoint."""
 
     @classmethod
-    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # AiiDA names a wider class
+    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # as AiiDA itself
         """Define the process specification."""
         super().define(spec)
         spec.input('code', valid_type=orm.AbstractCode, help='The `nequip-train` command.')
@@ -173,14 +173,14 @@ class AllegroTrainCalculation(EngineCalcJob):
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the configuration and the frames."""
         initial_model, checkpoint = self.inputs.get('initial_model'), self.inputs.get('checkpoint')
-        parameters, type_names, package = self.inputs.parameters.get_dict(), self.inputs.train.elements, None
+        parameters, type_names = self.inputs.parameters.get_dict(), self.inputs.train.elements
         if initial_model:  # the neighbour lists reach as far as the model sees
-            parameters['r_max'], type_names, package = initial_model.r_max, initial_model.type_names, INITIAL_MODEL
+            parameters['r_max'], type_names = initial_model.r_max, initial_model.type_names
         walltime = self.node.get_option('max_wallclock_seconds')
         configuration = nequip_configuration(
             TrainingParameters.check(parameters),
             type_names,
-            initial_model=package,
+            initial_model=INITIAL_MODEL if initial_model else None,
             resume=bool(checkpoint),
             max_time_s=stop_after(walltime) if walltime else None,
         )

@@ -21,7 +21,7 @@ class EngineCalcJob(CalcJob):
     """A serial job by default, with the option ``gpus`` and the input ``trust_model``."""
 
     @classmethod
-    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # AiiDA names a wider class
+    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # as AiiDA itself
         """Define what all these jobs share."""
         super().define(spec)
         spec.input('trust_model', valid_type=orm.Bool, required=False, help=TRUST_HELP)
@@ -31,27 +31,33 @@ class EngineCalcJob(CalcJob):
             required=False,
             help='The number of GPUs on each machine, for which the job script asks the scheduler.',
         )
-        spec.inputs['metadata']['options'].validator = _validate_options
+        _options(spec).validator = _validate_options
         spec.inputs.validator = complaint_about_models
         set_option_defaults(spec, resources=dict(RESOURCES), withmpi=False)
 
     def presubmit(self, folder: Folder) -> CalcInfo:
         """Write the job script as AiiDA does, then ask for the GPUs in it."""
         calcinfo = super().presubmit(folder)
-        gpus = self.node.get_option('gpus')
-        if gpus:
-            name = self.node.get_option('submit_script_filename')
+        gpus, computer = self.node.get_option('gpus'), self.node.computer
+        if gpus and computer is not None:
+            name = str(self.node.get_option('submit_script_filename'))
             with folder.open(name, encoding='utf8') as handle:
                 script = handle.read()
             with folder.open(name, 'w', encoding='utf8') as handle:
-                handle.write(request_gpus(script, self.node.computer.scheduler_type, gpus))
+                handle.write(request_gpus(script, computer.scheduler_type, gpus))
         return calcinfo
+
+
+def _options(spec: CalcJobProcessSpec) -> Any:
+    """Return the namespace of the options of a job."""
+    metadata: Any = spec.inputs['metadata']
+    return metadata['options']
 
 
 def set_option_defaults(spec: CalcJobProcessSpec, **defaults: Any) -> None:
     """Set the defaults of options of a job, by name."""
     for name, default in defaults.items():
-        spec.inputs['metadata']['options'][name].default = default
+        _options(spec)[name].default = default
 
 
 def validator(parameters: type[Parameters]) -> Callable[[orm.Dict, Any], str | None]:

@@ -100,7 +100,7 @@ def _check_restart(restart: orm.SinglefileData, structure: orm.StructureData, pa
         start = get_start(restart, parameters['timestep_fs'])
     except ValueError as error:
         return str(error)
-    if start.stage == script.PRODUCTION and start.step >= parameters['production_steps']:
+    if start and start.stage == script.PRODUCTION and start.step >= parameters['production_steps']:
         return f'the restart stands at step {start.step}: ask for more than that in production_steps.'
     return None
 
@@ -109,7 +109,7 @@ class LammpsMdCalculation(EngineCalcJob):
     """Equilibration and production in one LAMMPS run, from the start or from a restart file."""
 
     @classmethod
-    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # AiiDA names a wider class
+    def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # as AiiDA itself
         """Define inputs, outputs and exit codes."""
         super().define(spec)
         spec.input('code', valid_type=orm.AbstractCode, help='A LAMMPS with `pair_style allegro`.')

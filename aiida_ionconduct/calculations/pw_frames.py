@@ -58,7 +58,10 @@ class PwFramesCalculation(PwCalculation):
         for subfolder in (self._PSEUDO_SUBFOLDER, self._OUTPUT_SUBFOLDER):
             folder.get_subfolder(subfolder, create=True)
 
-        calc_info = CalcInfo({'codes_info': [], 'codes_run_mode': CodeRunMode.SERIAL, 'retrieve_list': ['frame_*.out']})
+        codes: list[CodeInfo] = []
+        calc_info = CalcInfo(
+            {'codes_info': codes, 'codes_run_mode': CodeRunMode.SERIAL, 'retrieve_list': ['frame_*.out']}
+        )
         for index in self.inputs.indices:
             unused = dict(settings)
             content, calc_info.local_copy_list = self._generate_pwcp_inputdata(
@@ -77,7 +80,7 @@ class PwFramesCalculation(PwCalculation):
                 'cmdline_params': [*flags, '-in', f'frame_{index:04d}.in'],
                 'stdout_name': output_name(index),
             }
-            calc_info.codes_info.append(CodeInfo(code_info))
+            codes.append(CodeInfo(code_info))
         return calc_info
 
 

@@ -35,8 +35,11 @@ class AllegroModelData(orm.SinglefileData):
             read from the file; a file of the format ``mliap`` does not state them.
         :raises ValueError: if the file is neither a package nor a compiled model, or does not state its types.
         """
-        content = pathlib.Path(file).read_bytes() if isinstance(file, (str, pathlib.Path)) else file.read()
-        filename = filename or pathlib.Path(getattr(file, 'name', file)).name
+        if isinstance(file, (str, pathlib.Path)):
+            content, name = pathlib.Path(file).read_bytes(), str(file)
+        else:
+            content, name = file.read(), getattr(file, 'name', '')
+        filename = filename or pathlib.Path(name).name
         described = {key: kwargs.pop(key) for key in tuple(kwargs) if key not in ('label', 'description', 'user')}
         super().__init__(io.BytesIO(content), filename=filename, **kwargs)
         stated = {'model_format': format_of(filename), 'sha256': hashlib.sha256(content).hexdigest()}

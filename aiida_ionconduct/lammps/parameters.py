@@ -29,33 +29,34 @@ class RunParameters(Parameters):
     timestep_fs: float = Field(gt=0, description='time step, in fs')
     equilibration_steps: int = Field(ge=0, description='time steps of the equilibration')
     production_steps: int = Field(gt=0, description='time steps of the production')
-    ensemble: Ensemble = Field('nve', description='ensemble of the production')
+    ensemble: Ensemble = Field(default='nve', description='ensemble of the production')
     thermostat: Thermostat = Field(
-        'langevin', description='thermostat of the equilibration and of a production in `nvt`'
+        default='langevin', description='thermostat of the equilibration and of a production in `nvt`'
     )
-    frame_stride: int = Field(50, gt=0, description='time steps between two frames')
-    com_stride: int = Field(5, gt=0, description='time steps between two centres of mass of the species')
-    thermo_stride: int = Field(50, gt=0, description='time steps between two rows of thermodynamic data')
+    frame_stride: int = Field(default=50, gt=0, description='time steps between two frames')
+    com_stride: int = Field(default=5, gt=0, description='time steps between two centres of mass of the species')
+    thermo_stride: int = Field(default=50, gt=0, description='time steps between two rows of thermodynamic data')
     restart_stride: int = Field(
-        10000, ge=0, description='time steps between two restart files; 0 for no restart files on the way'
+        default=10000, ge=0, description='time steps between two restart files; 0 for no restart files on the way'
     )
-    thermostat_damping_fs: float = Field(100.0, gt=0, description='damping time of the thermostat, in fs')
+    thermostat_damping_fs: float = Field(default=100.0, gt=0, description='damping time of the thermostat, in fs')
     velocity_temperature_K: float | None = Field(
-        None,
+        default=None,
         gt=0,
         description='temperature of the first velocities, in K, by default that of the run; twice that temperature '
         'brings a run from a perfect crystal to its temperature at once',
     )
-    pressure_bar: float = Field(0.0, description='pressure in `npt`, in bar')
-    barostat_damping_fs: float = Field(1000.0, gt=0, description='damping time of the barostat in `npt`, in fs')
+    pressure_bar: float = Field(default=0.0, description='pressure in `npt`, in bar')
+    barostat_damping_fs: float = Field(default=1000.0, gt=0, description='damping time of the barostat in `npt`, in fs')
     momentum_epsilon: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         lt=0.1,
         description='relative random change of all momenta at the start of the production, for a twin of another run',
     )
     pressure_coupling: PressureCoupling = Field(
-        'aniso', description='which cell parameters change in `npt`: all alike, the lengths, or lengths and angles'
+        default='aniso',
+        description='which cell parameters change in `npt`: all alike, the lengths, or lengths and angles',
     )
 
 
@@ -99,9 +100,9 @@ class CommandLine(Parameters):
     """How LAMMPS is called: the settings of a run that do not change its results."""
 
     kokkos_gpus: int | None = Field(
-        None, ge=1, description='the number of GPUs of a machine, for a LAMMPS built with Kokkos'
+        default=None, ge=1, description='the number of GPUs of a machine, for a LAMMPS built with Kokkos'
     )
-    cmdline: list[str] = Field([], description='further words of the command line')
+    cmdline: list[str] = Field(default=[], description='further words of the command line')
 
 
 STEPS = ('equilibration_steps', 'production_steps', 'frame_stride', 'com_stride', 'thermo_stride', 'restart_stride')

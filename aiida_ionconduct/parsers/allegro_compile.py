@@ -25,7 +25,8 @@ class AllegroCompileParser(Parser):
         if not zipfile.is_zipfile(compiled):  # all targets are zip archives; a file that was cut is not
             return self.exit_codes.ERROR_OUTPUT_MODEL_MISSING
         package = self.node.inputs.model
-        described = {'package_sha256': package.sha256, 'computer': self.node.computer.label}
+        computer = self.node.computer
+        described = {'package_sha256': package.sha256, 'computer': computer.label if computer else None}
         if parameters.target == 'mliap':
             described |= {'type_names': package.type_names, 'r_max': package.r_max, 'device': parameters.device}
         model = AllegroModelData(compiled, **described)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import pathlib
 import zipfile
 from collections.abc import Mapping
@@ -91,7 +90,7 @@ class AllegroTrainParser(Parser):
         checkpoint = orm.FolderData()
         for name in (CHECKPOINT, LAST_CHECKPOINT):
             content = (temporary / name).read_bytes()
-            checkpoint.base.repository.put_object_from_filelike(io.BytesIO(content), name)
+            checkpoint.base.repository.put_object_from_bytes(content, name)
             remember_made_here(hashlib.sha256(content).hexdigest())
         known = [{'epoch': epoch, **{key: row[key] for key in COLUMNS if key in row}} for epoch, row in rows.items()]
         checkpoint.base.attributes.set_many({'epoch': max(rows), 'epochs': known})
@@ -100,8 +99,10 @@ class AllegroTrainParser(Parser):
     def messages(self) -> str:
         """Return all that the programs wrote to standard output and standard error."""
         repository = self.retrieved.base.repository
-        names = {self.node.get_option('scheduler_stdout'), self.node.get_option('scheduler_stderr')}
-        return '\n'.join(repository.get_object_content(name) for name in names & set(repository.list_object_names()))
+        names = {str(self.node.get_option(f'scheduler_{stream}')) for stream in ('stdout', 'stderr')}
+        return '\n'.join(
+            repository.get_object_content(name, 'r') for name in names & set(repository.list_object_names())
+        )
 
     def describe(self) -> dict[str, Any]:
         """Return the types and the cutoff of the trained model: those it started from, or those asked for."""

@@ -53,7 +53,8 @@ class LammpsMdParser(Parser):
     def parse(self, **kwargs: Any) -> ExitCode | None:
         """Parse the log and the temporarily retrieved files, salvaging what a stopped run has left."""
         try:
-            log = read_log(self.retrieved.base.repository.get_object_content(self.node.get_option('output_filename')))
+            name = str(self.node.get_option('output_filename'))
+            log = read_log(self.retrieved.base.repository.get_object_content(name, 'r'))
         except FileNotFoundError:
             return self.exit_codes.ERROR_OUTPUT_LOG_MISSING
         folder = pathlib.Path(kwargs['retrieved_temporary_folder'])
@@ -164,7 +165,7 @@ class LammpsMdParser(Parser):
                 thermo_columns=thermo_columns(run),
                 ensemble=run.ensemble.upper(),
             )
-        self.out('trajectories', trajectories)
+        self.out('trajectories', trajectories)  # type: ignore[arg-type]  # a namespace
         return trajectories
 
     def store_restart(self, at: Start, path: pathlib.Path) -> None:
@@ -204,7 +205,7 @@ class LammpsMdParser(Parser):
             label = seed_label(seed)
             described = describe_trajectory(trajectories[label]) if label in trajectories else {}
             parameters[label] = orm.Dict({'minimum_distances': {}, **described, **run})
-        self.out('output_parameters', parameters)
+        self.out('output_parameters', parameters)  # type: ignore[arg-type]  # a namespace
 
     def get_exit_code(
         self, log: Log, *, explosion: str | None, unreadable: str | None, missing: str

@@ -25,7 +25,7 @@ class PwFramesParser(Parser):
         without: dict[str, list[int]] = {'unconverged': [], 'unfinished': []}
         for index in self.node.inputs.indices:
             try:
-                text = self.retrieved.base.repository.get_object_content(output_name(index))
+                text = self.retrieved.base.repository.get_object_content(output_name(index), 'r')
             except FileNotFoundError:
                 text = ''
             if DONE not in text:
@@ -56,7 +56,7 @@ def labelled(frames: orm.TrajectoryData, labels: dict[int, dict[str, Any]]) -> o
         pbc=frames.pbc,
         positions=frames.get_positions()[rows],
         stepids=np.array(list(labels)),
-        cells=frames.get_cells()[rows],
+        cells=np.asarray(frames.get_cells())[rows],
     )
     for name in next(iter(labels.values())):
         trajectory.set_array(name, np.array([label[name] for label in labels.values()], dtype=float))

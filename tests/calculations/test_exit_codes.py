@@ -1,4 +1,4 @@
-"""The rule for exit codes: a status below 400 has its cause outside the inputs, so the cache must not repeat it."""
+"""The rule for exit codes: a status below 400 has its cause outside the inputs, so caching must not reuse the job."""
 
 import pytest
 from aiida.plugins import CalculationFactory
@@ -7,13 +7,13 @@ from aiida.plugins.entry_point import get_entry_point_names
 JOBS = [name for name in get_entry_point_names('aiida.calculations') if name.startswith('ionconduct.')]
 
 
-def test_all_jobs_are_found():
+def test_all_jobs_are_listed():
     names = ('allegro.compile', 'allegro.evaluate', 'allegro.train', 'lammps.md', 'pw.frames')
     assert [f'ionconduct.{name}' for name in names] == JOBS
 
 
 @pytest.mark.parametrize('name', JOBS)
-def test_rule(name):
+def test_exit_codes_below_400_are_not_cached(name):
     job = CalculationFactory(name)
     inherited = set(job.__base__.spec().exit_codes)
     codes = {label: code for label, code in job.spec().exit_codes.items() if label not in inherited}

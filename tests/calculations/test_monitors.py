@@ -1,4 +1,4 @@
-"""Monitors: the one that ends an exploded run, and the one that tells how far a training has come."""
+"""The monitor that ends an exploded run, and the monitor that says how far a training has come."""
 
 import pathlib
 import re
@@ -43,12 +43,13 @@ def look(aiida_profile, generate_calc_job_node, tmp_path):
 
 @pytest.fixture(scope='module')
 def running():
-    """The log of a run of 17 atoms that goes on."""
+    """Return the log of a run of 17 atoms that goes on."""
     return (FIXTURES / 'killed' / 'lammps.log').read_text()
 
 
-def test_entry_point():
-    assert load_entry_point('aiida.calculations.monitors', MONITOR['entry_point']) is explosion
+@pytest.mark.parametrize(('entry', 'monitor'), [(MONITOR, explosion), (TRAINING_MONITOR, training)])
+def test_entry_point(entry, monitor):
+    assert load_entry_point('aiida.calculations.monitors', entry['entry_point']) is monitor
 
 
 def test_healthy(look, running):
@@ -58,7 +59,7 @@ def test_healthy(look, running):
 
 
 def test_energy_runs_away(look, running):
-    """The parser gives the exit code, so that what came before is kept."""
+    """The monitor leaves the exit code to the parser, so that what came before is kept."""
     lines = running.splitlines(keepends=True)
     row = next(line for line in reversed(lines) if len(line.split()) == 6 and line.split()[0].isdigit())
     words = row.split()
@@ -72,7 +73,7 @@ def test_energy_runs_away(look, running):
 
 @pytest.mark.parametrize('change_eV', [0.0, -20.0])
 def test_long_log(change_eV, look, running):
-    """Of many rows only the last are fetched, and judged by the energy of the first row of the production still."""
+    """Of many rows only the last are fetched; they are still compared with the first row of the production."""
     last = [line for line in running.splitlines() if len(line.split()) == 6 and line.split()[0].isdigit()][-1].split()
     rows = []
     for step in range(int(last[0]) + 10, 40000, 10):
@@ -84,24 +85,24 @@ def test_long_log(change_eV, look, running):
     assert bool(result) == bool(change_eV)
     if result:
         step = re.search(r'the total energy ran away at step (\d+) of the production', result.message).group(1)
-        assert int(step) > 20000  # the first of those that were fetched
+        assert int(step) > 20000  # the first row that was fetched
 
 
 @pytest.mark.slow
 def test_log_that_grows(look, running):
-    """Whatever has been written of a healthy run is healthy."""
+    """A healthy run is never ended, wherever its log ends."""
     for end in range(0, len(running), 97):
         assert look(running[:end]) is None
 
 
 @pytest.mark.parametrize('case', ['exploded', 'lost_atoms', 'default'])
 def test_ended_by_itself(case, look):
-    """There is nothing left to kill; the parser will say what happened."""
+    """A run that has ended by itself is left to the parser."""
     assert look((FIXTURES / case / 'lammps.log').read_text()) is None
 
 
 def test_progress_of_a_training(aiida_profile, generate_calc_job_node, tmp_path):
-    """The last whole epoch becomes an extra of the job; before there is one, nothing does."""
+    """The last whole epoch becomes an extra of the job; before the first epoch ends there is no extra."""
     node = generate_calc_job_node('ionconduct.allegro.train', None, {})
     node.set_remote_workdir(str(tmp_path))
     with LocalTransport() as transport:
@@ -117,11 +118,10 @@ def test_progress_of_a_training(aiida_profile, generate_calc_job_node, tmp_path)
         training(node, transport)
     assert (first['epoch'], node.base.extras.get('progress')['epoch']) == (0, 1)
     assert first['train_loss'] == pytest.approx(27.075974227291574)
-    assert load_entry_point('aiida.calculations.monitors', TRAINING_MONITOR['entry_point']) is training
 
 
 def test_progress_of_a_training_that_diverges(aiida_profile, generate_calc_job_node, tmp_path):
-    """Losses that are no numbers, which AiiDA refuses to store, are left out."""
+    """Losses that are not finite, which AiiDA refuses to store, are left out."""
     node = generate_calc_job_node('ionconduct.allegro.train', None, {})
     node.set_remote_workdir(str(tmp_path))
     (tmp_path / METRICS).parent.mkdir(parents=True)

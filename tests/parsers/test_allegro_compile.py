@@ -72,7 +72,7 @@ def test_mliap(parse):
 
 @pytest.mark.parametrize('target', ['pair_allegro', 'mliap'])
 def test_killed_while_it_is_written(parse, target):
-    """Half a file is no model."""
+    """Half a file is not taken for a model."""
     results, calcfunction, _ = parse(written=True, parameters={'target': target}, size=100)
     assert calcfunction.exit_status == 310
     assert 'model' not in results

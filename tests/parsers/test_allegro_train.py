@@ -66,7 +66,7 @@ def test_model(parse, tmp_path):
 
 
 def test_errors(parse):
-    """Against nequip's own metrics on the same frames, in the last lines it printed."""
+    """The errors equal the metrics that nequip prints for the same frames."""
     parameters = parse()[0]['output_parameters'].get_dict()
     printed = {}
     for line in (FIXTURES / 'default' / 'training.out').read_text().splitlines():
@@ -80,7 +80,7 @@ def test_errors(parse):
 
 
 def test_parity(parse):
-    """The references are the frames that went in; the errors by element are sums over them, atom by atom."""
+    """The references are the labels of the frames; errors by element are sums over their atoms."""
     results, _ = parse()
     parity = results['parity']
     frames = ase.io.read(FIXTURES / 'test.extxyz', ':')
@@ -102,7 +102,7 @@ def test_parity(parse):
 
 
 def test_learning_curves(parse):
-    """Against the lines of Lightning's table: the losses of an epoch stand in two of them, the test in one more."""
+    """The curves equal Lightning's table, where the losses of an epoch stand in two lines, and the test in another."""
     parameters = parse()[0]['output_parameters'].get_dict()
     header, *lines = (FIXTURES / 'default' / 'metrics.csv').read_text().splitlines()
     columns = header.split(',')
@@ -130,7 +130,7 @@ def test_best_epoch_is_not_the_last(parse):
 
 
 def test_diverged(parse):
-    """Both commands end well, with a package that is worth nothing: it is not passed on."""
+    """Both commands end well, but the package is useless and is not stored."""
     results, calcfunction = parse('diverged')
     assert calcfunction.exit_status == 400
     assert 'Lower the learning rate' in calcfunction.exit_message
@@ -158,7 +158,7 @@ def test_diverged_in_the_end(parse):
 
 
 def test_killed_within_an_epoch(parse):
-    """The training loss of the last epoch was never written: that is no divergence."""
+    """A training loss that was never written is not a divergence."""
 
     def cut(folder):
         lines = (folder / 'metrics.csv').read_text().splitlines()
@@ -187,7 +187,7 @@ def test_no_metrics(content, parse):
 @pytest.mark.parametrize('message', OUT_OF_MEMORY, ids=['GPU', 'CPU'])
 @pytest.mark.parametrize('name', ['training.out', '_scheduler-stderr.txt'])
 def test_out_of_memory(name, message, parse):
-    """Python reports what ended it where errors go."""
+    """Python reports the error in either of the two streams."""
 
     def fail(folder):
         (folder / name).write_text(f'Traceback (most recent call last):\n  …\n{message}\n')
@@ -197,7 +197,7 @@ def test_out_of_memory(name, message, parse):
 
 
 def test_nothing_retrieved(parse):
-    """A job that was killed before it began has left nothing, not even an output."""
+    """A job that was killed before it began has left no file at all."""
 
     def empty(folder):
         for path in folder.iterdir():
@@ -213,7 +213,7 @@ def test_no_model(parse):
 
 
 def test_continued(parse, tmp_path):
-    """Types and cutoff are those of the model it started from."""
+    """Types and cutoff are those of the initial model."""
     (tmp_path / 'first.nequip.zip').write_bytes(b'weights')
     first = AllegroModelData(tmp_path / 'first.nequip.zip', type_names=['Si', 'P', 'O', 'Li', 'Ge'], r_max=4.25)
     model = parse(initial_model=first)[0]['model']
@@ -233,7 +233,7 @@ def output(folder, change):
 
 
 def test_checkpoint(parse):
-    """Both files, with the epochs so far; they are known from now on as made here, and so is the model."""
+    """The checkpoint has both files and the epochs so far; its files and the model are known as made here."""
     results, _ = parse(change=with_checkpoints)
     checkpoint = results['checkpoint']
     assert sorted(checkpoint.list_object_names()) == ['best.ckpt', 'last.ckpt']
@@ -244,7 +244,7 @@ def test_checkpoint(parse):
 
 
 def test_killed(parse):
-    """What comes after the training in the script makes a package even so: it is not passed on."""
+    """After a training that was killed, nequip-package still makes a package, which is not stored."""
 
     def kill(folder):
         with_checkpoints(folder)
@@ -258,7 +258,7 @@ def test_killed(parse):
 
 @pytest.mark.parametrize(('max_epochs', 'status'), [(3, 420), (2, 0)], ids=['on the way', 'in the last epoch'])
 def test_out_of_walltime(parse, max_epochs, status):
-    """A training whose last epoch is over needs no more time."""
+    """A training whose last epoch has ended needs no more time."""
 
     def stop(folder):
         with_checkpoints(folder)
@@ -271,10 +271,10 @@ def test_out_of_walltime(parse, max_epochs, status):
 
 
 def test_learning_curves_go_on(parse):
-    """A job that continues states the epochs before as well; one that both have is that of the later."""
+    """A job that continues states the earlier epochs too; of an epoch that both jobs have, the later counts."""
     before = orm.FolderData()
     rows = [{'epoch': epoch, 'val0_epoch/weighted_sum': 90.0 - epoch, 'val0_epoch/forces_mae': 9.0} for epoch in (0, 1)]
-    rows[0]['val0_epoch/weighted_sum'] = 0.5  # better than all that follow
+    rows[0]['val0_epoch/weighted_sum'] = 0.5  # better than all later epochs
     before.base.attributes.set_many({'epoch': 1, 'epochs': rows})
 
     def shift(folder):
@@ -302,7 +302,7 @@ def test_line_cut_in_the_middle(parse):
 
 
 def test_killed_before_the_first_epoch(parse):
-    """Not an error in the inputs, which would have ended in Python's own words: it is worth another try."""
+    """A job without a traceback was killed, not wrong: it is worth another try."""
 
     def kill(folder):
         (folder / 'metrics.csv').unlink()

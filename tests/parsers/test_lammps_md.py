@@ -59,6 +59,7 @@ def parse(aiida_profile_clean, generate_calc_job_node, generate_parser, tmp_path
 
 
 def test_default(parse, data_regression):
+    """All that is stored of a run which came to its end."""
     results, calcfunction = parse('default')
     assert calcfunction.is_finished_ok, calcfunction.exit_message
     trajectory = results['trajectories']['seed7']
@@ -90,7 +91,7 @@ def test_orientation(case, structure, parse):
 
 
 def test_rotated_run_is_the_same_crystal(parse):
-    """The potential energy at the start does not know the orientation; the distances hold in both cells."""
+    """A run in a rotated cell has the shortest distances of the crystal."""
     results, _ = parse('rotated', 'rotated')
     distances = results['output_parameters']['seed7']['minimum_distances']
     assert 1.4 < distances['O-P'] < 1.7
@@ -99,7 +100,7 @@ def test_rotated_run_is_the_same_crystal(parse):
 
 
 def test_energies(parse):
-    """Mean values and drift against NumPy's own on the table in the log."""
+    """Mean values and drift equal those of NumPy on the table in the log."""
     results, _ = parse('default')
     parameters = results['output_parameters']['seed7'].get_dict()
     rows = [line.split() for line in (FIXTURES / 'default' / 'lammps.log').read_text().splitlines()]
@@ -136,6 +137,7 @@ def test_exploded(case, message, n_frames, parse):
 
 
 def test_walltime(parse):
+    """A run that stopped at the wall time is stored up to its last step, from where it can go on."""
     strides = {'frame_stride': 500, 'com_stride': 500, 'thermo_stride': 500}
     results, calcfunction = parse('walltime', production_steps=100000, **strides)
     assert calcfunction.exit_status == 400
@@ -148,7 +150,7 @@ def test_walltime(parse):
 
 
 def test_killed_before_a_restart_file(parse):
-    """The last frame is half written and the log ends within a line: all whole frames are kept."""
+    """All whole frames are kept when the last frame is half written and the log ends within a line."""
 
     def cut(retrieved, temporary):
         log = (retrieved / 'lammps.log').read_text()
@@ -172,7 +174,7 @@ KILLED = {'production_steps': 100000, 'frame_stride': 15, 'restart_stride': 50}
 
 
 def test_killed(parse):
-    """What lies beyond the last restart file is computed again by the continuation, so it is not kept here."""
+    """The continuation computes again what lies beyond the last restart file, so that is not kept."""
     results, calcfunction = parse('killed', **KILLED)
     assert calcfunction.exit_status == 320
     assert read_dump(FIXTURES / 'killed' / 'trajectory.bin').steps[-1] == 135
@@ -186,6 +188,8 @@ def test_killed(parse):
 
 
 def test_killed_while_writing_a_restart_file(parse):
+    """A restart file that was cut is not used, but the restart file before it."""
+
     def cut(_, temporary):
         path = temporary / 'production.restart.2'
         path.write_bytes(path.read_bytes()[:-200])
@@ -197,7 +201,7 @@ def test_killed_while_writing_a_restart_file(parse):
 
 
 def test_killed_before_the_first_new_frame(parse):
-    """A restart file between the start and the first frame of a segment leads to an empty one: it is none."""
+    """A restart file before the first frame of a segment is not kept, as the segment would have no frame."""
     start = {'stage': 'production', 'step': 95, 'timestep_fs': 1.0, 'seeds': [7], 'n_atoms': 17}
     results, calcfunction = parse('killed', start=start, **KILLED)
     assert calcfunction.exit_status == 320
@@ -205,7 +209,7 @@ def test_killed_before_the_first_new_frame(parse):
 
 
 def test_frames_lost_with_the_machine(parse):
-    """A restart file that is ahead of the frames on the disk would leave a gap: the one before is taken."""
+    """A restart file ahead of the frames on the disk would leave a gap, so the restart file before it is kept."""
 
     def cut(_, temporary):
         path = temporary / 'trajectory.bin'
@@ -218,7 +222,7 @@ def test_frames_lost_with_the_machine(parse):
 
 @pytest.mark.parametrize(('name', 'kept'), [('trajectory.bin', 3), ('centres_of_mass.txt', 6)])
 def test_disk_full(parse, name, kept):
-    """LAMMPS does not notice that a disk is full: its log ends well, what is missing in the files is noticed here."""
+    """LAMMPS does not notice that a disk is full; its log ends well, and the parser finds what is missing."""
 
     def cut(_, temporary):
         path = temporary / name
@@ -228,7 +232,7 @@ def test_disk_full(parse, name, kept):
     assert calcfunction.exit_status == 321
     assert 'is the disk full?' in calcfunction.exit_message
     assert len(results['trajectories']['seed7'].positions) == kept
-    assert 'restart' not in results  # the one at the end of the run would leave a gap
+    assert 'restart' not in results  # the restart file at the end of the run would leave a gap
 
 
 def test_continued(parse):
@@ -252,7 +256,7 @@ def test_equilibration_cut(parse):
 
 
 def test_replicas(parse):
-    """Three trajectories from one dump, each that of its own atoms; the second equals the second third."""
+    """One dump gives three trajectories, each of the atoms of its replica."""
     results, calcfunction = parse('replicas', seeds=[7, 8, 9])
     assert calcfunction.is_finished_ok, calcfunction.exit_message
     values = read_dump(FIXTURES / 'replicas' / 'trajectory.bin').values
@@ -269,15 +273,15 @@ def test_replicas(parse):
 
 
 def test_replica_equals_single_run(parse):
-    """The same seed, together with others and alone, over 140 steps of 1 fs on real output."""
+    """A seed gives the same run alone and beside other replicas, over 140 steps of 1 fs on real output."""
     alone = read_log((FIXTURES / 'default' / 'lammps.log').read_text())
     together = read_log((FIXTURES / 'replicas' / 'lammps.log').read_text())
-    for one, three in zip(alone.stages, together.stages, strict=True):
-        assert np.abs(one.thermo[:, 2:5] - three.thermo[:, 2:5]).max() / 17 < 1e-6
+    for single, replica in zip(alone.stages, together.stages, strict=True):
+        assert np.abs(single.thermo[:, 2:5] - replica.thermo[:, 2:5]).max() / 17 < 1e-6
 
 
 def test_mean_structure(parse):
-    """The mean cell of the second half, with the atoms at the same place in it."""
+    """The structure in the mean cell of the second half has the atoms at the same scaled positions."""
     results, calcfunction = parse('npt', ensemble='npt', thermostat='nose-hoover')
     assert calcfunction.is_finished_ok, calcfunction.exit_message
     log = read_log((FIXTURES / 'npt' / 'lammps.log').read_text())
@@ -300,7 +304,7 @@ def test_nvt(parse):
 
 
 def test_out_of_memory(parse):
-    """Of a GPU, as torch says it, and of a node, as the scheduler does."""
+    """The memory of a GPU runs out, as torch says in the log."""
     message = 'ERROR on proc 0: pair_style allegro: the model failed: CUDA out of memory. Tried to allocate 2.00 GiB'
 
     def change(retrieved, _):
@@ -313,12 +317,13 @@ def test_out_of_memory(parse):
 
 
 def test_out_of_memory_of_the_node(parse):
+    """The memory of a node runs out, as the scheduler reports."""
     _, calcfunction = parse('killed', attributes={'exit_status': 110}, **KILLED)
     assert calcfunction.exit_status == 330
 
 
 def test_not_finite(parse):
-    """NaN in the numbers is an explosion, and no NaN is stored."""
+    """A run whose numbers become NaN has exploded, and no NaN is stored."""
 
     def spoil(retrieved, temporary):
         log = (retrieved / 'lammps.log').read_text()
@@ -358,9 +363,9 @@ def test_missing_file(name, parse):
 @pytest.mark.parametrize('draw', range(24))
 @pytest.mark.parametrize('case', ['default', 'killed'])
 def test_damaged_anywhere(case, draw, parse):
-    """Files cut anywhere, filled with zeros from there as by a machine that went down, or lost; from any start.
+    """Files are cut anywhere, filled with zeros from there as by a machine that went down, or lost; from any start.
 
-    Whatever is left, the parser ends; and if the run can go on, what is stored has no gap before, and nothing after.
+    Whatever is left, the parser ends. If the run can go on, the stored frames end at the restart file, without a gap.
     """
     rng = random.Random(draw)
 
@@ -386,6 +391,6 @@ def test_damaged_anywhere(case, draw, parse):
         }
         for name, steps in stored.items():
             expected = [step for step in range(first, at + 1) if step % parameters[name] == 0]
-            found = np.rint(steps).astype(int).tolist()
-            assert found[: len(expected)] == expected
-            assert calcfunction.exit_status not in (320, 321) or found == expected
+            kept = np.rint(steps).astype(int).tolist()
+            assert kept[: len(expected)] == expected
+            assert calcfunction.exit_status not in (320, 321) or kept == expected

@@ -41,7 +41,7 @@ def parse(aiida_profile_clean, generate_calc_job_node, generate_parser, crystals
 
 
 def test_labels(parse):
-    """Against the lines that pw.x prints, read here by hand."""
+    """Labels equal the lines that pw.x prints, read here by hand."""
     results, calcfunction, frames = parse([0], [0])
     assert calcfunction.is_finished_ok
     labelled = results['labelled']
@@ -55,7 +55,7 @@ def test_labels(parse):
 
 
 def test_without_labels(parse):
-    """What did not converge is told from what did not end; the labels stay with their own frames."""
+    """Frames that did not converge and frames that did not end are told apart; labels belong to their own frames."""
     results, calcfunction, frames = parse([1, 2, 0, 3], [0, 1, 2])
     assert calcfunction.exit_status == 320
     assert 'did not finish 2 of 4 frames' in calcfunction.exit_message
@@ -65,13 +65,13 @@ def test_without_labels(parse):
 
 
 def test_unconverged(parse):
-    """Frames that do not converge are no failure of the job."""
+    """A job whose frames do not converge has not failed."""
     results, calcfunction, _ = parse([1], [1])
     assert calcfunction.is_finished_ok
     assert 'labelled' not in results
 
 
-def test_nothing(parse):
+def test_no_output_at_all(parse):
     results, calcfunction, _ = parse([0, 1], [])
     assert calcfunction.exit_status == 320
     assert results['output_parameters']['unfinished'] == [0, 1]
