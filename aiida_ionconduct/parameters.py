@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -41,15 +42,15 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra='forbid', strict=True, frozen=True, allow_inf_nan=False)
 
     @classmethod
-    def check(cls, values: Mapping[str, Any], path: str = '') -> Self:
+    def check(cls, values: Any, path: str = '') -> Self:
         """Return the parameters with the defaults filled in.
 
-        :param values: by key, nested as the fields are.
+        :param values: a mapping, nested as the fields are.
         :param path: what stands before the keys in messages, such as ``training``.
         :raises ParameterError: naming every key that is unknown or missing and every value that cannot be used.
         """
         try:
-            return cls.model_validate(dict(values))
+            return cls.model_validate(dict(values) if isinstance(values, Mapping) else values)
         except ValidationError as error:
             lines = [_complaint(cls, details, path) for details in error.errors(include_url=False)]
             raise ParameterError('\n'.join(lines)) from None
@@ -63,13 +64,14 @@ class Parameters(BaseModel):
         """Yield every key with what the documentation says of it, nested keys by their whole path.
 
         In the path of a key below a mapping whose keys are free, such as ``computers.NAME.hostname``, NAME stands for
-        these keys.
+        these keys, unless the field of the mapping names them: ``json_schema_extra={'key': 'NAME@COMPUTER'}``.
         """
         for name, field in cls.model_fields.items():
             here = f'{path}.{name}' if path else name
             nested = _nested(field.annotation)
             if nested is not None:
-                yield from nested.keys(f'{here}.NAME' if typing.get_origin(field.annotation) is dict else here)
+                is_mapping = typing.get_origin(field.annotation) is dict
+                yield from nested.keys(f'{here}.{_free_key(field)}' if is_mapping else here)
             else:
                 yield Key(here, _kind(field), _default(field), field.description or '')
 
@@ -99,11 +101,11 @@ def _complaint(model: type[BaseModel], details: ErrorDetails, path: str) -> str:
         return f'unknown key `{name}`: {nearest_key(location[-1], list(owner.model_fields), before)}'
     problem = _problem(details)
     if not name:
-        return problem
+        return f'the parameters {problem}.' if problem.startswith('must ') else f'{problem}.'
+    if details['type'] == 'value_error' and isinstance(details['input'], Mapping):  # of several keys together
+        return f'`{name}`: {problem}.'
     field = _field_at(model, location)
     meaning = f' ({field.description})' if field is not None and field.description else ''
-    if isinstance(details['input'], Mapping) and details['type'] == 'value_error':  # of several keys together
-        return f'`{name}`: {problem}.'
     if details['type'] == 'missing':
         return f'`{name}` is missing: give it{meaning}.'
     return f'`{name}` is {details["input"]!r}, but {problem}{meaning}.'
@@ -111,12 +113,10 @@ def _complaint(model: type[BaseModel], details: ErrorDetails, path: str) -> str:
 
 def _problem(details: ErrorDetails) -> str:
     """Return what a value must be, in the words of pydantic turned into a phrase."""
-    if details['type'] == 'model_type':
-        return 'must be a mapping of its keys'
-    message = details['msg'].removeprefix('Value error, ')
-    for theirs, ours in (('Input should be', 'must be'), ('List should have', 'must have'), (' after validation', '')):
-        message = message.replace(theirs, ours)
-    return message.replace('should have', 'must have').rstrip('.')
+    if details['type'] in ('dict_type', 'model_type'):
+        return 'must be a mapping of keys'
+    message = details['msg'].removeprefix('Value error, ').replace(' after validation', '').rstrip('.')
+    return re.sub(r'^\w+ should ', 'must ', message)
 
 
 def _model_at(model: type[BaseModel], location: Sequence[str]) -> type[BaseModel]:
@@ -142,6 +142,12 @@ def _nested(annotation: Any) -> type[Parameters] | None:
     if isinstance(annotation, type) and issubclass(annotation, Parameters):
         return annotation
     return next((nested for nested in map(_nested, typing.get_args(annotation)) if nested), None)
+
+
+def _free_key(field: FieldInfo) -> str:
+    """Return what stands for the keys of a mapping whose keys are free."""
+    extra = field.json_schema_extra
+    return str(extra.get('key', 'NAME')) if isinstance(extra, dict) else 'NAME'
 
 
 def _kind(field: FieldInfo) -> str:

@@ -283,7 +283,7 @@ def run_steps(options: SetupOptions) -> Iterator[tuple[str, str]]:
     :raises SetupError: when the user has to act; what was done before stays.
     """
     try:
-        described = site.load_site(options.site) if options.site else site.Site()
+        described = site.load_site(options.site) if options.site else site.Site.check({})
         yield f'profile {options.profile}', ensure_profile(options)
         if get_config().get_profile(options.profile).storage_backend == 'core.psql_dos':
             yield 'services', ensure_services(options)

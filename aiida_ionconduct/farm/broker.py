@@ -11,17 +11,23 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
 
 import click
 from aiida.brokers.rabbitmq.broker import RabbitmqBroker
+from aiida.manage import Profile
+from kiwipy.rmq import RmqThreadCommunicator
 from psycopg import OperationalError, connect
 from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
 
 WAIT_S = 2
-"""Between two looks at whether the services are back."""
+"""The time between two checks whether the services are back."""
 EXIT_STATUS = 75
-"""Of a worker that ended itself: EX_TEMPFAIL."""
+"""The exit status of a worker that ended itself: EX_TEMPFAIL."""
+
+Value = TypeVar('Value')
 
 
 class CrashOnlyRabbitmqBroker(RabbitmqBroker):
@@ -29,7 +35,7 @@ class CrashOnlyRabbitmqBroker(RabbitmqBroker):
 
     _leaving = False
 
-    def _create_communicator(self):
+    def _create_communicator(self) -> RmqThreadCommunicator:
         """Connect; in a daemon worker wait for both services, and end the worker when one is lost."""
         if not is_daemon_worker():
             return super()._create_communicator()
@@ -42,12 +48,12 @@ class CrashOnlyRabbitmqBroker(RabbitmqBroker):
         event.listen(Engine, 'handle_error', on_database_error)
         return communicator
 
-    def _on_close(self, _, exception):
+    def _on_close(self, _: Any, exception: BaseException | None) -> None:
         """End the worker, unless it closes the connection itself."""
         if not self._leaving:
             end_worker(f'RabbitMQ was lost: {exception!r}')
 
-    def close(self):
+    def close(self) -> None:
         """Close the broker."""
         self._leaving = True
         super().close()
@@ -59,8 +65,8 @@ def is_daemon_worker() -> bool:
     return context is not None and context.command_path.endswith('daemon worker')
 
 
-def on_database_error(context) -> None:
-    """End the worker at an error of PostgreSQL's operation, as opposed to one of the statement."""
+def on_database_error(context: ExceptionContext) -> None:
+    """End the worker at an error of PostgreSQL's operation, as opposed to an error of the statement."""
     if isinstance(context.original_exception, OperationalError):
         end_worker(f'PostgreSQL: {context.original_exception}')
 
@@ -71,18 +77,18 @@ def end_worker(why: str) -> NoReturn:
     os._exit(EXIT_STATUS)
 
 
-def wait_for(action, errors):
-    """Return what an action returns as soon as it does not raise one of these errors."""
+def wait_for(action: Callable[[], Value], error_type: type[Exception]) -> Value:
+    """Repeat an action until it raises no error of a type, and return what it returns."""
     while True:
         try:
             return action()
-        except errors as error:
+        except error_type as error:
             print(f'Waiting: {error!r}', file=sys.stderr, flush=True)
             time.sleep(WAIT_S)
 
 
-def wait_for_database(profile) -> None:
-    """Wait until PostgreSQL takes connections; other storages are files."""
+def wait_for_database(profile: Profile) -> None:
+    """Wait until PostgreSQL accepts connections; other storages are files."""
     if profile.storage_backend == 'core.psql_dos':
         names = {'host': 'hostname', 'port': 'port', 'user': 'username', 'password': 'password', 'dbname': 'name'}
         config = {key: profile.storage_config[f'database_{name}'] for key, name in names.items()}

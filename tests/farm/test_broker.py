@@ -61,11 +61,11 @@ def test_database_errors(ending, capsys, error, ends):
 
 def test_close(ending, aiida_profile):
     """A connection that the worker closes itself ends nothing; one that breaks does."""
-    one = broker.CrashOnlyRabbitmqBroker(aiida_profile)
+    connection = broker.CrashOnlyRabbitmqBroker(aiida_profile)
     with pytest.raises(EndedError):
-        one._on_close(None, ConnectionResetError())
-    one.close()
-    one._on_close(None, None)
+        connection._on_close(None, ConnectionResetError())
+    connection.close()
+    connection._on_close(None, None)
 
 
 def test_wait(monkeypatch):

@@ -16,7 +16,7 @@ from aiida_ionconduct.farm.daemon import daemon_client
 
 @pytest.fixture
 def pid_file(aiida_profile):
-    """The file with the id of the daemon's process, removed afterwards."""
+    """Return the path of the file with the id of the daemon's process, removed afterwards."""
     path = Path(get_daemon_client().circus_pid_file)
     yield path
     path.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from aiida_ionconduct.farm.embedded import file_system, write_ahead
 
 @pytest.fixture
 def database(tmp_path):
-    """A database with one row."""
+    """Make a database with one row."""
     path = tmp_path / 'database.sqlite'
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute('CREATE TABLE node (id)')

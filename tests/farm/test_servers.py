@@ -1,4 +1,4 @@
-"""Tests of the addresses of the services; the services themselves are those of the integration tests."""
+"""Tests of the addresses of the servers; the integration tests connect to servers."""
 
 import socket
 
@@ -13,9 +13,9 @@ QUOTED = 'pa%24%24w0rd'
 @pytest.fixture
 def closed_port():
     """Return a port that nothing listens on."""
-    with socket.socket() as one:
-        one.bind(('127.0.0.1', 0))
-        return one.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        return listener.getsockname()[1]
 
 
 def test_postgres():
@@ -57,7 +57,7 @@ def test_wrong_address(parse, uri):
 
 
 def test_nothing_listens(closed_port):
-    """A service that does not answer is named with its address and what to do, without the password."""
+    """A server that does not answer is named with its address and what to do, without the password."""
     postgres = servers.postgres_config(f'postgresql://me:{QUOTED}@127.0.0.1:{closed_port}/aiida')
     with pytest.raises(servers.ServerError, match=rf'127.0.0.1:{closed_port}(.|\n)*CREATE DATABASE') as error:
         servers.check_postgres(postgres)

@@ -1,5 +1,6 @@
 """Tests of the file of a site."""
 
+import typing
 from pathlib import Path
 
 import pytest
@@ -25,33 +26,71 @@ def computer(**changes):
 
 def test_example():
     """The example of the documentation is right, and its GPU partition is asked for first of all."""
-    found = site.load_site(EXAMPLE)
-    assert {'cluster', 'cluster-gpu'} <= set(found.computers)
-    gpu = found.computers['cluster-gpu']
+    example = site.load_site(EXAMPLE)
+    assert {'cluster', 'cluster-gpu'} <= set(example.computers)
+    gpu = example.computers['cluster-gpu']
     assert gpu.prepend_text.splitlines()[0] == f'#SBATCH --partition={gpu.partition}'
 
 
 @pytest.mark.parametrize(
     ('contents', 'complaint'),
     [
-        ({'computer': {}}, 'computer: Extra inputs'),
-        ({'computers': {'c': computer(sheduler='slurm')}}, 'computers.c.sheduler: Extra inputs'),
-        ({'computers': {'c': computer(scheduler='condor')}}, "computers.c.scheduler: Input should be 'direct'"),
-        ({'computers': {'c': computer(workdir='scratch')}}, 'computers.c.workdir: .*absolute path'),
-        ({'computers': {'c': computer(hostname='-oProxyCommand=touch x')}}, 'computers.c.hostname: .*match'),
-        ({'computers': {'c': computer(partition='gpu')}}, 'a partition needs a scheduler'),
-        ({'computers': {'c': computer(scheduler='slurm', partition='a;b')}}, 'computers.c.partition: .*match'),
+        ({'computer': {}}, 'unknown key `computer`: did you mean `computers`'),
+        (
+            {'computers': {'c': computer(sheduler='slurm')}},
+            r'unknown key `computers\.c\.sheduler`: did you mean `computers\.c\.scheduler`',
+        ),
+        (
+            {'computers': {'c': computer(scheduler='condor')}},
+            r"`computers\.c\.scheduler` is 'condor', but must be 'direct'",
+        ),
+        ({'computers': {'c': computer(workdir='scratch')}}, r"`computers\.c\.workdir` is 'scratch', .*absolute path"),
+        ({'computers': {'c': computer(hostname='-oProxyCommand=touch x')}}, r'`computers\.c\.hostname` .*must match'),
+        ({'computers': {'c': computer(partition='gpu')}}, r'`computers\.c`: a partition needs a scheduler'),
+        (
+            {'computers': {'c': computer(scheduler='slurm', partition='a;b')}},
+            r'`computers\.c\.partition` .*must match',
+        ),
+        ({'computers': {'c': computer(mpiprocs_per_machine='4')}}, r"mpiprocs_per_machine` is '4', .*valid integer"),
+        ({'computers': {'c': computer(poll_interval_s=0)}}, r'poll_interval_s` is 0, .*greater than or equal to 0\.1'),
+        ({'computers': {'c': {'scheduler': 'direct'}}}, r'`computers\.c\.workdir` is missing'),
         ({'computers': {'a b': computer()}}, 'the computer `a b` needs another label'),
         ({'computers': {'localhost': computer()}}, 'the computer `localhost` needs another label'),
+        ({'computers': ['c']}, r"`computers` is \['c'\], but must be a mapping of keys"),
         ({'codes': {'pw@c': {'executable': '/bin/pw.x'}}}, 'the computer being in this file'),
         ({'codes': {'vasp@localhost': {'executable': '/bin/vasp'}}}, 'needs a `plugin`'),
-        ({'codes': {'pw@localhost': {'executable': 'pw.x'}}}, 'codes.pw@localhost.executable: .*match'),
+        ({'codes': {'pw@localhost': {'executable': 'pw.x'}}}, r'`codes\.pw@localhost\.executable` .*must match'),
     ],
 )
 def test_refused(tmp_path, contents, complaint):
     """Every mistake is named by its key, before anything is created."""
     with pytest.raises(site.SiteError, match=complaint):
         site.load_site(write(tmp_path, **contents))
+
+
+def test_all_mistakes_are_named_at_once(tmp_path):
+    path = write(tmp_path, computers={'c': computer(workdir='scratch', nodes=2)}, code={})
+    with pytest.raises(site.SiteError, match=r'site\.yaml is not right:') as raised:
+        site.load_site(path)
+    assert len(str(raised.value).splitlines()) == 4
+
+
+def test_a_file_without_keys_is_refused(tmp_path):
+    path = tmp_path / 'site.yaml'
+    path.write_text('- computers')
+    with pytest.raises(site.SiteError, match='the parameters must be a mapping of keys'):
+        site.load_site(path)
+
+
+def test_every_key_is_described():
+    """The documentation of the file is made from the fields."""
+    keys = {key.path: key for key in site.Site.keys(path='')}
+    assert {'computers.NAME.hostname', 'codes.NAME@COMPUTER.executable'} <= set(keys)
+    assert all(key.description for key in keys.values())
+
+
+def test_names_of_transports_are_those_of_the_table():
+    assert typing.get_args(site.TransportName) == tuple(site.TRANSPORTS)
 
 
 def test_not_yaml(tmp_path):

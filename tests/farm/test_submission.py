@@ -41,7 +41,7 @@ def submitted(monkeypatch):
 
 def test_key(builder):
     """The key tells inputs apart by their contents, not by their nodes."""
-    keys = [submission.submission_key(one) for one in (builder(), builder(), builder(x=2), builder(x=2, y=1))]
+    keys = [submission.submission_key(made) for made in (builder(), builder(), builder(x=2), builder(x=2, y=1))]
     assert keys[0] == keys[1]
     assert len(set(keys)) == 3
     stored = builder()
@@ -66,6 +66,16 @@ def test_again(builder, submitted, state):
         node, is_new = submission.submit_once(builder())
         assert (is_new, len(submitted)) == (True, count)
         node.set_process_state(state)
+
+
+def test_again_after_an_old_claim_was_deleted(builder, submitted):
+    """The claims are counted on from the newest, whichever of them are left."""
+    for _ in range(3):
+        node, _ = submission.submit_once(builder())
+        node.set_process_state(ProcessState.FINISHED)
+    oldest = min(orm.Group.collection.all(), key=lambda group: group.pk)
+    orm.Group.collection.delete(oldest.pk)
+    assert submission.submit_once(builder())[1]
 
 
 def test_interrupted(builder, submitted, monkeypatch):

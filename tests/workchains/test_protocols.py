@@ -96,7 +96,7 @@ def test_unknown_protocol():
             r'`resources\.pw\.num_machine`: did you mean `resources\.pw\.num_machines`\?',
         ),
         ({'zzz': 1}, 'unknown key `zzz`: known are temperatures_K, seeds,'),
-        ({'md': 5}, '`md` is 5, but must be a mapping of its keys'),
+        ({'md': 5}, '`md` is 5, but must be a mapping of keys'),
     ],
 )
 def test_misspelt_overrides(overrides, message):
