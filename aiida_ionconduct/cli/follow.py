@@ -95,12 +95,11 @@ def stage_rows(
     :param tree: the calls, where they are known.
     """
     tree, rows = tree or CallTree(node), []
-    for call in tree.calls.get(node.pk, []):
-        child = call.node
+    for label, child in tree.called_by(node):
         if isinstance(child, orm.CalcFunctionNode):
             continue
         terminated = child.is_terminated
-        row = ended.get(child.pk) or _stage_row(call.label, child, tree.jobs(child))
+        row = ended.get(child.pk) or _stage_row(label, child, tree.jobs(child))
         if terminated:
             ended[child.pk] = row
         rows.append(row)

@@ -21,8 +21,8 @@ from aiida_ionconduct.report.graph.campaign import collect
 from aiida_ionconduct.report.page.campaign import write_page
 from aiida_ionconduct.report.tables.terminal import summary_tables
 from aiida_ionconduct.structures import CRYSTALS, crystal, is_disordered, read_disordered
-from aiida_ionconduct.workchains.inputs import load_codes
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
+from aiida_ionconduct.workchains.inputs import load_codes
 
 Kind = TypeVar('Kind', bound=orm.Data)
 Number = TypeVar('Number', int, float)
@@ -81,7 +81,7 @@ def get_extension(campaign: orm.WorkChainNode, target_error: float | None, max_m
 
     :raises ValueError: if it cannot be extended, or without a target and a budget, saying what to do.
     """
-    builder = ConductivityWorkChain.get_builder_extending(
+    builder: Any = ConductivityWorkChain.get_builder_extending(
         campaign, target_relative_error=target_error, max_md_ns=max_md_ns
     )
     if builder.target_relative_error is None or builder.max_md_ns is None:
