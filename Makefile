@@ -23,13 +23,14 @@ run: install  ## set up the profile, then crystal -> conductivity with the quick
 
 # PostgreSQL, RabbitMQ, sshd, Slurm, workers and jobs are killed in a short form, in the full one (FAULTS=full) or not (FAULTS=).
 FAULTS ?= short
+# What the tests cover is measured and printed, or not (COVERAGE=), which saves some minutes.
+COVERAGE ?= --cov --cov-append --cov-report=
 test: packages := test $(if $(FAULTS),services)
 test: lint docs $(STAMPS)/tests  ## lint, the documentation and every test, real engines included; prints the coverage
 	@$(ENV) status=0; export IONCONDUCT_FAULTS=$(FAULTS); rm -f .coverage .coverage.*; \
-	python -m pytest -m 'not integration' --numprocesses 2 --cov --cov-report= || status=1; \
-	python -m pytest -m integration --durations=25 --cov --cov-append --cov-report= || status=1; \
-	python scripts/coverage_report.py; \
-	exit $$status
+	python -m pytest -m 'not integration' --numprocesses 2 $(COVERAGE) || status=1; \
+	python -m pytest -m integration --durations=25 $(COVERAGE) || status=1; \
+	$(if $(COVERAGE),python scripts/coverage_report.py;) exit $$status
 
 test-fast: lint $(STAMPS)/tests  ## lint and the unit tests, without the slow ones
 	@$(ENV) python -m pytest -m 'not integration and not slow' --numprocesses 2
