@@ -19,7 +19,7 @@ def superscript(number: int) -> str:
     return str(number).translate(_SUPERSCRIPTS)
 
 
-def is_number(value: float | None) -> TypeGuard[float]:
+def _is_number(value: float | None) -> TypeGuard[float]:
     """Whether a value can be written as a number: None, NaN and infinities cannot."""
     return value is not None and math.isfinite(value)
 
@@ -29,7 +29,7 @@ def format_number(value: float | None, digits: int = 3, unit: str = '') -> str:
 
     :param digits: significant figures; trailing zeros are dropped.
     """
-    if not is_number(value):
+    if not _is_number(value):
         return MISSING
     mantissa, _, exponent = f'{value:.{digits - 1}e}'.partition('e')
     plain = -3 <= int(exponent) <= 3
@@ -43,7 +43,7 @@ def format_estimate(value: float | None, stderr: float | None, unit: str = '') -
 
     Without an error the value has up to three significant figures; a missing value is a dash.
     """
-    if not is_number(value) or not is_number(stderr) or stderr <= 0:
+    if not _is_number(value) or not _is_number(stderr) or stderr <= 0:
         return format_number(value, unit=unit)
     texts, power = _write([value, stderr], _last_digit(stderr, 2), max(abs(value), stderr))
     text = ' ± '.join(texts)
@@ -59,11 +59,11 @@ def format_interval(interval: Sequence[float | None] | None, unit: str = '', sca
     :param scale_of: take the power of ten of this value, so that interval and estimate read alike.
     """
     low, high = interval if interval is not None else (None, None)
-    if not is_number(low) or not is_number(high):
+    if not _is_number(low) or not _is_number(high):
         return MISSING
     if 0 < 20 * low < high:
         return _join(f'[{format_number(low, 2)}, {format_number(high, 2)}]', unit)
-    reference = scale_of if is_number(scale_of) and scale_of else max(abs(low), abs(high))
+    reference = scale_of if _is_number(scale_of) and scale_of else max(abs(low), abs(high))
     half_width = (high - low) / 2
     last = _last_digit(half_width, 2) if half_width > 0 else _last_digit(reference, 3)
     texts, power = _write([low, high], last, reference)
@@ -72,7 +72,7 @@ def format_interval(interval: Sequence[float | None] | None, unit: str = '', sca
 
 def format_percent(fraction: float | None) -> str:
     """Write a fraction in whole percent, with one decimal below ten percent."""
-    if not is_number(fraction):
+    if not _is_number(fraction):
         return MISSING
     percent = 100 * fraction
     return f'{percent:.1f} %' if abs(percent) < 9.95 else f'{percent:.0f} %'
@@ -80,7 +80,7 @@ def format_percent(fraction: float | None) -> str:
 
 def format_duration(seconds: float | None) -> str:
     """Write a duration with its two leading units, such as ``3 min 12 s``."""
-    if not is_number(seconds):
+    if not _is_number(seconds):
         return MISSING
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)

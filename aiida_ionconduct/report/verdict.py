@@ -154,7 +154,7 @@ def _exponent(attributes: Mapping[str, Any]) -> str:
 
 
 def _subdiffusive(attributes: Mapping[str, Any]) -> bool:
-    """Whether the exponent of the displacement is below 1 at the longest lags, as a campaign with a target decides it."""
+    """Whether the exponent of the displacement is below 1, by the rule of a campaign with a target."""
     beta, stderr, n_seeds = (attributes.get(key) for key in ('beta', 'beta_stderr', 'n_seeds'))
     return beta is not None and stderr is not None and below_one(beta, stderr, n_seeds or 2)
 

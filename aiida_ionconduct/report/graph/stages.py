@@ -55,7 +55,7 @@ def collect_stages(node: orm.WorkChainNode, tree: CallTree) -> tuple[list[StageR
     groups: dict[str, list[orm.ProcessNode]] = {}
     for label, process in sorted(tree.called_by(node), key=lambda call: (call[1].ctime, stored_pk(call[1]))):
         groups.setdefault(stage_title(label, process), []).append(process)
-    titles = job_titles(tree.jobs(node))
+    titles = _job_titles(tree.jobs(node))
     stages = []
     for title, processes in groups.items():
         stage = _stage_run(title, processes, tree, titles)
@@ -87,7 +87,7 @@ def process_state(process: orm.ProcessNode) -> str:
     return str(process.process_state.value) if process.process_state else 'unknown'
 
 
-def job_titles(jobs: Sequence[orm.CalcJobNode]) -> dict[int, str]:
+def _job_titles(jobs: Sequence[orm.CalcJobNode]) -> dict[int, str]:
     """Return, by primary key, the program of a job, and the temperature where it has one."""
     parameters = {
         link.process_pk: link.node.base.attributes.all
@@ -102,7 +102,7 @@ def job_titles(jobs: Sequence[orm.CalcJobNode]) -> dict[int, str]:
     return titles
 
 
-def data_title(data: orm.Node) -> str | None:
+def _data_title(data: orm.Node) -> str | None:
     """Return what a node is called on the page; None for settings, files and folders, which would hide the rest."""
     if model_format := data.base.attributes.get('model_format', None):
         return MODEL_TITLES.get(model_format, 'model')
@@ -137,7 +137,7 @@ def _flows(node: orm.WorkChainNode, groups: Sequence[Sequence[orm.ProcessNode]])
     for source, nodes in sources:
         pks_by_title: dict[str, list[int]] = {}
         for pk, data in nodes.items():
-            title = data_title(data)
+            title = _data_title(data)
             if title and (source is None or pk not in given):
                 pks_by_title.setdefault(title, []).append(pk)
         for title, pks in pks_by_title.items():

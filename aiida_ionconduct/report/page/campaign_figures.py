@@ -92,7 +92,7 @@ def _running(temperature: float, curve: Curves, lags: Mapping[str, float]) -> Dr
     return Drawing(
         f'running-{temperature:g}K',
         f'Running conductivity at {temperature:g} K',
-        'Lines: from the slope of the displacement at each lag; points: the estimator with nothing faster than '
+        'Lines: from the slope of the displacement at each lag. Points: the estimator when it uses nothing faster than '
         'each lag. Bands and bars are one standard error. A value counts where it no longer depends on the lag'
         f'{f"; chosen: {chosen}" if chosen else ""}.',
         running_conductivity(curve, lags),
@@ -227,8 +227,8 @@ def _displacement_against_aimd(temperature: float, curves: AgainstAimd) -> Drawi
     return Drawing(
         f'aimd-msd-{temperature:g}K',
         f'Displacement against AIMD at {temperature:g} K',
-        'Of the mobile ions relative to the framework, up to half the length of each run. One run each: there is no '
-        'band to give.',
+        'Of the mobile ions relative to the framework, up to half the length of each run. Each curve is '
+        'from a single run and has no error band.',
         displacement_against_aimd(curves['msd']),
         {
             f'{source}_{name}': column

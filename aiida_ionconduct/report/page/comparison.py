@@ -60,12 +60,12 @@ def render(campaigns: Mapping[str, Campaign]) -> str:
         verdicts={name: campaign_verdict(data) for name, data in campaigns.items()},
         conductivities=conductivity_table(campaigns),
         fits={name: arrhenius_rows(data.arrhenius) for name, data in campaigns.items()},
-        warnings=shared_warnings(campaigns),
+        warnings=_shared_warnings(campaigns),
         differences=differences([{**data.versions, **data.inputs} for data in campaigns.values()]),
     )
 
 
-def shared_warnings(campaigns: Mapping[str, Campaign]) -> dict[str, list[str]]:
+def _shared_warnings(campaigns: Mapping[str, Campaign]) -> dict[str, list[str]]:
     """Return the names of the campaigns that each warning is about."""
     names: dict[str, list[str]] = {}
     for name, data in campaigns.items():
