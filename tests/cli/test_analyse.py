@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import ase.io
 import numpy as np
@@ -83,17 +81,6 @@ def test_same_numbers_as_the_library(files, runs, kind):
             assert conductivity[name] == (value if exact else pytest.approx(value, rel=1e-5)), name
     assert conductivity['n_seeds'] == 2
     assert conductivity['pk'] is None
-
-
-def test_files_need_no_profile(files, tmp_path):
-    """Nor is AiiDA's configuration read: there is none."""
-    code = 'import sys; from aiida_ionconduct.cli import cli; cli(["analyse", *sys.argv[1:]])'
-    environment = {'AIIDA_PATH': str(tmp_path), 'PATH': ''}
-    command = [sys.executable, '-c', code, *files['npz'], '--block-ps', '5']
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert 'Estimator: block' in done.stdout
-    assert '900 K: ' in done.stdout.splitlines()[-1]
 
 
 def test_options_reach_the_analysis(files, runs):

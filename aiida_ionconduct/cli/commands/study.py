@@ -184,8 +184,8 @@ def twins_command(*, node: orm.Node, output: Path, profile: str | None) -> None:
         raise click.BadParameter(f'node {node.pk} is not a finished TwinsWorkChain.', param_hint='PK')
     lyapunov = outputs.lyapunov.get_dict()
     click.echo(twins_text(lyapunov))
-    curves = [outputs.divergence.get_array(name) for name in ('time_ps', 'difference_A')]
-    save(divergence(*curves, lyapunov), output, 'divergence', outputs.divergence)
+    time_ps, difference_A = (outputs.divergence.get_array(name) for name in ('time_ps', 'difference_A'))
+    save(divergence(time_ps, difference_A, lyapunov), output, 'divergence', outputs.divergence)
 
 
 def load_runs(nodes: Sequence[orm.Node], temperature: float | None) -> dict[str, IonTrajectoryData]:
