@@ -104,11 +104,11 @@ GEOMETRY = """
     small: small.length,
   };
 """
-needs_chromium = [pytest.mark.integration, pytest.mark.skipif(CHROMIUM is None, reason='needs Chromium')]
+BROWSER_MARKS = [pytest.mark.integration, pytest.mark.skipif(CHROMIUM is None, reason='needs Chromium')]
 
 
-def marked(function):
+def opens_browser(function):
     """Mark a test that opens the page in a browser."""
-    for mark in needs_chromium:
+    for mark in BROWSER_MARKS:
         function = mark(function)
     return function

@@ -17,7 +17,7 @@ from aiida_ionconduct.report.page.campaign import render
 from aiida_ionconduct.report.result import Campaign, Conductivity
 from aiida_ionconduct.transport import analyse, arrhenius
 
-from .browser import GEOMETRY, Page, chromium, marked, measured
+from .browser import GEOMETRY, Page, chromium, measured, opens_browser
 
 pytestmark = pytest.mark.slow
 
@@ -259,7 +259,7 @@ INTERACTION = """
 """
 
 
-@marked
+@opens_browser
 def test_opens_without_a_console_message(html, tmp_path):
     path = tmp_path / 'page.html'
     path.write_text(html, encoding='utf-8')
@@ -267,7 +267,7 @@ def test_opens_without_a_console_message(html, tmp_path):
     assert 'CONSOLE' not in console
 
 
-@marked
+@opens_browser
 @pytest.mark.parametrize(('width', 'scheme'), [(1280, 1), (390, 0)], ids=['wide, light', 'phone, dark'])
 def test_every_figure_is_drawn_and_nothing_overflows(html, tmp_path, width, scheme):
     geometry = measured(html, GEOMETRY, tmp_path, width, scheme)
@@ -278,12 +278,12 @@ def test_every_figure_is_drawn_and_nothing_overflows(html, tmp_path, width, sche
     assert geometry['small'] == 0
 
 
-@marked
+@opens_browser
 def test_no_text_lies_on_another(html, tmp_path):
     assert measured(html, OVERLAPS, tmp_path, 1280) == []
 
 
-@marked
+@opens_browser
 def test_paper_has_all_that_is_folded_and_no_links_within(html, tmp_path):
     """The print style is put on the screen, as a page without a window has no paper."""
     nav, folded, opened, left, overflow = measured(html.replace('@media print', '@media all'), PAPER, tmp_path, 760)
@@ -293,7 +293,7 @@ def test_paper_has_all_that_is_folded_and_no_links_within(html, tmp_path):
     assert overflow <= 0
 
 
-@marked
+@opens_browser
 def test_values_are_read_off_and_curves_switched(html, synthetic_campaign, tmp_path):
     shown = measured(html, INTERACTION, tmp_path, 1280)
     assert shown['visible']

@@ -9,7 +9,7 @@ from aiida import orm
 
 from aiida_ionconduct.report.page.comparison import conductivity_table, name_apart, render, write_comparison
 
-from .browser import GEOMETRY, Page, marked, measured
+from .browser import GEOMETRY, Page, measured, opens_browser
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_too_few_and_too_many_are_refused(number, tmp_path, aiida_profile):
         write_comparison([nodes[0], nodes[0]], tmp_path / 'page.html')
 
 
-@marked
+@opens_browser
 def test_the_page_fits_a_phone(campaigns, tmp_path):
     geometry = measured(render(campaigns), GEOMETRY, tmp_path)
     assert geometry['drawn'] == geometry['named'] == 2
