@@ -21,9 +21,9 @@ run: install  ## set up the profile, then crystal -> conductivity with the quick
 	@$(ENV) aiida-ionconduct setup
 	@$(ENV) verdi run submit_conductivity.py --protocol quickstart
 
-# PostgreSQL, RabbitMQ, sshd, Slurm, workers and jobs are killed in a short form, in the full one (FAULTS=full) or not (FAULTS=).
+# Tests kill PostgreSQL, RabbitMQ, sshd, Slurm, workers and jobs: in the short form, the full form (FAULTS=full), or not at all (FAULTS=).
 FAULTS ?= short
-# What the tests cover is measured and printed, or not (COVERAGE=), which saves some minutes.
+# The coverage is measured and printed; without it (COVERAGE=) the tests take some minutes less.
 COVERAGE ?= --cov --cov-append --cov-report=
 test: packages := test $(if $(FAULTS),services)
 test: lint docs $(STAMPS)/tests  ## lint, the documentation and every test, real engines included; prints the coverage

@@ -1,7 +1,7 @@
 """Car–Parrinello (cp.x) against Born–Oppenheimer (pw.x) molecular dynamics of 16 atoms: time and forces.
 
 Needs pw.x and cp.x on PATH and the profile that `aiida-ionconduct setup` makes, for its pseudopotentials. The times are
-those of the processor, so that other work on the machine does not count.
+processor times, so that other work on the machine does not count.
 """
 
 import os

@@ -3,8 +3,8 @@
 
     python scripts/audit.py [--required]
 
-Exit status 1: there are some. Where the database cannot be had, or knows none of the packages, that is said and nothing
-is claimed; with ``--required`` it is exit status 2.
+The exit status is 1 if there are any. If the database cannot be reached, or knows none of the packages, the script says
+so and claims nothing; with ``--required`` the exit status is 2 then.
 """
 
 import argparse
@@ -17,7 +17,7 @@ OPTIONS = ('--skip-editable', '--progress-spinner', 'off', '--format', 'json')
 
 
 def look_up(folder: str) -> list[dict]:
-    """Return what pip-audit says of each package in a folder; nothing, with the reason printed, if it cannot."""
+    """Return what pip-audit says of each package in a folder; if pip-audit fails, print why and return nothing."""
     try:
         done = subprocess.run(
             ['pip-audit', '--path', folder, *OPTIONS], capture_output=True, text=True, check=False
@@ -33,7 +33,7 @@ def look_up(folder: str) -> list[dict]:
 def main() -> None:
     """Print the vulnerabilities, and what could not be looked up."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--required', action='store_true', help='Fail where the database cannot be had.')
+    parser.add_argument('--required', action='store_true', help='Fail if the database cannot be reached.')
     required = parser.parse_args().required
     packages = look_up(sysconfig.get_path('purelib'))
     known = [package for package in packages if 'skip_reason' not in package]
@@ -47,7 +47,7 @@ def main() -> None:
     if unknown:
         print(f'{len(unknown)} could not be looked up: {", ".join(unknown)}')
     if not known:
-        print('NOT AUDITED: the database of vulnerabilities could not be had here.', file=sys.stderr)
+        print('NOT AUDITED: the database of vulnerabilities could not be reached.', file=sys.stderr)
     sys.exit(1 if vulnerable else 2 if required and not known else 0)
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install what the system must provide and what is not there yet: scripts/system_packages.sh [test] [services]
-# A program already on PATH is used as it is; the rest comes from Debian or Ubuntu. Whoever cannot install packages goes
-# without the services, and the tests that need them are skipped.
+# A program already on PATH is used as it is; the rest comes from Debian or Ubuntu. A user who cannot install packages
+# goes without the services, and the tests that need them are skipped.
 set -euo pipefail
 
 python=${PYTHON:-python3}
@@ -74,7 +74,7 @@ fi
 
 echo "System packages: ${packages[*]}"
 export DEBIAN_FRONTEND=noninteractive
-# The tests start servers of their own: those of the system that come with the packages are not to run besides.
+# The tests start servers of their own: the servers of the system, which the packages would start, are to stay off.
 policy=$sbin/policy-rc.d
 if [[ " $* " = *" services "* ]] && [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee "$policy" >/dev/null

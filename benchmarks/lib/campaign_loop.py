@@ -10,7 +10,7 @@ class SeedSource:
     """Seeds that are made at full length when they are first asked for, and cut to the length that is asked for."""
 
     def __init__(self, generate, dt_ps, seed, longest_ps):
-        """Take a generator of :mod:`processes`; `seed` is that of the campaign."""
+        """Take a generator of :mod:`processes`; `seed` is the seed of the campaign."""
         self.generate, self.dt_ps, self.seed = generate, dt_ps, seed
         self.frames, self.runs = round(longest_ps / dt_ps) + 1, []
 

@@ -9,7 +9,7 @@ import sys
 def executable(name: str) -> str:
     """Return the path of a program, of this Python environment first.
 
-    :raises RuntimeError: if there is none.
+    :raises RuntimeError: if the program is not on PATH.
     """
     path = shutil.which(name, path=f'{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}')
     if path is None:
@@ -45,7 +45,7 @@ def computer(folder: pathlib.Path, poll_interval_s: float):
 
 
 def code(computer, program: str, plugin: str):
-    """Return a stored code of one thread."""
+    """Return a stored code that runs with a single thread."""
     from aiida import orm
 
     return orm.InstalledCode(

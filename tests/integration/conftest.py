@@ -103,7 +103,7 @@ def second_installation(tmp_path_factory):
 def services():
     """PostgreSQL, RabbitMQ, sshd and Slurm, in a folder with a short name that other users can pass through."""
     services = Services.make(tempfile.mkdtemp(prefix='ionconduct-'), slots=2)
-    # Whoever ends the tests by a signal shall find none of the services afterwards, as with Ctrl-C.
+    # Tests that are ended by a signal stop the services, as Ctrl-C does.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         services.start()

@@ -42,5 +42,5 @@ def test_jobs(cycle):
     assert len(cycle['initial']) == 2
     assert count('AllegroCompileCalculation') == 2
     assert count('AllegroEvaluateCalculation') == 2
-    assert count('LammpsMdCalculation') == 1  # both seeds in one run, that of the second round
+    assert count('LammpsMdCalculation') == 1  # both seeds in one run, in the second round
     assert count('PwFramesCalculation') >= 1

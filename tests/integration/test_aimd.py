@@ -62,7 +62,7 @@ def test_cut_by_walltime(uncut, cut):
 
 @pytest.mark.parametrize('other', ['cut', 'killed'])
 def test_the_same_run(other, uncut, request):
-    """Positions, velocities and energies of every frame are those of the run that was not disturbed."""
+    """Positions, velocities and energies of every frame equal the undisturbed run."""
     run = request.getfixturevalue(other)
     np.testing.assert_allclose(run['positions'], uncut['positions'], atol=1e-4)
     np.testing.assert_allclose(run['velocities'], uncut['velocities'], atol=0.05)  # of about 10 Å/ps
@@ -92,7 +92,7 @@ def test_equilibration(run, uncut):
 
 
 def test_killed_relaxation(run):
-    """The second job begins with the last geometry of the one that was killed, and ends where the forces vanish."""
+    """The second job begins with the last geometry of the killed job, and ends where the forces vanish."""
     relaxation = run('relaxation')
     assert relaxation['exit_status'] == 0
     status, last_status = relaxation['jobs']

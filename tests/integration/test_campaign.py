@@ -78,7 +78,7 @@ def crystal_file(installation):
 
 @pytest.fixture(scope='module')
 def overrides(installation):
-    """Return a function that writes overrides, those of TINY and others section by section, to a file."""
+    """Return a function that writes overrides to a file: TINY with some sections changed."""
 
     def write(name, **sections):
         path = installation.path / f'{name}.yaml'
@@ -140,7 +140,7 @@ def test_every_stage_ran(campaign, installation, command):
 
 
 def test_every_job_ran_as_often_as_planned(campaign, installation):
-    """No job failed, none was repeated but those of a relaxation, and each had a folder of its own."""
+    """No job failed, only relaxations may have been repeated, and each job had a folder of its own."""
     ran = [job['process'] for job in campaign['jobs'] if not job['cached']]
     assert all(job['exit_status'] == 0 for job in campaign['jobs'])
     assert {name: ran.count(name) for name in JOBS} | {'PwCalculation': JOBS['PwCalculation']} == JOBS
@@ -496,7 +496,7 @@ def test_model_for_other_elements_is_refused(refused, campaign, installation, tm
 
 
 def test_dry_run_submits_nothing(installation, tiny):
-    """The whole plan of the quickstart, and of a material and settings of one's own."""
+    """The whole plan is printed, of the quickstart and of a material and settings that a user gives."""
     before = installation.count_nodes()
     quickstart = installation.run(*SUBMIT, '--dry-run')
     own = installation.run(*SUBMIT, '--dry-run', *tiny)

@@ -43,7 +43,7 @@ def undisturbed(farm):
 
 @pytest.fixture
 def campaign(farm, undisturbed):
-    """Return a function that submits a campaign; afterwards, also if the test has failed, none is left to run."""
+    """Return a function that submits a campaign; after the test, also a failed test, no campaign is left running."""
 
     def start(n_seeds=N_SEEDS, **options):
         start.before = len(farm.services.finished_jobs())
@@ -66,7 +66,7 @@ def campaign(farm, undisturbed):
 
 
 def check(farm, campaign, pk, undisturbed, cut=False, forget=True):
-    """Wait for the end of a campaign: every seed once, every frame, the numbers of the one that was left alone.
+    """Wait for the end of a campaign: every seed once, every frame, the numbers of the undisturbed campaign.
 
     :param cut: whether LAMMPS itself was interrupted: round-off then grows from the restart on.
     :return: the jobs.
@@ -106,7 +106,7 @@ def check(farm, campaign, pk, undisturbed, cut=False, forget=True):
 
 
 def test_workers_killed(farm, campaign, undisturbed):
-    """`kill -9` of the workers at five stages of their jobs, of all of them or of one."""
+    """`kill -9` of the workers at five stages of their jobs, of all workers or of a single worker."""
     stages = [
         (['new'], True),  # before and during upload
         (['unstashing', 'submitting'], False),
@@ -237,7 +237,7 @@ def test_everything_down(farm, campaign, undisturbed):
     farm.services.kill_jobs()
     farm.gate.unlink()
     farm.services.start()
-    # Slurm knows a rebooted node by the time of the boot, and gives up its jobs as those of any node that is down.
+    # Slurm knows a rebooted node by the time of the boot, and gives up its jobs, as it does for any node that is down.
     update = ('scontrol', 'update', f'nodename={slurm.NODE}', 'reason=boot')
     farm.services.slurm(*update, 'state=down')
     farm.services.slurm(*update, 'state=resume', check=False)  # refused if the node has come back by itself

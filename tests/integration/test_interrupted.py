@@ -1,4 +1,4 @@
-"""A campaign to a requested error whose daemon is stopped, and one that is given more budget later."""
+"""A campaign to a requested error goes on after its daemon was stopped, and after it was given more budget."""
 
 import json
 import pathlib

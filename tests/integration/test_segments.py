@@ -96,7 +96,7 @@ exec "$lmp" "$@"
 
 
 def test_cut_and_killed(md, tmp_path):
-    """Cut at least three times by the wall time and once by `kill -9`, a run is the same as one that was left alone."""
+    """Cut at least three times by the wall time and once by `kill -9`, a run equals an undisturbed run."""
     reference = base(md()).outputs.trajectories.seed5
     inputs = md(walltime_s=2)
     script = CUT_AND_KILL.format(every=250, once=tmp_path / 'killed')

@@ -104,7 +104,7 @@ def train(code, executable):
 
 @pytest.fixture(scope='module')
 def uninterrupted(train):
-    """The work chain that nothing has happened to."""
+    """The work chain of an undisturbed training."""
     return train()
 
 
@@ -162,7 +162,7 @@ def test_equals_a_training_by_hand(uninterrupted, executable, tmp_path):
 
 
 def test_killed_and_out_of_time(uninterrupted, train, tmp_path, monkeypatch):
-    """`kill -9` within the second epoch, the wall time after it: the third job ends as one that was not cut."""
+    """`kill -9` within the second epoch, the wall time after it: the third job ends as an undisturbed training."""
     program = tmp_path / 'nequip-train'
     program.write_text(KILLED.format(python=sys.executable, killed=str(tmp_path / 'killed')))
     program.chmod(0o755)
@@ -179,7 +179,7 @@ def test_killed_and_out_of_time(uninterrupted, train, tmp_path, monkeypatch):
 
 
 def test_killed_while_it_is_packaged(uninterrupted, train, executable, tmp_path):
-    """Half a package is none: the test and the packaging are done again, no epoch is."""
+    """Half a package is refused: the test and the packaging are done again, without another epoch."""
     program = tmp_path / 'nequip-package'
     cut = f'mkdir {tmp_path}/killed 2>/dev/null && truncate --size=10000 model.nequip.zip'
     program.write_text(f'#!/bin/bash\n{executable("nequip-package")} "$@"\n{cut}\nexit 0\n')

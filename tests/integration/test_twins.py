@@ -19,7 +19,7 @@ PAIRS = 6
 
 
 def test_lennard_jones(aiida_profile, aiida_localhost, executable, monkeypatch):
-    """Six pairs of 108 atoms near the triple point; the exponent is that of a tangent vector, worked out here."""
+    """Six pairs of 108 atoms near the triple point; the exponent is the growth rate of a tangent vector."""
     argon = Argon()
     monkeypatch.setitem(script.POTENTIALS, 'aotinductor', argon.potential)
     code = orm.InstalledCode(

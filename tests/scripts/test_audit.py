@@ -39,7 +39,7 @@ def test_outcomes(tmp_path, packages, options, status, printed):
 
 
 def test_without_pip_audit(tmp_path):
-    """Whoever has no pip-audit is told."""
+    """A user without pip-audit is told how to install it."""
     done = audit(str(tmp_path), ['--required'])
     assert done.returncode == 2
     assert 'pipx install pip-audit' in done.stderr

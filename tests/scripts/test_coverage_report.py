@@ -13,7 +13,7 @@ MODULE = 'def half(x):\n    if x:\n        return 1\n    return 2\n\n\nhalf(0)\n
 
 @pytest.fixture
 def run(tmp_path):
-    """Return a function that runs Python in an empty folder, whose measurement is apart from the one of this test."""
+    """Return a function that runs Python in an empty folder, apart from the measurement of this very test."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith('COV')}
 
     def run(*words):

@@ -103,7 +103,7 @@ def test_link_to_a_folder_is_refused(action, target, tmp_path, request):
     assert contents(folder) == before
 
 
-# Settings that are not those of this folder and this user ---------------------------------------------------------
+# Settings of another program, folder or user ---------------------------------------------------------
 
 
 @pytest.mark.parametrize('action', ACTIONS)
@@ -158,7 +158,7 @@ def test_copied_settings_are_refused(action, made, home):
 
 @pytest.mark.parametrize('action', ACTIONS)
 def test_linked_settings_are_refused(action, made, home):
-    """Settings that are a symbolic link may be those of another folder or another user."""
+    """A symbolic link may lead to the settings of another folder or another user."""
     (home / 'settings.json').symlink_to(made / 'settings.json')
     before = contents(home)
     status, message = run(action, home)

@@ -1,7 +1,7 @@
 """PostgreSQL, RabbitMQ, sshd and a one-node Slurm, on loopback, in one folder: for tests, benchmarks and trying out.
 
 Nothing outside of the folder is touched: every service has its own data, keys, passwords and free ports there, runs in
-the foreground of a process that is recorded by its id, and listens on 127.0.0.1 only. The programs are those of
+the foreground of a process that is recorded by its id, and listens on 127.0.0.1 only. The programs come from
 Debian (``scripts/system_packages.sh services`` installs them). Root runs PostgreSQL as ``postgres``, as it insists on.
 
 The modules, from the bottom up: :mod:`~local_services.programs` finds and runs what is installed,

@@ -1,4 +1,4 @@
-"""The folder of the services and its settings: made once, adopted only by whoever made it, removed only then.
+"""The folder of the services and its settings: made once, adopted and removed only by the user who made it.
 
 A folder is adopted if its ``settings.json`` was written by this module, for this very folder, and if the folder and
 the file belong to the caller and are no symbolic links. Everything else is refused and left as it is.

@@ -37,7 +37,7 @@ def children(process: psutil.Process) -> list[psutil.Process]:
 
 
 def kill(processes: list[psutil.Process]) -> None:
-    """Kill those of the processes that still run, and wait until they are gone."""
+    """Kill the processes that still run, and wait until they are gone."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()

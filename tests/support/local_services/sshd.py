@@ -27,7 +27,7 @@ def client_config(services: Services) -> str:
 
 
 def prepare(services: Services) -> None:
-    """Make the keys of both sides and the settings; the environment of a session is that of the folder's Slurm."""
+    """Make the keys of both sides and the settings; a session finds the Slurm of the folder."""
     folder, home = services.folder / 'ssh', services.folder / 'home'
     for path in (folder, home):
         path.mkdir(exist_ok=True, mode=0o700)
