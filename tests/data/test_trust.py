@@ -1,4 +1,4 @@
-"""Models of anyone: no job loads them unless the user says so."""
+"""Models from elsewhere: no job loads them unless the user says so."""
 
 import io
 import secrets
@@ -15,7 +15,7 @@ from aiida_ionconduct.data.model import MADE_HERE, is_made_here, remember_made_h
 
 @pytest.fixture
 def foreign(aiida_profile_clean):
-    """A model that nothing here has made."""
+    """Return a model that was not made in this profile."""
     return AllegroModelData(
         io.BytesIO(secrets.token_bytes(20)), filename='m.nequip.zip', type_names=['Li', 'O', 'P'], r_max=4.5
     )
@@ -30,7 +30,7 @@ def foreign(aiida_profile_clean):
     ],
 )
 def test_asks_before_it_is_loaded(aiida_profile_clean, process_class, name, suffix):
-    """Every job that would load the file; the user's word, or that it was made here, is enough."""
+    """Every job refuses the file unless the user trusts it, or a job in this profile has made it."""
     content = process_class.__name__.encode()
     model = AllegroModelData(io.BytesIO(content), filename=f'm{suffix}', type_names=['Li'], r_max=4.5)
     validator = process_class.spec().inputs.validator
@@ -44,13 +44,14 @@ def test_asks_before_it_is_loaded(aiida_profile_clean, process_class, name, suff
 
 
 def test_changed_file(foreign):
-    """A file that is not the one which was stored is not shipped, whoever is trusted."""
+    """A file that differs from the stored file is refused, even if the user trusts it."""
     remember_made_here(foreign.sha256)
     foreign.base.attributes.set('sha256', '0' * 64)
     assert 'its SHA-256 differs' in foreign.check(orm.Bool(True))
 
 
-def test_checkpoint_of_anyone(aiida_profile_clean):
+def test_foreign_checkpoint(aiida_profile_clean):
+    """A checkpoint that lacks a file is refused; a checkpoint from elsewhere needs the trust of the user."""
     checkpoint = orm.FolderData()
     validator = AllegroTrainCalculation.spec().inputs.validator
     assert 'the checkpoint lacks best.ckpt, last.ckpt' in validator({'checkpoint': checkpoint}, None)
@@ -61,7 +62,7 @@ def test_checkpoint_of_anyone(aiida_profile_clean):
 
 
 def test_memory_is_of_the_profile(foreign, tmp_path):
-    """What an archive brings along, extras and attributes, cannot say that a file was made here."""
+    """Extras and attributes, which an archive brings along, do not make a file trusted."""
     assert not foreign.is_made_here
     node = foreign.store()
     node.base.extras.set(MADE_HERE.format(node.sha256), True)
