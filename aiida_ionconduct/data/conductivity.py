@@ -31,7 +31,8 @@ class ConductivityData(orm.ArrayData):
       between frames, ``estimator``, ``frame`` of reference, ``lag_ps`` and ``lag_tracer_ps`` that were chosen;
     - the order of the mobile ions: ``filled_share`` of the cell, and ``filled_share_stderr`` over seeds;
     - whether the results can be used: ``diffusive``, ``converged`` (95 % half-width of σ below 20 %, slopes on a
-      plateau), ``plateau``, ``beta`` and ``beta_stderr`` (exponent of the MSD at long lags), ``warnings`` (a list of sentences).
+      plateau), ``plateau``, ``beta`` and ``beta_stderr`` (exponent of the MSD at long lags), ``warnings`` (a list of
+      sentences).
     """
 
     @classmethod

@@ -40,7 +40,7 @@ class Divergence(NamedTuple):
     """
 
     time_ps: np.ndarray
-    difference_A: np.ndarray  # noqa: N815
+    difference_A: np.ndarray
     exponent_per_ps: float | None
     stderr: float | None
     ci95: list[float] | None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
 import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
@@ -16,10 +19,15 @@ from aiida_ionconduct.allegro.committee import (
 )
 from aiida_ionconduct.calculations.functions.structures import frames_to_trajectory
 from aiida_ionconduct.data import DatasetData
-from aiida_ionconduct.structures import minimum_distances, minimum_distances_of
+from aiida_ionconduct.structures import minimum_distances_of
 
-NO_NUMBER_EV_PER_A = 1e6  # in the place of a force that is no number
-DISAGREEMENT, GATE, NO_NEW_ENVIRONMENTS, BUDGET = 'disagreement', 'gate', 'no_new_environments', 'budget'
+Ending = Literal['disagreement', 'gate', 'no_new_environments', 'budget']
+"""Why the loop ends: the committee agrees, the gate is passed, no environment is new, or the budget is spent."""
+DISAGREEMENT: Final = 'disagreement'
+GATE: Final = 'gate'
+NO_NEW_ENVIRONMENTS: Final = 'no_new_environments'
+BUDGET: Final = 'budget'
+NO_NUMBER_EV_PER_A = 1e6  # takes the place of a force that is not a number
 
 
 @calcfunction
@@ -29,20 +37,22 @@ def select_frames(
     predictions: orm.ArrayData,
     dataset: DatasetData,
     **parities: orm.ArrayData,
-):
-    """Judge how well a committee knows some frames, and choose those worth a label.
+) -> dict[str, orm.Data]:
+    """Judge how well a committee knows some frames, and choose the frames worth a label.
 
     The disagreement of a frame is the largest spread of a force on one of its atoms, times the factor by which the
-    committee's spread on held-out frames falls short of its error there. Frames above a threshold are uncertain; those
-    far above it, or with atoms closer than anything sensible, have left physics and teach nothing.
+    committee's spread on held-out frames falls short of its error there. Frames above a threshold are uncertain; frames
+    far above it, or with atoms closer than anything sensible, are unphysical and teach nothing.
 
     :param parameters: ``threshold_eV_per_A``, ``max_disagreement_eV_per_A``, ``max_uncertain_fraction``,
         ``distance_fraction`` (of the shortest distances in the training set), ``n_frames`` to choose; and whether the
         ``budget_is_spent`` and the ``gate_is_passed``.
+    :param candidates: frames of molecular dynamics with the potential, unlabelled.
     :param predictions: forces of every member on the candidates.
     :param dataset: what the committee was trained on.
     :param parities: predictions of every member on the held-out frames.
-    :return: ``report``, in it by what the loop has ``ended_by`` (None while it goes on), and ``frames`` to label.
+    :return: ``report``, which states by what the loop has ``ended_by`` (None while it goes on), and ``frames`` to label
+        where some were chosen.
     """
     p = parameters.get_dict()
     names = sorted(name for name in predictions.get_arraynames() if name.startswith('forces_'))
@@ -54,31 +64,13 @@ def select_frames(
     disagreement = factor * spread.max(axis=1)
     uncertain = disagreement > p['threshold_eV_per_A']
 
-    symbols, frames = list(candidates.symbols), dataset.get_frames()
-    positions, cells = candidates.get_positions(), candidates.get_cells()
-    physical = (disagreement <= p['max_disagreement_eV_per_A']) & reachable(
-        positions, cells, symbols, frames, p['distance_fraction']
-    )
-    chosen, ended_by = [], None
-    novelty = np.array([])
-    if uncertain.mean() <= p['max_uncertain_fraction']:
-        ended_by = DISAGREEMENT
-    elif p.get('gate_is_passed'):
-        ended_by = GATE
-    elif (uncertain & physical).any():
-        worth = np.flatnonzero(uncertain & physical)
-        known = np.array([fingerprint(f.positions, symbols, f.cell.array) for f in frames if same_species(f, symbols)])
-        points = np.array([fingerprint(positions[index], symbols, cells[index]) for index in worth])
-        novelty = novelties(points, known)
-        if (novelty <= 1).all():
-            ended_by = NO_NEW_ENVIRONMENTS
-        elif p['budget_is_spent']:
-            ended_by = BUDGET
-        else:
-            first = int(disagreement[worth].argmax())
-            chosen = [int(worth[index]) for index in farthest_points(points, known, first, p['n_frames'])]
-    elif p['budget_is_spent']:
-        ended_by = BUDGET
+    pool = [
+        Atoms(candidates.symbols, positions=positions, cell=cell, pbc=True)
+        for positions, cell in zip(candidates.get_positions(), candidates.get_array('cells'), strict=True)
+    ]
+    frames = dataset.get_frames()
+    physical = (disagreement <= p['max_disagreement_eV_per_A']) & _reachable(pool, frames, p['distance_fraction'])
+    ended_by, chosen, novelty = _end_or_choose(pool, frames, disagreement, uncertain=uncertain, physical=physical, p=p)
     report = {
         'ended_by': ended_by,
         'calibration_factor': factor,
@@ -92,26 +84,56 @@ def select_frames(
         'max_disagreement_eV_per_A': float(disagreement.max()),
         'max_novelty': float(novelty.max()) if np.isfinite(novelty).all() and len(novelty) else None,
     }
-    outputs = {'report': orm.Dict(report)}
+    outputs: dict[str, orm.Data] = {'report': orm.Dict(report)}
     if chosen:
-        outputs['frames'] = frames_to_trajectory(
-            [Atoms(symbols, positions=positions[index], cell=cells[index], pbc=True) for index in chosen]
-        )
+        outputs['frames'] = frames_to_trajectory([pool[index] for index in chosen])
     return outputs
 
 
-def same_species(frame: Atoms, symbols: list[str]) -> bool:
-    """Whether a frame has the species of the candidates, so that fingerprints can be compared."""
-    return set(frame.symbols) == set(symbols)
+def _end_or_choose(
+    pool: Sequence[Atoms],
+    frames: Sequence[Atoms],
+    disagreement: np.ndarray,
+    *,
+    uncertain: np.ndarray,
+    physical: np.ndarray,
+    p: Mapping[str, Any],
+) -> tuple[Ending | None, list[int], np.ndarray]:
+    """Return by what the loop ends, or else the indices of frames to label; and the novelty of frames worth a label.
+
+    :param pool: candidates.
+    :param frames: of the training set.
+    :param disagreement: (candidates,), eV/Å, as are ``uncertain`` and ``physical``.
+    :param p: parameters of :func:`select_frames`.
+    """
+    worth = np.flatnonzero(uncertain & physical).tolist()
+    if uncertain.mean() <= p['max_uncertain_fraction']:
+        return DISAGREEMENT, [], np.array([])
+    if p.get('gate_is_passed'):
+        return GATE, [], np.array([])
+    if not worth:
+        return (BUDGET if p['budget_is_spent'] else None), [], np.array([])
+    # Fingerprints can be compared between frames of the same species only.
+    known = np.array([_fingerprint(frame) for frame in frames if set(frame.symbols) == set(pool[0].symbols)])
+    points = np.array([_fingerprint(pool[index]) for index in worth])
+    novelty = novelties(points, known)
+    if (novelty <= 1).all():
+        return NO_NEW_ENVIRONMENTS, [], novelty
+    if p['budget_is_spent']:
+        return BUDGET, [], novelty
+    first = int(disagreement[worth].argmax())
+    return None, [worth[index] for index in farthest_points(points, known, first, p['n_frames'])], novelty
 
 
-def reachable(positions, cells, symbols: list[str], frames: list[Atoms], fraction: float) -> np.ndarray:
+def _fingerprint(frame: Atoms) -> np.ndarray:
+    """Return the fingerprint of a frame."""
+    return fingerprint(frame.positions, list(frame.symbols), frame.cell.array)
+
+
+def _reachable(pool: Sequence[Atoms], frames: Sequence[Atoms], fraction: float) -> np.ndarray:
     """Return which candidates have no pair of species closer than a fraction of the shortest distance seen by DFT."""
     shortest = minimum_distances_of(frames)
-    candidates = [minimum_distances(frame[None], symbols, cell) for frame, cell in zip(positions, cells, strict=True)]
+    distances = (minimum_distances_of([frame]) for frame in pool)
     return np.array(
-        [
-            all(distance >= fraction * shortest.get(pair, 0) for pair, distance in distances.items())
-            for distances in candidates
-        ]
+        [all(distance >= fraction * shortest.get(pair, 0) for pair, distance in by.items()) for by in distances]
     )

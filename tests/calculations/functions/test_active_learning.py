@@ -1,4 +1,4 @@
-"""Disagreement of a committee, its calibration, and the choice of frames."""
+"""The choice of frames on which a committee disagrees, and the ends of the loop."""
 
 import numpy as np
 import pytest
@@ -21,10 +21,11 @@ N_MEMBERS = 3
 
 
 @pytest.fixture
-def evidence(aiida_profile, crystals):
-    """Return a function that gives what `select_frames` takes: candidates displaced and disputed as stated."""
+def select(aiida_profile, crystals):
+    """Return a function that selects among candidates with stated displacements and disputes."""
 
     def make(displacements, disputes, errors=0.1):
+        """Return the inputs of `select_frames`; the held-out forces have a spread of 0.1 and a stated error."""
         rng = np.random.default_rng(2)
         crystal = crystals['Li3PO4']
         frames = []
@@ -53,15 +54,16 @@ def evidence(aiida_profile, crystals):
         return nodes, parities
 
     def select(*args, parameters=None, **kwargs):
+        """Return the outputs of `select_frames`."""
         nodes, parities = make(*args, **kwargs)
         return select_frames(orm.Dict({**PARAMETERS, **(parameters or {})}), *nodes, **parities)
 
     return select
 
 
-def test_chooses_the_disputed(evidence):
-    """The most disputed first; what all agree on is not labelled, nor what has left physics."""
-    chosen = evidence([0.1] * 12, [0.0] * 6 + [0.6, 0.7, 0.8, 0.9, 1.0, 50.0])
+def test_disputed_frames_are_chosen(select):
+    """The most disputed frame comes first; frames that all agree on and unphysical frames are not labelled."""
+    chosen = select([0.1] * 12, [0.0] * 6 + [0.6, 0.7, 0.8, 0.9, 1.0, 50.0])
     report = chosen['report'].get_dict()
     assert report['ended_by'] is None
     assert report['calibration_factor'] == pytest.approx(1.0)
@@ -71,43 +73,44 @@ def test_chooses_the_disputed(evidence):
     assert chosen['frames'].numsteps == 3
 
 
-def test_calibrated_threshold(evidence):
-    """The same dispute counts three times as much where held-out errors are three times the spread."""
-    report = evidence([0.1] * 12, [0.3] * 12, errors=0.3)['report'].get_dict()
+def test_disputes_are_calibrated(select):
+    """The same dispute counts three times as much if the held-out errors are three times the spread."""
+    report = select([0.1] * 12, [0.3] * 12, errors=0.3)['report'].get_dict()
     assert report['calibration_factor'] == pytest.approx(3.0)
     assert report['median_disagreement_eV_per_A'] == pytest.approx(0.9)
     assert report['n_uncertain'] == 12
-    assert evidence([0.1] * 12, [0.3] * 12)['report']['ended_by'] == 'disagreement'
+    assert select([0.1] * 12, [0.3] * 12)['report']['ended_by'] == 'disagreement'
 
 
-def test_atoms_too_close(evidence):
-    chosen = evidence([0.1, 0.1, 1.5], [2.0, 2.0, 2.0])
+def test_atoms_too_close_are_unphysical(select):
+    chosen = select([0.1, 0.1, 1.5], [2.0, 2.0, 2.0])
     assert chosen['report']['n_unphysical'] == 1
     assert set(chosen['report']['chosen']) == {0, 1}
 
 
-def test_nothing_new(evidence):
-    """Disputed frames that are as those in the training set would teach nothing more."""
-    chosen = evidence([0.0] * 4, [2.0] * 4)
+def test_known_environments_end_the_loop(select):
+    """Disputed frames that resemble frames of the training set would teach nothing more."""
+    chosen = select([0.0] * 4, [2.0] * 4)
     assert chosen['report']['ended_by'] == 'no_new_environments'
     assert 'frames' not in chosen
 
 
-def test_budget(evidence):
-    report = evidence([0.1] * 4, [2.0] * 4, parameters={'budget_is_spent': True})['report']
+def test_a_spent_budget_ends_the_loop(select):
+    """Agreement is stated rather than the budget, if both apply."""
+    report = select([0.1] * 4, [2.0] * 4, parameters={'budget_is_spent': True})['report']
     assert report['ended_by'] == 'budget'
-    assert evidence([0.1] * 4, [0.0] * 4, parameters={'budget_is_spent': True})['report']['ended_by'] == 'disagreement'
+    assert select([0.1] * 4, [0.0] * 4, parameters={'budget_is_spent': True})['report']['ended_by'] == 'disagreement'
 
 
-def test_nothing_physical(evidence):
-    """It goes on neither by labels nor by an end: the work chain says so."""
-    chosen = evidence([0.1] * 4, [99.0] * 4)
+def test_unphysical_frames_alone_neither_end_the_loop_nor_are_labelled(select):
+    """What follows is up to the work chain."""
+    chosen = select([0.1] * 4, [99.0] * 4)
     assert chosen['report']['ended_by'] is None
     assert 'frames' not in chosen
 
 
-def test_gate(evidence):
-    """A potential that is good enough ends the loop, though not what its committee agrees on already."""
+def test_a_passed_gate_ends_the_loop(select):
+    """The gate is stated rather than the budget, and agreement rather than the gate."""
     passed = {'gate_is_passed': True, 'budget_is_spent': True}
-    assert evidence([0.1] * 4, [2.0] * 4, parameters=passed)['report']['ended_by'] == 'gate'
-    assert evidence([0.1] * 4, [0.0] * 4, parameters=passed)['report']['ended_by'] == 'disagreement'
+    assert select([0.1] * 4, [2.0] * 4, parameters=passed)['report']['ended_by'] == 'gate'
+    assert select([0.1] * 4, [0.0] * 4, parameters=passed)['report']['ended_by'] == 'disagreement'
