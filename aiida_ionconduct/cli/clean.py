@@ -1,4 +1,4 @@
-"""The remote folders of finished runs: which may go, how large they are, and their removal."""
+"""The remote folders of finished runs: which may be removed, how large they are, and their removal."""
 
 from __future__ import annotations
 

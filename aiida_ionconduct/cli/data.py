@@ -1,4 +1,4 @@
-"""`verdi data ionconduct.…`: what verdi has for data types, for ours; thin, over the commands of this package."""
+"""`verdi data ionconduct.…`: list, show and export for the data types of this package."""
 
 from __future__ import annotations
 

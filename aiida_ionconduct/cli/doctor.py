@@ -1,6 +1,6 @@
-"""The checks of ``aiida-ionconduct doctor``: functions in a table, each of which looks at one thing.
+"""The checks of ``aiida-ionconduct doctor``: a table of functions.
 
-A check yields rows; a row that is not `ok` says what to do.
+Every check yields rows; a row with a warning or an error says what to do.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from aiida_ionconduct.lammps.plugin.build import installed_versions
 OK, WARNING, ERROR = 'ok', 'warning', 'ERROR'
 FREE_GB = 5.0
 BUSY_SLOTS = 0.8
-SLOW_S = 5.0  # for one command on a computer, when the connection is there
+SLOW_S = 5.0  # for one command on a computer, after the connection was made
 
 
 class Row(NamedTuple):
-    """What was looked at, how it is, what was found, and what to do."""
+    """What was checked, its state, what was found, and what to do."""
 
     name: str
     state: str
@@ -110,7 +110,7 @@ def check_processes() -> Iterator[Row]:
 
 
 def count_active(filters: dict[str, Any]) -> int:
-    """Return the number of processes that have not ended and match."""
+    """Return the number of processes that match the filters and have not ended."""
     filters = filters | {'attributes.process_state': {'in': ['created', 'running', 'waiting']}}
     return orm.QueryBuilder().append(orm.ProcessNode, filters=filters).count()
 

@@ -54,8 +54,7 @@ def follow(node: orm.ProcessNode) -> bool:
         while True:
             done = node.is_terminated
             tree = CallTree(node)
-            # At the end all stages are asked again: a stage may have ended between the look at its jobs and at its
-            # state, and then jobs are missing in its row.
+            # At the end all rows are made again: where a stage ended while its row was made, jobs may be missing in it.
             rows = stage_rows(node, {} if done else ended, tree)
             foot = footer(node, rows, planned)
             if terminal:

@@ -72,7 +72,8 @@ def plan(builder: Builder) -> list[PlannedStage]:
     n_atoms = len(builder.structure.sites)
     n_supercell = n_atoms * math.prod(supercell_repeats(builder.structure.cell, n_atoms, builder.n_atoms_min.value))
     stages, n_frames = dft_stages(builder, n_atoms)
-    # An empty namespace of a builder has the keys of its ports all the same: only what is a value tells.
+    # An empty namespace of a builder has the keys of its ports as well: whether it is used shows in an input without
+    # which it cannot be.
     if 'parameters' in builder.allegro['train']:
         stages += training_stages(builder, n_atoms, n_frames)
     else:

@@ -65,22 +65,41 @@ def test_errors_are_sentences(aiida_profile, tmp_path):
 
 
 def test_alloy(tmp_path):
-    """The table, and the cells in a file; what does not fit is said in a sentence."""
+    """The table is printed, and the cells are written to a file."""
     command = ['alloy', 'beta-Li3PO4', '--substitute', 'P=Si', '--fraction', '0.5', '--n-best', '3']
     path = tmp_path / 'cells.extxyz'
     result = CliRunner().invoke(cli, [*command, '-o', str(path)])
     assert result.exit_code == 0
     assert 'Li7PSiO8' in result.output
     assert [len(atoms) for atoms in ase.io.read(path, ':')] == [17, 17, 17]
-    result = CliRunner().invoke(cli, ['alloy', 'beta-Li3PO4', '--substitute', 'P=Si'])
-    assert result.exit_code == 1
-    assert 'the fraction must be above 0' in result.output
-    assert CliRunner().invoke(cli, ['alloy', 'beta-Li3PO4', '--substitute', 'Si']).exit_code == 2
-    assert CliRunner().invoke(cli, ['alloy', 'beta-Li3PO4', '--charges', 'P=V']).exit_code == 2
-    assert CliRunner().invoke(cli, ['study', 'blocks', '1', '--charges', 'P=V']).exit_code == 2
-    result = CliRunner().invoke(cli, ['alloy', 'beta-Li3PO4', '--charges', 'P=3'])
-    assert result.exit_code == 1
-    assert 'the charges of Li3PO4 sum to -4 a cell' in result.output
+
+
+@pytest.mark.parametrize(
+    ('options', 'says'),
+    [
+        (('--substitute', 'P=Si'), 'the fraction must be above 0'),
+        (('--charges', 'P=3'), 'the charges of Li3PO4 sum to -4 a cell'),
+    ],
+)
+def test_an_alloy_that_cannot_be_made(options, says):
+    result = CliRunner().invoke(cli, ['alloy', 'beta-Li3PO4', *options])
+    assert (result.exit_code, says in result.output) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ('words', 'says'),
+    [
+        (('alloy', 'beta-Li3PO4', '--substitute', 'Si'), '`Si` is not of the form NAME=VALUE'),
+        (('alloy', 'beta-Li3PO4', '--charges', 'P=V'), '`V` in `P=V` must be an integer'),
+        (('study', 'blocks', '1', '--charges', 'P=V'), '`V` in `P=V` must be an integer'),
+        (('launch', '--charges', 'P=V'), '`V` in `P=V` must be an integer'),
+        (('analyse', 'run.npz', '--masses', 'P=V'), '`V` in `P=V` must be a number'),
+    ],
+)
+def test_pairs_that_cannot_be_read(words, says):
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 2
+    assert says in result.output
 
 
 def test_report_of_another_node(aiida_profile_clean):

@@ -158,16 +158,22 @@ def test_models(stored_campaign, tmp_path):
     assert 'does not state its type names' in result.output
 
 
-def test_structures(stored_campaign, tmp_path):
+def test_lists_of_structures(stored_campaign):
+    """The shipped crystals, or those that are stored."""
     names = CliRunner().invoke(cli, ['structures', 'list', '--raw', '-P', 'name']).output.split()
     assert 'gamma-Li3PO4' in names
-    assert (
-        str(stored_campaign.inputs.structure.pk) in output('structures', 'list', '--stored', '-r', '-P', 'pk').split()
-    )
+    stored = output('structures', 'list', '--stored', '-r', '-P', 'pk').split()
+    assert str(stored_campaign.inputs.structure.pk) in stored
+
+
+def test_structures(stored_campaign, tmp_path):
     assert 'neutral' in output('structures', 'show', 'beta-Li3PO4')
     assert 'partly occupied' in output('structures', 'show', 'Li10GeP2S12')
     output('structures', 'export', 'beta-Li3PO4', '-o', tmp_path / 'cell.cif')
     assert len(ase.io.read(tmp_path / 'cell.cif')) == 16
+
+
+def test_structures_that_cannot_be_calculated(stored_campaign):
     result = invoke('structures', 'show', 'beta-Li3PO4', '--charges', 'P=4')
     assert result.exit_code == 1
     assert 'instead of zero' in result.output

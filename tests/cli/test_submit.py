@@ -79,6 +79,17 @@ def test_alloy(aiida_profile_clean):
     assert len(scores) == len(made)
 
 
+@pytest.mark.parametrize('options', [{'fraction': 0.25}, {'formula_units': 16}])
+@pytest.mark.parametrize('structure', [None, 'beta-Li3PO4'])
+def test_options_of_an_alloy_need_a_substitution(aiida_profile_clean, structure, options):
+    """They would be ignored without one."""
+    with pytest.raises(ValueError, match='give --substitute OLD=NEW as well'):
+        load_cells(
+            structure=structure, substitute=(), compensate='Li', charges={}, store=False,
+            **{'fraction': 0.0, 'formula_units': None, **options},
+        )  # fmt: skip
+
+
 def test_partial_occupancies(aiida_profile_clean):
     """LGPS by name: 50 atoms, ordered."""
     first = cells('Li10GeP2S12')[0]
@@ -111,21 +122,44 @@ def test_same_file_same_node(aiida_profile_clean, tmp_path):
         load_data(str(path), DatasetData, 'dataset')
 
 
-def test_plan(builder):
-    """Every number of the plan is one of the inputs'."""
-    stages = {stage.name: stage for stage in plan(builder)}
+@pytest.fixture
+def stages(builder):
+    """Return the planned stages of the quickstart by name."""
+    return {stage.name: stage for stage in plan(builder)}
+
+
+def test_plan_of_dft(builder, stages):
+    """The steps are those of the AIMD, and the jobs hold all frames that are labelled."""
     assert list(stages)[:3] == ['relaxation', 'AIMD', 'rattled cells']
     assert stages['AIMD'].steps == builder.aimd.dynamics['n_equilibration'] + builder.aimd.dynamics['n_sampling']
     frames_per_job = builder.label.frames_per_job
-    for name, n_frames in (('rattled cells', builder.rattle), ('relabelling 2', builder.relabelling)):
+    for name, parameters in (('rattled cells', builder.rattle), ('relabelling 2', builder.relabelling)):
         assert stages[name].steps == frames_per_job
-        assert stages[name].jobs * frames_per_job == n_frames['n_frames']
+        assert stages[name].jobs * frames_per_job == parameters['n_frames']
+
+
+def test_plan_of_md(builder, stages):
+    """Three seeds share a run of the production, as long as its atoms are allowed in a run."""
     assert stages['validation'].atoms == 68
     assert stages['production'].atoms == 3 * 68 <= builder.md.atoms_per_run
     assert stages['production'].jobs * 3 == len(builder.md.seeds.get_list()) * 2
     parameters = builder.md.parameters
     assert stages['production'].steps == parameters['equilibration_steps'] + parameters['production_steps']
+
+
+def test_plan_is_printed(builder):
     assert 'relabelling 2' in plan_table(builder, 'quickstart')
+
+
+def test_planned_stages_carry_the_labels_of_their_calls(stages):
+    """The live view weights the stages by these labels."""
+    planned = {name: stage.label for name, stage in stages.items()}
+    expected = {
+        'relaxation': 'relax', 'AIMD': 'aimd', 'rattled cells': 'label_rattled', 'training': 'train_0',
+        'exploration 1': 'explore_1', 'relabelling 1': 'label_1', 'training 1': 'train_1', 'validation': 'validate',
+        'production': 'md',
+    }  # fmt: skip
+    assert {name: planned[name] for name in expected} == expected
 
 
 def test_plan_grows(builder):
