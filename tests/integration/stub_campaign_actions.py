@@ -1,0 +1,40 @@
+"""Campaigns over stubs under a daemon: `verdi run stub_campaign_actions.py submit|describe …` prints JSON."""
+
+import json
+import sys
+
+from aiida import orm
+from aiida.engine import submit
+
+from aiida_ionconduct.structures import crystal
+from aiida_ionconduct.workchains.inputs import load_codes
+from stub_campaign import StubCampaign
+
+OVERRIDES = {
+    'temperatures_K': [900],
+    'seeds': [1, 2],
+    'aimd': {'temperatures_K': [900]},
+    'rattle': {'n_frames': 2},
+    'relabelling': {'n_rounds': 1, 'max_rounds': 1, 'n_frames': 2, 'temperatures_K': [1000], 'seeds': [1]},
+}
+
+
+def start():
+    """Submit a campaign; return its PK."""
+    structure = orm.StructureData(ase=crystal('beta-Li3PO4'))
+    return submit(StubCampaign.get_builder_from_protocol(load_codes(), structure, 'quickstart', overrides=OVERRIDES)).pk
+
+
+def describe(pk):
+    """Return how a campaign has ended, and the states of its children by label."""
+    node = orm.load_node(int(pk))
+    terminated = node.is_terminated
+    children = {}
+    for link in node.base.links.get_outgoing(node_class=orm.WorkChainNode).all():
+        children.setdefault(link.link_label, []).append(link.node.process_state.value)
+    return {'terminated': terminated, 'exit_status': node.exit_status, 'children': children}
+
+
+if __name__ == '__main__':
+    function = {'submit': start, 'describe': describe}[sys.argv[1]]
+    print(json.dumps(function(*sys.argv[2:])))
