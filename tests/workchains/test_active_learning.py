@@ -229,12 +229,12 @@ def test_committee(learning_inputs, generate_workchain, submitted, model, child,
     process.has_pending()
     process.run_batch()
     assert names(submitted) == [(AllegroWorkChain, 'seed7'), (AllegroWorkChain, 'seed8')]
-    one, other = (inputs for _, inputs in submitted)
-    assert (one.train.parameters['seed'], other.train.parameters['seed']) == (7, 8)
-    assert one.split.uuid == other.split.uuid
-    assert 'compile' in one
-    assert 'compile' not in other
-    assert other.train.initial_model.uuid == first.uuid
+    first_training, second_training = (inputs for _, inputs in submitted)
+    assert (first_training.train.parameters['seed'], second_training.train.parameters['seed']) == (7, 8)
+    assert first_training.split.uuid == second_training.split.uuid
+    assert 'compile' in first_training
+    assert 'compile' not in second_training
+    assert second_training.train.initial_model.uuid == first.uuid
     outputs = {'model': model(), 'output_parameters': orm.Dict({}), 'parity': orm.ArrayData()}
     process.ctx.child_seed7 = child(**outputs, compiled_model=model('model.nequip.pt2'))
     process.ctx.child_seed8 = child(exit_status=411)

@@ -12,7 +12,7 @@ from aiida_quantumespresso.calculations.pw import PwCalculation
 from plumpy import ProcessState
 from scipy import constants
 
-from aiida_ionconduct.workchains.aimd import AimdRunWorkChain, PwSegmentWorkChain, temperature_label
+from aiida_ionconduct.workchains.aimd import AimdRunWorkChain, PwSegmentWorkChain
 
 pytestmark = pytest.mark.slow
 
@@ -89,15 +89,6 @@ def go(process, node):
 # Temperatures ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ('temperature', 'label'),
-    [(600, 'T600'), (600.0, 'T600'), (1200.5, 'T1200_5'), (0.25, 'T0_25'), (123456, 'T123456')],
-)
-def test_temperature_label(temperature, label):
-    assert temperature_label(temperature) == label
-    assert label.isidentifier()
-
-
 def test_setup(aimd):
     process = aimd()
     assert process.ctx.temperatures == {'T600': 600.0, 'T1200_5': 1200.5}
@@ -112,10 +103,10 @@ def test_runs(aimd, submitted):
     assert not process.has_pending()
     assert [process_class for process_class, _ in submitted] == [AimdRunWorkChain, AimdRunWorkChain]
     inputs = [inputs for _, inputs in submitted]
-    assert [one.metadata.call_link_label for one in inputs] == ['T600', 'T1200_5']
-    assert [one.temperature_K.value for one in inputs] == [600.0, 1200.5]
+    assert [given.metadata.call_link_label for given in inputs] == ['T600', 'T1200_5']
+    assert [given.temperature_K.value for given in inputs] == [600.0, 1200.5]
     assert inputs[0].seed.value != inputs[1].seed.value
-    assert all(one.structure.uuid == process.inputs.structure.uuid for one in inputs)
+    assert all(given.structure.uuid == process.inputs.structure.uuid for given in inputs)
 
 
 def test_results(aimd, child, pw_trajectory):

@@ -141,8 +141,8 @@ def test_walltime_is_no_failure(allegro, go, job):
     exit_code, inputs = go(process, *cut, job(epoch=34))
     assert exit_code is None
     assert 'checkpoint' not in inputs[0]
-    assert [one['checkpoint'].pk for one in inputs[1:]] == [node.outputs.checkpoint.pk for node in cut]
-    labels = [one['metadata']['call_link_label'] for one in inputs]
+    assert [given['checkpoint'].pk for given in inputs[1:]] == [node.outputs.checkpoint.pk for node in cut]
+    labels = [given['metadata']['call_link_label'] for given in inputs]
     assert labels == [f'iteration_{index:02d}' for index in range(1, 8)]
 
 
@@ -162,7 +162,7 @@ def test_killed(allegro, go, job):
     early, late = job(killed), job(killed, epoch=7)
     exit_code, inputs = go(allegro(), early, late, job(killed, epoch=7), job(epoch=34))
     assert exit_code is None
-    assert [one['checkpoint'].pk if 'checkpoint' in one else None for one in inputs] == [
+    assert [given['checkpoint'].pk if 'checkpoint' in given else None for given in inputs] == [
         None,
         None,
         late.outputs.checkpoint.pk,
@@ -194,7 +194,7 @@ def test_out_of_memory(allegro, go, job):
     full = EXIT_CODES.ERROR_OUT_OF_MEMORY
     first = job(full, epoch=2)
     exit_code, inputs = go(allegro({'batch_size': 5}), first, job(full), job(full))
-    assert [one['parameters']['batch_size'] for one in inputs] == [5, 2, 1]
+    assert [given['parameters']['batch_size'] for given in inputs] == [5, 2, 1]
     assert inputs[1]['checkpoint'].pk == first.outputs.checkpoint.pk
     assert exit_code.status == 412
     assert 'fewer features' in exit_code.message
@@ -205,9 +205,9 @@ def test_diverged(allegro, go, job):
     nan = EXIT_CODES.ERROR_DIVERGED
     process = allegro({'learning_rate': 0.01})
     exit_code, inputs = go(process, job(EXIT_CODES.ERROR_INCOMPLETE, epoch=3), job(nan), job(nan), job(nan))
-    rates = [one['parameters']['learning_rate'] for one in inputs]
+    rates = [given['parameters']['learning_rate'] for given in inputs]
     assert rates == pytest.approx([0.01, 0.01, 0.003, 0.0009])
-    assert ['checkpoint' in one for one in inputs] == [False, True, False, False]
+    assert ['checkpoint' in given for given in inputs] == [False, True, False, False]
     assert exit_code.status == 411
     assert 'down to 0.0009' in exit_code.message
     assert 'output_parameters' in process.outputs

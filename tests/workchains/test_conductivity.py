@@ -248,8 +248,8 @@ def test_active_learning(campaign, dataset, submitted, child, trained):
     assert inputs.gate.base.md.structure.uuid == process.ctx.supercell.uuid
     assert inputs.parameters['max_rounds'] == 2
     more, outputs = dataset(n_frames=30), trained().outputs
-    found = {name: outputs[name] for name in ('model', 'compiled_model', 'output_parameters', 'parity')}
-    process.ctx.training = [child(**found, dataset=more, validation=orm.Dict({'passed': True}))]
+    products = {name: outputs[name] for name in ('model', 'compiled_model', 'output_parameters', 'parity')}
+    process.ctx.training = [child(**products, dataset=more, validation=orm.Dict({'passed': True}))]
     assert process.inspect_training() is None
     assert process.ctx.dataset.uuid == more.uuid
     assert not process.should_relabel()

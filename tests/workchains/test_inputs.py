@@ -81,7 +81,7 @@ def test_no_rattled_cells(campaign_builder):
 def test_molecular_dynamics_has_no_symmetry(campaign_builder):
     """Neither in AIMD nor in the single calculations of frames; the relaxation may keep it."""
     builder = campaign_builder()
-    found = {
+    nosym = {
         name: inputs['parameters']['SYSTEM']['nosym']
         for name, inputs in (
             ('aimd', builder.aimd.base['pw']),
@@ -89,7 +89,7 @@ def test_molecular_dynamics_has_no_symmetry(campaign_builder):
             ('relax', builder.relax.base_relax['pw']),
         )
     }
-    assert found == {'aimd': True, 'label': True, 'relax': False}
+    assert nosym == {'aimd': True, 'label': True, 'relax': False}
 
 
 @pytest.mark.parametrize(('distance', 'mesh'), [(None, [1, 1, 1]), (0.3, [4, 4, 5]), (5.0, [1, 1, 1])])

@@ -68,7 +68,7 @@ def job(aiida_profile, tmp_path):
         node.set_exit_status(exit_code.status if exit_code else 0)
         node.set_exit_message(exit_code.message if exit_code else None)
         node.store()
-        outputs = {f'trajectories__seed{seed}': one for seed, one in (segments or {}).items()}
+        outputs = {f'trajectories__seed{seed}': segment for seed, segment in (segments or {}).items()}
         outputs |= {f'output_parameters__seed{seed}': orm.Dict({'wall_time_s': 10.0}) for seed in seeds}
         if restart_step is not None:
             (tmp_path / 'production.restart').write_bytes(b'x')

@@ -23,10 +23,10 @@ def inputs(campaign_inputs, generate_structure, model):
 
     def make(target=0.1, max_md_ns=100.0, max_iterations=5, **md):
         overrides = {'temperatures_K': [600, 1200], 'seeds': [3, 1, 2], 'md': MD, 'resources': {'max_concurrent': 4}}
-        farm = {**campaign_inputs(overrides=overrides)['md'], **md}
-        farm['base']['md'] |= {'structure': generate_structure(), 'model': model('model.nequip.pt2')}
+        md_inputs = {**campaign_inputs(overrides=overrides)['md'], **md}
+        md_inputs['base']['md'] |= {'structure': generate_structure(), 'model': model('model.nequip.pt2')}
         return {
-            'md': farm,
+            'md': md_inputs,
             'analysis': orm.Dict({'charges': CHARGES, 'mobile': 'Li'}),
             'target_relative_error': orm.Float(target),
             'max_md_ns': orm.Float(max_md_ns),
@@ -66,8 +66,8 @@ def precision(inputs, generate_workchain, monkeypatch):
 
 
 @pytest.fixture
-def farmed(ion_trajectory, tmp_path):
-    """Return a function that gives the outputs of a farm, flat, without those seeds that failed."""
+def made_runs(ion_trajectory, tmp_path):
+    """Return a function that gives the outputs of the runs of all seeds, flat, without the seeds that failed."""
 
     def outputs(T, seeds, steps, failed=(), n_frames=None):
         made = {}
@@ -86,39 +86,39 @@ def farmed(ion_trajectory, tmp_path):
 
 
 @pytest.fixture
-def go_round(child, farmed, submitted):
+def go_round(child, made_runs, submitted):
     """Return a function that goes through one round and returns what was submitted, by label."""
 
     def go(process, failed=(), n_frames=None):
         submitted.clear()
         process.run_md()
-        farms = {inputs.metadata.call_link_label: inputs for _, inputs in submitted}
+        fan_outs = {inputs.metadata.call_link_label: inputs for _, inputs in submitted}
         assert {process_class for process_class, _ in submitted} <= {SeedsWorkChain}
-        for label, one in farms.items():
-            T, steps = one.temperatures_K[0], one.parameters['production_steps']
-            made = farmed(T, one.seeds.get_list(), steps, failed, n_frames)
+        for label, runs in fan_outs.items():
+            T, steps = runs.temperatures_K[0], runs.parameters['production_steps']
+            made = made_runs(T, runs.seeds.get_list(), steps, failed, n_frames)
             process.ctx[label] = child(exit_status=401 * bool(failed), **made)
         exit_code = process.inspect_md()
         if exit_code is None:
             process.analyse()
             process.decide()
-        return farms, exit_code
+        return fan_outs, exit_code
 
     return go
 
 
 def test_first_round(precision, go_round):
-    """A farm for each temperature, and the jobs at a time shared between them."""
+    """The runs of all seeds at each temperature, which share the number of jobs at a time."""
     process = precision()
     assert process.is_going_on()
-    farms, exit_code = go_round(process)
+    fan_outs, exit_code = go_round(process)
     assert exit_code is None
-    assert set(farms) == {'round_01_T600', 'round_01_T1200'}
-    for label, farm in farms.items():
-        assert farm.temperatures_K.get_list() == [float(label.rpartition('T')[2])]
-        assert farm.seeds.get_list() == [3, 1, 2]
-        assert farm.parameters.get_dict() == process.inputs.md.parameters.get_dict()
-        assert farm.max_concurrent.value == 2
+    assert set(fan_outs) == {'round_01_T600', 'round_01_T1200'}
+    for label, runs in fan_outs.items():
+        assert runs.temperatures_K.get_list() == [float(label.rpartition('T')[2])]
+        assert runs.seeds.get_list() == [3, 1, 2]
+        assert runs.parameters.get_dict() == process.inputs.md.parameters.get_dict()
+        assert runs.max_concurrent.value == 2
     assert set(process.ctx.conductivities) == {'T600', 'T1200'}
     assert process.ctx.outcome['md_ns'] == pytest.approx(FIRST_NS)
 
@@ -130,19 +130,19 @@ def test_next_round(precision, go_round):
     plans = process.ctx.outcome['temperatures']
     assert process.is_going_on()
     before = {name: dict(nodes) for name, nodes in process.ctx.known.items()}
-    farms, _ = go_round(process)
-    assert farms
-    for label, farm in farms.items():
-        one = plans[label.rpartition('_')[2]]
-        assert len(farm.seeds.get_list()) == one['n_seeds']
-        assert farm.seeds.get_list()[:3] == [3, 1, 2]
-        assert farm.parameters['production_steps'] == round(one['length_ps'] * 1000)
+    fan_outs, _ = go_round(process)
+    assert fan_outs
+    for label, runs in fan_outs.items():
+        planned = plans[label.rpartition('_')[2]]
+        assert len(runs.seeds.get_list()) == planned['n_seeds']
+        assert runs.seeds.get_list()[:3] == [3, 1, 2]
+        assert runs.parameters['production_steps'] == round(planned['length_ps'] * 1000)
         for name, nodes in before.items():
             expected = {key: node.uuid for key, node in nodes.items() if key.startswith(label.rpartition('_')[2])}
-            assert {key: node.uuid for key, node in farm.previous[name].items()} == expected
+            assert {key: node.uuid for key, node in runs.previous[name].items()} == expected
     done = process.ctx.outcome
     assert done['round'] == 2
-    assert done['md_ns'] == pytest.approx(FIRST_NS + sum(one['cost_ns'] for one in plans.values()))
+    assert done['md_ns'] == pytest.approx(FIRST_NS + sum(planned['cost_ns'] for planned in plans.values()))
 
 
 def test_converged(precision, go_round):
@@ -166,9 +166,9 @@ def test_budget_exhausted(precision, go_round):
     outcome = process.outputs['outcome'].get_dict()
     assert outcome['ending'] == 'budget exhausted'
     assert 0.06 < outcome['md_ns'] <= 0.075
-    for one in outcome['temperatures'].values():
-        assert one['predicted_md_ns'] > 0.075
-        assert one['relative_error'] > 0.001
+    for planned in outcome['temperatures'].values():
+        assert planned['predicted_md_ns'] > 0.075
+        assert planned['relative_error'] > 0.001
 
 
 def test_iterations(precision, go_round):
@@ -212,17 +212,17 @@ def test_extended(precision, go_round, inputs, generate_workchain, submitted):
     second = generate_workchain('ionconduct.precision', inputs(target=0.01, max_md_ns=0.12, previous=previous))
     second.setup()
     assert second.ctx.to_run == []
-    farms, _ = go_round(second)
-    assert farms == {}
+    fan_outs, _ = go_round(second)
+    assert fan_outs == {}
     assert second.ctx.outcome['md_ns'] == pytest.approx(first.outputs['outcome']['md_ns'])
     for label, conductivity in second.ctx.conductivities.items():
         same = first.outputs['conductivities'][label].base.attributes
         assert conductivity.base.attributes.all == same.all
-    farms, _ = go_round(second)
-    assert farms
-    for label, farm in farms.items():
+    fan_outs, _ = go_round(second)
+    assert fan_outs
+    for label, runs in fan_outs.items():
         kept = {key for key in previous['trajectories'] if key.startswith(label.rpartition('_')[2])}
-        assert set(farm.previous.trajectories) == kept
+        assert set(runs.previous.trajectories) == kept
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_builder_refuses(precision, message, campaign_builder):
         campaign_builder(overrides={'precision': precision})
 
 
-def test_extended_campaign(campaign_inputs, generate_structure, model, farmed, child):
+def test_extended_campaign(campaign_inputs, generate_structure, model, made_runs, child):
     """Potential, structure and runs are those of the earlier one; nothing of what led to them is asked for again."""
     inputs = campaign_inputs(overrides={'precision': PRECISION})
     node = orm.WorkChainNode(process_type='aiida.workflows:ionconduct.conductivity')
@@ -318,19 +318,19 @@ def test_extended_campaign(campaign_inputs, generate_structure, model, farmed, c
         {'md': {'base': {'md': metadata_of(inputs['md']['base']['md'])}}, 'compile': metadata_of(inputs['compile'])}
     )
     for section in ('md', 'compile'):
-        for label, one in flat(inputs[section], f'{section}__').items():
-            node.base.links.add_incoming(one.store(), LinkType.INPUT_WORK, label)
+        for label, value in flat(inputs[section], f'{section}__').items():
+            node.base.links.add_incoming(value.store(), LinkType.INPUT_WORK, label)
     node.store()
-    made = farmed(1200, [1, 2], STEPS)
+    made = made_runs(1200, [1, 2], STEPS)
     production = child(**made)
     relaxed, package = generate_structure().store(), model()
-    for label, one in {'structure': relaxed, 'model': package}.items():
-        one.base.links.add_incoming(node, LinkType.RETURN, label)
+    for label, output in {'structure': relaxed, 'model': package}.items():
+        output.base.links.add_incoming(node, LinkType.RETURN, label)
     loop = orm.WorkChainNode()
     loop.base.links.add_incoming(node, LinkType.CALL_WORK, 'md')
     loop.store()
-    for label, one in made.items():
-        one.base.links.add_incoming(loop, LinkType.RETURN, label)
+    for label, output in made.items():
+        output.base.links.add_incoming(loop, LinkType.RETURN, label)
     assert production.is_finished_ok
     builder = ConductivityWorkChain.get_builder_extending(node, max_md_ns=90.0)
     assert builder.max_md_ns.value == 90.0
@@ -352,13 +352,13 @@ def test_nothing_to_extend(child):
 
 def flat(inputs, prefix):
     """Return nested inputs by their link labels, without metadata."""
-    found = {}
+    nodes = {}
     for name, value in inputs.items():
         if isinstance(value, orm.Node):
-            found[prefix + name] = value
+            nodes[prefix + name] = value
         elif name != 'metadata':
-            found |= flat(value, f'{prefix}{name}__')
-    return found
+            nodes |= flat(value, f'{prefix}{name}__')
+    return nodes
 
 
 def metadata_of(inputs):

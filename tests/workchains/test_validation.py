@@ -59,7 +59,7 @@ def good(ion_trajectory):
 
 
 def checks(process):
-    return {one['name']: one for one in process.outputs['validation']['checks']}
+    return {check['name']: check for check in process.outputs['validation']['checks']}
 
 
 def test_good_potential(validation, good, ion_trajectory):
