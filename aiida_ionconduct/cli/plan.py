@@ -72,8 +72,7 @@ def plan(builder: Builder) -> list[PlannedStage]:
     n_atoms = len(builder.structure.sites)
     n_supercell = n_atoms * math.prod(supercell_repeats(builder.structure.cell, n_atoms, builder.n_atoms_min.value))
     stages, n_frames = dft_stages(builder, n_atoms)
-    # An empty namespace of a builder has the keys of its ports as well: whether it is used shows in an input without
-    # which it cannot be.
+    # An unused namespace of a builder has the keys of its ports as well, so a required input shows whether it is used.
     if 'parameters' in builder.allegro['train']:
         stages += training_stages(builder, n_atoms, n_frames)
     else:
