@@ -37,7 +37,7 @@ class DatasetData(orm.SinglefileData):
             frames = _read_frames(content.decode())
         except Exception as exception:
             raise ValueError(f'the dataset is not a readable extended-XYZ file: {exception}') from exception
-        check_frames(frames)
+        _check_frames(frames)
         super().__init__(io.BytesIO(content), filename=filename, **kwargs)
         temperatures = {frame.info['temperature_K'] for frame in frames if 'temperature_K' in frame.info}
         sources = [frame.info.get('source', 'unknown') for frame in frames]
@@ -60,7 +60,7 @@ class DatasetData(orm.SinglefileData):
 
         :raises ValueError: as the constructor.
         """
-        check_frames(frames)
+        _check_frames(frames)
         with_stress = all('stress' in frame.calc.results for frame in frames)
         labels = ('energy', 'forces', *(['stress'] if with_stress else []))
         stream = io.StringIO()
@@ -109,7 +109,7 @@ def _with_labels(frame: Atoms, labels: Sequence[str]) -> Atoms:
     return copy
 
 
-def check_frames(frames: Sequence[Atoms]) -> None:
+def _check_frames(frames: Sequence[Atoms]) -> None:
     """Refuse frames that cannot be trained on.
 
     :raises ValueError: naming the first frame that lacks an energy or forces, or holds a value that is not finite.

@@ -59,11 +59,10 @@ def block_size_study(
     """Compare conductivities from blocks of several lengths, and with the simple method up to the same lags.
 
     Each number is the mean over seeds of the slope of the mean-squared displacement between a tenth of a block and its
-    end; errors are those of the mean over seeds, with Student's t.
+    end, with the error of that mean (Student's t). Parameters not listed here are as for
+    :func:`aiida_ionconduct.transport.analyse`.
 
-    All other parameters are as for :func:`aiida_ionconduct.transport.analyse`.
-
-    :param seeds: unwrapped positions in Å, one array (frames, atoms, 3) per velocity seed, two at least.
+    :param seeds: unwrapped positions in Å, one array (frames, atoms, 3) per velocity seed, at least two.
     :param block_ps: lengths of the blocks; a quarter, a half and the whole of a run by default.
     :raises ValueError: as ``analyse``, for a single seed, or for a block longer than the runs.
     """
@@ -89,21 +88,14 @@ def block_size_study(
     for quantity, track_of in zip(QUANTITIES, (tracks.charge, tracks.tracer), strict=True):
         simple = np.array([simple_displacement(track) for track in track_of])
         for length in lengths:
+            n_blocks = len(trajectories) * ((len(trajectories[0]) - 1) // length)
             # A lag of the whole run has a single origin, whatever the method.
             displacement = {'block': _block_curves(track_of, length), 'simple': simple[:, : length + 1]}
             for method, values in displacement.items():
                 samples = scales[quantity] * _line_slopes(values, dt_ps) / 6
                 slopes[quantity, method, length] = samples
-                rows.append(
-                    {
-                        'block_ps': length * dt_ps,
-                        'quantity': quantity,
-                        'method': method,
-                        'n_blocks': len(track_of) * ((len(trajectories[0]) - 1) // length),
-                        **_mean_over_seeds(samples),
-                        **_exponent(values),
-                    }
-                )
+                row = {'block_ps': length * dt_ps, 'quantity': quantity, 'method': method, 'n_blocks': n_blocks}
+                rows.append({**row, **_mean_over_seeds(samples), **_exponent(values)})
                 name = f'{method}_{length * dt_ps:g}'
                 scale = scales[quantity] / 6
                 curves |= _running(values, dt_ps, name=name, quantity=quantity, scale=scale)

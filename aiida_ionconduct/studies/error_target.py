@@ -151,7 +151,7 @@ def plan(known: Known, target: PrecisionTarget, *, earlier: Sequence[Plan] = (),
         'longer_ps': None,
         'ending': None,
     }
-    missing = why_too_short(known)
+    missing = _why_too_short(known)
     if error is None:
         return result | _longer(known, target, DOUBLE, [*missing, 'twice the length'])
     ratio = (error / target.target_relative_error) ** 2
@@ -180,7 +180,7 @@ def plan(known: Known, target: PrecisionTarget, *, earlier: Sequence[Plan] = (),
     return result | {'action': MORE_SEEDS, 'n_seeds': n_seeds, 'cost_ns': cost, 'reasons': reasons}
 
 
-def why_too_short(known: Known) -> list[str]:
+def _why_too_short(known: Known) -> list[str]:
     """Return why only longer runs help; an empty list where they are long enough."""
     reasons = []
     if known.value is None:

@@ -45,21 +45,21 @@ def analyse(
     :param symbols: chemical symbols, one per atom.
     :param charges: integer charge of every symbol, in e; they sum to zero over the atoms.
     :param cell: (3, 3), cell vectors as rows, Å.
-    :param temperature_K: temperature.
-    :param dt_ps: time between two frames.
+    :param temperature_K: temperature in K.
+    :param dt_ps: time between two frames, in ps.
     :param mobile: symbol of the mobile species.
-    :param masses: mass per symbol; standard atomic weights by default.
-    :param estimator: see :func:`~aiida_ionconduct.transport.diffusivity`, and so are ``settings``.
+    :param masses: mass per symbol in u; standard atomic weights by default.
+    :param estimator: as for :func:`~aiida_ionconduct.transport.diffusivity`.
+    :param settings: of the estimator, as for the same function.
     :raises ValueError: for input that cannot be analysed, saying what to do.
     """
     symbols = [str(symbol) for symbol in symbols]
     cell = np.asarray(cell, dtype=float)
     atom_charges(symbols, charges)
     volume = check_conditions(cell, temperature_K)
-    species = list(dict.fromkeys(symbols))
     n_mobile = symbols.count(mobile)
     if not n_mobile:
-        raise ValueError(f'no atom is the mobile species {mobile!r}: choose `mobile` among {sorted(species)}.')
+        raise ValueError(f'no atom is the mobile species {mobile!r}: choose `mobile` among {sorted(set(symbols))}.')
     if n_mobile == len(symbols) or charges[mobile] == 0:
         raise ValueError(f'{mobile!r} must carry a charge and move through a framework of other atoms.')
     trajectories = check_seeds(seeds, len(symbols), dt_ps)
@@ -74,8 +74,6 @@ def analyse(
     per_particle = per_charge * n_mobile * charges[mobile] ** 2
     sigma_full, sigma_tracer = full.scaled(per_charge), particle.scaled(per_particle)
     curves = displacement_curves(tracer_seen.displacements, charge_seen.displacements, dt_ps, dimension=3)
-    frames = sum(map(len, trajectories))
-    others = ', '.join(sorted(set(species) - {mobile}))
     return TransportResult(
         sigma_full=sigma_full,
         sigma_tracer=sigma_tracer,
@@ -84,16 +82,8 @@ def analyse(
         curves=_named(curves, per_charge, per_particle) | plateau_curves(sigma_full, sigma_tracer),
         matrices=_conductivity_matrices(parts, sigma_full, sigma_tracer, dt_ps=dt_ps, per_charge=per_charge),
         facts={
-            'species': species,
+            **_facts(symbols, mobile, [len(positions) for positions in trajectories], dt_ps),
             'temperature_K': float(temperature_K),
-            'frame': f'full: all species, frame-independent; tracer: relative to the centre of mass of {others}',
-            'n_seeds': len(trajectories),
-            'n_frames': frames,
-            'n_atoms': len(symbols),
-            'n_mobile': n_mobile,
-            'mobile': mobile,
-            'total_time_ps': float((frames - len(trajectories)) * dt_ps),
-            'dt_ps': float(dt_ps),
             'volume_A3': volume,
         },
     )
@@ -111,16 +101,17 @@ def from_centres_of_mass(
     estimator: Estimator = 'auto',
     **settings: Any,
 ) -> Estimate:
-    """Return the full conductivity in S/cm from the centres of mass of all species, which is all that it needs.
+    """Return the full conductivity in S/cm from the centres of mass of all species; positions of atoms are not needed.
 
     :param coms: unwrapped, Å, one array (frames, species, 3) per seed.
     :param species: symbols in the order of the arrays.
     :param counts: number of atoms of every species.
     :param charges: integer charge of every species, in e; they sum to zero over the atoms.
     :param cell: (3, 3), cell vectors as rows, Å.
-    :param temperature_K: temperature.
-    :param dt_ps: time between two frames.
-    :param estimator: see :func:`~aiida_ionconduct.transport.diffusivity`, and so are ``settings``.
+    :param temperature_K: temperature in K.
+    :param dt_ps: time between two frames, in ps.
+    :param estimator: as for :func:`~aiida_ionconduct.transport.diffusivity`.
+    :param settings: of the estimator, as for the same function.
     :raises ValueError: as :func:`analyse`.
     """
     species = list(species)
@@ -149,11 +140,12 @@ def from_currents(
     """Return the full conductivity in S/cm from charge currents.
 
     :param currents: e Å/ps, one array (steps, 3) per seed: averages over the time between two rows. Instantaneous
-        currents will do only if that time is far below a period of vibration, or they alias.
+        currents alias, unless that time is far below a period of vibration.
     :param cell: (3, 3), cell vectors as rows, Å.
-    :param temperature_K: temperature.
-    :param dt_ps: time between two rows.
-    :param estimator: see :func:`~aiida_ionconduct.transport.diffusivity`, and so are ``settings``.
+    :param temperature_K: temperature in K.
+    :param dt_ps: time between two rows, in ps.
+    :param estimator: as for :func:`~aiida_ionconduct.transport.diffusivity`.
+    :param settings: of the estimator, as for the same function.
     :raises ValueError: as :func:`analyse`.
     """
     volume = check_conditions(np.asarray(cell, dtype=float), temperature_K)
@@ -165,6 +157,26 @@ def from_currents(
         displacement = np.concatenate((np.zeros((1, 3)), np.cumsum(current, axis=0) * dt_ps))
         tracks.append(as_track(displacement[:, None], f'currents[{seed}]'))
     return estimate(tracks, dt_ps, estimator, **settings).scaled(SIEMENS_PER_CM / (volume * temperature_K))
+
+
+def _facts(symbols: list[str], mobile: str, lengths: list[int], dt_ps: float) -> dict[str, Any]:
+    """Return what was analysed, as attributes of the result.
+
+    :param lengths: number of frames of each seed.
+    """
+    species = list(dict.fromkeys(symbols))
+    others = ', '.join(sorted(set(species) - {mobile}))
+    return {
+        'species': species,
+        'frame': f'full: all species, frame-independent; tracer: relative to the centre of mass of {others}',
+        'n_seeds': len(lengths),
+        'n_frames': sum(lengths),
+        'n_atoms': len(symbols),
+        'n_mobile': symbols.count(mobile),
+        'mobile': mobile,
+        'total_time_ps': float((sum(lengths) - len(lengths)) * dt_ps),
+        'dt_ps': float(dt_ps),
+    }
 
 
 def _conductivity_matrices(

@@ -17,7 +17,7 @@ def curve_lags(longest: int) -> np.ndarray:
     return np.unique(np.round(np.geomspace(1, longest, min(longest, MAX_POINTS))).astype(int))
 
 
-def seed_error(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _seed_error(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean over seeds (axis 0) and its standard error."""
     return samples.mean(axis=0), samples.std(axis=0, ddof=1) / math.sqrt(len(samples))
 
@@ -38,8 +38,8 @@ def displacement_curves(
     curves = {'lag_ps': lags * dt_ps}
     for name, displacement in (('msd', tracer), ('charge_msd', charge)):
         slopes = (displacement[:, lags] - displacement[:, halves]) / (2 * dimension * (lags - halves) * dt_ps)
-        curves[name], curves[f'{name}_stderr'] = seed_error(displacement[:, lags])
-        curves[f'{name}_running'], curves[f'{name}_running_stderr'] = seed_error(slopes)
+        curves[name], curves[f'{name}_stderr'] = _seed_error(displacement[:, lags])
+        curves[f'{name}_running'], curves[f'{name}_running_stderr'] = _seed_error(slopes)
     curves['beta'], curves['beta_stderr'] = _exponents(tracer, lags)
     return curves
 

@@ -96,7 +96,7 @@ def as_positions(positions: np.ndarray, name: str = 'positions') -> np.ndarray:
     :raises ValueError: if the shape is wrong or a value is not finite.
     """
     positions = as_floats(positions, name)
-    refuse_not_finite(positions, name)
+    _refuse_not_finite(positions, name)
     return positions
 
 
@@ -117,7 +117,7 @@ def as_floats(positions: np.ndarray, name: str) -> np.ndarray:
     return positions
 
 
-def refuse_not_finite(positions: np.ndarray, name: str) -> None:
+def _refuse_not_finite(positions: np.ndarray, name: str) -> None:
     """Refuse positions that are not finite.
 
     :raises ValueError: naming the array and the first such frame.
@@ -154,7 +154,7 @@ def species_displacements(
     longest = np.inf if cell is None else JUMP / np.abs(np.linalg.inv(cell)).sum(axis=0).max()
     _kernels.species_displacements(positions, np.ascontiguousarray(species, dtype=np.intp), longest, out, strange)
     if strange.any():
-        refuse_not_finite(positions, name)
+        _refuse_not_finite(positions, name)
         if cell is not None:
             refuse_wrapped(positions, cell, name)
     release(positions)
@@ -233,7 +233,7 @@ def displacement_sums(
     n_frames: int, longest: int | None = None
 ) -> tuple[Callable[[np.ndarray], list[np.ndarray]], int]:
     """Return the function that :func:`simple_displacement` gives to :meth:`Track.sums`, and the length of its rows."""
-    length = transform_length(n_frames, longest)
+    length = _transform_length(n_frames, longest)
 
     def sums(rows: np.ndarray) -> list[np.ndarray]:
         squares, power = np.zeros(n_frames), np.zeros(length // 2 + 1)
@@ -248,7 +248,7 @@ def displacement_sums(
     return sums, length
 
 
-def transform_length(n_frames: int, longest: int | None) -> int:
+def _transform_length(n_frames: int, longest: int | None) -> int:
     """Return the length of a transform that does not wrap around at any lag up to the longest."""
     return int(fft.next_fast_len(n_frames + (n_frames if longest is None else longest), real=True))
 
@@ -259,7 +259,7 @@ def displacement_from_sums(
     """Return the mean-squared displacement (lags,) from what the function of :func:`displacement_sums` returned."""
     frames = len(squares)
     lags = np.arange(frames if longest is None else longest + 1)
-    correlation = fft.irfft(power, n=transform_length(frames, longest))[: len(lags)]
+    correlation = fft.irfft(power, n=_transform_length(frames, longest))[: len(lags)]
     running = np.concatenate(([0.0], np.cumsum(squares)))
     sums = running[frames - lags] + running[frames] - running[lags] - 2 * correlation
     sums[0] = 0.0

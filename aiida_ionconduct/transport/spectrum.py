@@ -81,7 +81,7 @@ def spectral_grid(n_frames: int, dt_ps: float) -> Grid:
     edges = np.array(limits)
     pairs = np.diff(edges).astype(float)
     pairs[0] = 0.5  # the zero frequency is real
-    taper = tapering(steps)
+    taper = _tapering(steps)
     loss = (taper**4).sum() * steps / (taper**2).sum() ** 2
     length, shortest = steps * block * dt_ps, block * dt_ps / 8
     longest = max(length * LONGEST_TIME, min(USUAL_TIME_PS, length / 2))
@@ -98,21 +98,21 @@ def spectral_grid(n_frames: int, dt_ps: float) -> Grid:
         times=times,
         relaxation=np.ones(1),
     )
-    white = grid.binned(expected_spectrum(brownian_steps(block, steps, dt_ps), taper, block * dt_ps))
+    white = grid.binned(_expected_spectrum(_brownian_steps(block, steps, dt_ps), taper, block * dt_ps))
     relaxation = [
-        grid.binned(2 * time * expected_spectrum(relaxing_steps(dt_ps / time, block, steps), taper, block * dt_ps))
+        grid.binned(2 * time * _expected_spectrum(_relaxing_steps(dt_ps / time, block, steps), taper, block * dt_ps))
         for time in times
     ]
     return grid._replace(white=white, relaxation=np.array(relaxation))
 
 
-def tapering(steps: int) -> np.ndarray:
+def _tapering(steps: int) -> np.ndarray:
     """Return the taper (steps,): flat, with cosine ends, none of it zero."""
     taper: np.ndarray = tukey(steps + 2, TAPER)[1:-1]
     return taper
 
 
-def brownian_steps(block: int, n: int, dt_ps: float) -> np.ndarray:
+def _brownian_steps(block: int, n: int, dt_ps: float) -> np.ndarray:
     """Return the covariance (n,) at all lags of the steps of block-averaged Brownian motion with D = 1."""
     triangle = np.convolve(np.ones(block), np.ones(block)) / block
     covariance = np.zeros(n)
@@ -122,7 +122,7 @@ def brownian_steps(block: int, n: int, dt_ps: float) -> np.ndarray:
     return covariance
 
 
-def relaxing_steps(rate: float, block: int, n: int) -> np.ndarray:
+def _relaxing_steps(rate: float, block: int, n: int) -> np.ndarray:
     """Return the covariance (n,) of the steps of block-averaged motion with M(t) = 1 - exp(-t).
 
     :param rate: time between two frames over the relaxation time.
@@ -138,7 +138,7 @@ def relaxing_steps(rate: float, block: int, n: int) -> np.ndarray:
     return steps
 
 
-def expected_spectrum(covariance: np.ndarray, taper: np.ndarray, step_ps: float) -> np.ndarray:
+def _expected_spectrum(covariance: np.ndarray, taper: np.ndarray, step_ps: float) -> np.ndarray:
     """Return the expectation of :func:`spectra` for steps of a known covariance (n,)."""
     n = len(taper)
     padded = np.abs(fft.rfft(taper, 2 * n)) ** 2
@@ -162,7 +162,7 @@ def spectra(track: Track, grid: Grid, segments: tuple[int, ...]) -> dict[int, np
 def spectrum_sums(track: Track, grid: Grid, segments: tuple[int, ...]) -> Callable[[np.ndarray], list[np.ndarray]]:
     """Return the function that :func:`spectra` gives to :meth:`Track.sums`."""
     n, d = track.n_frames // grid.block, track.dimension
-    tapers = {count: tapering(n // count - 1) for count in segments}
+    tapers = {count: _tapering(n // count - 1) for count in segments}
 
     def sums(rows: np.ndarray) -> list[np.ndarray]:
         coarse = np.empty((len(rows), n))

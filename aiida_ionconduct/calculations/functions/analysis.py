@@ -75,13 +75,13 @@ def fit_arrhenius(**conductivities: ConductivityData) -> orm.Dict:
     points = [[result[column] for result in results] for column in columns]
     haven = [[result[column] for result in results] for column in ('haven_ratio', 'haven_ratio_stderr')]
     fit = arrhenius(*points)
-    changes = {'transition': transition(*points), 'order_change': sublattice_change(results)}
+    changes = {'transition': transition(*points), 'order_change': _sublattice_change(results)}
     warnings = [*fit['warnings'], *(change['warning'] for change in changes.values() if change['warning'])]
     further = {**changes, 'haven_ratio': haven_ratios(points[0], *haven)}
     return orm.Dict({**fit, **prefactor(fit), **further, 'warnings': warnings})
 
 
-def sublattice_change(results: list[dict[str, Any]]) -> dict[str, Any]:
+def _sublattice_change(results: list[dict[str, Any]]) -> dict[str, Any]:
     """Return whether the order of the mobile ions changes between two temperatures; runs must be equally long.
 
     :param results: attributes of conductivities.

@@ -52,7 +52,7 @@ def labelled_frames(trajectory: orm.TrajectoryData, **info: Any) -> list[Atoms]:
     return frames
 
 
-def store_frames(frames: list[Atoms], counts: Mapping[str, int]) -> DatasetData:
+def _store_frames(frames: list[Atoms], counts: Mapping[str, int]) -> DatasetData:
     """Return a training set that says how many frames were left out, by the reason.
 
     :raises ValueError: if no frame is left.
@@ -64,7 +64,7 @@ def store_frames(frames: list[Atoms], counts: Mapping[str, int]) -> DatasetData:
     return dataset
 
 
-def left_out(dataset: DatasetData) -> Counter[str]:
+def _left_out(dataset: DatasetData) -> Counter[str]:
     """Return how many frames were left out on the way to a training set, by the reason."""
     return Counter(dataset.base.attributes.get('n_left_out', {}))
 
@@ -97,7 +97,7 @@ def dataset_from_aimd(parameters: orm.Dict, **trajectories: orm.TrajectoryData) 
         steps = trajectory.get_stepids()  # counted from the start of the run, whose equilibration is left out already
         counts['equilibration'] += int(steps[0]) // p['stride'] if steps is not None else 0
     kept, left_out_here = curate(frames, p)
-    return store_frames(kept, counts + Counter(left_out_here))
+    return _store_frames(kept, counts + Counter(left_out_here))
 
 
 @calcfunction
@@ -110,7 +110,7 @@ def dataset_from_labels(parameters: orm.Dict, **trajectories: orm.TrajectoryData
     """
     p = parameters.get_dict()
     labelled = [frame for _, run in sorted(trajectories.items()) for frame in labelled_frames(run, source=p['source'])]
-    return store_frames(*curate(labelled, {'max_force_eV_per_A': p['max_force_eV_per_A']}))
+    return _store_frames(*curate(labelled, {'max_force_eV_per_A': p['max_force_eV_per_A']}))
 
 
 @calcfunction
@@ -121,7 +121,7 @@ def curate_dataset(dataset: DatasetData, parameters: orm.Dict) -> DatasetData:
     :param parameters: of :func:`~aiida_ionconduct.calculations.functions.curation.curate`.
     """
     kept, counts = curate(dataset.get_frames(), parameters.get_dict())
-    return store_frames(kept, left_out(dataset) + Counter(counts))
+    return _store_frames(kept, _left_out(dataset) + Counter(counts))
 
 
 @calcfunction
@@ -135,8 +135,8 @@ def merge_datasets(**datasets: DatasetData) -> DatasetData:
     frames = [frame for members in sets for frame in members]
     set_of = np.repeat(np.arange(len(sets)), [len(members) for members in sets])
     duplicates = {again for again, first in find_duplicates(frames).items() if set_of[again] != set_of[first]}
-    counts = sum((left_out(dataset) for dataset in datasets.values()), Counter({'duplicate': len(duplicates)}))
-    return store_frames([frame for index, frame in enumerate(frames) if index not in duplicates], counts)
+    counts = sum((_left_out(dataset) for dataset in datasets.values()), Counter({'duplicate': len(duplicates)}))
+    return _store_frames([frame for index, frame in enumerate(frames) if index not in duplicates], counts)
 
 
 @calcfunction
@@ -177,21 +177,21 @@ def split(frames: list[Atoms], parameters: Mapping[str, Any]) -> dict[str, list[
     runs = find_runs(frames)
     parts: dict[str, list[int]] = {'train': [], 'validation': [], 'test': [], 'gap': []}
     for members in runs.values():
-        cut = cut_blocks(members, *fractions)
+        cut = _cut_blocks(members, *fractions)
         if parameters.get('gap_correlation_times'):
-            cut = with_gaps(frames, cut, parameters['gap_correlation_times'] * run_correlation_time(frames, members))
+            cut = _with_gaps(frames, cut, parameters['gap_correlation_times'] * run_correlation_time(frames, members))
         for name, indices in cut.items():
             parts[name] += indices
     single: dict[str, list[int]] = {}
     for index in sorted(set(range(len(frames))) - {index for members in runs.values() for index in members}):
         single.setdefault(frames[index].info.get('source', 'unknown'), []).append(index)
     for members in single.values():
-        for name, indices in cut_blocks(rng.permutation(members).tolist(), *fractions).items():
+        for name, indices in _cut_blocks(rng.permutation(members).tolist(), *fractions).items():
             parts[name] += indices
     return parts
 
 
-def cut_blocks(members: list[int], validation: float, test: float) -> dict[str, list[int]]:
+def _cut_blocks(members: list[int], validation: float, test: float) -> dict[str, list[int]]:
     """Cut a list into its end (test), a piece in the middle (validation), and the rest (train)."""
     n_validation, n_test = (round(fraction * len(members)) for fraction in (validation, test))
     middle, end = (len(members) - n_validation) // 2, len(members) - n_test
@@ -202,13 +202,13 @@ def cut_blocks(members: list[int], validation: float, test: float) -> dict[str, 
     }
 
 
-def with_gaps(frames: list[Atoms], cut: dict[str, list[int]], gap: float) -> dict[str, list[int]]:
+def _with_gaps(frames: list[Atoms], cut: dict[str, list[int]], gap: float) -> dict[str, list[int]]:
     """Leave out the training frames of a run that are nearer than a gap to the frames held out.
 
     A run is not cut at all if less than half of its training frames would be left, or if its validation and test frames
     are nearer to each other than the gap.
 
-    :param cut: of :func:`cut_blocks`.
+    :param cut: of ``_cut_blocks``.
     :param gap: least time in the unit of :func:`~aiida_ionconduct.calculations.functions.curation.time_of`.
     """
 

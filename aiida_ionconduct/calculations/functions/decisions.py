@@ -18,7 +18,7 @@ def decide_next(settings: orm.Dict, **nodes: ConductivityData | orm.Dict) -> orm
     values = settings.get_dict()
     lost_ns = values.pop('lost_ns', 0.0)
     target = PrecisionTarget.check({'target_relative_error': values.pop('target'), **values})
-    known = {label: known_from(node) for label, node in sorted(nodes.items()) if isinstance(node, ConductivityData)}
+    known = {label: _known_from(node) for label, node in sorted(nodes.items()) if isinstance(node, ConductivityData)}
     earlier = [node.get_dict() for _, node in sorted(nodes.items()) if isinstance(node, orm.Dict)]
     return orm.Dict(decide(known, target, earlier=earlier, lost_ns=lost_ns))
 
@@ -32,7 +32,7 @@ def decision_settings(target: PrecisionTarget, lost_ns: float = 0.0) -> orm.Dict
     return orm.Dict({'target': values.pop('target_relative_error'), **values, 'lost_ns': lost_ns})
 
 
-def known_from(node: ConductivityData) -> Known:
+def _known_from(node: ConductivityData) -> Known:
     """Return what the decision needs of a conductivity."""
     a = node.base.attributes.all
     return Known(

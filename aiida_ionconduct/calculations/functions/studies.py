@@ -33,7 +33,7 @@ OVER_SITES = (
 """What is stored of :class:`aiida_ionconduct.density.JumpStatistics`: arrays by site, and numbers over all sites."""
 
 
-def runs_of_one_state(trajectories: Mapping[str, IonTrajectoryData]) -> list[IonTrajectoryData]:
+def _runs_of_one_state(trajectories: Mapping[str, IonTrajectoryData]) -> list[IonTrajectoryData]:
     """Return runs in the order of their labels, and refuse runs of different states.
 
     :raises ValueError: if atoms, cell, temperature or the interval between frames differ.
@@ -56,7 +56,7 @@ def compare_block_sizes(parameters: orm.Dict, **trajectories: IonTrajectoryData)
     :param trajectories: one run per seed, under any labels.
     :return: arrays and attributes named as in :class:`aiida_ionconduct.studies.block_size.BlockSizeStudy`.
     """
-    runs = runs_of_one_state(trajectories)
+    runs = _runs_of_one_state(trajectories)
     study = block_size_study(
         [run.positions for run in runs],
         runs[0].symbols,
@@ -94,7 +94,7 @@ def mobile_density(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> d
     mobile = settings.pop('mobile', 'Li')
     if unknown := sorted(set(settings) - set(DENSITY_SETTINGS)):
         raise ValueError(f'unknown parameters {", ".join(unknown)}: choose from mobile, {", ".join(DENSITY_SETTINGS)}.')
-    runs = runs_of_one_state(trajectories)
+    runs = _runs_of_one_state(trajectories)
     first = runs[0]
     spacing, separation, core = ({key: settings[key]} if key in settings else {} for key in DENSITY_SETTINGS)
     seeds = [mobile_positions(run.positions, first.symbols, mobile) for run in runs]
@@ -119,10 +119,10 @@ def mobile_density(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> d
         **{name: getattr(jumps, name) for name in OVER_SITES},
     }
     framework = Atoms(first.symbols, first.positions[0].astype(float), cell=first.cell, pbc=True)
-    return {'density': node, 'cube': cube_file(values, framework), 'statistics': orm.Dict(statistics)}
+    return {'density': node, 'cube': _cube_file(values, framework), 'statistics': orm.Dict(statistics)}
 
 
-def cube_file(values: np.ndarray, atoms: Atoms) -> orm.SinglefileData:
+def _cube_file(values: np.ndarray, atoms: Atoms) -> orm.SinglefileData:
     """Return a density as a node that holds a Gaussian cube file."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / 'density.cube'
@@ -146,7 +146,7 @@ def compare_twins(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> di
         raise ValueError('no run has a twin: label them `reference_…` and `twin_…`.')
     references, twins = ([trajectories[f'{side}_{name}'] for name in pairs] for side in ('reference', 'twin'))
     first = references[0]
-    runs_of_one_state({str(index): run for index, run in enumerate([*references, *twins])})
+    _runs_of_one_state({str(index): run for index, run in enumerate([*references, *twins])})
     result = divergence(
         [run.positions for run in references], [run.positions for run in twins], first.frame_interval_ps
     )

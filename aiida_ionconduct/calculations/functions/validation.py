@@ -42,21 +42,21 @@ def validate_model(thresholds: orm.Dict, **evidence: orm.Data) -> orm.Dict:
     described = {key: node.get_dict() for key, node in evidence.items() if isinstance(node, orm.Dict)}
     training = described.pop('training', {})
     runs = {f'{read_temperature(key):g}': run for key, run in described.items()}
-    checks = test_set_checks(training, limits)
+    checks = _test_set_checks(training, limits)
     frames = evidence['dataset'].get_frames() if 'dataset' in evidence else []
     asked_for = [f'{T:g}' for T in evidence['temperatures_K'].get_list()] if 'temperatures_K' in evidence else []
     for temperature in sorted({*runs, *asked_for}, key=float):
         run = runs.get(temperature, {})
         if temperature in asked_for:
-            checks += stability_checks(temperature, run, limits)
+            checks += _stability_checks(temperature, run, limits)
         if 'mean_temperature_K' in run and 'explosion' not in run:
             checks += dynamics_checks(temperature, run, limits)
-            checks += seen_checks(temperature, run, frames, limits)
+            checks += _seen_checks(temperature, run, frames, limits)
         label = temperature_label(float(temperature))
         trajectory, reference = evidence.get(f'trajectory_{label}'), evidence.get(f'reference_{label}')
         if isinstance(trajectory, IonTrajectoryData) and isinstance(reference, orm.TrajectoryData):
-            checks += structure_checks(temperature, trajectory, reference, limits)
-            checks += displacement_checks(temperature, trajectory, reference, limits)
+            checks += _structure_checks(temperature, trajectory, reference, limits)
+            checks += _displacement_checks(temperature, trajectory, reference, limits)
     failed = [check['name'] for check in checks if not check['passed']]
     return orm.Dict({'passed': not failed, 'failed': failed, 'checks': checks})
 
@@ -88,7 +88,7 @@ def check(name: str, label: str, value: float, *, limit: Limit, unit: str = '') 
     return {'name': name, 'label': label, 'value': float(value), 'limit': limit, 'unit': unit, 'passed': passed}
 
 
-def test_set_checks(training: dict[str, Any], limits: dict[str, Any]) -> list[dict[str, Any]]:
+def _test_set_checks(training: dict[str, Any], limits: dict[str, Any]) -> list[dict[str, Any]]:
     """Judge the errors on held-out frames.
 
     :param training: output of the training; empty for a potential that was trained elsewhere.
@@ -105,7 +105,7 @@ def test_set_checks(training: dict[str, Any], limits: dict[str, Any]) -> list[di
     ]
 
 
-def stability_checks(temperature: str, run: dict[str, Any], limits: dict[str, Any]) -> list[dict[str, Any]]:
+def _stability_checks(temperature: str, run: dict[str, Any], limits: dict[str, Any]) -> list[dict[str, Any]]:
     """Ask whether the run came to its end without an explosion."""
     timestep_ps = limits['md']['timestep_fs'] / 1000
     length, lasted = limits['md']['production_steps'] * timestep_ps, run.get('n_steps', 0) * timestep_ps
@@ -144,7 +144,7 @@ def dynamics_checks(temperature: str, run: dict[str, Any], limits: dict[str, Any
     ]
 
 
-def seen_checks(
+def _seen_checks(
     temperature: str, run: dict[str, Any], frames: list[Atoms], limits: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Ask whether potential energy and distances are within what DFT has shown.
@@ -182,7 +182,7 @@ def seen_checks(
     return checks
 
 
-def structure_checks(
+def _structure_checks(
     temperature: str, run: IonTrajectoryData, reference: orm.TrajectoryData, limits: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Compare the radial distribution functions with those of AIMD.
@@ -212,7 +212,7 @@ def structure_checks(
     return checks
 
 
-def displacement_checks(
+def _displacement_checks(
     temperature: str, run: IonTrajectoryData, reference: orm.TrajectoryData, limits: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Compare the mean-squared displacement of the mobile ions with AIMD, both relative to the framework.

@@ -29,14 +29,14 @@ def cepstral(tracks: list[Track], dt_ps: float, cutoff_THz: float = CUTOFF_THZ) 
     most = len(tracks[0].particles) * tracks[0].dimension
     components = independent_components(power, grid.binned(power).mean(axis=0), grid, most)
     power = power[:, :last]
-    value, stderr, n_coefficients = filtered(power.mean(axis=0), components * len(tracks))
-    seeds = np.array([filtered(row, components, n_coefficients)[0] for row in power])
+    value, stderr, n_coefficients = _filtered(power.mean(axis=0), components * len(tracks))
+    seeds = np.array([_filtered(row, components, n_coefficients)[0] for row in power])
     lag = n_coefficients / (2 * grid.frequency[last - 1])
     scan = {'lag_ps': np.array([lag]), 'value': np.array([value]), 'stderr': np.array([stderr])}
     return Slope(value, stderr, math.inf, seeds[:, None], 0.0, float(lag), True, scan)
 
 
-def filtered(power: np.ndarray, components: float, n_coefficients: int | None = None) -> tuple[float, float, int]:
+def _filtered(power: np.ndarray, components: float, n_coefficients: int | None = None) -> tuple[float, float, int]:
     """Return the spectrum at zero, its standard error and the number of coefficients.
 
     :param power: (frequencies,), an average over a number of independent ``components``.

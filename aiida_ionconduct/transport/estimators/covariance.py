@@ -24,13 +24,13 @@ FALL_ERRORS = 1.25
 
 
 def covariance(tracks: list[Track], dt_ps: float, lag_ps: float | None = None) -> Slope:
-    """Estimate D at the lag chosen by :func:`choose_lag`, or at the lag nearest to ``lag_ps``.
+    """Estimate D at the shortest lag from which on the slope no longer falls, or at the lag nearest to ``lag_ps``.
 
     The slope's fall from half the lag is added to the error as an estimate of what it may still fall: half of it, or
     all of it in a run too short for the lag it should have.
     """
     scan = scan_slopes(tracks)
-    index = choose_lag(scan, dt_ps) if lag_ps is None else int(np.abs(scan.lags - lag_ps / dt_ps).argmin())
+    index = _choose_lag(scan, dt_ps) if lag_ps is None else int(np.abs(scan.lags - lag_ps / dt_ps).argmin())
     blocks = scan.blocks(scan.slopes[index], index) / dt_ps
     short = scan.lags[index] * dt_ps < SHORTEST_LAG_PS
     if short and index == 0:
@@ -48,7 +48,7 @@ def covariance(tracks: list[Track], dt_ps: float, lag_ps: float | None = None) -
         bias,
         float(scan.lags[index] * dt_ps),
         not _falls(scan, index),
-        scan_table(scan, dt_ps),
+        _scan_table(scan, dt_ps),
         warnings=('short run: back-hops may still count as diffusion; run longer',) if short else (),
     )
 
@@ -85,7 +85,7 @@ class Scan(NamedTuple):
         return min(int(np.searchsorted(self.lags, lag)), len(self.lags) - 1)
 
 
-def scan_lags(n_frames: int) -> list[int]:
+def _scan_lags(n_frames: int) -> list[int]:
     """Return 1, 2, 3, 4, 6, 8, 12 … frames up to a third of the run: twice a lag is a lag again."""
     longest = max(1, min(int(n_frames * LONGEST_LAG_FRACTION), (n_frames - MAX_BLOCKS) // 2))
     lags = {1} | {factor * 2**power for power in range(n_frames.bit_length()) for factor in (2, 3)}
@@ -93,13 +93,13 @@ def scan_lags(n_frames: int) -> list[int]:
 
 
 def scan_slopes(tracks: list[Track]) -> Scan:
-    """Compute the slopes of all lags of :func:`scan_lags`, seeds and blocks, one pass over every track.
+    """Compute the slopes at all lags, of all seeds and blocks, in one pass over every track.
 
     With overlapping increments d over a lag, <d²>/(2 lag) + <d_n d_{n+1}>/lag = [M(2 lag) - M(lag)]/(2 lag): each
     origin contributes one difference, and blocks are stretches of origins.
     """
     n_frames, dimension = tracks[0].n_frames, tracks[0].dimension
-    lags = scan_lags(n_frames)
+    lags = _scan_lags(n_frames)
     needed = sorted({*lags, *(2 * lag for lag in lags)})
     slopes, msd = np.empty((len(lags), len(tracks), MAX_BLOCKS)), {lag: np.empty(len(tracks)) for lag in needed}
     for seed, track in enumerate(tracks):
@@ -114,7 +114,7 @@ def scan_slopes(tracks: list[Track]) -> Scan:
     return Scan(np.array(lags), slopes, msd, n_frames, dimension)
 
 
-def choose_lag(scan: Scan, dt_ps: float) -> int:
+def _choose_lag(scan: Scan, dt_ps: float) -> int:
     """Return the position of the shortest lag from which on the slope no longer falls significantly.
 
     The slope is compared with those at half and at twice the lag, by paired blocks.
@@ -133,7 +133,7 @@ def _falls(scan: Scan, index: int) -> bool:
     return any(difference > FALL_ERRORS * error for difference, error in (scan.contrast(*pair) for pair in pairs))
 
 
-def scan_table(scan: Scan, dt_ps: float) -> dict[str, np.ndarray]:
+def _scan_table(scan: Scan, dt_ps: float) -> dict[str, np.ndarray]:
     """Return the plateau scan: lag_ps, value and stderr of D in Å²/ps."""
     rows = np.array([scan.slope(index)[:2] for index in range(len(scan.lags))])
     return {'lag_ps': scan.lags * dt_ps, 'value': rows[:, 0] / dt_ps, 'stderr': rows[:, 1] / dt_ps}

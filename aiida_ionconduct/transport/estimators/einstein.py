@@ -18,7 +18,7 @@ def einstein(tracks: list[Track], dt_ps: float, fit_ps: tuple[float, float] | No
     first = max(1, first)
     lags = np.arange(first, min(max(last, first + 3), n))
     curves = np.array([simple_displacement(track) for track in tracks]) / (2 * tracks[0].dimension)
-    return over_seeds(fitted_slopes(curves, lags), curves, lags[-1], dt_ps)
+    return _over_seeds(_fitted_slopes(curves, lags), curves, lags[-1], dt_ps)
 
 
 def block(tracks: list[Track], dt_ps: float, block_ps: float | None = None, origins: int | None = None) -> Slope:
@@ -32,7 +32,7 @@ def block(tracks: list[Track], dt_ps: float, block_ps: float | None = None, orig
     lags = np.arange(max(1, length // 10), length + 1)
     curves = np.array([block_displacements(track, length, origins).mean(axis=0) for track in tracks])
     curves /= 2 * tracks[0].dimension
-    return over_seeds(fitted_slopes(curves, lags), curves, length, dt_ps)
+    return _over_seeds(_fitted_slopes(curves, lags), curves, length, dt_ps)
 
 
 def green_kubo(tracks: list[Track], dt_ps: float, time_ps: float | None = None) -> Slope:
@@ -53,16 +53,16 @@ def green_kubo(tracks: list[Track], dt_ps: float, time_ps: float | None = None) 
     else:
         lag = round(time_ps / dt_ps)
     lag = min(max(lag, 1), max(half - 1, 1))
-    return over_seeds((curves[:, 2 * lag] - curves[:, lag]) / lag, curves, lag, dt_ps)
+    return _over_seeds((curves[:, 2 * lag] - curves[:, lag]) / lag, curves, lag, dt_ps)
 
 
-def fitted_slopes(curves: np.ndarray, lags: np.ndarray) -> np.ndarray:
+def _fitted_slopes(curves: np.ndarray, lags: np.ndarray) -> np.ndarray:
     """Return the slopes (seeds,) of straight lines through curves (seeds, lags)."""
     slopes: np.ndarray = np.polyfit(lags, curves[:, lags].T, 1)[0]
     return slopes
 
 
-def over_seeds(slopes: np.ndarray, curves: np.ndarray, lag: int, dt_ps: float) -> Slope:
+def _over_seeds(slopes: np.ndarray, curves: np.ndarray, lag: int, dt_ps: float) -> Slope:
     """Return the mean of the seeds' slopes (seeds,), their error, and how the slope changes with the lag.
 
     :param curves: (seeds, lags), MSD over 2 d.

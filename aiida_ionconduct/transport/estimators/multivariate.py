@@ -36,16 +36,16 @@ def multivariate(tracks: list[Track], dt_ps: float, cutoff_THz: float = CUTOFF_T
     binned = np.moveaxis(grid.binned(np.moveaxis(runs, 1, 3)), 3, 1)[:, :bins]
     x = (grid.binned(grid.frequency)[:bins] / grid.top[bins - 1]) ** 2
     count = grid.pairs[:bins] * max(components, 1.0)
-    fits = [fit_matrix(binned.mean(axis=0), count * len(tracks), x, terms) for terms in range(1, MAX_TERMS + 1)]
+    fits = [_fit_matrix(binned.mean(axis=0), count * len(tracks), x, terms) for terms in range(1, MAX_TERMS + 1)]
     _, matrix, stderr, terms = min(fits, key=lambda fit: fit[0])
     value = float(np.trace(matrix) / d)
-    seeds = np.array([np.trace(fit_matrix(spectrum, count, x, terms)[1]) / d for spectrum in binned])
+    seeds = np.array([np.trace(_fit_matrix(spectrum, count, x, terms)[1]) / d for spectrum in binned])
     lag = terms / (2 * grid.top[bins - 1])
     scan = {'lag_ps': np.array([lag]), 'value': np.array([value]), 'stderr': np.array([stderr])}
     return Slope(value, stderr, math.inf, seeds[:, None], 0.0, float(lag), True, scan)
 
 
-def fit_matrix(power: np.ndarray, dof: np.ndarray, x: np.ndarray, terms: int) -> tuple[float, np.ndarray, float, int]:
+def _fit_matrix(power: np.ndarray, dof: np.ndarray, x: np.ndarray, terms: int) -> tuple[float, np.ndarray, float, int]:
     """Fit S(f) = L(f) L(f)^T, the entries of L polynomials, by maximum likelihood.
 
     :param power: (bins, d, d); ``dof`` (bins,) complex degrees of freedom of each; ``x`` (bins,) in [0, 1].

@@ -140,7 +140,7 @@ class Estimate:
         if self.value is None or self.stderr is None:
             slope, error = self.diagnostics['slope'], self.diagnostics['slope_stderr']
             return 0.0, float(max(slope, 0.0) + t * error)
-        return log_interval(self.value, self.stderr, t)
+        return _log_interval(self.value, self.stderr, t)
 
     def scaled(self, factor: float) -> Estimate:
         """Return the estimate in another unit: value, errors, blocks and scan times a positive factor."""
@@ -160,7 +160,7 @@ class Estimate:
         return Estimate(value, stderr, self.estimator, self.dof, {**self.diagnostics, **scaled})
 
 
-def log_interval(value: float, stderr: float, t: float) -> tuple[float, float]:
+def _log_interval(value: float, stderr: float, t: float) -> tuple[float, float]:
     """Return value × exp(± t stderr/value); the exponent is capped so that the bounds stay finite."""
     factor = math.exp(min(t * stderr / value, 300.0))
     return float(value / factor), float(value * factor)

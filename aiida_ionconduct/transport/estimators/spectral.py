@@ -71,25 +71,25 @@ def spectral(tracks: list[Track], dt_ps: float, runs: list[dict[int, np.ndarray]
         return at_rest(len(tracks), dt_ps)
     independent = independent_components(power, mean, grid, len(tracks[0].particles) * tracks[0].dimension)
     dof = 1 / (1 / (independent * len(tracks) * grid.pairs) + TOLERANCE**2)
-    models = fit_models(mean, dof, grid)
+    models = _fit_models(mean, dof, grid)
     probability = np.exp(models.score - models.score.max())
     probability /= probability.sum()
     weights = probability @ models.weights
     value = float(probability @ models.value)
 
-    count = independent_segments(len(tracks), weights, grid)
-    tensor, samples = averaged_matrices(runs, weights, count, grid)
+    count = _independent_segments(len(tracks), weights, grid)
+    tensor, samples = _averaged_matrices(runs, weights, count, grid)
     blocks = trace(samples)
-    lag_ps = float(1 / (2 * bandwidth(weights, grid)))
+    lag_ps = float(1 / (2 * _bandwidth(weights, grid)))
     gaussian = mean**2 / (independent * len(tracks) * grid.pairs)
-    shot = shot_noise(runs, gaussian, round(probability @ models.cut), grid)
+    shot = _shot_noise(runs, gaussian, round(probability @ models.cut), grid)
     theory = float((weights**2 * mean**2 / dof).sum()) + shot
     scatter = float(blocks.var(ddof=1)) / blocks.size
     scatter_dof = blocks.size - 1
     ratio = (scatter_dof * scatter + THEORY_DOF * theory) / ((scatter_dof + THEORY_DOF) * theory)
     if tracks[0].n_frames * dt_ps < USUAL_TIME_PS:
         # All of it may be vibration.
-        return Slope(value, abs(value), 1, blocks, abs(value), lag_ps, False, cutoff_scan(models, grid))
+        return Slope(value, abs(value), 1, blocks, abs(value), lag_ps, False, _cutoff_scan(models, grid))
     keep = probability > 1e-6
     mixture = Mixture(
         probability[keep] / probability[keep].sum(),
@@ -106,10 +106,10 @@ def spectral(tracks: list[Track], dt_ps: float, runs: list[dict[int, np.ndarray]
         bias=math.sqrt(max(stderr**2 - ratio * theory, 0.0)),
         lag_ps=lag_ps,
         plateau=bool(probability @ models.lowest < (1 + PLATEAU) * value),
-        scan=cutoff_scan(models, grid),
+        scan=_cutoff_scan(models, grid),
         mixture=mixture,
         spectral=SpectralWeights(weights, count, mean**2 / dof, shot),
-        tensor=(tensor, matrix_error(samples)),
+        tensor=(tensor, _matrix_error(samples)),
     )
 
 
@@ -124,20 +124,20 @@ def matrix(tracks: list[Track], dt_ps: float, spectral: SpectralWeights) -> tupl
     """
     grid = spectral_grid(tracks[0].n_frames, dt_ps)
     runs = [spectra(track, grid, tuple({1, spectral.segments})) for track in tracks]
-    value, samples = averaged_matrices(runs, spectral.weights, spectral.segments, grid)
-    return value, matrix_error(samples)
+    value, samples = _averaged_matrices(runs, spectral.weights, spectral.segments, grid)
+    return value, _matrix_error(samples)
 
 
-def averaged_matrices(
+def _averaged_matrices(
     runs: list[dict[int, np.ndarray]], weights: np.ndarray, segments: int, grid: Grid
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the weighted spectrum of all runs, (d, d), and of each segment of each run, (seeds, segments, d, d)."""
     mean = np.mean([run[1][0, : len(grid.frequency)] for run in runs], axis=0)
     value = np.einsum('ijb,b->ij', grid.binned(np.moveaxis(mean, 0, 2)), weights)
-    return value, segment_values([run[segments] for run in runs], weights, grid)
+    return value, _segment_values([run[segments] for run in runs], weights, grid)
 
 
-def matrix_error(samples: np.ndarray) -> np.ndarray:
+def _matrix_error(samples: np.ndarray) -> np.ndarray:
     """Return the standard error (d, d) of the mean of (seeds, segments, d, d)."""
     count = samples.shape[0] * samples.shape[1]
     error: np.ndarray = samples.std(axis=(0, 1), ddof=1) / math.sqrt(count) if count > 1 else np.abs(samples[0, 0])
@@ -161,7 +161,7 @@ def independent_components(power: np.ndarray, mean: np.ndarray, grid: Grid, most
 
     The relative variance of a periodogram that averages so many is the inverse of their number. Particles that move
     together, and components that hardly move, count for less than one each. Only variation within a run counts: what
-    its frequencies share is :func:`shot_noise`.
+    its frequencies share is ``_shot_noise``.
 
     :param power: (seeds, frequencies).
     :param most: particles times components.
@@ -176,13 +176,13 @@ def independent_components(power: np.ndarray, mean: np.ndarray, grid: Grid, most
     return float(np.clip(degrees / total if total else 1.0, 1.0, most))
 
 
-def fit_models(mean: np.ndarray, dof: np.ndarray, grid: Grid) -> Models:
+def _fit_models(mean: np.ndarray, dof: np.ndarray, grid: Grid) -> Models:
     """Fit all models up to all cutoffs, about two for each octave."""
     parts, inertia = [], grid.white - grid.relaxation
     # A relaxation longer than usual is less probable, in proportion.
     prior = -np.log(np.maximum(grid.times / USUAL_TIME_PS, 1.0))
     prior -= np.log(np.exp(prior).sum())
-    cuts = cutoffs(mean, grid)
+    cuts = _cutoffs(mean, grid)
     for cut in cuts:
         phase = 2 * np.pi * grid.times * grid.top[cut - 1]
         families = []
@@ -200,7 +200,7 @@ def fit_models(mean: np.ndarray, dof: np.ndarray, grid: Grid) -> Models:
     return Models(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def cutoffs(mean: np.ndarray, grid: Grid) -> list[int]:
+def _cutoffs(mean: np.ndarray, grid: Grid) -> list[int]:
     """Return numbers of bins, from the fewest that can be fitted to the last before the spectrum leaves its range."""
     smooth = np.convolve(np.pad(mean, 1, mode='edge'), np.full(3, 1 / 3), mode='valid')
     spread = np.maximum.accumulate(smooth) / np.maximum(np.minimum.accumulate(smooth), 1e-300)
@@ -259,24 +259,24 @@ def _fit(
     )
 
 
-def bandwidth(weights: np.ndarray, grid: Grid) -> float:
+def _bandwidth(weights: np.ndarray, grid: Grid) -> float:
     """Return the width in THz of the band that the value rests on."""
     size = np.diff(grid.edges)
     density = weights / size
     return float((density * size).sum() ** 2 / (density**2 * size).sum() * grid.frequency[1])
 
 
-def independent_segments(n_seeds: int, weights: np.ndarray, grid: Grid) -> int:
+def _independent_segments(n_seeds: int, weights: np.ndarray, grid: Grid) -> int:
     """Return into how many segments a run can be cut so that their values are independent; at least two for one run.
 
     :param weights: (bins,) of the spectrum in the value.
     """
-    frequencies = bandwidth(weights, grid) / grid.frequency[1]
+    frequencies = _bandwidth(weights, grid) / grid.frequency[1]
     least = 1 if n_seeds > 1 else 2
     return max([n for n in SEGMENTS if n > least and frequencies / n >= INDEPENDENT], default=least)
 
 
-def segment_values(runs: list[np.ndarray], weights: np.ndarray, grid: Grid) -> np.ndarray:
+def _segment_values(runs: list[np.ndarray], weights: np.ndarray, grid: Grid) -> np.ndarray:
     """Return the value of each segment of each run, (seeds, segments, d, d).
 
     :param runs: per seed the spectra (segments, frequencies, d, d).
@@ -294,7 +294,7 @@ def segment_values(runs: list[np.ndarray], weights: np.ndarray, grid: Grid) -> n
     return values
 
 
-def shot_noise(runs: list[dict[int, np.ndarray]], variance: np.ndarray, cut: int, grid: Grid) -> float:
+def _shot_noise(runs: list[dict[int, np.ndarray]], variance: np.ndarray, cut: int, grid: Grid) -> float:
     """Return the variance of the value that all its frequencies share, and that no band averages away.
 
     How many hops a run holds makes its whole spectrum higher or lower. It shows in the scatter of the mean over a band
@@ -305,12 +305,12 @@ def shot_noise(runs: list[dict[int, np.ndarray]], variance: np.ndarray, cut: int
     """
     band = np.where(np.arange(len(variance)) < cut, np.diff(grid.edges), 0.0)
     band /= band.sum()
-    segments = independent_segments(len(runs), band, grid)
-    values = trace(segment_values([run[segments] for run in runs], band, grid))
+    segments = _independent_segments(len(runs), band, grid)
+    values = trace(_segment_values([run[segments] for run in runs], band, grid))
     return max(float(values.var(ddof=1)) / values.size - float(band**2 @ variance), 0.0)
 
 
-def cutoff_scan(models: Models, grid: Grid) -> dict[str, np.ndarray]:
+def _cutoff_scan(models: Models, grid: Grid) -> dict[str, np.ndarray]:
     """Return the value that each cutoff alone gives, against the time that it resolves."""
     rows = []
     for cut in np.unique(models.cut)[::-1]:
