@@ -96,7 +96,7 @@ def _complaint(model: type[BaseModel], details: ErrorDetails, path: str) -> str:
     location = [str(part) for part in details['loc']]
     name = '.'.join([path, *location] if path else location)
     if details['type'] == 'extra_forbidden':
-        owner = _model_at(model, location[:-1])
+        owner = model_at(model, location[:-1])
         before = name[: len(name) - len(location[-1])]
         return f'unknown key `{name}`: {nearest_key(location[-1], list(owner.model_fields), before)}'
     problem = _problem(details)
@@ -119,7 +119,7 @@ def _problem(details: ErrorDetails) -> str:
     return re.sub(r'^\w+ should ', 'must ', message)
 
 
-def _model_at(model: type[BaseModel], location: Sequence[str]) -> type[BaseModel]:
+def model_at(model: type[BaseModel], location: Sequence[str]) -> type[BaseModel]:
     """Return the nested model at a place; entries of lists and mappings are passed over."""
     for part in location:
         if part in model.model_fields:

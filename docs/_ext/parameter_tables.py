@@ -9,6 +9,7 @@ what each protocol changes.
 from __future__ import annotations
 
 import importlib
+import inspect
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +20,7 @@ from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-from aiida_ionconduct.parameters import Key, Parameters, in_yaml
+from aiida_ionconduct.parameters import Key, Parameters, in_yaml, model_at
 from aiida_ionconduct.workchains.protocols import load
 
 NOT_CODE = re.compile(r'(`[^`]*`)')
@@ -104,14 +105,17 @@ class ParameterTables(SphinxDirective):
         path, protocols = self.options.get('path', ''), self.options.get('protocols')
         defaults = flat(load(protocols)['default_inputs']) if protocols else {}
         excluded = self.options.get('exclude', '').split()
-        content: list[nodes.Node] = []
-        for name, keys in by_section(load_class(self.arguments[0]).keys()):
+        model, content = load_class(self.arguments[0]), []
+        for name, keys in by_section(model.keys()):
             if name in excluded:
                 continue
             parent = nodes.section(ids=[nodes.make_id(f'{path}-{name}')]) if name else nodes.container()
             if name:
                 parent += nodes.title(text=name)
-            lines = StringList(list(key_lines(keys, path, defaults)), source=f'parameters of {self.arguments[0]}')
+            purpose = inspect.getdoc(model_at(model, name.split('.'))).splitlines()[0]
+            lines = StringList(
+                [cell(purpose), '', *key_lines(keys, path, defaults)], source=f'parameters of {model.__name__}'
+            )
             self.state.nested_parse(lines, self.content_offset, parent)
             content += [parent] if name else parent.children
         return content

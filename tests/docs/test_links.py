@@ -1,4 +1,4 @@
-"""Links in the files that are read on the web, where Sphinx does not check them."""
+"""Links and make targets in the files that are read on the web, where Sphinx does not check them."""
 
 import pathlib
 import re
@@ -7,6 +7,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 FILES = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', '.github/pull_request_template.md']
+PAGES = [*FILES, *(str(path.relative_to(ROOT)) for path in sorted((ROOT / 'docs').rglob('*.md')))]
 
 
 def links():
@@ -29,3 +30,11 @@ def test_link_leads_somewhere(page, target):
     path = page.parent / name if name else page
     assert path.exists()
     assert not anchor or anchor in anchors(path)
+
+
+@pytest.mark.parametrize('name', PAGES)
+def test_make_targets_exist(name):
+    known = set(re.findall(r'^([a-z-]+):', (ROOT / 'Makefile').read_text(), flags=re.MULTILINE))
+    text = (ROOT / name).read_text()
+    named = set(re.findall(r'(?:`|^)make ([a-z-]+)', text, flags=re.MULTILINE))
+    assert named <= known
