@@ -33,7 +33,7 @@ MAX_GROWTH = 4.0
 CAUTION = 0.2
 MARGIN = 1.03  # of the last step, so that it ends below the target and not at it
 STEP = 1.25  # no round is smaller than this, unless the prediction is
-WASTE = 1.15  # if whole seeds cost more than this many times what is needed, the runs are made longer instead
+WASTE = 1.15  # if whole seeds cost more than this factor beyond the need, the runs are made longer instead
 WORTH = 1.05  # the rest of a budget is spent if it multiplies the MD by at least this factor
 DOUBLE = 2.0  # runs that do not show diffusion are made longer by this factor
 LEVEL = 0.6827  # of the interval of a predicted cost
@@ -89,7 +89,7 @@ def decide(
 
     :param known: by label of the temperature.
     :param earlier: what was decided after the rounds before, in order.
-    :param lost_ns: MD spent on seeds that are not among the known ones, because they failed.
+    :param lost_ns: MD spent on seeds that failed and are not among the known runs.
     :return: JSON-able: ``ending`` (None, or :data:`CONVERGED`, :data:`EXHAUSTED`, :data:`NOT_DIFFUSIVE`), ``md_ns``
         spent, ``next_md_ns``, ``round``, and ``temperatures``: by label, ``action``, ``n_seeds`` and ``length_ps`` to
         run to, ``relative_error``, ``upper_bound``, ``predicted_md_ns`` for the target with its interval

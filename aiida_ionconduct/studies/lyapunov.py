@@ -23,7 +23,7 @@ TURNED = 3.0
 MIN_POINTS = 5
 MEANING = (
     'Two runs that differ by this little have nothing in common after a few of these times, so no trajectory of '
-    'this length can be repeated digit by digit on another machine, and none is the exact one. Averages do not '
+    'this length can be repeated digit by digit on another machine, and no single trajectory is exact. Averages do not '
     'need that: each run samples the same distribution, and the error bar of a conductivity, from the scatter '
     'between seeds, holds all of it. Nor does the exponent say how long to average: that is set by the slowest '
     'relaxation, not by the fastest divergence.'

@@ -33,7 +33,7 @@ def arrhenius(
 ) -> dict[str, Any]:
     """Fit ln(sigma T) = ln A - Ea/(kB T), each point weighted by the error of its logarithm.
 
-    The errors are those of the conductivities, enlarged by the scatter about the line where that is larger.
+    The errors follow from the errors of the conductivities, or from the scatter about the line where that is larger.
 
     :param temperatures_K: temperatures.
     :param sigmas_S_per_cm: conductivities; None where there is no number.

@@ -77,7 +77,7 @@ def as_track(
     :param positions: (frames, n, d), float32 or float64 (anything else is converted), of any memory layout.
     :param name: what to call the array in a message.
     :param particles: indices of the particles to follow; all of them by default.
-    :param shift: (frames, d) moving origin; none by default.
+    :param shift: (frames, d) moving origin, zero by default.
     :raises ValueError: if the shape is wrong or a value is not finite.
     """
     positions = as_positions(positions, name)

@@ -107,7 +107,7 @@ def spectral_grid(n_frames: int, dt_ps: float) -> Grid:
 
 
 def _tapering(steps: int) -> np.ndarray:
-    """Return the taper (steps,): flat, with cosine ends, none of it zero."""
+    """Return the taper (steps,): flat, with cosine ends, nowhere zero."""
     taper: np.ndarray = tukey(steps + 2, TAPER)[1:-1]
     return taper
 

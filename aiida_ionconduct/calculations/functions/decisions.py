@@ -1,4 +1,4 @@
-"""After each round of molecular dynamics: is the conductivity known well enough, and what is run next."""
+"""The decision after each round of molecular dynamics: what is run next, until the conductivity is known."""
 
 from aiida import orm
 from aiida.engine import calcfunction

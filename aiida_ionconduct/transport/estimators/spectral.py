@@ -1,7 +1,7 @@
 """The diffusivity as the power spectrum of the current at frequency zero, averaged over models of the spectrum.
 
 From zero up to a cutoff, the spectrum is described as white (diffusion), as white and one relaxation (vibrations and
-back-hops, which raise it beyond their frequency; inertia, which lowers it), or as that of inertia alone. Every model at
+back-hops, which raise it beyond their frequency; inertia, which lowers it), or as inertia alone. Every model at
 every relaxation time and cutoff is fitted by maximum likelihood, the periodogram being gamma-distributed about the
 spectrum, and all are averaged with their probabilities (Hoeting et al. 1999, 10.1214/ss/1009212519). So neither the
 caging time nor a cutoff has to be known, and not knowing them is part of the interval. The use of spectra follows
@@ -159,9 +159,9 @@ def trace(matrices: np.ndarray) -> np.ndarray:
 def independent_components(power: np.ndarray, mean: np.ndarray, grid: Grid, most: int) -> float:
     """Return how many independent components the power of one run is the average of.
 
-    The relative variance of a periodogram that averages so many is the inverse of their number. Particles that move
-    together, and components that hardly move, count for less than one each. Only variation within a run counts: what
-    its frequencies share is ``_shot_noise``.
+    The relative variance of a periodogram is the inverse of the number of components that it averages. Particles that
+    move together, and components that hardly move, count for less than one each. Only variation within a run counts:
+    what its frequencies share is ``_shot_noise``.
 
     :param power: (seeds, frequencies).
     :param most: particles times components.
