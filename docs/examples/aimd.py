@@ -1,7 +1,7 @@
 """AIMD of (Li4SiO4)0.25(Li3PO4)0.75 from its formula: `verdi run docs/examples/aimd.py --help`.
 
-With its defaults a few steps of the 132 atoms at a cutoff far too low for forces that mean something: to see the
-machinery, and what a step costs.
+The defaults run a few steps of the 132 atoms, to show how it works and what a step costs. Their cutoff is far too low
+for meaningful forces.
 """
 
 import argparse
@@ -16,10 +16,10 @@ from aiida_ionconduct.workchains.inputs import aimd_inputs, load_codes
 from aiida_ionconduct.workchains.protocols import protocol_inputs
 
 parser = argparse.ArgumentParser()
-parser.add_argument('--cutoff', type=float, default=20.0, help='Ry')
-parser.add_argument('--steps', type=int, default=4)
-parser.add_argument('--temperature', type=float, default=900.0, help='K')
-parser.add_argument('--processes', type=int, default=1, help='of MPI')
+parser.add_argument('--cutoff', type=float, default=20.0, help='Cutoff of the wave functions in Ry.')
+parser.add_argument('--steps', type=int, default=4, help='Number of steps of 2 fs.')
+parser.add_argument('--temperature', type=float, default=900.0, help='Temperature in K.')
+parser.add_argument('--processes', type=int, default=1, help='Number of MPI processes.')
 options = parser.parse_args()
 
 parent = orm.StructureData(pymatgen=read_disordered('gamma-Li3PO4'))

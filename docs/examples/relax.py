@@ -1,4 +1,4 @@
-"""Relax a structure as a protocol does, and nothing else: `verdi run docs/examples/relax.py --help`."""
+"""Relax a structure with the settings of a protocol: `verdi run docs/examples/relax.py --help`."""
 
 import argparse
 
@@ -12,8 +12,12 @@ from aiida_ionconduct.workchains.relax import RelaxWorkChain
 
 parser = argparse.ArgumentParser()
 parser.add_argument('--structure', default='beta-Li3PO4', help='A file that ASE reads, a PK, or a shipped crystal.')
-parser.add_argument('--protocol', default='balanced')
-parser.add_argument('--overrides', default='{}', help="YAML, such as '{dft: {kpoints_distance: 0.6}}'")
+parser.add_argument('--protocol', default='balanced', help='Name of a protocol.')
+parser.add_argument(
+    '--overrides',
+    default='{}',
+    help="Keys that differ from the protocol, as YAML, such as '{dft: {kpoints_distance: 0.6}}'",
+)
 options = parser.parse_args()
 
 structure = load_structure(options.structure)
