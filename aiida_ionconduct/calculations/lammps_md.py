@@ -69,7 +69,7 @@ def _validate_model(model: AllegroModelData, _: Any) -> str | None:
 
 def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
     """Refuse a model without a species, a model that is not trusted, GPUs without a scheduler, a foreign restart."""
-    if {'structure', 'model'} <= inputs.keys():  # one of them may come later, from a work chain
+    if {'structure', 'model'} <= inputs.keys():  # a work chain may give one of the two later
         missing = inputs['model'].missing_types(inputs['structure'].get_symbols_set())
         if missing:
             return (
@@ -82,15 +82,17 @@ def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
     if complaint:
         return complaint
     if {'structure', 'restart', 'parameters'} <= inputs.keys():
-        return _check_restart(inputs['restart'], inputs['structure'], inputs['parameters'].get_dict())
+        return _complaint_about_restart(inputs['restart'], inputs['structure'], inputs['parameters'].get_dict())
     return None
 
 
-def _check_restart(restart: orm.SinglefileData, structure: orm.StructureData, parameters: dict[str, Any]) -> str | None:
+def _complaint_about_restart(
+    restart: orm.SinglefileData, structure: orm.StructureData, parameters: dict[str, Any]
+) -> str | None:
     """Return why a run cannot continue from a restart file, or None."""
     known = restart.base.attributes.all
     if not {'stage', 'step', 'timestep_fs', 'seeds', 'n_atoms'} <= known.keys():
-        return 'the restart is not an output of LammpsMdCalculation, which says what it belongs to: give one that is.'
+        return 'the restart is not an output of LammpsMdCalculation: give the output `restart` of a run.'
     if known['n_atoms'] != len(structure.sites) or known['seeds'] != parameters['seeds']:
         return (
             f'the restart belongs to {known["n_atoms"]} atoms and the seeds {known["seeds"]}, the run has '

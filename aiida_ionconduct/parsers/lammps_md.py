@@ -119,11 +119,9 @@ class LammpsMdParser(Parser):
 
     def missing_frames(self, arrays: Series) -> str:
         """Return what a run that came to its end has not written: LAMMPS does not notice when a disk is full."""
-        for name, stride in STRIDES.items():
-            steps, last = (
-                arrays[name][0],
-                self.run.production_steps // getattr(self.run, stride) * getattr(self.run, stride),
-            )
+        for name, key in STRIDES.items():
+            steps, stride = arrays[name][0], getattr(self.run, key)
+            last = self.run.production_steps // stride * stride
             if not len(steps) or steps[-1] < last:
                 return f'the {name} end at step {int(steps[-1]) if len(steps) else "none"} instead of {last}'
         return ''
