@@ -79,7 +79,7 @@ def submit_trial(code: orm.InstalledCode) -> orm.ProcessNode:
         with _potential(trial.element).open(mode='rb') as handle:
             builder.files = {'potential': orm.SinglefileData(handle, filename=f'{trial.element}.upf')}
     builder.template = orm.Dict(template)
-    builder.metadata.options.resources = RESOURCES
+    builder.metadata.options.resources = dict(RESOURCES)
     builder.metadata.options.max_wallclock_seconds = WALLTIME_S
     builder.metadata.options.withmpi = code.with_mpi
     builder.metadata.label = 'aiida-ionconduct doctor'

@@ -4,6 +4,7 @@ import pytest
 from aiida import orm
 from aiida.common.links import LinkType
 
+from aiida_ionconduct.engines.programs import ENGINES
 from aiida_ionconduct.farm import trials
 
 
@@ -26,3 +27,21 @@ def test_only_the_job_of_a_code_that_works_is_deleted(aiida_profile_clean, aiida
     assert result.works == works
     assert (orm.QueryBuilder().append(orm.CalcJobNode, filters={'id': pk}).count() == 0) == works
     assert (printed in result.finding) == (not works)
+
+
+@pytest.mark.parametrize('label', ENGINES)
+def test_trial_jobs_are_valid(pseudo_family, aiida_localhost, monkeypatch, label):
+    """The inputs of every trial job pass the checks of the calculation."""
+    monkeypatch.setattr(trials, 'submit', lambda builder: builder)
+    code = orm.InstalledCode(
+        label=label,
+        computer=aiida_localhost,
+        filepath_executable='/bin/true',
+        default_calc_job_plugin=ENGINES[label].plugin,
+        with_mpi=ENGINES[label].with_mpi,
+    ).store()
+    builder = trials.submit_trial(code)
+    inputs = builder._inputs(prune=True)
+    assert builder.process_class.spec().inputs.validate(inputs) is None
+    assert builder.metadata.options.withmpi == ENGINES[label].with_mpi
+    assert ('files' in inputs) == bool(ENGINES[label].trial.element)
