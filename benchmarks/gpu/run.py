@@ -6,7 +6,8 @@ One command, which also works where there is no network: `benchmarks/gpu/fetch.s
     python3 benchmarks/gpu/run.py [--device cpu --quick] [--output benchmarks/gpu/results]
 
 Two models: the model of the talk (r_max 6 Å, l_max 3, 128 features, two layers) and a lean model. They are trained
-here, on the frames of the tests, for as long as given, so that forces are sensible and an error can be stated beside the speed.
+here, on the frames of the tests, for as long as given, so that forces are sensible and an error can be stated beside
+the speed.
 """
 
 import argparse
