@@ -1,5 +1,6 @@
 """What a release needs: the sdist and the wheel are built, and the wheel works where nothing else of ours is."""
 
+import os
 import pathlib
 import shutil
 import subprocess
@@ -36,8 +37,10 @@ def built(tmp_path_factory):
 
 
 def run(*command, **options):
-    """Run a command, which must end well, and return what it prints."""
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, **options)
+    """Run a command, which must end well and sees no package on PYTHONPATH, and return what it prints."""
+    environment = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
+    words = [*map(str, command)]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, **options)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 
