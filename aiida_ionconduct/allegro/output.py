@@ -17,7 +17,7 @@ class Output(NamedTuple):
     killed: bool
     """The training began, but neither ended nor failed with an error of its own."""
     finished: bool
-    """The training and the test on held-out frames came to their end, which may be that of the time."""
+    """The training ended, by itself or because its time was up, and the test on held-out frames was done."""
     time_is_up: bool
     """The training stopped because its time was up."""
     out_of_memory: bool

@@ -67,8 +67,8 @@ def _from_package(metadata: dict[str, Any]) -> Description:
 def _from_configuration(configuration: dict[str, Any]) -> Description:
     """Describe a packaged model by the training configuration inside it.
 
-    A model whose training started from another package has no cutoff in its own section, but in that of its neighbour
-    lists.
+    The section of a model whose training started from another package has no cutoff; the section of the neighbour
+    lists has it in any case.
     """
     sections = [configuration['training_module']['model'], *configuration['data']['transforms']]
     return {'r_max': float(next(section['r_max'] for section in sections if 'r_max' in section))}

@@ -103,7 +103,7 @@ class AllegroModelData(orm.SinglefileData):
         """
         if hashlib.sha256(self.get_content(mode='rb')).hexdigest() != self.sha256:
             return (
-                f'the file {self.filename} of {type(self).__name__}<{self.pk}> is not the one that was stored: its '
+                f'the file {self.filename} of {type(self).__name__}<{self.pk}> is not the file that was stored: its '
                 'SHA-256 differs. Get the model anew.'
             )
         if self.is_made_here or (trust_model is not None and trust_model.value):

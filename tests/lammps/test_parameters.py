@@ -28,7 +28,7 @@ def test_defaults():
 
 
 def test_protocol_states_neither_temperature_nor_seeds():
-    """The parameters of a protocol are those of a run without what differs from run to run."""
+    """A protocol states the parameters that all runs share."""
     assert MdParameters.model_fields.keys() - RunParameters.model_fields.keys() == {'temperature_K', 'seeds'}
 
 

@@ -57,7 +57,7 @@ def test_data_file():
 
 
 def test_replicas():
-    """Copies at the same place, one after the other, each with the velocities of its seed."""
+    """Replicas are copies at the same place, one after the other, each with the velocities of its seed."""
     atoms = skewed()
     text = data_file(atoms, seeds=[4, 9], temperature_K=500.0)
     again = read_lammps_data(io.StringIO(text), units='metal', atom_style='atomic')
@@ -71,7 +71,7 @@ def test_replicas():
 
 
 def test_velocities():
-    """At rest as a whole, and at the temperature by ASE's reckoning; LAMMPS' constants are those of CODATA 1998."""
+    """The atoms are at rest as a whole and at the temperature that ASE works out; LAMMPS has the CODATA 1998 constants."""
     atoms = skewed()
     velocities = initial_velocities(atoms.get_masses(), 500.0, 7)
     assert np.abs(atoms.get_masses() @ velocities).max() < 1e-12
