@@ -71,7 +71,7 @@ def test_replicas():
 
 
 def test_velocities():
-    """The atoms are at rest as a whole and at the temperature that ASE works out; LAMMPS has the CODATA 1998 constants."""
+    """The atoms are at rest as a whole and at the temperature by ASE; LAMMPS has the constants of CODATA 1998."""
     atoms = skewed()
     velocities = initial_velocities(atoms.get_masses(), 500.0, 7)
     assert np.abs(atoms.get_masses() @ velocities).max() < 1e-12
