@@ -37,7 +37,7 @@ def select_frames(
     predictions: orm.ArrayData,
     dataset: DatasetData,
     **parities: orm.ArrayData,
-) -> dict[str, orm.Data]:
+) -> dict[str, Any]:
     """Judge how well a committee knows some frames, and choose the frames worth a label.
 
     The disagreement of a frame is the largest spread of a force on one of its atoms, times the factor by which the
@@ -84,7 +84,7 @@ def select_frames(
         'max_disagreement_eV_per_A': float(disagreement.max()),
         'max_novelty': float(novelty.max()) if np.isfinite(novelty).all() and len(novelty) else None,
     }
-    outputs: dict[str, orm.Data] = {'report': orm.Dict(report)}
+    outputs: dict[str, Any] = {'report': orm.Dict(report)}
     if chosen:
         outputs['frames'] = frames_to_trajectory([pool[index] for index in chosen])
     return outputs

@@ -91,7 +91,7 @@ def verlet_velocities(md: Mapping[str, np.ndarray], masses: np.ndarray, timestep
 @calcfunction
 def continue_md(
     structure: orm.StructureData, settings: orm.Dict, timestep_fs: orm.Float, retrieved: orm.FolderData
-) -> dict[str, orm.Data]:
+) -> dict[str, Any]:
     """Return the structure and the settings with which pw.x goes on from the last whole step of a segment.
 
     :param structure: the start of the segment.
@@ -111,9 +111,7 @@ def continue_md(
 
 
 @calcfunction
-def join_segments(
-    structure: orm.StructureData, parameters: orm.Dict, **segments: orm.FolderData
-) -> dict[str, orm.Data]:
+def join_segments(structure: orm.StructureData, parameters: orm.Dict, **segments: orm.FolderData) -> dict[str, Any]:
     """Return one run made of its segments, every step once, and its description.
 
     :param structure: the start of the first segment.

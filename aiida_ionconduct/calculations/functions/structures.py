@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
@@ -44,7 +46,7 @@ def make_supercell(structure: orm.StructureData, n_atoms_min: orm.Int) -> orm.St
 @calcfunction
 def initial_conditions(
     structure: orm.StructureData, settings: orm.Dict, temperature_K: orm.Float, seed: orm.Int
-) -> dict[str, orm.Data]:
+) -> dict[str, Any]:
     """Return the settings of a pw.x run with Maxwell–Boltzmann velocities, and the structure moved off its symmetry.
 
     The velocities are drawn for twice the temperature: in the nearly harmonic crystal half of that kinetic energy
@@ -123,7 +125,7 @@ def substitute_structure(parent: orm.StructureData, parameters: orm.Dict) -> orm
 
 
 @calcfunction
-def alloy_structures(parent: orm.StructureData, parameters: orm.Dict) -> dict[str, orm.Data]:
+def alloy_structures(parent: orm.StructureData, parameters: orm.Dict) -> dict[str, Any]:
     """Return ordered cells of an alloy, in the order of their electrostatic energies, and the energies.
 
     :param parent: may have partial occupancies.

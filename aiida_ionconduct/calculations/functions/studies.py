@@ -79,7 +79,7 @@ def compare_block_sizes(parameters: orm.Dict, **trajectories: IonTrajectoryData)
 
 
 @calcfunction
-def mobile_density(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> dict[str, orm.Data]:
+def mobile_density(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> dict[str, Any]:
     """Return where the mobile ions of all seeds at one temperature are, and how they get from site to site.
 
     :param parameters: ``mobile``, and any of ``spacing_A`` of the grid, ``separation_A`` of sites, ``core_A`` of a
@@ -131,7 +131,7 @@ def _cube_file(values: np.ndarray, atoms: Atoms) -> orm.SinglefileData:
 
 
 @calcfunction
-def compare_twins(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> dict[str, orm.Data]:
+def compare_twins(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> dict[str, Any]:
     """Return how twin runs part, and their Lyapunov exponent.
 
     :param parameters: ``momentum_epsilon`` and whatever else is to be stated with the result.

@@ -53,7 +53,7 @@ def describe_trajectory(trajectory: IonTrajectoryData) -> dict[str, Any]:
 
 
 @calcfunction
-def join_segments(**nodes: IonTrajectoryData | orm.Dict) -> dict[str, orm.Data]:
+def join_segments(**nodes: IonTrajectoryData | orm.Dict) -> dict[str, Any]:
     """Return one trajectory over the segments of a run, by reference, and one description.
 
     :param nodes: the trajectories, whose labels, such as ``segment_000``, sort in order of time; and the output
