@@ -6,11 +6,20 @@ from aiida_ionconduct import labels
 
 
 @pytest.mark.parametrize(
-    ('temperature_K', 'label'), [(1200, 'T1200'), (1200.0, 'T1200'), (1200.5, 'T1200_5'), (298.15, 'T298_15')]
+    ('temperature_K', 'label'),
+    [
+        (1200, 'T1200'),
+        (1200.0, 'T1200'),
+        (1200.5, 'T1200_5'),
+        (298.15, 'T298_15'),
+        (0.25, 'T0_25'),
+        (123456, 'T123456'),
+    ],
 )
 def test_a_temperature_is_read_from_its_label(temperature_K, label):
     assert labels.temperature_label(temperature_K) == label
     assert labels.read_temperature(label) == temperature_K
+    assert label.isidentifier()  # as the names of inputs and outputs are
 
 
 @pytest.mark.parametrize(

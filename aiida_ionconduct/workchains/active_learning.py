@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiida import orm
 from aiida.engine import ExitCode, ToContext, if_, while_
 from aiida.engine.processes.workchains.workchain import WorkChainSpec
@@ -153,7 +155,7 @@ class ActiveLearningWorkChain(ParentWorkChain):
         if not self.ctx.evaluation.is_finished_ok:
             return self.failure('EVALUATION', self.ctx.evaluation)
         spent = self.ctx.round > self.ctx.p['max_rounds'] or self.ctx.n_labelled >= self.ctx.p['max_frames']
-        chosen = select_frames(
+        chosen: dict[str, Any] = select_frames(
             orm.Dict({**self.ctx.p, 'budget_is_spent': spent, 'gate_is_passed': self.gate_is_passed()}),
             self.ctx.candidates,
             self.ctx.evaluation.outputs.predictions,

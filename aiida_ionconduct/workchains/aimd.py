@@ -139,7 +139,7 @@ class AimdRunWorkChain(ParentWorkChain):
 
     def results(self) -> ExitCode | None:
         """Join the segments."""
-        joined = join_segments(self.ctx.first, self.inputs.dynamics, **self.ctx.segments)
+        joined: dict[str, Any] = join_segments(self.ctx.first, self.inputs.dynamics, **self.ctx.segments)
         self.out('trajectory', joined['trajectory'])
         self.out('parameters', joined['parameters'])
         if not joined['parameters']['seams_conserve_energy']:
