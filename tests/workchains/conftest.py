@@ -1,10 +1,12 @@
 """Work chains without engines: inputs from the protocols, children that are nodes, submissions that are recorded."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from aiida import orm
 from aiida.common.links import LinkType
-from aiida.engine import Process
+from aiida.engine import Process, run_get_node
 from ase.calculators.singlepoint import SinglePointCalculator
 from plumpy import ProcessState
 
@@ -150,3 +152,51 @@ def submitted(monkeypatch):
 
     monkeypatch.setattr(Process, 'submit', submit)
     return record
+
+
+SETUP_INPUTS = Process._setup_inputs  # which `generate_workchain` takes away
+
+
+class Run(NamedTuple):
+    """What a work chain has done."""
+
+    node: orm.WorkChainNode
+    children: dict
+    """Class and inputs of every child, by its link label and in the order of submission."""
+
+    @property
+    def labels(self):
+        return list(self.children)
+
+    def inputs_of(self, label):
+        return self.children[label][1]
+
+
+@pytest.fixture
+def run_chain(monkeypatch):
+    """Return a function that lets AiiDA's engine run a work chain over children that have ended.
+
+    The children are given by link label: a node, or a function that makes the node from the inputs of the child. They
+    get their inputs filled in and validated as the engine does.
+    """
+
+    def run(process_class, inputs, children):
+        submitted = {}
+
+        def submit(self, child_class, inputs=None, **kwargs):
+            ports = child_class.spec().inputs
+            parsed = ports.pre_process({**(inputs or {}), **kwargs})
+            assert ports.validate(parsed) is None, ports.validate(parsed)
+            label = parsed.metadata.call_link_label
+            assert label not in submitted
+            submitted[label] = child_class, parsed
+            end = children[label]
+            return end(parsed) if callable(end) else end
+
+        monkeypatch.setattr(Process, 'submit', submit)
+        monkeypatch.setattr(Process, '_setup_inputs', SETUP_INPUTS)
+        _, node = run_get_node(process_class, **inputs)
+        assert not node.is_excepted, node.exception
+        return Run(node, submitted)
+
+    return run

@@ -105,48 +105,99 @@ def play(trained, evaluated, ion_trajectory, child, dataset):
     return play
 
 
-def test_round(learning, submitted, play, child, dataset):
+@pytest.fixture
+def first_round(learning, submitted, play):
+    """The loop at the end of a round with frames to label, and the inputs of its children by label."""
     process = learning(max_disagreement_eV_per_A=50.0, distance_fraction=0.0)
     assert play(process, 4.0) is None
-    assert process.has_more_to_learn()
     process.run_labelling()
-    assert names(submitted) == [
-        (CommitteeWorkChain, 'train_1'),
-        (SeedsWorkChain, 'explore_1'),
-        (ValidationWorkChain, 'validate_1'),
-        (AllegroEvaluateWorkChain, 'evaluate_1'),
-        (LabelWorkChain, 'label_1'),
-    ]
-    committee, exploration, gate, evaluation, labelling = (inputs for _, inputs in submitted)
-    assert committee.seeds.get_list() == [1, 2]
-    assert not committee.get('initial_models')
+    return process, {inputs.metadata.call_link_label: inputs for _, inputs in submitted}
+
+
+def test_first_committee_starts_from_scratch(first_round):
+    _, children = first_round
+    assert children['train_1'].seeds.get_list() == [1, 2]
+    assert not children['train_1'].get('initial_models')
+
+
+def test_exploration_runs_the_first_member(first_round):
+    process, children = first_round
+    exploration = children['explore_1']
     assert exploration.base.md.model.uuid == process.ctx.training.outputs.compiled_model.uuid
     assert exploration.temperatures_K.get_list() == process.ctx.p['temperatures_K']
     assert exploration.parameters['production_steps'] == 20000
+
+
+def test_gate_judges_the_same_potential_in_a_larger_cell(first_round):
+    _, children = first_round
+    gate, exploration = children['validate_1'], children['explore_1']
     assert gate.base.md.model.uuid == exploration.base.md.model.uuid
     assert len(gate.base.md.structure.sites) > len(exploration.base.md.structure.sites)
     assert gate.training.get_dict() == {'n_epochs': 3}
     assert gate.dataset.n_frames == 20
-    assert set(evaluation.job.models) == {'seed1', 'seed2'}
-    assert evaluation.job.frames.numsteps == N_FRAMES
-    assert labelling.frames.numsteps == 2
-    assert labelling.parameters['source'] == 'active_1'
+
+
+def test_every_member_evaluates_the_frames(first_round):
+    _, children = first_round
+    assert set(children['evaluate_1'].job.models) == {'seed1', 'seed2'}
+    assert children['evaluate_1'].job.frames.numsteps == N_FRAMES
+
+
+def test_chosen_frames_are_labelled(first_round, child, dataset):
+    """As many as the round allows; they join the training set under the number of the round."""
+    process, children = first_round
+    assert children['label_1'].frames.numsteps == 2
+    assert children['label_1'].parameters['source'] == 'active_1'
     process.ctx.labelling = child(dataset=dataset(n_frames=2, first=50, source='active_1'))
     assert process.inspect_labelling() is None
     assert process.ctx.dataset.base.attributes.get('sources') == {'active_1': 2, 'aimd': 20}
 
-    submitted.clear()
-    assert play(process, 0.0) is None
-    (_, committee), *_ = submitted
+
+@pytest.fixture
+def two_rounds(learning_inputs, run_chain, trained, evaluated, ion_trajectory, child, dataset):
+    """A loop as the engine runs it: the members disagree in the first round and agree in the second."""
+    inputs = learning_inputs(max_disagreement_eV_per_A=50.0, distance_fraction=0.0)
+    children = {'label_1': child(dataset=dataset(n_frames=2, first=50, source='active_1'))}
+    for number, dispute in ((1, 4.0), (2, 0.0)):
+        children |= {
+            f'train_{number}': trained(),
+            f'explore_{number}': child(trajectories__T600_seed201=ion_trajectory()),
+            f'validate_{number}': child(exit_status=420, validation=orm.Dict({'passed': False})),
+            f'evaluate_{number}': evaluated(dispute),
+        }
+    return run_chain(ActiveLearningWorkChain, inputs, children)
+
+
+def test_children_of_two_rounds(two_rounds):
+    """No frame is labelled in the second: the committee has nothing more to learn."""
+    assert {label: process_class for label, (process_class, _) in two_rounds.children.items()} == {
+        'train_1': CommitteeWorkChain,
+        'explore_1': SeedsWorkChain,
+        'validate_1': ValidationWorkChain,
+        'evaluate_1': AllegroEvaluateWorkChain,
+        'label_1': LabelWorkChain,
+        'train_2': CommitteeWorkChain,
+        'explore_2': SeedsWorkChain,
+        'validate_2': ValidationWorkChain,
+        'evaluate_2': AllegroEvaluateWorkChain,
+    }
+    assert two_rounds.labels.index('label_1') < two_rounds.labels.index('train_2')
+
+
+def test_second_committee_goes_on_from_the_weights_of_the_first(two_rounds):
+    committee = two_rounds.inputs_of('train_2')
     assert set(committee.initial_models) == {'seed1', 'seed2'}
-    assert committee.allegro.train.parameters['max_epochs'] == process.ctx.p['training']['max_epochs']
+    assert committee.allegro.train.parameters['max_epochs'] == 100
     assert committee.allegro.dataset.n_frames == 22
-    assert not process.has_more_to_learn()
-    process.results()
-    assert process.outputs['report']['ended_by'] == 'disagreement'
-    assert set(process.outputs['reports']) == {'round_1', 'round_2'}
-    assert process.outputs['dataset'].n_frames == 22
-    assert {'model', 'compiled_model', 'output_parameters', 'parity', 'models'} <= set(process.outputs)
+
+
+def test_outputs_of_two_rounds(two_rounds):
+    outputs = two_rounds.node.outputs
+    assert two_rounds.node.is_finished_ok
+    assert outputs.report['ended_by'] == 'disagreement'
+    assert set(outputs.reports) == {'round_1', 'round_2'}
+    assert outputs.dataset.n_frames == 22
+    assert {'model', 'compiled_model', 'output_parameters', 'parity', 'models'} <= set(outputs)
 
 
 @pytest.mark.parametrize('budget', [{'max_rounds': 1}, {'max_frames': 2}])
@@ -217,30 +268,36 @@ def test_failures(learning, child, stage, status):
     assert 'dataset' in process.outputs
 
 
-def test_committee(learning_inputs, generate_workchain, submitted, model, child, dataset):
-    """The seed tells the members apart; the first alone is compiled, as it alone runs."""
+@pytest.fixture
+def committee(learning_inputs, run_chain, model, child, dataset):
+    """A committee of two as the engine runs it, the second from given weights; the training of the second fails."""
+    outputs = {'model': model(), 'output_parameters': orm.Dict({}), 'parity': orm.ArrayData()}
+    children = {'seed7': child(**outputs, compiled_model=model('model.nequip.pt2')), 'seed8': child(exit_status=411)}
     inputs = learning_inputs()['committee']
     inputs['allegro']['dataset'] = dataset()
-    first = model('first.nequip.zip')
-    process = generate_workchain(
-        CommitteeWorkChain, {**inputs, 'seeds': orm.List([7, 8]), 'initial_models': {'seed8': first}}
-    )
-    process.setup()
-    process.has_pending()
-    process.run_batch()
-    assert names(submitted) == [(AllegroWorkChain, 'seed7'), (AllegroWorkChain, 'seed8')]
-    first_training, second_training = (inputs for _, inputs in submitted)
-    assert (first_training.train.parameters['seed'], second_training.train.parameters['seed']) == (7, 8)
-    assert first_training.split.uuid == second_training.split.uuid
-    assert 'compile' in first_training
-    assert 'compile' not in second_training
-    assert second_training.train.initial_model.uuid == first.uuid
-    outputs = {'model': model(), 'output_parameters': orm.Dict({}), 'parity': orm.ArrayData()}
-    process.ctx.child_seed7 = child(**outputs, compiled_model=model('model.nequip.pt2'))
-    process.ctx.child_seed8 = child(exit_status=411)
-    process.inspect_batch()
-    exit_code = process.results()
-    assert exit_code.status == 401
-    assert '1 of 2 trainings failed' in exit_code.message
-    assert set(process.outputs['model']) == {'seed7'}
-    assert process.outputs['compiled_model'].model_format == 'aotinductor'
+    inputs |= {'seeds': orm.List([7, 8]), 'initial_models': {'seed8': model('first.nequip.zip')}}
+    return run_chain(CommitteeWorkChain, inputs, children)
+
+
+def test_members_differ_in_their_seeds(committee):
+    """And in the weights that are given for a seed; frames are held out alike."""
+    first, second = committee.inputs_of('seed7'), committee.inputs_of('seed8')
+    assert {process_class for process_class, _ in committee.children.values()} == {AllegroWorkChain}
+    assert (first.train.parameters['seed'], second.train.parameters['seed']) == (7, 8)
+    assert first.split.uuid == second.split.uuid
+    assert 'initial_model' not in first.train
+    assert second.train.initial_model.filename == 'first.nequip.zip'
+
+
+def test_only_the_first_member_is_compiled(committee):
+    """As it alone runs."""
+    assert 'compile' in committee.inputs_of('seed7')
+    assert 'compile' not in committee.inputs_of('seed8')
+    assert committee.node.outputs.compiled_model.model_format == 'aotinductor'
+
+
+def test_member_that_failed(committee):
+    """The committee fails, and keeps the members that were trained."""
+    assert committee.node.exit_status == 401
+    assert '1 of 2 trainings failed' in committee.node.exit_message
+    assert set(committee.node.outputs.model) == {'seed7'}
