@@ -19,9 +19,8 @@ OPTIONS = ('--skip-editable', '--progress-spinner', 'off', '--format', 'json')
 def look_up(folder: str) -> list[dict]:
     """Return what pip-audit says of each package in a folder; if pip-audit fails, print why and return nothing."""
     try:
-        done = subprocess.run(
-            ['pip-audit', '--path', folder, *OPTIONS], capture_output=True, text=True, check=False
-        )  # fmt: skip
+        command = ['pip-audit', '--path', folder, *OPTIONS]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         return json.loads(done.stdout)['dependencies']
     except FileNotFoundError:
         print('pip-audit is not on PATH: pipx install pip-audit', file=sys.stderr)

@@ -210,9 +210,8 @@ def test_folder_is_adopted_again(made):
 
 def test_status_and_stop_of_its_own_folder(made):
     """What the command has made, it shows and removes, however the path is written."""
-    done = subprocess.run(
-        [sys.executable, SCRIPT, 'status', made], capture_output=True, text=True, check=True
-    )  # fmt: skip
+    command = [sys.executable, SCRIPT, 'status', made]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert 'slurmd       not running' in done.stdout
     assert run('stop', made.parent / 'elsewhere' / '..' / made.name) == (0, '')
     assert not made.exists()

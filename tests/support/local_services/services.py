@@ -27,8 +27,10 @@ class Services:
     """The services of one folder. Ports and passwords are drawn once and kept there, so that a restart finds them."""
 
     def __init__(self, folder: pathlib.Path, settings: service_folder.Settings):
-        self.folder = folder
-        self.ports, self.password, self.slots = settings
+        self.folder: pathlib.Path = folder
+        self.ports: dict[str, int] = settings.ports
+        self.password: str = settings.password
+        self.slots: int = settings.slots
 
     @classmethod
     def open(cls, folder: pathlib.Path | str) -> Services:
