@@ -1,9 +1,10 @@
-"""`ConductivityWorkChain`, step by step: what each stage hands to the next, and what is kept when one fails."""
+"""`ConductivityWorkChain`: what each stage hands to the next, and what is kept when a stage fails."""
 
 import pytest
 from aiida import orm
 
 from aiida_ionconduct.calculations.functions.validation import validate_model
+from aiida_ionconduct.labels import run_label
 from aiida_ionconduct.workchains.active_learning import ActiveLearningWorkChain
 from aiida_ionconduct.workchains.aimd import AimdWorkChain
 from aiida_ionconduct.workchains.allegro import AllegroWorkChain
@@ -173,41 +174,118 @@ def test_first_training(campaign, dataset, submitted):
     assert 'initial_model' not in submitted[0][1].train
 
 
-def test_relabelling(campaign, dataset, submitted, child, trained, ion_trajectory):
-    """Explore, label, and train on from the last weights with what has been added; then no round is left."""
-    process = campaign()
-    process.ctx.dataset, process.ctx.training = dataset(n_frames=10), [trained()]
-    assert process.inspect_training() is None
-    assert process.should_relabel()
+@pytest.fixture
+def run_campaign(campaign_inputs, run_chain, stages):
+    """Return a function that lets the engine run a campaign over stages that have ended, some of them otherwise."""
 
-    process.run_exploration()
-    assert names(submitted) == [(SeedsWorkChain, 'explore_1')]
-    explore = submitted.pop()[1]
-    assert explore.temperatures_K.get_list() == [1500]
-    assert explore.base.md.structure.uuid == process.ctx.structure.uuid
-    assert explore.base.md.model.uuid == process.ctx.training[0].outputs.compiled_model.uuid
-    assert explore.parameters.get_dict() == process.inputs.relabelling['md']
+    def run(overrides=None, ended=None, **kwargs):
+        inputs = campaign_inputs(overrides={**OVERRIDES, **(overrides or {})}, **kwargs)
+        return run_chain(ConductivityWorkChain, inputs, {**stages, **(ended or {})})
 
-    trajectories = {f'trajectories__T1500_seed{seed}': ion_trajectory(1500, seed) for seed in (1, 2)}
-    process.ctx.exploration = child(exit_status=401, **trajectories)  # a third one has exploded
-    assert process.inspect_exploration() is None
-    process.run_labelling()
-    assert names(submitted) == [(LabelWorkChain, 'label_1')]
-    label = submitted.pop()[1]
-    assert label.frames.numsteps == 4
-    assert label.parameters['source'] == 'relabelled_1'
+    return run
 
-    process.ctx.labelling = child(dataset=dataset(n_frames=4, first=100, source='relabelled_1'))
-    assert process.inspect_labelling() is None
-    assert process.ctx.dataset.n_frames == 14
-    process.run_training()
-    assert names(submitted) == [(AllegroWorkChain, 'train_1')]
-    train = submitted.pop()[1]
-    assert train.train.initial_model.uuid == process.ctx.training[0].outputs.model.uuid
-    expected = process.inputs.allegro.train.parameters.get_dict() | process.inputs.relabelling['training']
-    assert train.train.parameters.get_dict() == expected
-    assert train.dataset.uuid == process.ctx.dataset.uuid
-    assert not process.should_relabel()
+
+@pytest.fixture
+def stages(child, trained, dataset, generate_structure, ion_trajectory, model, pw_trajectory):
+    """All stages of a campaign, by label, as they end well; or functions that make them of their inputs."""
+
+    def runs(inputs):
+        labels = {run_label(T, seed): (T, seed) for T in inputs.temperatures_K for seed in inputs.seeds}
+        return child(**{f'trajectories__{label}': ion_trajectory(*run) for label, run in labels.items()})
+
+    def labelled(inputs):
+        first = 100 * inputs.frames.pk
+        return child(dataset=dataset(n_frames=inputs.frames.numsteps, first=first, source=inputs.parameters['source']))
+
+    ended = {
+        'relax': child(output_structure=generate_structure()),
+        'aimd': child(trajectories__T1200=pw_trajectory(5)),
+        'label_rattled': labelled,
+        'train_0': lambda _: trained(),
+        'compile': lambda _: child(model=model('model.nequip.pt2')),
+        'validate_0': child(validation=orm.Dict({'passed': True})),
+        'md': runs,
+    }
+    for number in (1, 2):
+        ended |= {
+            f'explore_{number}': runs,
+            f'label_{number}': labelled,
+            f'train_{number}': lambda _: trained(),
+            f'validate_{number}': child(validation=orm.Dict({'passed': True})),
+        }
+    return ended
+
+
+def test_stages_of_a_campaign(run_campaign):
+    """From a crystal to the conductivity, with a round of relabelling before the potential is judged."""
+    run = run_campaign()
+    assert {label: process_class for label, (process_class, _) in run.children.items()} == {
+        'relax': RelaxWorkChain,
+        'aimd': AimdWorkChain,
+        'label_rattled': LabelWorkChain,
+        'train_0': AllegroWorkChain,
+        'explore_1': SeedsWorkChain,
+        'label_1': LabelWorkChain,
+        'train_1': AllegroWorkChain,
+        'validate_1': ValidationWorkChain,
+        'md': SeedsWorkChain,
+    }
+    assert run.labels[2:] == ['label_rattled', 'train_0', 'explore_1', 'label_1', 'train_1', 'validate_1', 'md']
+    assert run.node.is_finished_ok, run.node.exit_message
+    assert set(run.node.outputs.conductivities) == {'T1200'}
+
+
+def test_relabelling(run_campaign, stages):
+    """The potential explores the relaxed cell where it is hotter; its frames join those it was trained on."""
+    run = run_campaign()
+    exploration, labelling, training = (run.inputs_of(label) for label in ('explore_1', 'label_1', 'train_1'))
+    assert exploration.temperatures_K.get_list() == [1500]
+    assert exploration.base.md.structure.uuid == stages['relax'].outputs.output_structure.uuid
+    assert exploration.parameters.get_dict() == run.node.inputs.relabelling['md']
+    assert labelling.frames.numsteps == 4
+    assert labelling.parameters['source'] == 'relabelled_1'
+    assert training.dataset.base.attributes.get('sources') == {'aimd': 5, 'rattled': 4, 'relabelled_1': 4}
+
+
+def test_relabelled_training_goes_on_from_the_last_weights(run_campaign, trained):
+    first = trained()
+    run = run_campaign(ended={'train_0': first})
+    training = run.inputs_of('train_1').train
+    changes = run.node.inputs.relabelling['training']
+    assert run.inputs_of('explore_1').base.md.model.uuid == first.outputs.compiled_model.uuid
+    assert training.initial_model.uuid == first.outputs.model.uuid
+    assert training.parameters.get_dict() == run.inputs_of('train_0').train.parameters.get_dict() | changes
+
+
+def test_some_runs_of_an_exploration_may_fail(run_campaign, child, ion_trajectory):
+    """With a young potential some explode."""
+    exploration = child(exit_status=401, trajectories__T1500_seed201=ion_trajectory(1500, 201))
+    assert run_campaign(ended={'explore_1': exploration}).node.is_finished_ok
+
+
+def test_potential_that_fails_is_trained_again(run_campaign, child):
+    """The rounds go on as long as the budget of rounds allows, then the campaign goes on."""
+    failed = child(exit_status=420, validation=orm.Dict({'passed': False}))
+    relabelling = {**OVERRIDES['relabelling'], 'max_rounds': 2}
+    run = run_campaign({'relabelling': relabelling}, ended={'validate_1': failed})
+    again = ['validate_1', 'explore_2', 'label_2', 'train_2', 'validate_2', 'md']
+    assert run.labels[-6:] == again
+    assert run.node.outputs.validation['passed']
+
+
+def test_stages_with_a_model(run_campaign, model):
+    """Nothing but its compilation is left to do before it is judged."""
+    run = run_campaign(model=model())
+    assert run.labels == ['compile', 'validate_0', 'md']
+    assert run.inputs_of('md').base.md.model.model_format == 'aotinductor'
+    assert run.node.is_finished_ok
+
+
+def test_failure_keeps_what_was_made(run_campaign, child):
+    """The potential failed the production in every run: the campaign ends with the exit code of that stage."""
+    run = run_campaign(ended={'md': child(exit_status=401)})
+    assert run.node.exit_status == ConductivityWorkChain.exit_codes.ERROR_SUB_PROCESS_FAILED_MD.status
+    assert {'structure', 'dataset', 'model', 'compiled_model', 'validation'} <= set(run.node.outputs)
 
 
 def test_rounds_draw_other_velocities(campaign, submitted, trained):
@@ -237,43 +315,63 @@ def test_given_model(campaign, model, submitted, child):
     assert process.ctx.compiled_model.model_format == 'aotinductor'
 
 
-def test_active_learning(campaign, dataset, submitted, child, trained):
-    """It takes the place of the rounds; its gate is that of the campaign, and is not asked twice."""
+@pytest.fixture
+def active(campaign, dataset):
+    """A campaign whose potential is trained by active learning, with a training set."""
     process = campaign({'active_learning': {'max_rounds': 2}})
     process.ctx.dataset = dataset(n_frames=20)
     process.run_training()
+    return process
+
+
+def test_active_learning_takes_the_place_of_the_training(submitted, active):
+    """Its gate is that of the campaign."""
     assert names(submitted) == [(ActiveLearningWorkChain, 'active_learning')]
     inputs = submitted[0][1]
-    assert inputs.gate.thresholds.uuid == process.inputs.validation.uuid
-    assert inputs.gate.base.md.structure.uuid == process.ctx.supercell.uuid
+    assert inputs.gate.thresholds.uuid == active.inputs.validation.uuid
+    assert inputs.gate.base.md.structure.uuid == active.ctx.supercell.uuid
     assert inputs.parameters['max_rounds'] == 2
+
+
+def test_gate_of_active_learning_is_not_asked_twice(submitted, active, dataset, child, trained):
     more, outputs = dataset(n_frames=30), trained().outputs
     products = {name: outputs[name] for name in ('model', 'compiled_model', 'output_parameters', 'parity')}
-    process.ctx.training = [child(**products, dataset=more, validation=orm.Dict({'passed': True}))]
-    assert process.inspect_training() is None
-    assert process.ctx.dataset.uuid == more.uuid
-    assert not process.should_relabel()
+    active.ctx.training = [child(**products, dataset=more, validation=orm.Dict({'passed': True}))]
+    assert active.inspect_training() is None
+    assert active.ctx.dataset.uuid == more.uuid
+    assert not active.should_relabel()
     submitted.clear()
-    process.run_validation()
-    assert judge(process) is None
+    active.run_validation()
+    assert judge(active) is None
     assert submitted == []
-    assert process.outputs['validation']['passed']
+    assert active.outputs['validation']['passed']
 
 
 # Validation ---------------------------------------------------------------------------------------------------------
 
 
-def test_validation_runs(validated, submitted):
+def test_validation_runs_in_a_supercell(validated, submitted):
     process = validated()
     del process.ctx['supercell']
     process.run_validation()
     assert names(submitted) == [(ValidationWorkChain, 'validate_0')]
-    inputs = submitted[0][1]
     assert len(process.ctx.supercell.sites) == 64
-    assert inputs.base.md.structure.uuid == process.ctx.supercell.uuid
+    assert submitted[0][1].base.md.structure.uuid == process.ctx.supercell.uuid
+
+
+def test_validation_runs_at_the_temperatures_of_the_production(validated, submitted):
+    process = validated()
+    process.run_validation()
+    inputs = submitted[0][1]
     assert inputs.seeds.get_list() == [process.inputs.validation['seed']]
     assert inputs.parameters.get_dict() == process.inputs.validation['md']
     assert inputs.temperatures_K.get_list() == [1200]
+
+
+def test_evidence_for_the_gate(validated, submitted):
+    process = validated()
+    process.run_validation()
+    inputs = submitted[0][1]
     assert inputs.thresholds.uuid == process.inputs.validation.uuid
     assert inputs.dataset.uuid == process.ctx.dataset.uuid
     assert inputs.training.get_dict() == TRAINING
