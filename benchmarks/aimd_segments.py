@@ -65,8 +65,9 @@ def main() -> None:
     from aiida_ionconduct.calculations.functions.aimd import output_of
     from aiida_ionconduct.structures import crystal
     from aiida_ionconduct.workchains.aimd import AimdWorkChain
-    from aiida_ionconduct.workchains.inputs import aimd_inputs, load_codes
+    from aiida_ionconduct.workchains.inputs import load_codes
     from aiida_ionconduct.workchains.protocols import protocol_inputs
+    from aiida_ionconduct.workchains.stage_inputs import aimd_inputs
 
     aimd = {'temperatures_K': [900], 'timestep_fs': 1.0, 'sampling_ps': options.steps * 1e-3}
     overrides = {'dft': {'ecutwfc': 20.0, 'conv_thr_per_atom': 1e-9}, 'aimd': aimd}

@@ -32,7 +32,7 @@ class PwSegmentWorkChain(ParentWorkChain, PwBaseWorkChain):
 
     @process_handler(priority=580, exit_codes=[PwCalculation.exit_codes.ERROR_OUT_OF_WALLTIME])
     def handle_out_of_walltime(self, calculation: orm.CalcJobNode) -> ProcessHandlerReport:
-        """Finish."""
+        """End: the segment has done its work."""
         self.report(f'{calculation.process_label}<{calculation.pk}> has used its walltime: the next segment goes on')
         self.ctx.is_finished = True
         return ProcessHandlerReport(True)

@@ -204,7 +204,7 @@ class ConductivityWorkChain(ParentWorkChain):
         return self.ctx.round < self.ctx.n_rounds
 
     def run_exploration(self) -> ToContext:
-        """Run the potential at temperatures where it has yet to be trained, in the cell that DFT can label."""
+        """Run the potential at temperatures where it is not yet known to hold, in the cell that DFT can label."""
         self.ctx.round += 1
         p = self.inputs.relabelling.get_dict()
         seeds = [seed + 100 * self.ctx.round for seed in p['seeds']]

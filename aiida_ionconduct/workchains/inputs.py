@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from aiida import orm
 from aiida.common.exceptions import NotExistent
 from aiida.common.links import LinkType
 from aiida.engine import ProcessBuilder
-from aiida_quantumespresso.common.types import ElectronicType, RelaxType
-from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.engines import ENGINES
-from aiida_ionconduct.labels import MD, temperature_label
+from aiida_ionconduct.labels import MD
 from aiida_ionconduct.structures import check_charges, check_structure
 from aiida_ionconduct.workchains.checks import (
     check_candidates,
@@ -27,21 +25,26 @@ from aiida_ionconduct.workchains.checks import (
 )
 from aiida_ionconduct.workchains.precision import TARGET, set_target, take_over
 from aiida_ionconduct.workchains.protocols import protocol_inputs
+from aiida_ionconduct.workchains.stage_inputs import (
+    CURATION,
+    Codes,
+    Inputs,
+    active_learning_parameters,
+    aimd_inputs,
+    allegro_inputs,
+    compile_inputs,
+    curation,
+    evaluation_inputs,
+    frames_parameters,
+    label_inputs,
+    md_inputs,
+    relabelling_parameters,
+    relax_inputs,
+    validation_parameters,
+)
 
 if TYPE_CHECKING:
     from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
-
-Codes = Mapping[str, orm.AbstractCode]
-"""Codes by the labels of the engines, see :func:`load_codes`."""
-Inputs = Mapping[str, Any]
-"""A protocol with its overrides, or a section of it."""
-
-DYNAMICS = ('equilibration_thermostat', 'thermostat', 'thermostat_steps')
-CURATION = ('max_force_eV_per_A', 'duplicate_A', 'spacing_correlation_times')
-SPLIT = ('validation', 'test', 'seed', 'gap_correlation_times')
-STEPS = ('equilibration_steps', 'production_steps')
-ACCELERATORS = {'cpu': 'cpu', 'cuda': 'gpu'}
-ATOMS_PER_RUN = {'cpu': 1, 'cuda': 2048}  # a small cell leaves a GPU idle, so seeds share it; cores do not gain
 
 
 def load_codes(labels: Mapping[str, str] | None = None, computer: str = 'localhost') -> dict[str, orm.AbstractCode]:
@@ -98,10 +101,8 @@ def get_builder_from_protocol(
     :param model: a packaged model, instead of a training.
     :param trust_model: load a model that was not made by a training in this profile.
     :param relaxed: take the structure as it is.
-    :param candidates: ordered cells of the structure's composition, best first; the first ``n_candidates`` of them are
-        relaxed, and the lowest in energy is taken on.
-    :raises ValueError: for anything wrong with the structure, charges, protocol, pseudopotentials, codes, dataset or
-        model, saying what to do.
+    :param candidates: ordered cells of the structure's composition, best first, of which ``n_candidates`` are relaxed.
+    :raises ValueError: for anything wrong with these, the pseudopotentials or the codes, saying what to do.
     """
     p = protocol_inputs('conductivity', protocol, overrides)
     atoms = structure.get_ase()
@@ -125,31 +126,53 @@ def get_builder_from_protocol(
             builder.relax = relax_inputs(codes['pw'], structure, p)
             builder.candidates = candidate_inputs(candidates, p)
         if dataset is None:
-            builder.aimd = aimd_inputs(codes['pw'], structure, p)
-            if p['rattle']['n_frames']:
-                builder.rattle = orm.Dict({**p['rattle'], 'mobile': mobile})
-            builder.frames = frames_parameters(p)
+            add_sampling(builder, codes['pw'], p, mobile)
         else:
             builder.dataset = dataset
             builder.curation = orm.Dict(curation(p, ('equilibration_ps', *CURATION)))
         if labels or not relaxed:
             builder.label = label_inputs(codes['pw'], structure, p)
-        builder.allegro = allegro_inputs(codes, p)
-        builder.relabelling = relabelling_parameters(p)
-        if p['active_learning']['max_rounds']:
-            builder.active_learning = active_learning_parameters(p)
-            builder.evaluate = evaluation_inputs(codes, p)
+        add_training(builder, codes, p)
     else:
         builder.model = model
     builder.compile = compile_inputs(codes, p)
     builder.md = md_inputs(codes, p)
     if model is not None and not model.is_made_here:
         builder['compile'].trust_model = builder['md'].base.md.trust_model = orm.Bool(True)
-    if p['precision']['target_relative_error'] is not None or p['precision']['max_md_ns'] is not None:
-        check_precision(p['precision'], builder['md'])
-        set_target(builder, p['precision'])
+    add_target(builder, p)
     builder.validation = validation_parameters(p, mobile)
     return builder
+
+
+def add_sampling(builder: ProcessBuilder, code: orm.AbstractCode, p: Inputs, mobile: str) -> None:
+    """Add the inputs of AIMD and of rattled cells, from which the training set is made.
+
+    :param builder: with the structure.
+    """
+    builder.aimd = aimd_inputs(code, builder['structure'], p)
+    builder.frames = frames_parameters(p)
+    if p['rattle']['n_frames']:
+        builder.rattle = orm.Dict({**p['rattle'], 'mobile': mobile})
+
+
+def add_training(builder: ProcessBuilder, codes: Codes, p: Inputs) -> None:
+    """Add the inputs of the training, of the rounds of relabelling, and of active learning, if it is asked for."""
+    builder.allegro = allegro_inputs(codes, p)
+    builder.relabelling = relabelling_parameters(p)
+    if p['active_learning']['max_rounds']:
+        builder.active_learning = active_learning_parameters(p)
+        builder.evaluate = evaluation_inputs(codes, p)
+
+
+def add_target(builder: ProcessBuilder, p: Inputs) -> None:
+    """Add the target of the production and its budget, if there are any.
+
+    :raises ValueError: if they cannot be used.
+    """
+    precision = p['precision']
+    if precision['target_relative_error'] is not None or precision['max_md_ns'] is not None:
+        check_precision(precision, builder['md'])
+        set_target(builder, precision)
 
 
 def get_builder_extending(
@@ -184,212 +207,3 @@ def candidate_inputs(candidates: Sequence[orm.StructureData], p: Inputs) -> dict
     """Return the candidates that are relaxed by label; none if there is only one."""
     chosen = candidates[: p['n_candidates']]
     return {f'candidate_{index:02d}': cell for index, cell in enumerate(chosen)} if len(chosen) > 1 else {}
-
-
-def pw_inputs(
-    code: orm.AbstractCode,
-    structure: orm.StructureData,
-    p: Inputs,
-    *,
-    calculation: str,
-    resources: str,
-    control: Inputs | None = None,
-    ions: Inputs | None = None,
-) -> dict[str, Any]:
-    """Return the inputs of a ``PwBaseWorkChain`` without the structure, with the settings that all DFT shares.
-
-    :param p: inputs of the protocol.
-    :param calculation: the kind of calculation of pw.x.
-    :param resources: the section of ``resources`` whose values replace those of ``pw``.
-    :param control: further parameters of the namelist CONTROL.
-    :param ions: parameters of the namelist IONS.
-    """
-    dft = p['dft']
-    with_stress = calculation == 'vc-relax' or bool(p['training'].get('stress_coefficient'))
-    parameters: dict[str, Any] = {
-        'CONTROL': {'calculation': calculation, 'tstress': with_stress, **(control or {})},
-        'SYSTEM': {'nosym': calculation == 'md'},
-        'ELECTRONS': {'mixing_beta': 0.7},  # insulators need no caution
-    }
-    if ions:
-        parameters['IONS'] = ions
-    builder = PwBaseWorkChain.get_builder_from_protocol(
-        code,
-        structure,
-        protocol=p['relax']['protocol'],
-        overrides={
-            'pseudo_family': dft['pseudo_family'],
-            'meta_parameters': {
-                'conv_thr_per_atom': dft['conv_thr_per_atom'],
-                'etot_conv_thr_per_atom': p['relax']['etot_conv_thr_per_atom'],
-            },
-            'pw': {'parameters': parameters},
-        },
-        electronic_type=ElectronicType.INSULATOR,
-        options=job_options({**p['resources']['pw'], **stated(p['resources'][resources])}),
-    )
-    inputs = builder._inputs(prune=True)
-    if dft['ecutwfc']:  # the density cutoff keeps the ratio of the pseudopotentials
-        system = inputs['pw']['parameters']['SYSTEM']
-        system |= {'ecutwfc': dft['ecutwfc'], 'ecutrho': dft['ecutwfc'] * system['ecutrho'] / system['ecutwfc']}
-    inputs['pw'].pop('structure')
-    inputs.pop('kpoints_distance')
-    inputs.pop('clean_workdir')
-    inputs['kpoints'] = kpoints_mesh(structure, dft['kpoints_distance'])
-    if inputs['kpoints'].get_kpoints_mesh()[0] == [1, 1, 1]:  # real wave functions at half the cost
-        inputs['pw']['settings'] = orm.Dict({'gamma_only': True})
-    return inputs
-
-
-def kpoints_mesh(structure: orm.StructureData, distance: float | None) -> orm.KpointsData:
-    """Return a mesh of at most a distance (1/Å) between its points; the zone centre alone without one."""
-    kpoints = orm.KpointsData()
-    kpoints.set_cell_from_structure(structure)
-    if distance:
-        kpoints.set_kpoints_mesh_from_density(distance)
-    else:
-        kpoints.set_kpoints_mesh([1, 1, 1])
-    return kpoints
-
-
-def stated(resources: Inputs) -> dict[str, Any]:
-    """Return the resources that are not null."""
-    return {name: value for name, value in resources.items() if value is not None}
-
-
-def job_options(resources: Inputs) -> dict[str, Any]:
-    """Return the options of a job from a section of ``resources``."""
-    options = {
-        'resources': {key: resources[key] for key in ('num_machines', 'num_mpiprocs_per_machine')},
-        'max_wallclock_seconds': resources['max_wallclock_seconds'],
-    }
-    if 'threads' in resources:
-        options['environment_variables'] = {'OMP_NUM_THREADS': str(resources['threads'])}
-    if resources.get('gpus'):
-        options['gpus'] = resources['gpus']
-    return options
-
-
-def relax_inputs(code: orm.AbstractCode, structure: orm.StructureData, p: Inputs) -> dict[str, Any]:
-    """Return the inputs of the relaxation."""
-    relax = p['relax']
-    calculation = 'relax' if RelaxType(relax['relax_type']) is RelaxType.POSITIONS else 'vc-relax'
-    control = {'forc_conv_thr': relax['forc_conv_thr']}
-    base = pw_inputs(code, structure, p, calculation=calculation, resources='relax', control=control)
-    return {'base_relax': base, 'meta_convergence': orm.Bool(calculation == 'vc-relax')}
-
-
-def aimd_inputs(code: orm.AbstractCode, structure: orm.StructureData, p: Inputs) -> dict[str, Any]:
-    """Return the inputs of the AIMD."""
-    aimd = p['aimd']
-    ions = {'pot_extrapolation': 'second-order', 'wfc_extrapolation': 'second-order'}
-    control = {'verbosity': 'low'}
-    base = pw_inputs(code, structure, p, calculation='md', resources='pw', control=control, ions=ions)
-    base['pw']['parameters']['ELECTRONS']['scf_must_converge'] = False  # a frame that does not converge is flagged
-    dynamics = {key: aimd[key] for key in ('timestep_fs', *DYNAMICS)}
-    for name in ('equilibration', 'sampling'):
-        dynamics[f'n_{name}'] = round(aimd[f'{name}_ps'] * 1e3 / aimd['timestep_fs'])
-    return {
-        'settings': base['pw'].pop('settings', None) or orm.Dict({}),
-        'base': base,
-        'dynamics': orm.Dict(dynamics),
-        'temperatures_K': orm.List(aimd['temperatures_K']),
-        'seed': orm.Int(aimd['seed']),
-        'max_concurrent': orm.Int(p['resources']['max_concurrent']),
-    }
-
-
-def frames_parameters(p: Inputs) -> orm.Dict:
-    """Return which AIMD frames become part of the training set."""
-    temperatures = {temperature_label(T): T for T in p['aimd']['temperatures_K']}
-    return orm.Dict({'stride': p['dataset']['stride'], 'temperatures_K': temperatures, **curation(p, CURATION)})
-
-
-def curation(p: Inputs, names: Iterable[str]) -> dict[str, Any]:
-    """Return the criteria of the curation by name, without those that are null or 0."""
-    return {name: p['dataset'][name] for name in names if p['dataset'][name]}
-
-
-def label_inputs(code: orm.AbstractCode, structure: orm.StructureData, p: Inputs) -> dict[str, Any]:
-    """Return the inputs of the labelling; single calculations share the settings of the AIMD."""
-    base = pw_inputs(code, structure, p, calculation='scf', resources='scf')
-    base['pw']['parameters']['SYSTEM']['nosym'] = True
-    return {
-        'pw': {**base['pw'], 'kpoints': base['kpoints']},
-        'parameters': orm.Dict({key: p['dataset'][key] for key in ('max_force_eV_per_A', 'min_fraction')}),
-        'frames_per_job': orm.Int(p['resources']['frames_per_job']),
-        'max_concurrent': orm.Int(p['resources']['max_concurrent_scf']),
-    }
-
-
-def allegro_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
-    """Return the inputs of the training and the compilation."""
-    return {
-        'train': {
-            'code': codes['nequip-train'],
-            'package_code': codes['nequip-package'],
-            'parameters': orm.Dict({'accelerator': ACCELERATORS[p['resources']['device']], **p['training']}),
-            'metadata': {'options': job_options(p['resources']['training'])},
-        },
-        'compile': compile_inputs(codes, p),
-        'split': orm.Dict({key: p['dataset'][key] for key in SPLIT}),
-    }
-
-
-def evaluation_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
-    """Return the inputs of the evaluation by a committee, which runs where the training does."""
-    return {
-        'code': codes['nequip-train'],
-        'accelerator': orm.Str(ACCELERATORS[p['resources']['device']]),
-        'metadata': {'options': job_options(p['resources']['training'])},
-    }
-
-
-def compile_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
-    """Return the inputs of the compilation, which runs where LAMMPS will."""
-    resources = p['resources']
-    target = {'target': 'mliap'} if resources['md']['mliap'] else {}
-    return {
-        'code': codes['nequip-compile'],
-        'parameters': orm.Dict({'device': resources['device'], 'tf32': resources['tf32'], **target}),
-        # compilation is faster on one thread
-        'metadata': {'options': job_options({**resources['training'], 'threads': 1})},
-    }
-
-
-def relabelling_parameters(p: Inputs) -> orm.Dict:
-    """Return the parameters of the rounds of relabelling."""
-    relabelling = dict(p['relabelling'])
-    steps = {key: relabelling.pop(key) for key in STEPS}
-    return orm.Dict({**relabelling, 'md': {**p['md'], **steps}})
-
-
-def active_learning_parameters(p: Inputs) -> orm.Dict:
-    """Return the parameters of the active learning, with the parameters of its runs as ``md``."""
-    parameters = dict(p['active_learning'])
-    steps = {key: parameters.pop(key) for key in STEPS}
-    return orm.Dict({**parameters, 'md': {**p['md'], **steps}})
-
-
-def md_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
-    """Return the inputs of the production."""
-    resources = p['resources']
-    atoms_per_run = resources['atoms_per_run'] or ATOMS_PER_RUN[resources['device']]
-    md: dict[str, Any] = {'code': codes['lammps'], 'metadata': {'options': job_options(resources['md'])}}
-    if resources['md']['kokkos']:
-        md['settings'] = orm.Dict({'kokkos_gpus': resources['md'].get('gpus') or 1})
-    return {
-        'base': {'md': md},
-        'parameters': orm.Dict(p['md']),
-        'temperatures_K': orm.List(p['temperatures_K']),
-        'seeds': orm.List(p['seeds']),
-        'atoms_per_run': orm.Int(atoms_per_run),
-        'max_concurrent': orm.Int(resources['max_concurrent']),
-    }
-
-
-def validation_parameters(p: Inputs, mobile: str) -> orm.Dict:
-    """Return the thresholds of the gate, with the parameters of its runs as ``md``."""
-    validation = dict(p['validation'])
-    steps = {key: validation.pop(key) for key in STEPS}
-    return orm.Dict({**validation, 'mobile': mobile, 'md': {**p['md'], **steps}})

@@ -12,8 +12,9 @@ from aiida.engine import submit
 from aiida_ionconduct.calculations.functions.structures import alloy_structures
 from aiida_ionconduct.structures import read_disordered
 from aiida_ionconduct.workchains.aimd import AimdWorkChain
-from aiida_ionconduct.workchains.inputs import aimd_inputs, load_codes
+from aiida_ionconduct.workchains.inputs import load_codes
 from aiida_ionconduct.workchains.protocols import protocol_inputs
+from aiida_ionconduct.workchains.stage_inputs import aimd_inputs
 
 parser = argparse.ArgumentParser()
 parser.add_argument('--cutoff', type=float, default=20.0, help='Cutoff of the wave functions in Ry.')

@@ -6,9 +6,10 @@ import yaml
 from aiida.engine import submit
 
 from aiida_ionconduct.cli.submit import load_structure
-from aiida_ionconduct.workchains.inputs import load_codes, relax_inputs
+from aiida_ionconduct.workchains.inputs import load_codes
 from aiida_ionconduct.workchains.protocols import protocol_inputs
 from aiida_ionconduct.workchains.relax import RelaxWorkChain
+from aiida_ionconduct.workchains.stage_inputs import relax_inputs
 
 parser = argparse.ArgumentParser()
 parser.add_argument('--structure', default='beta-Li3PO4', help='A file that ASE reads, a PK, or a shipped crystal.')

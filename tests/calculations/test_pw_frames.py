@@ -7,8 +7,8 @@ from aiida.common.datastructures import CodeRunMode
 from aiida.common.exceptions import InputValidationError
 
 from aiida_ionconduct.calculations.functions.structures import frames_to_trajectory
-from aiida_ionconduct.workchains.inputs import label_inputs
 from aiida_ionconduct.workchains.protocols import protocol_inputs
+from aiida_ionconduct.workchains.stage_inputs import label_inputs
 
 ENTRY_POINT = 'ionconduct.pw.frames'
 

@@ -10,15 +10,15 @@ from aiida.manage.caching import disable_caching
 from aiida_ionconduct.data import DatasetData
 from aiida_ionconduct.structures import crystal
 from aiida_ionconduct.workchains.active_learning import ActiveLearningWorkChain
-from aiida_ionconduct.workchains.inputs import (
+from aiida_ionconduct.workchains.inputs import load_codes
+from aiida_ionconduct.workchains.protocols import protocol_inputs
+from aiida_ionconduct.workchains.stage_inputs import (
     active_learning_parameters,
     allegro_inputs,
     evaluation_inputs,
     label_inputs,
-    load_codes,
     md_inputs,
 )
-from aiida_ionconduct.workchains.protocols import protocol_inputs
 
 OVERRIDES = {
     'dft': {'ecutwfc': 40.0},  # as the frames to begin with

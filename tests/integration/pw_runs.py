@@ -15,9 +15,10 @@ from aiida.manage.caching import disable_caching
 from aiida_ionconduct.calculations.functions.aimd import count_whole_steps, output_of
 from aiida_ionconduct.structures import crystal
 from aiida_ionconduct.workchains.aimd import AimdWorkChain
-from aiida_ionconduct.workchains.inputs import aimd_inputs, load_codes, relax_inputs
+from aiida_ionconduct.workchains.inputs import load_codes
 from aiida_ionconduct.workchains.protocols import protocol_inputs
 from aiida_ionconduct.workchains.relax import RelaxWorkChain
+from aiida_ionconduct.workchains.stage_inputs import aimd_inputs, relax_inputs
 
 N_STEPS = 9
 DISTURBED_AFTER = 3  # whole steps

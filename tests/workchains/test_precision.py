@@ -1,5 +1,7 @@
 """`PrecisionWorkChain`, round by round: what runs next, what is taken over, how it ends; and the campaign around it."""
 
+from collections import defaultdict
+
 import pytest
 from aiida import orm
 from aiida.common.links import LinkType
@@ -107,18 +109,42 @@ def go_round(child, made_runs, submitted):
     return go
 
 
+def test_rounds_until_the_target_is_met(inputs, run_chain, made_runs, child, monkeypatch):
+    """The engine runs all seeds at each temperature, round by round, as long as more is asked for."""
+    monkeypatch.setattr(precision_module, 'analyse_trajectories', known_to)
+
+    def runs(given):
+        steps = given.parameters['production_steps']
+        return child(**made_runs(given.temperatures_K[0], given.seeds.get_list(), steps))
+
+    run = run_chain(PrecisionWorkChain, inputs(target=0.15), defaultdict(lambda: runs))
+    outcome = run.node.outputs.outcome
+    assert run.node.is_finished_ok
+    assert outcome['ending'] == 'converged'
+    assert run.labels[:2] == ['round_01_T600', 'round_01_T1200']
+    assert set(run.labels[2:]) <= {f'round_{number:02d}_T{T}' for number in range(2, 6) for T in (600, 1200)}
+    assert set(run.node.outputs.decisions) == {f'round_{number:02d}' for number in range(1, outcome['round'] + 1)}
+    assert outcome['round'] > 1
+
+
 def test_first_round(precision, go_round):
     """The runs of all seeds at each temperature, which share the number of jobs at a time."""
     process = precision()
     assert process.is_going_on()
     fan_outs, exit_code = go_round(process)
     assert exit_code is None
-    assert set(fan_outs) == {'round_01_T600', 'round_01_T1200'}
-    for label, runs in fan_outs.items():
-        assert runs.temperatures_K.get_list() == [float(label.rpartition('T')[2])]
-        assert runs.seeds.get_list() == [3, 1, 2]
+    given = {
+        label: (runs.temperatures_K.get_list(), runs.seeds.get_list(), runs.max_concurrent.value)
+        for label, runs in fan_outs.items()
+    }
+    assert given == {'round_01_T600': ([600.0], [3, 1, 2], 2), 'round_01_T1200': ([1200.0], [3, 1, 2], 2)}
+
+
+def test_length_of_the_first_round(precision, go_round):
+    process = precision()
+    fan_outs, _ = go_round(process)
+    for runs in fan_outs.values():
         assert runs.parameters.get_dict() == process.inputs.md.parameters.get_dict()
-        assert runs.max_concurrent.value == 2
     assert set(process.ctx.conductivities) == {'T600', 'T1200'}
     assert process.ctx.outcome['md_ns'] == pytest.approx(FIRST_NS)
 
