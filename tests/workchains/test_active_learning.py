@@ -1,4 +1,4 @@
-"""`CommitteeWorkChain` and `ActiveLearningWorkChain`: what is submitted in a round, and by what the loop ends."""
+"""`CommitteeWorkChain` and `ActiveLearningWorkChain`: what is submitted in a round, and why the loop ends."""
 
 import numpy as np
 import pytest
@@ -68,7 +68,7 @@ def trained(child, model):
 
 @pytest.fixture
 def evaluated(child):
-    """Return a function that makes an evaluation in which the members differ by so much on one atom."""
+    """Return a function that makes an evaluation in which the members differ on one atom, by a force in eV/Å."""
 
     def make(dispute):
         predictions = orm.ArrayData()
@@ -88,7 +88,7 @@ def names(submitted):
 
 @pytest.fixture
 def play(trained, evaluated, ion_trajectory, child, dataset):
-    """Return a function that plays a round up to the question whether it goes on, with a dispute in eV/Å."""
+    """Return a function that plays a round up to its last decision; the members differ by a force in eV/Å."""
 
     def play(process, dispute, passed=False):
         process.run_training()
@@ -144,7 +144,7 @@ def test_every_member_evaluates_the_frames(first_round):
 
 
 def test_chosen_frames_are_labelled(first_round, child, dataset):
-    """As many as the round allows; they join the training set under the number of the round."""
+    """As many frames as a round allows are labelled; the number of the round is part of their source."""
     process, children = first_round
     assert children['label_1'].frames.numsteps == 2
     assert children['label_1'].parameters['source'] == 'active_1'
@@ -169,7 +169,7 @@ def two_rounds(learning_inputs, run_chain, trained, evaluated, ion_trajectory, c
 
 
 def test_children_of_two_rounds(two_rounds):
-    """No frame is labelled in the second: the committee has nothing more to learn."""
+    """In the second round no frame is labelled, because the committee has nothing more to learn."""
     assert {label: process_class for label, (process_class, _) in two_rounds.children.items()} == {
         'train_1': CommitteeWorkChain,
         'explore_1': SeedsWorkChain,
@@ -202,7 +202,7 @@ def test_outputs_of_two_rounds(two_rounds):
 
 @pytest.mark.parametrize('budget', [{'max_rounds': 1}, {'max_frames': 2}])
 def test_budget(learning, submitted, play, child, dataset, budget):
-    """Of rounds or of labels; the last potential has seen all the frames."""
+    """The loop ends with its budget of rounds or of labels; the last potential was trained on all frames."""
     process = learning(max_disagreement_eV_per_A=50.0, distance_fraction=0.0, **budget)
     play(process, 4.0)
     process.run_labelling()
@@ -217,7 +217,7 @@ def test_budget(learning, submitted, play, child, dataset, budget):
 
 
 def test_gate(learning, submitted, play):
-    """A potential that passes ends the loop, whatever the committee says of hotter frames; the judgement is kept."""
+    """The loop ends when the potential passes the gate, even if the committee disagrees on hotter frames."""
     process = learning(max_disagreement_eV_per_A=50.0, distance_fraction=0.0)
     assert play(process, 4.0, passed=True) is None
     assert not process.has_more_to_learn()
@@ -237,14 +237,14 @@ def test_without_gate(learning_inputs, generate_workchain, submitted, trained, c
     assert not process.gate_is_passed()
 
 
-def test_nothing_but_rubbish(learning, submitted, play):
-    """Frames that have left physics cannot be labelled: it ends, and keeps what there is."""
+def test_only_unphysical_frames(learning, submitted, play):
+    """If all frames are unphysical, none can be labelled: the loop ends with an exit code."""
     exit_code = play(learning(), 1000.0)
     assert exit_code.status == 402
 
 
 def test_exploded_runs_are_candidates(learning, trained, child, ion_trajectory):
-    """What a run that exploded has left counts; if no run has left anything, it ends."""
+    """The frames of a run up to its explosion are candidates; if no run has left a frame, the loop ends."""
     process = learning()
     process.ctx.training, process.ctx.exploration = trained(), child(exit_status=401)
     assert process.inspect_exploration().status == 402
@@ -270,7 +270,7 @@ def test_failures(learning, child, stage, status):
 
 @pytest.fixture
 def committee(learning_inputs, run_chain, model, child, dataset):
-    """A committee of two as the engine runs it, the second from given weights; the training of the second fails."""
+    """A committee of two, run by the engine; the second starts from given weights, and its training fails."""
     outputs = {'model': model(), 'output_parameters': orm.Dict({}), 'parity': orm.ArrayData()}
     children = {'seed7': child(**outputs, compiled_model=model('model.nequip.pt2')), 'seed8': child(exit_status=411)}
     inputs = learning_inputs()['committee']
@@ -280,7 +280,7 @@ def committee(learning_inputs, run_chain, model, child, dataset):
 
 
 def test_members_differ_in_their_seeds(committee):
-    """And in the weights that are given for a seed; frames are held out alike."""
+    """They also differ in the weights that are given for a seed; the same frames are held out."""
     first, second = committee.inputs_of('seed7'), committee.inputs_of('seed8')
     assert {process_class for process_class, _ in committee.children.values()} == {AllegroWorkChain}
     assert (first.train.parameters['seed'], second.train.parameters['seed']) == (7, 8)
@@ -290,7 +290,7 @@ def test_members_differ_in_their_seeds(committee):
 
 
 def test_only_the_first_member_is_compiled(committee):
-    """As it alone runs."""
+    """The others only judge frames."""
     assert 'compile' in committee.inputs_of('seed7')
     assert 'compile' not in committee.inputs_of('seed8')
     assert committee.node.outputs.compiled_model.model_format == 'aotinductor'

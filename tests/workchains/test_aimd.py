@@ -1,4 +1,4 @@
-"""`AimdWorkChain`: a run per temperature, each in segments that are kept however they end."""
+"""`AimdWorkChain`: a run at each temperature, in segments whose whole steps are kept however they end."""
 
 import io
 import pathlib
@@ -75,7 +75,7 @@ def segment(aiida_localhost):
 
 
 def parameters(submitted):
-    """Return the input parameters of pw.x of what was submitted last."""
+    """Return the input parameters of the pw.x that was submitted last."""
     return submitted[-1][1].pw.parameters.get_dict()
 
 
@@ -118,7 +118,7 @@ def test_results(aimd, child, pw_trajectory):
 
 
 def test_one_run_failed(aimd, child, pw_trajectory):
-    """What the other one has computed is kept."""
+    """The trajectory of the other run is kept."""
     process = aimd()
     process.ctx.batch = process.ctx.pending
     process.has_pending()
@@ -136,7 +136,7 @@ def test_one_run_failed(aimd, child, pw_trajectory):
 
 
 def test_first_segment(run, submitted):
-    """The whole run in one, from seeded velocities; pw.x counts time in ħ/Ry, twice the atomic unit of time."""
+    """A segment has the whole length, from seeded velocities; pw.x counts time in ħ/Ry, twice the atomic unit."""
     process = run(n_sampling=5)
     assert process.is_unfinished()
     process.run_segment()
@@ -154,7 +154,7 @@ def test_first_segment(run, submitted):
 
 
 def test_cut_and_continued(run, segment, submitted):
-    """Three steps of five; the second segment takes the third again and two more; then there are five, each once."""
+    """After three of five steps, the second segment repeats the third and adds two; each step is there once."""
     process = run(n_sampling=5)
     assert go(process, segment(TEXT)) is None
     assert process.ctx.n_steps == 3
@@ -169,7 +169,7 @@ def test_cut_and_continued(run, segment, submitted):
 
 
 def test_killed(run, segment, submitted):
-    """One whole step of a job whose output breaks off counts; a job that did none leaves all as it was."""
+    """The whole step of a job whose output breaks off is kept; a job without a whole step changes nothing."""
     process = run(n_sampling=5)
     assert go(process, segment(TEXT[:STEP], exit_status=402)) is None
     assert process.ctx.n_steps == 1
@@ -201,7 +201,7 @@ def test_nothing_is_gained_by_the_step_that_is_done_again(run, segment, submitte
 
 
 def test_equilibration(run, segment, submitted):
-    """With the thermostat first, then without: the first segment ends with the equilibration."""
+    """The first segment has the thermostat and ends with the equilibration; the second has none."""
     process = run(n_sampling=4, n_equilibration=3, equilibration_thermostat='rescale', thermostat_steps=7)
     go(process, segment(TEXT))
     ions = parameters(submitted)['IONS']
@@ -222,7 +222,7 @@ def test_joined(run, segment, submitted):
 
 
 def test_energy_jump(run, segment, submitted):
-    """A second segment whose energies are off by a hundredth of a Rydberg: the run is kept, and fails."""
+    """The energies of a second segment are off by a tenth of a Rydberg: the run is kept, and fails."""
     shifted = TEXT.replace('-363.4', '-363.3')
     process = run(n_sampling=5)
     go(process, segment(TEXT))
@@ -233,7 +233,7 @@ def test_energy_jump(run, segment, submitted):
 
 
 def test_walltime_is_no_failure(child, run, submitted, generate_workchain):
-    """`PwBaseWorkChain` would start anew from its last structure; a segment has done its work."""
+    """`PwBaseWorkChain` would start anew from its last structure; a segment ends instead."""
     process = run()
     process.run_segment()
     inputs = {name: value for name, value in submitted[0][1].items() if name != 'metadata'}

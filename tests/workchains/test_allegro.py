@@ -91,7 +91,7 @@ def test_train(allegro, submitted):
 
 
 def test_initial_model(allegro, submitted, model):
-    """Of a later round: the weights of the last one."""
+    """A later round starts from the weights of the round before."""
     first = model()
     allegro(initial_model=first).run_process()
     assert submitted[0][1].initial_model.uuid == first.uuid
@@ -123,7 +123,7 @@ def test_compile(allegro, submitted, child, model, go, job):
 
 
 def test_compilation_failed(allegro, go, job, child):
-    """The model itself is kept."""
+    """The packaged model is kept."""
     process = allegro()
     go(process, job())
     process.results()
@@ -135,7 +135,7 @@ def test_compilation_failed(allegro, go, job, child):
 
 
 def test_walltime_is_no_failure(allegro, go, job):
-    """More segments than iterations are allowed, each from the checkpoint of the one before, all numbered."""
+    """There may be more segments than iterations; each starts from the checkpoint before, and all are numbered."""
     process = allegro()
     cut = [job(EXIT_CODES.ERROR_OUT_OF_WALLTIME, epoch=4 * index) for index in range(6)]
     exit_code, inputs = go(process, *cut, job(epoch=34))
@@ -157,7 +157,7 @@ def test_walltime_without_progress(allegro, go, job):
 
 
 def test_killed(allegro, go, job):
-    """From the last epoch; a job that was killed before its first, from where it had begun."""
+    """The training goes on from the last epoch; a job that was killed before its first epoch is repeated."""
     killed = EXIT_CODES.ERROR_INCOMPLETE
     early, late = job(killed), job(killed, epoch=7)
     exit_code, inputs = go(allegro(), early, late, job(killed, epoch=7), job(epoch=34))
@@ -171,7 +171,7 @@ def test_killed(allegro, go, job):
 
 
 def test_no_package(allegro, go, job):
-    """It is made again from the last epoch, once: then it is the program that makes none."""
+    """The package is made again from the last epoch, once; a second time in a row is a failure."""
     none = [job(EXIT_CODES.ERROR_OUTPUT_MODEL_MISSING, epoch=34) for _ in range(2)]
     exit_code, inputs = go(allegro(), none[0], job(epoch=34))
     assert exit_code is None
@@ -190,7 +190,7 @@ def test_killed_too_often(allegro, go, job):
 
 
 def test_out_of_memory(allegro, go, job):
-    """Batches of half the size, down to a single frame, keeping what was learned."""
+    """The batch is halved, down to a single frame, and the training goes on from its last epoch."""
     full = EXIT_CODES.ERROR_OUT_OF_MEMORY
     first = job(full, epoch=2)
     exit_code, inputs = go(allegro({'batch_size': 5}), first, job(full), job(full))
@@ -201,7 +201,7 @@ def test_out_of_memory(allegro, go, job):
 
 
 def test_diverged(allegro, go, job):
-    """Twice a lower learning rate, from the beginning; then it says down to which."""
+    """The training begins again at a lower rate, twice; then the message names the lowest rate."""
     nan = EXIT_CODES.ERROR_DIVERGED
     process = allegro({'learning_rate': 0.01})
     exit_code, inputs = go(process, job(EXIT_CODES.ERROR_INCOMPLETE, epoch=3), job(nan), job(nan), job(nan))

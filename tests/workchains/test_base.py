@@ -1,4 +1,4 @@
-"""The base of the work chains: every chain of the package submits its children once, under labels."""
+"""The base of the work chains: all chains of the package submit their children once."""
 
 import importlib
 import inspect
@@ -18,7 +18,7 @@ from aiida_ionconduct.workchains.base import ParentWorkChain
 
 
 def all_chains():
-    """Return every work chain that the package defines, by its name, those without an entry point too."""
+    """Return all work chains of the package by name, with or without an entry point."""
     chains = {}
     for module in pkgutil.walk_packages(workchains.__path__, f'{workchains.__name__}.'):
         for name, member in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
@@ -29,7 +29,7 @@ def all_chains():
 
 @pytest.mark.parametrize('name', sorted(all_chains()))
 def test_every_chain_submits_its_children_once(name):
-    """Whatever a class overrides, what it submits goes through `SubmitOnce`, before AiiDA's own work chains."""
+    """`SubmitOnce` comes before the work chains of AiiDA in the order of the base classes."""
     order = all_chains()[name].__mro__
     foreign = next(index for index, base in enumerate(order) if not base.__module__.startswith('aiida_ionconduct'))
     assert SubmitOnce in order[:foreign]

@@ -1,4 +1,4 @@
-"""The loop over children: at most so many at a time, failures tolerated and counted."""
+"""The loop over children: a limited number at a time; failures are tolerated and counted."""
 
 import pytest
 from aiida import orm
@@ -27,7 +27,7 @@ class OddFails(WorkChain):
 
 
 class Numbers(BatchWorkChain):
-    """Runs a child for each of some numbers, and tells the sizes of the batches."""
+    """Runs a child for each number and hands out the sizes of the batches."""
 
     _child = OddFails
 
@@ -55,7 +55,7 @@ class Numbers(BatchWorkChain):
 
 @pytest.mark.parametrize(('max_concurrent', 'sizes'), [(2, [2, 2, 1]), (10, [5])])
 def test_batches(max_concurrent, sizes):
-    """A real run of the engine."""
+    """The engine runs the loop."""
     numbers = orm.List([4, 1, 2, 3, 6])
     outputs, node = run_get_node(Numbers, numbers=numbers, max_concurrent=orm.Int(max_concurrent))
     assert node.is_finished_ok

@@ -97,7 +97,7 @@ def test_relax(campaign, submitted, child, generate_structure):
 
 
 def test_candidates(campaign, submitted, child, generate_structure):
-    """As many as the protocol says are relaxed; the lowest is taken on, one that failed left out."""
+    """The first `n_candidates` are relaxed; the lowest in energy is taken on, and a failed relaxation is left out."""
     cells = [generate_structure() for _ in range(4)]
     process = campaign({'n_candidates': 3}, candidates=cells)
     assert set(process.run_relax()) == {f'relax_candidate_0{index}' for index in range(3)}
@@ -122,7 +122,7 @@ def test_all_candidates_failed(campaign, submitted, child, generate_structure):
 
 
 def test_one_candidate(campaign, submitted, generate_structure):
-    """The best is relaxed as any structure."""
+    """If only one candidate is to be relaxed, it is relaxed like any structure."""
     process = campaign(candidates=[generate_structure(), generate_structure()])
     assert set(process.run_relax()) == {'relax'}
 
@@ -176,7 +176,7 @@ def test_first_training(campaign, dataset, submitted):
 
 @pytest.fixture
 def run_campaign(campaign_inputs, run_chain, stages):
-    """Return a function that lets the engine run a campaign over stages that have ended, some of them otherwise."""
+    """Return a function that lets the engine run a campaign over stages that have ended; `ended` replaces stages."""
 
     def run(overrides=None, ended=None, **kwargs):
         inputs = campaign_inputs(overrides={**OVERRIDES, **(overrides or {})}, **kwargs)
@@ -187,7 +187,7 @@ def run_campaign(campaign_inputs, run_chain, stages):
 
 @pytest.fixture
 def stages(child, trained, dataset, generate_structure, ion_trajectory, model, pw_trajectory):
-    """All stages of a campaign, by label, as they end well; or functions that make them of their inputs."""
+    """All stages of a campaign by label, ended well; or functions that make them from their inputs."""
 
     def runs(inputs):
         labels = {run_label(T, seed): (T, seed) for T in inputs.temperatures_K for seed in inputs.seeds}
@@ -236,7 +236,7 @@ def test_stages_of_a_campaign(run_campaign):
 
 
 def test_relabelling(run_campaign, stages):
-    """The potential explores the relaxed cell where it is hotter; its frames join those it was trained on."""
+    """The potential explores the relaxed cell at a higher temperature; its labelled frames join the training set."""
     run = run_campaign()
     exploration, labelling, training = (run.inputs_of(label) for label in ('explore_1', 'label_1', 'train_1'))
     assert exploration.temperatures_K.get_list() == [1500]
@@ -258,13 +258,13 @@ def test_relabelled_training_goes_on_from_the_last_weights(run_campaign, trained
 
 
 def test_some_runs_of_an_exploration_may_fail(run_campaign, child, ion_trajectory):
-    """With a young potential some explode."""
+    """Some runs explode with a potential that has seen few frames."""
     exploration = child(exit_status=401, trajectories__T1500_seed201=ion_trajectory(1500, 201))
     assert run_campaign(ended={'explore_1': exploration}).node.is_finished_ok
 
 
 def test_potential_that_fails_is_trained_again(run_campaign, child):
-    """The rounds go on as long as the budget of rounds allows, then the campaign goes on."""
+    """A further round follows while rounds are left; with a potential that passes, the campaign goes on."""
     failed = child(exit_status=420, validation=orm.Dict({'passed': False}))
     relabelling = {**OVERRIDES['relabelling'], 'max_rounds': 2}
     run = run_campaign({'relabelling': relabelling}, ended={'validate_1': failed})
@@ -274,7 +274,7 @@ def test_potential_that_fails_is_trained_again(run_campaign, child):
 
 
 def test_stages_with_a_model(run_campaign, model):
-    """Nothing but its compilation is left to do before it is judged."""
+    """A given model is only compiled before it is judged."""
     run = run_campaign(model=model())
     assert run.labels == ['compile', 'validate_0', 'md']
     assert run.inputs_of('md').base.md.model.model_format == 'aotinductor'
@@ -282,7 +282,7 @@ def test_stages_with_a_model(run_campaign, model):
 
 
 def test_failure_keeps_what_was_made(run_campaign, child):
-    """The potential failed the production in every run: the campaign ends with the exit code of that stage."""
+    """If every run of the production fails, the campaign ends with the exit code of that stage."""
     run = run_campaign(ended={'md': child(exit_status=401)})
     assert run.node.exit_status == ConductivityWorkChain.exit_codes.ERROR_SUB_PROCESS_FAILED_MD.status
     assert {'structure', 'dataset', 'model', 'compiled_model', 'validation'} <= set(run.node.outputs)
@@ -303,7 +303,7 @@ def test_no_rounds(campaign):
 
 
 def test_given_model(campaign, model, submitted, child):
-    """Nothing but the compilation is left."""
+    """A given model is only compiled."""
     given = model()
     process = campaign(model=given)
     assert (process.should_relax(), process.should_sample(), process.should_train()) == (False, False, False)
@@ -325,7 +325,7 @@ def active(campaign, dataset):
 
 
 def test_active_learning_takes_the_place_of_the_training(submitted, active):
-    """Its gate is that of the campaign."""
+    """Its gate has the thresholds and the supercell of the campaign."""
     assert names(submitted) == [(ActiveLearningWorkChain, 'active_learning')]
     inputs = submitted[0][1]
     assert inputs.gate.thresholds.uuid == active.inputs.validation.uuid
@@ -378,7 +378,7 @@ def test_evidence_for_the_gate(validated, submitted):
 
 
 def judge(process):
-    """Return the exit code, if any, of the two steps that follow the runs."""
+    """Return the exit code, if there is one, of the two steps that follow the runs."""
     return process.inspect_validation() or process.accept_model()
 
 
@@ -391,7 +391,7 @@ def test_good_potential(validated):
 
 
 def test_bad_potential(validated):
-    """The energy has fallen out of the band of AIMD: the work chain ends, and keeps all it has."""
+    """With an energy outside the band of AIMD the work chain ends, and its outputs are kept."""
     process = validated(mean_potential_energy_eV_per_atom=-1.0)
     exit_code = judge(process)
     assert exit_code.status == 420
@@ -415,7 +415,7 @@ def test_validation_runs_failed(validated):
 
 @pytest.mark.parametrize('changes', [{'mean_potential_energy_eV_per_atom': -1.0}, {'exit_status': 401}])
 def test_another_round(validated, changes):
-    """A potential that fails, or explodes, is sent back for a round as long as there are any."""
+    """A potential that fails or explodes gets another round while rounds are left."""
     process = validated(overrides={'relabelling': {'n_rounds': 1, 'max_rounds': 2}}, **changes)
     process.ctx.round = 1
     assert process.is_on_trial()
@@ -467,7 +467,7 @@ def test_production(validated, submitted):
 
 
 def test_results(produced):
-    """Each temperature from its own runs, whatever comes back first."""
+    """Each temperature is analysed from its own runs, in whatever order they end."""
     process = produced({1600: [2, 1], 1200: [1, 2]})
     assert process.inspect_seeds() is None
     assert process.results() is None
@@ -481,7 +481,7 @@ def test_results(produced):
 
 
 def test_one_seed_failed(produced):
-    """The conductivities are those of the seeds that are left, and the failure is not hidden."""
+    """The conductivities are of the remaining seeds, and the exit code tells of the failure."""
     process = produced({1200: [1, 2], 1600: [2]}, exit_status=401)
     assert process.inspect_seeds() is None
     exit_code = process.results()
@@ -498,7 +498,7 @@ def test_a_temperature_without_runs(runs, produced):
 
 
 def test_one_temperature(produced):
-    """A conductivity, and no activation energy."""
+    """One temperature gives a conductivity and no activation energy."""
     process = produced({1200: [1, 2]}, temperatures=(1200,))
     assert process.inspect_seeds() is None
     assert process.results() is None

@@ -79,7 +79,7 @@ def test_no_rattled_cells(campaign_builder):
 
 
 def test_molecular_dynamics_has_no_symmetry(campaign_builder):
-    """Neither in AIMD nor in the single calculations of frames; the relaxation may keep it."""
+    """AIMD and the single calculations of frames have no symmetry; the relaxation may keep it."""
     builder = campaign_builder()
     nosym = {
         name: inputs['parameters']['SYSTEM']['nosym']
@@ -94,7 +94,7 @@ def test_molecular_dynamics_has_no_symmetry(campaign_builder):
 
 @pytest.mark.parametrize(('distance', 'mesh'), [(None, [1, 1, 1]), (0.3, [4, 4, 5]), (5.0, [1, 1, 1])])
 def test_kpoints(distance, mesh, campaign_builder):
-    """2π over the 6.12 Å of the cell and 0.3 gives 3.4 points, and so on; without a distance, the zone centre alone."""
+    """A length of 6.12 Å and a distance of 0.3 give 3.4 points, and so on; without a distance there is one."""
     builder = campaign_builder(overrides={'dft': {'kpoints_distance': distance}})
     assert builder.label['pw']['kpoints'].get_kpoints_mesh()[0] == mesh
     assert builder.aimd.base['kpoints'].get_kpoints_mesh()[0] == mesh
@@ -104,7 +104,7 @@ def test_kpoints(distance, mesh, campaign_builder):
 
 
 def test_cutoffs(campaign_builder):
-    """Of the family where the protocol states none; else the family's ratio of those of the density and the waves."""
+    """Cutoffs are from the family unless the protocol states one; the ratio of the two is always from the family."""
     system = campaign_builder('balanced').label['pw']['parameters']['SYSTEM']
     assert (system['ecutwfc'], system['ecutrho']) == (40.0, 320.0)
     system = campaign_builder('quickstart').label['pw']['parameters']['SYSTEM']
@@ -112,7 +112,7 @@ def test_cutoffs(campaign_builder):
 
 
 def test_stress(campaign_builder):
-    """Of AIMD and of single calculations, if the potential is to be trained on it."""
+    """AIMD and single calculations give the stress if the potential is to be trained on it."""
     for coefficient in (0.0, 1.0):
         builder = campaign_builder(overrides={'training': {'stress_coefficient': coefficient}})
         for inputs in (builder.aimd.base['pw'], builder.label['pw']):
@@ -159,7 +159,7 @@ def test_with_a_dataset(campaign_builder, dataset):
 
 
 def test_with_a_model(campaign_builder, model):
-    """Nothing is left for DFT: the structure is taken as it is."""
+    """With a model no DFT is left to do: the structure is taken as it is."""
     builder = campaign_builder(model=model())
     assert given(builder) == {'model'}
     submittable(builder)
@@ -259,7 +259,7 @@ def test_unknown_protocol(campaign_builder):
 
 
 def test_bad_products(campaign_builder, model, dataset, generate_structure):
-    """A model or a data set of other elements, and a model that is compiled."""
+    """A model or a training set of other elements is refused, and so is a compiled model."""
     with pytest.raises(ValueError, match=r'the model knows Li, S, but the structure contains O, P: train one'):
         campaign_builder(model=model(type_names=('Li', 'S')))
     with pytest.raises(ValueError, match=r'is compiled for one machine: give the packaged model'):
@@ -313,7 +313,7 @@ def test_no_codes(aiida_profile_clean, aiida_localhost):
 
 
 def test_gpus(campaign_builder):
-    """On a GPU, seeds share runs, the scheduler is asked for it, and Kokkos is told."""
+    """With a GPU, seeds share runs, the scheduler is asked for GPUs, and Kokkos gets their number."""
     resources = {'device': 'cuda', 'md': {'gpus': 2, 'kokkos': True}, 'training': {'gpus': 1}}
     builder = campaign_builder('fast', overrides={'resources': resources})
     assert builder.md.atoms_per_run == 2048
@@ -325,7 +325,7 @@ def test_gpus(campaign_builder):
 
 
 def test_mliap(campaign_builder):
-    """The route is a setting of the compilation; LAMMPS follows the model."""
+    """`mliap` is a parameter of the compilation; LAMMPS takes the pair style from the model."""
     parameters = campaign_builder(overrides={'resources': {'md': {'mliap': True}}}).allegro.compile['parameters']
     assert parameters.get_dict() == {'device': 'cpu', 'tf32': False, 'target': 'mliap'}
 

@@ -1,4 +1,4 @@
-"""`LabelWorkChain`: a self-consistent calculation per frame, some in a job, some of which may fail."""
+"""`LabelWorkChain`: a self-consistent calculation for each frame, several in a job; some may fail."""
 
 import pytest
 from aiida import orm
@@ -39,7 +39,7 @@ def end(process, nodes):
 
 @pytest.fixture
 def job(child, pw_trajectory):
-    """Return a function that makes a job that has ended, with as many labels and with frames that it did not reach."""
+    """Return a function that makes a job that has ended, with its labels and the frames that it did not reach."""
 
     def make(n_labelled=1, first=0.0, unfinished=(), unconverged=()):
         without = {'unfinished': list(unfinished), 'unconverged': list(unconverged)}
@@ -52,7 +52,7 @@ def job(child, pw_trajectory):
 
 
 def test_batches(label, submitted):
-    """Every frame once, two in a job, at most two jobs at a time."""
+    """Every frame is in one job, with two frames in a job and at most two jobs at a time."""
     process = label(n_frames=5, frames_per_job=2, max_concurrent=2)
     process.run_batch()
     assert len(submitted) == 2
@@ -66,7 +66,7 @@ def test_batches(label, submitted):
 
 
 def test_dataset(label, job):
-    """The frames that came back are labelled, in their order."""
+    """The labelled frames come back in their order."""
     process = label(n_frames=5, frames_per_job=2)
     end(process, [job(2, first=5.0), job(1, first=3.0, unconverged=[3]), job(1, first=4.0)])
     assert process.results() is None
@@ -76,7 +76,7 @@ def test_dataset(label, job):
 
 
 def test_cut_short(label, job, submitted):
-    """What a job has is kept; what it did not reach is sent again, as long as there is any progress."""
+    """The labels of a job are kept; the frames that it did not reach are sent again, while there is progress."""
     process = label(n_frames=4, frames_per_job=4)
     end(process, [job(2, first=1.0, unfinished=[2, 3])])
     process.run_batch()
@@ -107,7 +107,7 @@ def test_just_enough(label, job):
 
 
 def test_none(label, job):
-    """Not even a tolerance of everything makes a training set of nothing."""
+    """Without any label there is no training set, even if `min_fraction` is 0."""
     process = label(frames_per_job=4, min_fraction=0.0)
     end(process, [job(0, unconverged=[0, 1, 2, 3])])
     assert process.results().status == 401

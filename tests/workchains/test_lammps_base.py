@@ -59,7 +59,7 @@ def segment(crystals):
 
 @pytest.fixture
 def job(aiida_profile, tmp_path):
-    """Return a function that makes a LAMMPS job that has ended, with what it has left by seed."""
+    """Return a function that makes a LAMMPS job that has ended, with its trajectories by seed."""
 
     def make(exit_code=None, segments=None, restart_step=None, seeds=(1,)):
         node = orm.CalcJobNode()
@@ -112,7 +112,7 @@ def test_setup(make_base, submitted):
 
 
 def test_one_segment(make_base, go, job, segment):
-    """Nothing is joined and nothing made: the outputs are those of the job."""
+    """The outputs of a single segment are the outputs of its job, and no new node is made."""
     base, node = make_base(), job(segments={1: segment()}, restart_step=100)
     assert go(base, node) is None
     assert not base.should_run_process()
@@ -123,7 +123,7 @@ def test_one_segment(make_base, go, job, segment):
 
 
 def test_walltime_does_not_count(make_base, go, job, segment, submitted):
-    """Seven segments, though at most five iterations are allowed; each continues the one before."""
+    """There may be seven segments with at most five iterations; each continues the segment before."""
     base = make_base()
     cut = [job(EXIT_CODES.ERROR_OUT_OF_WALLTIME, {1: segment(4 * i)}, 40 * (i + 1)) for i in range(6)]
     go(base, *cut, job(segments={1: segment(24)}, restart_step=280))
@@ -140,7 +140,7 @@ def test_walltime_does_not_count(make_base, go, job, segment, submitted):
 
 
 def test_no_progress(make_base, go, job):
-    """A wall time too short to begin with would otherwise be asked for again and again."""
+    """A wall time that is too short for a frame ends the run, instead of being tried again and again."""
     base = make_base()
     assert go(base, job(EXIT_CODES.ERROR_OUT_OF_WALLTIME)).status == 412
 
@@ -155,7 +155,7 @@ def test_killed(make_base, go, job, segment, submitted):
 
 
 def test_killed_before_a_restart_file(make_base, go, job, segment, submitted):
-    """Repeated from where it began; what it has left is not counted twice."""
+    """The segment is repeated, and its frames are not counted twice."""
     base = make_base()
     go(base, job(EXIT_CODES.ERROR_INCOMPLETE, {1: segment(0)}), job(segments={1: segment(0)}, restart_step=40))
     base.results()
@@ -164,7 +164,7 @@ def test_killed_before_a_restart_file(make_base, go, job, segment, submitted):
 
 
 def test_killed_again_and_again(make_base, go, job, segment):
-    """It ends at the limit of iterations, with all that there is."""
+    """The run ends at the limit of iterations, with all its frames."""
     base = make_base(max_iterations=orm.Int(2))
     jobs = [job(EXIT_CODES.ERROR_INCOMPLETE, {1: segment(4 * i)}, 40 * (i + 1)) for i in range(2)]
     assert go(base, *jobs) == base.exit_codes.ERROR_MAXIMUM_ITERATIONS_EXCEEDED
@@ -173,7 +173,7 @@ def test_killed_again_and_again(make_base, go, job, segment):
 
 
 def test_exploded(make_base, go, job, segment, submitted):
-    """Repeated with half the time step, frames at the same times; then reported with the frame."""
+    """The segment is repeated with half the time step, its frames at the same times; the message names the last."""
     base = make_base()
     exploded = [job(EXIT_CODES.ERROR_EXPLODED, {1: segment()}) for _ in range(2)]
     exit_code = go(base, *exploded)
@@ -188,7 +188,7 @@ def test_exploded(make_base, go, job, segment, submitted):
 
 
 def test_exploded_after_segments(make_base, go, job, segment, submitted):
-    """It is repeated from where the segment began, and the good segments stay."""
+    """Only the segment that exploded is repeated, and the segments before it are kept."""
     base = make_base()
     cut = job(EXIT_CODES.ERROR_OUT_OF_WALLTIME, {1: segment(0)}, 40)
     go(base, cut, job(EXIT_CODES.ERROR_EXPLODED, {1: segment(4)}), job(segments={1: segment(4)}, restart_step=160))
@@ -199,7 +199,7 @@ def test_exploded_after_segments(make_base, go, job, segment, submitted):
 
 
 def test_exploded_replicas(make_base, go, job):
-    """Which one is sick is found by whoever put them together."""
+    """A run of several replicas ends, so that `SeedsWorkChain` can run them one by one."""
     base = make_base({'seeds': [1, 2]})
     exit_code = go(base, job(EXIT_CODES.ERROR_EXPLODED, seeds=(1, 2)))
     assert exit_code.status == 410
@@ -220,7 +220,7 @@ def test_not_started(make_base, go, job, segment, submitted):
 
 
 def test_other_failures(make_base, go, job):
-    """They end the work chain, or are tried once more where the user asks for that."""
+    """Other failures end the work chain, or are tried once more if the user asks for it."""
     failed = EXIT_CODES.ERROR_LAMMPS
     base = make_base()
     assert go(base, job(failed)) == base.exit_codes.ERROR_UNHANDLED_FAILURE
@@ -229,7 +229,7 @@ def test_other_failures(make_base, go, job):
 
 
 def test_mean_cell(make_base, go, job, generate_structure):
-    """At constant pressure the second half of the whole run counts, not that of the last segment."""
+    """At constant pressure the mean is over the second half of the whole run, not of the last segment."""
     base, lengths = make_base({'ensemble': 'npt'}), np.linspace(5.0, 6.0, 10)
     jobs = [job(EXIT_CODES.ERROR_OUT_OF_WALLTIME, restart_step=70), job(restart_step=100)]
     for node, part in zip(jobs, (lengths[:7], lengths[7:]), strict=True):
@@ -248,7 +248,7 @@ def test_mean_cell(make_base, go, job, generate_structure):
 
 
 def test_extended(make_base, go, job, segment, submitted):
-    """A restart file and what led to it come in, one trajectory over all of it comes out."""
+    """The trajectory in the outputs covers the earlier run and its extension."""
     earlier = job(segments={1: segment(0)}, restart_step=40)
     base = make_base(previous={'seed1': earlier.outputs.trajectories.seed1})
     base.ctx.inputs.restart = earlier.outputs.restart

@@ -39,7 +39,7 @@ def inputs(campaign_inputs, generate_structure, model):
 
 
 def known_to(parameters, **trajectories):
-    """Return a conductivity whose error falls with the square root of the time, as fast as the analysis is slow."""
+    """Return a conductivity whose error falls with the square root of the time, in the place of the slow analysis."""
     runs = list(trajectories.values())
     total_ps, node = sum(run.length_ps for run in runs), ConductivityData()
     node.base.attributes.set_many(
@@ -150,7 +150,7 @@ def test_length_of_the_first_round(precision, go_round):
 
 
 def test_next_round(precision, go_round):
-    """What was made is handed on, temperature by temperature, and only what the decision asks for is added."""
+    """Earlier runs are handed on by temperature, and only the seeds and steps of the decision are added."""
     process = precision()
     go_round(process)
     plans = process.ctx.outcome['temperatures']
@@ -206,7 +206,7 @@ def test_iterations(precision, go_round):
 
 
 def test_lost_seed(precision, go_round):
-    """A seed whose run fails is left out, its number not used again, its time counted."""
+    """A seed whose run fails is left out; its number is not used again, and its time counts."""
     process = precision(target=0.01)
     go_round(process, failed=[2])
     assert process.ctx.seeds['T600'] == [3, 1, *process.ctx.seeds['T600'][2:]]
@@ -217,7 +217,7 @@ def test_lost_seed(precision, go_round):
 
 
 def test_all_seeds_lost(precision, go_round):
-    """In a later round, what is known already is kept."""
+    """If all seeds fail in a later round, the results of the earlier rounds are kept."""
     process = precision(target=0.01)
     go_round(process)
     seeds = range(1, 100)
@@ -229,7 +229,7 @@ def test_all_seeds_lost(precision, go_round):
 
 
 def test_extended(precision, go_round, inputs, generate_workchain, submitted):
-    """With more budget later: nothing runs before the old runs are judged again, and then only what is new."""
+    """With more budget, the old runs are judged first, without new MD; then only new seeds and steps run."""
     first = precision(target=0.01, max_md_ns=0.04)
     while first.is_going_on():
         go_round(first)
@@ -335,7 +335,7 @@ def test_builder_refuses(precision, message, campaign_builder):
 
 
 def test_extended_campaign(campaign_inputs, generate_structure, model, made_runs, child):
-    """Potential, structure and runs are those of the earlier one; nothing of what led to them is asked for again."""
+    """Potential, structure and runs of the earlier campaign are taken over; their stages are not run again."""
     inputs = campaign_inputs(overrides={'precision': PRECISION})
     node = orm.WorkChainNode(process_type='aiida.workflows:ionconduct.conductivity')
     for label in ('structure', 'charges', 'mobile', 'n_atoms_min', 'validation', *PRECISION):

@@ -1,4 +1,4 @@
-"""Protocols: complete, consistent, and strict about what they are asked for."""
+"""Protocols are complete and consistent, and wrong overrides are refused."""
 
 import pathlib
 import typing
@@ -22,7 +22,7 @@ def test_names():
 
 
 def test_keys_are_documented():
-    """Every key of the file is described, and every key that is described has a default in the file or in its class."""
+    """Every key of the file is described, and every described key has a default in the file or in its class."""
     documented = {key.path: key for key in list(ConductivityParameters.keys())}
     stated = set(flat(load('conductivity')['default_inputs']))
     assert stated <= set(documented)
@@ -68,7 +68,7 @@ def test_default():
 
 
 def test_overrides():
-    """The user's word is the last, and what is not named stays."""
+    """Overrides replace values of the protocol, and all other values stay."""
     before = protocol_inputs('conductivity', 'fast')
     overrides = {'md': {'timestep_fs': 0.5}, 'training': {'l_max': 3}, 'temperatures_K': [700]}
     after = protocol_inputs('conductivity', 'fast', overrides)
@@ -105,7 +105,7 @@ def test_misspelt_overrides(overrides, message):
 
 
 def test_numbers_are_numbers():
-    """YAML takes 1e-9 for a text: no number is written so."""
+    """YAML reads 1e-9 as a text, so no number is written in this way."""
 
     def texts(value):
         if isinstance(value, dict):
@@ -132,7 +132,7 @@ def test_split_leaves_frames_for_the_training():
 
 
 def test_ensemble_of_a_campaign():
-    """The gate checks that the energy is conserved."""
+    """Only nve is allowed, because the gate checks that the energy is conserved."""
     with pytest.raises(ValueError, match=r'md\.ensemble is npt, but must be nve'):
         protocol_inputs('conductivity', 'fast', {'md': {'ensemble': 'npt'}})
 
@@ -142,5 +142,5 @@ def test_thermostats_are_those_of_aimd():
 
 
 def test_values_stay_as_they_are_written():
-    """What is stored is what the user has written, not what the check makes of it."""
+    """The stored values are as the user has written them, not as the check converts them."""
     assert protocol_inputs('conductivity', 'fast', {'temperatures_K': [700]})['temperatures_K'][0].__class__ is int

@@ -1,4 +1,4 @@
-"""A relaxation whose pw.x is killed: what the next job begins with, and when it is given up."""
+"""A relaxation whose pw.x is killed: where the next job begins, and when the relaxation is given up."""
 
 import pytest
 from aiida import orm
@@ -26,7 +26,7 @@ def base(campaign_inputs, generate_workchain, submitted):
 
 @pytest.fixture
 def end(base, child):
-    """Return a function that lets a job of it end as killed; returns what the handlers say."""
+    """Return a function that lets a job end as killed and returns the report of the handler."""
 
     def kill(**outputs):
         job = child(exit_status=KILLED.status, node_class=orm.CalcJobNode, **outputs)
@@ -45,7 +45,7 @@ def test_goes_on_from_the_last_geometry(base, end, generate_structure, pw_trajec
 
 
 def test_twice_without_a_step(base, end, generate_structure, pw_trajectory):
-    """Before its first step it is repeated, once: it is the job that cannot run then."""
+    """A job that was killed before its first step is repeated; twice in a row is a failure."""
     first = base.ctx.inputs.structure
     assert end().do_break
     assert base.ctx.inputs.structure.uuid == first.uuid
@@ -55,6 +55,6 @@ def test_twice_without_a_step(base, end, generate_structure, pw_trajectory):
 
 
 def test_handler_is_asked():
-    """For a job that has left no whole output, which the class it comes from gives up."""
+    """The handler comes before the handler of `PwBaseWorkChain` that gives up a job without a whole output."""
     handlers = {handler.__name__: handler for handler in RelaxBaseWorkChain.get_process_handlers()}
     assert handlers['handle_killed'].priority > 590

@@ -1,4 +1,4 @@
-"""Jobs that are repeated: a command that is killed as often as a file has lines."""
+"""Jobs that are repeated: their command is killed as often as a file has lines."""
 
 import zipfile
 
@@ -45,7 +45,7 @@ def test_killed_once(compiled):
 
 
 def test_killed_twice(compiled):
-    """Then it says what the job has said."""
+    """The exit message of the work chain is the message of the job."""
     node = compiled(2)
     assert (node.exit_status, node.exit_message) == (410, 'No compiled model was made; see the output.')
     assert len(node.called) == 2

@@ -36,7 +36,7 @@ def seeds(make_seeds):
 
 
 def test_order(seeds):
-    """Seed by seed: after the first batch every temperature has something to show."""
+    """The runs are listed seed by seed, so that every temperature has a run in the first batch."""
     assert seeds.ctx.pending == [f'T{T}_seed{seed}' for seed in (3, 1, 2) for T in (600, 1200)]
 
 
@@ -57,7 +57,7 @@ def test_runs(seeds, submitted):
 
 @pytest.fixture
 def end(child, ion_trajectory, tmp_path):
-    """Return a function that takes nodes for the children that were submitted; those that fail have no outputs."""
+    """Return a function that puts nodes in the place of the submitted children; failed children have no outputs."""
 
     def end(process, failed=()):
         for label in process.ctx.batch:
@@ -111,7 +111,7 @@ def test_all_runs_failed(seeds, end, submitted):
 
 
 def test_seeds_share_runs(make_seeds, submitted, end):
-    """Two replicas of 16 atoms each at a time; the seeds are dealt evenly, and come out one by one."""
+    """Two replicas of 16 atoms share a run; the outputs are by seed."""
     process = make_seeds(atoms_per_run=orm.Int(32))
     labels = ['T600_seed3_and_1_more', 'T1200_seed3_and_1_more', 'T600_seed2', 'T1200_seed2']
     assert process.ctx.pending == labels
@@ -126,7 +126,7 @@ def test_seeds_share_runs(make_seeds, submitted, end):
 
 
 def test_the_sick_replica_is_found(make_seeds, submitted, end):
-    """A combined run that dies is repeated seed by seed, and only the sick seed is lost."""
+    """A shared run that dies is repeated seed by seed, and only the seed that fails again is lost."""
     process = make_seeds(atoms_per_run=orm.Int(64))
     end_all(process, end, failed=('T600_seed3_and_2_more', 'T600_seed1'))
     seeds = [inputs.md.parameters['seeds'] for _, inputs in submitted]
@@ -160,7 +160,7 @@ def outputs_of(process):
 
 
 def test_more_steps(make_seeds, submitted, end):
-    """Each run goes on from its restart file, with what it has to be joined with."""
+    """Each run goes on from its restart file, and gets the trajectory that it continues."""
     first = make_seeds()
     end_all(first, end)
     first.results()
@@ -175,7 +175,7 @@ def test_more_steps(make_seeds, submitted, end):
 
 
 def test_more_seeds(make_seeds, submitted, end):
-    """What is long enough is taken over, and only the new seed runs."""
+    """Runs that are long enough are taken over, and only the new seed runs."""
     first = make_seeds()
     end_all(first, end)
     first.results()
@@ -202,7 +202,7 @@ def test_replicas_go_on_together(make_seeds, submitted, end):
 
 
 def test_half_time_step_is_kept(make_seeds, submitted, end):
-    """A run that had exploded with the whole one goes on with half of it."""
+    """A run that had exploded with the whole time step goes on with half of it."""
     first = make_seeds()
     end_all(first, end)
     first.results()

@@ -1,4 +1,4 @@
-"""`ValidationWorkChain`: runs as evidence, and an exit code that names the number."""
+"""`ValidationWorkChain`: the evidence of the runs, and an exit code that names the failed checks."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,7 @@ def test_exit_code_names_the_number(validation, good, ion_trajectory):
 
 
 def test_explosion_is_evidence(validation, good, ion_trajectory):
-    """It is judged by how long it lasted; its temperature and drift mean nothing."""
+    """A run that exploded is judged by how long it lasted, not by its temperature and drift."""
     exploded = (410, {**RUN, 'n_steps': 120, 'explosion': 'the temperature is 9000 K', 'mean_temperature_K': 9000.0})
     runs = {1200: good(), 1500: exploded}
     process = validation(runs, trajectories={1200: ion_trajectory(), 1500: ion_trajectory()})
@@ -126,7 +126,7 @@ def reference(run, stretch=1.0):
 
 @pytest.mark.parametrize(('stretch', 'failed'), [(1.0, []), (0.4, ['msd_Li_1200K'])])
 def test_mobility_of_aimd(validation, good, ion_trajectory, stretch, failed):
-    """Half the displacements are a quarter of the MSD."""
+    """AIMD with 0.4 of the displacements has 0.16 of the MSD, which is outside the limit."""
     run = ion_trajectory()
     process = validation(
         {1200: good()},
@@ -140,7 +140,7 @@ def test_mobility_of_aimd(validation, good, ion_trajectory, stretch, failed):
 
 
 def test_structure_of_aimd(validation, good, ion_trajectory):
-    """The same walk has the same functions; one that stays at home has others."""
+    """The same walk has the same pair distribution functions; ions at rest have others."""
     run = ion_trajectory()
     for stretch, passed in ((1.0, True), (0.0, False)):
         process = validation(
