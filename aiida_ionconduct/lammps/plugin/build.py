@@ -86,18 +86,18 @@ def compile_command(versions: dict[str, str]) -> list[str]:
         f'-DBUILT_FOR_TORCH="{versions["torch"]}"',
         *(f'-I{path}' for path in includes),
         SOURCE.name,
-        *(f'-L{torch / "lib"}', f'-Wl,-rpath,{torch / "lib"}', '-ltorch_cpu', '-lc10', *_cuda_libraries(torch)),
+        *(f'-L{torch / "lib"}', f'-Wl,-rpath,{torch / "lib"}', '-ltorch_cpu', '-lc10', *_unreferenced_libraries(torch)),
     ]
 
 
-def _cuda_libraries(torch: pathlib.Path) -> list[str]:
-    """Return the libraries to link where torch was built for CUDA.
+def _unreferenced_libraries(torch: pathlib.Path) -> list[str]:
+    """Return the libraries that must be loaded although no symbol of the plugin refers to them.
 
-    No symbol refers to these libraries, but torch finds the GPU only when they are loaded.
+    A compiled model asks for ``libtorch.so`` and does not know where it lies. A torch that was built for CUDA finds the
+    GPU only if its CUDA libraries are loaded.
     """
-    if not (torch / 'lib' / 'libtorch_cuda.so').exists():
-        return []
-    return ['-Wl,--no-as-needed', '-ltorch_cuda', '-lc10_cuda', '-Wl,--as-needed']
+    names = [name for name in ('torch', 'torch_cuda', 'c10_cuda') if (torch / 'lib' / f'lib{name}.so').exists()]
+    return ['-Wl,--no-as-needed', *(f'-l{name}' for name in names), '-Wl,--as-needed']
 
 
 def build(directory: pathlib.Path = SOURCE.parent, pins: dict[str, str] = PINS) -> tuple[pathlib.Path, bool]:
