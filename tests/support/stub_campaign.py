@@ -16,7 +16,7 @@ from aiida import orm
 from aiida.engine import ProcessState
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from aiida_ionconduct.data import AllegroModelData, DatasetData, IonTrajectoryData
+from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.data.model import remember_made_here
 from aiida_ionconduct.labels import run_label, temperature_label
 from aiida_ionconduct.workchains.aimd import AimdWorkChain
@@ -26,6 +26,7 @@ from aiida_ionconduct.workchains.label import LabelWorkChain
 from aiida_ionconduct.workchains.relax import RelaxWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 from aiida_ionconduct.workchains.validation import ValidationWorkChain
+from random_walk import random_walk
 
 FOLDER = 'STUB_CAMPAIGN'
 BEGUN_WITHIN_S = 5  # another worker may begin the child before this worker is killed
@@ -109,27 +110,8 @@ class StubSeeds(SeedsWorkChain):
     def attach_outputs(self):
         for T in self.inputs.temperatures_K:
             for seed in self.inputs.seeds:
-                self.out(f'trajectories.{run_label(T, seed)}', self.walk(T, seed).store())
-
-    def walk(self, T, seed, n_frames=200):
-        """Return a run of 20 ps."""
-        atoms, rng = self.inputs.base.md.structure.get_ase(), np.random.default_rng(seed)
-        scale = np.where(np.array(atoms.symbols) == 'Li', T / 4000, 0.0)[:, None]
-        steps = rng.normal(size=(n_frames, len(atoms), 3)) * scale
-        return IonTrajectoryData(
-            positions=atoms.positions + np.cumsum(steps, axis=0),
-            centres_of_mass=np.zeros((n_frames, 3, 3)),
-            thermo=np.zeros((n_frames, 1)),
-            symbols=list(atoms.symbols),
-            species=['Li', 'P', 'O'],
-            cell=atoms.cell.array,
-            temperature_K=float(T),
-            timestep_fs=1.0,
-            frame_interval_ps=0.1,
-            com_interval_ps=0.1,
-            seed=seed,
-            thermo_columns=['step'],
-        )
+                run = random_walk(self.inputs.base.md.structure.get_ase(), T, seed, n_frames=200)  # 20 ps
+                self.out(f'trajectories.{run_label(T, seed)}', run.store())
 
 
 class StubValidation(ValidationWorkChain):

@@ -10,10 +10,11 @@ from aiida.engine import Process, run_get_node
 from ase.calculators.singlepoint import SinglePointCalculator
 from plumpy import ProcessState
 
-from aiida_ionconduct.data import AllegroModelData, DatasetData, IonTrajectoryData
+from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.data.model import remember_made_here
 from aiida_ionconduct.engines import ENGINES
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
+from random_walk import random_walk
 
 
 @pytest.fixture
@@ -73,24 +74,7 @@ def ion_trajectory(crystals):
     """Return a function that makes a run in which the atoms walk at random."""
 
     def make(temperature_K=1200.0, seed=1, n_frames=400):
-        atoms = crystals['Li3PO4']
-        rng = np.random.default_rng(seed)
-        mobile = np.array(atoms.symbols) == 'Li'
-        steps = rng.normal(size=(n_frames, len(atoms), 3)) * np.where(mobile, temperature_K / 4000, 0.0)[:, None]
-        return IonTrajectoryData(
-            positions=atoms.positions + np.cumsum(steps, axis=0),
-            centres_of_mass=np.zeros((n_frames, 3, 3)),
-            thermo=np.zeros((n_frames, 1)),
-            symbols=list(atoms.symbols),
-            species=['Li', 'P', 'O'],
-            cell=atoms.cell.array,
-            temperature_K=float(temperature_K),
-            timestep_fs=1.0,
-            frame_interval_ps=0.1,
-            com_interval_ps=0.1,
-            seed=seed,
-            thermo_columns=['step'],
-        ).store()
+        return random_walk(crystals['Li3PO4'], temperature_K, seed, n_frames).store()
 
     return make
 
