@@ -15,6 +15,15 @@ PROFILE = click.option(
 MOBILE = click.option(
     '--mobile', default='Li', show_default=True, metavar='SYMBOL', help='The chemical symbol of the mobile ion.'
 )
+LAYOUT = click.option(
+    '-f',
+    '--format',
+    'layout',
+    type=click.Choice(('text', 'json')),
+    default='text',
+    show_default=True,
+    help='How to print the result.',
+)
 CHARGES = click.option(
     '--charges',
     type=Pairs(int),

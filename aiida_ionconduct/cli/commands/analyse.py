@@ -11,7 +11,7 @@ import click
 
 from aiida_ionconduct.choices import ESTIMATORS
 from aiida_ionconduct.cli.nodes import Node, open_profile
-from aiida_ionconduct.cli.options import CHARGES, PROFILE, given_options
+from aiida_ionconduct.cli.options import CHARGES, LAYOUT, PROFILE, given_options
 from aiida_ionconduct.cli.words import Pairs, Symbols
 from aiida_ionconduct.readers import TrajectoryFormat
 
@@ -81,15 +81,7 @@ FILE_OPTIONS = ('timestep_fs', 'dt_ps', 'masses', 'types', 'structure', 'file_fo
     type=click.Choice(typing.get_args(TrajectoryFormat)),
     help='Files: the format. [default: recognised by the name and the first bytes]',
 )
-@click.option(
-    '-f',
-    '--format',
-    'layout',
-    type=click.Choice(('text', 'json')),
-    default='text',
-    show_default=True,
-    help='How to print the result.',
-)
+@LAYOUT
 @PROFILE
 @click.pass_context
 def analyse_command(

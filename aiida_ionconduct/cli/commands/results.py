@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aiida_ionconduct.cli.nodes import CAMPAIGN, Node, kind, open_profile
-from aiida_ionconduct.cli.options import PROFILE
+from aiida_ionconduct.cli.options import LAYOUT, PROFILE
 
 if TYPE_CHECKING:
     from aiida import orm
@@ -19,15 +19,7 @@ RESULT = Node(CAMPAIGN, 'ionconduct.conductivity')
 @click.command('show')
 @click.argument('node', type=RESULT, metavar='PK')
 @click.option('-T', '--temperature', type=float, help='Show only this temperature, in K.')
-@click.option(
-    '-f',
-    '--format',
-    'layout',
-    type=click.Choice(('text', 'json')),
-    default='text',
-    show_default=True,
-    help='How to print the result.',
-)
+@LAYOUT
 @PROFILE
 def show_command(*, node: orm.Node, temperature: float | None, layout: str, profile: str | None) -> None:
     """Print a result: the numbers, their intervals, and whether they can be trusted.
