@@ -119,8 +119,9 @@ def get_builder(
     if seeds:
         changes['seeds'] = numbers(seeds, int, 'seeds')
     precision = {'target_relative_error': target_error, 'max_md_ns': max_md_ns}
-    if given := {name: value for name, value in precision.items() if value is not None}:
-        changes['precision'] = {**changes.get('precision', {}), **given}
+    section = changes.setdefault('precision', {})
+    if isinstance(section, dict):  # anything else is refused with the other keys
+        section.update({name: value for name, value in precision.items() if value is not None})
     loaded = load_codes(dict(codes))
     cells = load_cells(**cell, charges=dict(charges), store=store)
     return ConductivityWorkChain.get_builder_from_protocol(

@@ -7,6 +7,7 @@ from aiida import orm
 from aiida.common.links import LinkType
 from ase.build import bulk
 
+from aiida_ionconduct.cli import submit
 from aiida_ionconduct.cli.follow import stage_rows, table
 from aiida_ionconduct.cli.plan import plan, plan_table
 from aiida_ionconduct.cli.submit import load_cells, load_data, load_structure, numbers
@@ -262,3 +263,17 @@ def test_progress_of_a_training(aiida_profile_clean):
     assert stage_rows(top, {})[0][4] == ''
     job.base.extras.set('progress', {'epoch': 11, 'train_loss': 0.5, 'val_forces_mae_eV_per_A': 0.12})
     assert stage_rows(top, {})[0][4] == 'epoch 12 of 35, loss 0.5, forces 0.12 eV/Å'
+
+
+@pytest.mark.parametrize('section', ['5', '', '[0.1]'])
+def test_target_beside_overrides_that_are_wrong(section, aiida_profile, tmp_path, monkeypatch):
+    """--target-error with overrides in which `precision` is no mapping: refused in words, as without it."""
+    monkeypatch.setattr(submit, 'load_codes', lambda labels: {})
+    overrides = tmp_path / 'overrides.yaml'
+    overrides.write_text(f'precision: {section}\n')
+    options = dict.fromkeys(('temperatures', 'seeds', 'dataset', 'model', 'structure', 'formula_units'))
+    with pytest.raises(ValueError, match=r'`precision` is .*, but must be a mapping of keys'):
+        submit.get_builder(
+            protocol='fast', mobile='Li', charges=(), codes=(), trust_model=False, relaxed=False, target_error=0.1,
+            overrides=str(overrides), substitute=(), fraction=0.0, compensate='Li', **options,
+        )  # fmt: skip
