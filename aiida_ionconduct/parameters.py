@@ -55,6 +55,16 @@ class Parameters(BaseModel):
             lines = [_complaint(cls, details, path) for details in error.errors(include_url=False)]
             raise ParameterError('\n'.join(lines)) from None
 
+    @classmethod
+    def stored(cls, values: Mapping[str, Any]) -> Self:
+        """Return the parameters of something that has run, with the defaults filled in and nothing refused.
+
+        An earlier version of this package may have accepted a value that is refused now; its results are still read.
+
+        :param values: of the node, checked when it was made.
+        """
+        return cls.model_construct(**values)
+
     def given(self) -> dict[str, Any]:
         """Return the values that were stated, without the defaults, as plain data."""
         return self.model_dump(exclude_unset=True)
@@ -99,6 +109,8 @@ def _complaint(model: type[BaseModel], details: ErrorDetails, path: str) -> str:
         owner = model_at(model, location[:-1])
         before = name[: len(name) - len(location[-1])]
         return f'unknown key `{name}`: {nearest_key(location[-1], list(owner.model_fields), before)}'
+    if details['type'] == 'invalid_key':
+        return f'the key `{name}` is not a word: known are {", ".join(model_at(model, location[:-1]).model_fields)}.'
     problem = _problem(details)
     if not name:
         return f'the parameters {problem}.' if problem.startswith('must ') else f'{problem}.'

@@ -116,6 +116,19 @@ def test_every_mistake_has_a_line():
     assert len(str(raised.value).splitlines()) == 3
 
 
+def test_a_key_that_is_no_word_is_named():
+    with pytest.raises(ParameterError, match=r'the key `1` is not a word: known are '):
+        Kitchen.check({1: 2})
+
+
+def test_stored_parameters_are_read_although_they_are_refused_now():
+    """What an earlier version has accepted and run must not keep its results from being read."""
+    with pytest.raises(ParameterError, match='heat'):
+        Oven.check({'heat': -1})
+    oven = Oven.stored({'heat': -1})
+    assert (oven.heat, oven.ramps) == (-1, [1, 2])
+
+
 def test_the_path_stands_before_every_key():
     with pytest.raises(ParameterError) as raised:
         Kitchen.check({'oven': {'heatt': 450.0}}, path='house.kitchen')

@@ -32,7 +32,7 @@ def explosion(node: CalcJobNode, transport: Transport) -> CalcJobMonitorResult |
     log = read_log(both_ends(path, transport))
     if log.errors or log.complete:  # the run has ended by itself
         return None
-    run = MdParameters.check(node.inputs.parameters.get_dict())
+    run = MdParameters.stored(node.inputs.parameters.get_dict())
     detail = find_explosion(log, run, len(node.inputs.structure.sites))
     return CalcJobMonitorResult(message=detail, override_exit_code=False) if detail else None
 

@@ -152,7 +152,7 @@ def training_progress(jobs: Sequence[orm.CalcJobNode]) -> str:
     noted = [(job, job.base.extras.get('progress', None)) for job in jobs if job.process_label == TRAINING]
     for job, progress in reversed(noted):
         if progress:
-            n_epochs = TrainingParameters.check(job.inputs.parameters.get_dict()).max_epochs
+            n_epochs = TrainingParameters.stored(job.inputs.parameters.get_dict()).max_epochs
             loss = f', loss {progress["train_loss"]:.3g}' if 'train_loss' in progress else ''
             forces = progress.get('val_forces_mae_eV_per_A')
             errors = '' if forces is None else f', forces {forces:.3g} eV/Å'

@@ -20,7 +20,7 @@ class AllegroCompileParser(Parser):
 
     def parse(self, retrieved_temporary_folder: str | None = None, **kwargs: Any) -> ExitCode | None:
         """Store the model; what a file for ML-IAP does not state about itself comes from the package."""
-        parameters = CompileParameters.check(self.node.inputs.parameters.get_dict())
+        parameters = CompileParameters.stored(self.node.inputs.parameters.get_dict())
         compiled = pathlib.Path(retrieved_temporary_folder or '.') / TARGETS[parameters.target].filename
         if not zipfile.is_zipfile(compiled):  # all targets are zip archives; a file that was cut is not
             return self.exit_codes.ERROR_OUTPUT_MODEL_MISSING

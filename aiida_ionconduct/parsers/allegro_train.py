@@ -44,7 +44,7 @@ class AllegroTrainParser(Parser):
             return self.exit_code_without_metrics(output)
         parameters, diverged = summarise(rows), has_diverged(rows)
         predictions = temporary / f'{PREDICTIONS}{PREDICTIONS_SUFFIX}'
-        is_last = len(rows) >= TrainingParameters.check(self.node.inputs.parameters.get_dict()).max_epochs
+        is_last = len(rows) >= TrainingParameters.stored(self.node.inputs.parameters.get_dict()).max_epochs
         finished = output.finished and (is_last or not output.time_is_up)
         errors = {}
         if predictions.exists() and finished and not diverged:

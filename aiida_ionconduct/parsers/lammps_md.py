@@ -59,7 +59,7 @@ class LammpsMdParser(Parser):
             return self.exit_codes.ERROR_OUTPUT_LOG_MISSING
         folder = pathlib.Path(kwargs['retrieved_temporary_folder'])
         self.given = self.node.inputs.parameters.get_dict()  # numbers are stored as they were given
-        self.run = MdParameters.check(self.given)
+        self.run = MdParameters.stored(self.given)
         structure = self.node.inputs.structure
         self.symbols = [structure.get_kind(site.kind_name).symbol for site in structure.sites]
         earlier = self.node.inputs.restart if 'restart' in self.node.inputs else None

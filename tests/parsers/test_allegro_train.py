@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from aiida import orm
 
+from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.calculations.allegro_train import complaint_about_checkpoint
 from aiida_ionconduct.data import AllegroModelData, DatasetData
+from aiida_ionconduct.parameters import ParameterError
 
 ENTRY_POINT = 'ionconduct.allegro.train'
 FIXTURES = pathlib.Path(__file__).parent / 'fixtures' / 'allegro_train'
@@ -43,6 +45,15 @@ def parse(aiida_profile_clean, generate_calc_job_node, generate_parser, tmp_path
         return results, calcfunction
 
     return parse
+
+
+def test_parameters_that_are_refused_now(parse):
+    """A training that an earlier version has let run keeps its results: 1e2 in YAML is a float."""
+    with pytest.raises(ParameterError, match='max_epochs'):
+        TrainingParameters.check({'max_epochs': 100.0})
+    results, calcfunction = parse(parameters=orm.Dict({'r_max': 3.5, 'max_epochs': 100.0}))
+    assert calcfunction.is_finished_ok
+    assert 'model' in results
 
 
 def test_default(parse, data_regression):
