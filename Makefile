@@ -23,13 +23,13 @@ run: install  ## set up the profile, then crystal -> conductivity with the quick
 
 # Tests kill PostgreSQL, RabbitMQ, sshd, Slurm, workers and jobs: in the short form, the full form (FAULTS=full), or not at all (FAULTS=).
 FAULTS ?= short
-# The coverage is measured and printed; without it (COVERAGE=) the tests take some minutes less.
-COVERAGE ?= --cov --cov-append --cov-report=
+# The coverage by the unit tests is measured and printed; without it (COVERAGE=) they take some minutes less.
+COVERAGE ?= --cov --cov-report=
 test: packages := test $(if $(FAULTS),services)
-test: lint docs $(STAMPS)/tests  ## lint, the documentation and every test, real engines included; prints the coverage
-	@$(ENV) status=0; export IONCONDUCT_FAULTS=$(FAULTS); rm -f .coverage .coverage.*; \
+test: lint docs $(STAMPS)/tests  ## lint, the documentation and every test, real engines included; prints the coverage by the unit tests
+	@$(ENV) status=0; rm -f .coverage .coverage.*; \
 	python -m pytest -m 'not integration' --numprocesses 2 $(COVERAGE) || status=1; \
-	python -m pytest -m integration --durations=25 $(COVERAGE) || status=1; \
+	IONCONDUCT_FAULTS=$(FAULTS) python -m pytest -m integration --numprocesses 2 --dist loadfile --durations=25 || status=1; \
 	$(if $(COVERAGE),python scripts/coverage_report.py;) exit $$status
 
 test-fast: lint $(STAMPS)/tests  ## lint and the unit tests, without the slow ones

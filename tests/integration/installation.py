@@ -14,9 +14,6 @@ import psutil
 
 SCRIPTS = pathlib.Path(sys.executable).parent
 QUESTIONS = pathlib.Path(__file__).with_name('profile_questions.py')
-# Commands and daemon workers are measured, if this process is; engines are not: a traced torch takes twice as long.
-COVERAGE = 'COVERAGE_PROCESS_CONFIG'
-MEASURED = {COVERAGE: os.environ.pop(COVERAGE)} if COVERAGE in os.environ else {}
 TIMEOUT_S = 1500  # on a busy machine; a command that hangs must not hang the tests
 
 
@@ -27,13 +24,11 @@ class Installation:
         self.path = path
         self.home = path / 'home'
         self.home.mkdir()
-        (self.home / '.bash_profile').write_text(f'unset {COVERAGE}\n')  # read by the login shells of jobs
         clean = {
             name: value for name, value in os.environ.items() if not name.startswith(('AIIDA_', 'PYTEST_', 'OMP_'))
         }
         self.environment = (
             clean
-            | MEASURED
             | {
                 'AIIDA_PATH': str(path),
                 'AIIDA_IONCONDUCT_CACHE': os.environ.get('AIIDA_IONCONDUCT_CACHE', str(path / 'cache')),

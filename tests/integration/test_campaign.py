@@ -472,7 +472,7 @@ def refused(installation, tmp_path):
 
     def submit(arguments, message):
         before = installation.count_nodes()
-        given = () if '--structure' in arguments else structure()(tmp_path)
+        given = () if {'--structure', '--follow'} & set(arguments) else structure()(tmp_path)
         text = installation.run(*SUBMIT, *given, *arguments, status=1)
         assert re.search(f'^Error: .*{message}', text, flags=re.MULTILINE), text
         assert 'Traceback' not in text
