@@ -27,15 +27,12 @@ class Installation:
         clean = {
             name: value for name, value in os.environ.items() if not name.startswith(('AIIDA_', 'PYTEST_', 'OMP_'))
         }
-        self.environment = (
-            clean
-            | {
-                'AIIDA_PATH': str(path),
-                'AIIDA_IONCONDUCT_CACHE': os.environ.get('AIIDA_IONCONDUCT_CACHE', str(path / 'cache')),
-                'HOME': str(self.home),
-                'PATH': f'{SCRIPTS}{os.pathsep}{os.environ["PATH"]}',
-            }
-        )
+        self.environment = clean | {
+            'AIIDA_PATH': str(path),
+            'AIIDA_IONCONDUCT_CACHE': os.environ.get('AIIDA_IONCONDUCT_CACHE', str(path / 'cache')),
+            'HOME': str(self.home),
+            'PATH': f'{SCRIPTS}{os.pathsep}{os.environ["PATH"]}',
+        }
 
     def start(self, *command) -> subprocess.Popen:
         """Start a command in the folder."""
