@@ -1,0 +1,241 @@
+"""Oxidation states of the elements of a crystal: from the user, a table, the file, or the statistics of pymatgen.
+
+A state is one number for each element. Where an element has several states in one crystal (mixed valence), or shares a
+charge within a molecular ion, the number is its average, which follows from the balance of charges.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from ase.data import atomic_numbers
+
+from aiida_ionconduct.structures.checks import OXIDATION_STATES
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+BALANCE = 1e-3
+"""A charge of this share of the positive charge is a rounding error of the occupancies."""
+MENDABLE = 0.04
+"""A charge up to this share of the positive charge may be an error of measured occupancies, for the mobile ion to mend.
+A wrong oxidation state of an element that is more than a dopant leaves more."""
+N_COMBINATIONS = 100_000
+N_BOND_VALENCE = 200  # sites up to which bond valences are tried
+FIXED = {'H', 'O', 'F', 'Cl', 'Br', 'I'}
+"""Anions, and hydrogen, whose average state is not used to balance a charge: peroxides are stated by the user."""
+
+
+class States(NamedTuple):
+    """Oxidation states by chemical symbol, and sentences that say what was assumed beyond the table."""
+
+    charges: dict[str, float]
+    notes: tuple[str, ...] = ()
+
+
+def oxidation_states(
+    amounts: Mapping[str, float],
+    *,
+    user: Mapping[str, float] | None = None,
+    stated: Mapping[str, float] | None = None,
+    structure: Structure | None = None,
+) -> States:
+    """Return oxidation states of all elements of a crystal that balance.
+
+    The states come from the first of these sources that balances: the table :data:`OXIDATION_STATES`, the file, the
+    table with a small charge left that measured occupancies may have, the bond valences of an ordered crystal, the
+    likeliest states in the ICSD (pymatgen) that balance, the average state of one element (mixed valence).
+
+    :param amounts: of the elements in a cell.
+    :param user: states that the user gives; they always hold.
+    :param stated: states that the file gives.
+    :param structure: the crystal, for bond valences.
+    :raises ValueError: if no choice balances, with the sum and what to type.
+    """
+    user = dict(user or {})
+    rest = {symbol: amount for symbol, amount in amounts.items() if symbol not in user}
+    table = {symbol: OXIDATION_STATES[symbol] for symbol in rest if symbol in OXIDATION_STATES}
+    tabulated = {**table, **user} if len(table) == len(rest) else None
+    if tabulated and _imbalance(amounts, tabulated) <= BALANCE:
+        return States(tabulated)
+    if stated and set(rest) <= set(stated):
+        by_file = {**{symbol: stated[symbol] for symbol in rest}, **user}
+        if _imbalance(amounts, by_file) <= BALANCE:
+            return States(by_file, (f'Oxidation states of the file: {states_text(by_file)}.',))
+    is_measured = structure is None or not structure.is_ordered
+    if tabulated and is_measured and _imbalance(amounts, tabulated) <= MENDABLE:
+        return States(tabulated)
+    by_bonds = _bond_valences(structure, user) if rest else None
+    if by_bonds and _imbalance(amounts, by_bonds) <= BALANCE:
+        return States(by_bonds, (f'Oxidation states assumed by bond valences: {states_text(by_bonds)}.',))
+    for limit in (BALANCE, MENDABLE if is_measured else BALANCE):
+        if likeliest := _likeliest(amounts, user, limit):
+            text = states_text(likeliest)
+            return States(likeliest, (f'Oxidation states assumed, the likeliest that balance: {text}.',))
+    if averaged := _balanced_by_average(amounts, user):
+        return averaged
+    raise ValueError(_cannot_balance(amounts, user))
+
+
+def states_text(states: Mapping[str, float]) -> str:
+    """Return oxidation states as text, such as ``Li +1, V +3.5``."""
+    return ', '.join(f'{symbol} {_signed(states[symbol])}' for symbol in states)
+
+
+def charges_option(states: Mapping[str, float]) -> str:
+    """Return oxidation states as the user types them."""
+    return '--charges ' + ','.join(f'{symbol}={state:g}' for symbol, state in states.items())
+
+
+def total_charge(amounts: Mapping[str, float], states: Mapping[str, float]) -> float:
+    """Return the charge of a cell."""
+    return sum(amount * states[symbol] for symbol, amount in amounts.items())
+
+
+# Sources --------------------------------------------------------------------------------------------------------------
+
+
+def common_states(symbol: str) -> list[int]:
+    """Return the states that an element has in the ICSD, the most frequent first."""
+    from pymatgen.core import Element  # slow to import, needed here alone
+
+    element = Element(symbol)
+    states = {*element.common_oxidation_states, *element.icsd_oxidation_states} or set(element.oxidation_states)
+    return sorted(states, key=lambda state: (-_frequency(symbol, state), abs(state)))
+
+
+def _bond_valences(structure: Structure | None, user: Mapping[str, float]) -> dict[str, float] | None:
+    """Return the mean bond-valence state of each element of an ordered crystal; None if there are none."""
+    from pymatgen.analysis.bond_valence import BVAnalyzer
+
+    if structure is None or not structure.is_ordered or len(structure) > N_BOND_VALENCE:
+        return None
+    try:
+        valences = BVAnalyzer(max_permutations=10_000).get_valences(structure)
+    except (ValueError, KeyError, RuntimeError):  # what pymatgen raises where it has no parameters or no balance
+        return None
+    values: dict[str, list[float]] = {}
+    for site, valence in zip(structure, valences, strict=True):
+        values.setdefault(site.specie.symbol, []).append(float(valence))
+    states = {symbol: _whole(sum(numbers) / len(numbers)) for symbol, numbers in values.items()}
+    if any(symbol in OXIDATION_STATES and symbol in FIXED and OXIDATION_STATES[symbol] * state < 0
+           for symbol, state in states.items() if symbol != 'H'):  # fmt: skip
+        return None
+    return {**states, **user}
+
+
+def _likeliest(amounts: Mapping[str, float], user: Mapping[str, float], limit: float) -> dict[str, float] | None:
+    """Return the likeliest combination of states, one for each element, that balances; None if there is none.
+
+    :param limit: largest charge, as a share of the positive charge.
+    """
+    choices = {symbol: [user[symbol]] if symbol in user else common_states(symbol) for symbol in amounts}
+    if any(not states for states in choices.values()):
+        return None
+    if math.prod(map(len, choices.values())) > N_COMBINATIONS:
+        choices = {symbol: states[:3] for symbol, states in choices.items()}
+    best, best_score = None, -math.inf
+    n_atoms = sum(amounts.values())
+    for combination in itertools.islice(itertools.product(*choices.values()), N_COMBINATIONS):
+        states = dict(zip(choices, combination, strict=True))
+        if not any(state > 0 for state in combination) or _imbalance(amounts, states) > limit:
+            continue
+        score = sum(
+            amounts[symbol] / n_atoms * math.log(_frequency(symbol, state))
+            for symbol, state in states.items()
+            if symbol not in user
+        )
+        if score > best_score:
+            best, best_score = states, score
+    if best is None or any(best[symbol] != OXIDATION_STATES[symbol] for symbol in FIXED - {'H'} - set(user) & set(best)):
+        return None
+    return {symbol: float(state) for symbol, state in best.items()}
+
+
+def _balanced_by_average(amounts: Mapping[str, float], user: Mapping[str, float]) -> States | None:
+    """Return states in which the average of one element balances the others; None if no element can do so.
+
+    Elements of the d and f blocks are tried first, the most abundant first; then the elements of molecular ions.
+    """
+    from pymatgen.core import Element
+
+    usual = {}
+    for symbol in amounts:
+        states = common_states(symbol)
+        usual[symbol] = float(user.get(symbol, OXIDATION_STATES.get(symbol, states[0] if states else 0)))
+    trials = [usual]
+    if 'H' in amounts and 'H' not in user and amounts.keys() & {'B', 'Al'}:
+        trials.insert(0, {**usual, 'H': -1.0})  # hydrides of boron and aluminium
+    free = [symbol for symbol in amounts if symbol not in user and symbol not in FIXED]
+    free.sort(key=lambda symbol: (Element(symbol).block not in 'df', -amounts[symbol]))
+    for states in trials:
+        for symbol in free:
+            known = [state for state in {*Element(symbol).oxidation_states, *common_states(symbol)}]
+            others = sum(amount * states[other] for other, amount in amounts.items() if other != symbol)
+            average = -others / amounts[symbol]
+            if len(known) > 1 and min(known) <= average <= max(known) and average * states[symbol] > 0:
+                balanced = {**states, symbol: _whole(average)}
+                note = (
+                    f'No whole oxidation states balance: {symbol} has the average {average:+.3g} (mixed valence, or the '
+                    f'charge of a group), with {states_text({k: v for k, v in balanced.items() if k != symbol})}.'
+                )
+                return States(balanced, (note,))
+    return None
+
+
+def _cannot_balance(amounts: Mapping[str, float], user: Mapping[str, float]) -> str:
+    """Return the sentence that no states balance, with what to type for the elements of this crystal."""
+    from pymatgen.core import Composition
+
+    used, unknown = {}, []
+    for symbol in sorted(amounts, key=lambda symbol: atomic_numbers[symbol]):
+        states = common_states(symbol)
+        used[symbol] = user.get(symbol, OXIDATION_STATES.get(symbol, states[0] if states else 0))
+        if symbol not in user and symbol not in OXIDATION_STATES and not states:
+            unknown.append(symbol)
+    formula = Composition(dict(amounts)).reduced_formula
+    if unknown:
+        return (
+            f'no oxidation state is known for {", ".join(unknown)} in {formula}: give it, for instance '
+            f'--charges {unknown[0]}=3.'
+        )
+    charge = total_charge(amounts, used)
+    return (
+        f'the charges of {formula} sum to {charge:+.3g} a cell instead of zero ({states_text(used)}), and no usual '
+        f'oxidation states balance: atoms are missing from the file, or give its oxidation states with `charges` '
+        f'({charges_option(used)}, changed so that they balance).'
+    )
+
+
+# Numbers --------------------------------------------------------------------------------------------------------------
+
+
+def _imbalance(amounts: Mapping[str, float], states: Mapping[str, float]) -> float:
+    """Return the charge of a cell as a share of its positive charge."""
+    positive = sum(amount * states[symbol] for symbol, amount in amounts.items() if states[symbol] > 0)
+    negative = sum(amount * states[symbol] for symbol, amount in amounts.items() if states[symbol] < 0)
+    return abs(positive + negative) / max(positive, -negative, 1e-12)
+
+
+def _frequency(symbol: str, state: float) -> float:
+    """Return how often an element has a state in the ICSD; the table's states count as the most frequent."""
+    from pymatgen.core import Composition, Species
+
+    if Composition.oxi_prob is None:
+        Composition('LiCl').oxi_state_guesses()  # loads the frequencies
+    frequencies = Composition.oxi_prob or {}
+    frequency = float(frequencies.get(Species(symbol, int(state)), 0)) if state == int(state) else 0.0
+    return max(frequency, 1.0 if state == OXIDATION_STATES.get(symbol) else 1e-4)
+
+
+def _signed(state: float) -> str:
+    """Return a state with its sign, whole numbers without decimals."""
+    return f'{state:+.0f}' if state == round(state) else f'{state:+.3g}'
+
+
+def _whole(number: float) -> float:
+    """Return a number, the nearest whole number if it is close."""
+    return float(round(number)) if abs(number - round(number)) < 1e-3 else number
