@@ -15,7 +15,7 @@ setup(
                 extra_compile_args=['-O3', '-fopenmp'],
                 extra_link_args=['-fopenmp'],
             )
-            for name in ('readers._text', 'transport._kernels')
+            for name in ('readers._text', 'structures._search', 'transport._kernels')
         ],
         language_level=3,
     )

@@ -19,7 +19,7 @@ from tabulate import tabulate
 from aiida_ionconduct.structures.checks import OXIDATION_STATES, check_charges
 from aiida_ionconduct.structures.crystals import read_disordered
 from aiida_ionconduct.structures.distances import shortest_contact
-from aiida_ionconduct.structures.ordering import MIN_CONTACT, VACANCY, OrderingSearch, Sublattice, fill
+from aiida_ionconduct.structures.ordering import VACANCY, OrderingSearch, Sublattice, fill
 from aiida_ionconduct.structures.supercell import supercell_repeats
 from aiida_ionconduct.structures.symmetry import distinct, site_permutations, symmetry_operations
 from aiida_ionconduct.structures.voids import void_orbits
@@ -61,13 +61,15 @@ class SiteLattice(NamedTuple):
     """The sites of a supercell, the interstitial sites last.
 
     ``cell`` (3, 3) and ``positions`` (sites, 3) in Å; ``sublattices`` are a partition of the sites; ``permutations``
-    (operations, sites) are made by :func:`~aiida_ionconduct.structures.symmetry.site_permutations`.
+    (operations, sites) are made by :func:`~aiida_ionconduct.structures.symmetry.site_permutations`; ``names`` are for
+    messages.
     """
 
     cell: np.ndarray
     positions: np.ndarray
     sublattices: list[Sublattice]
     permutations: np.ndarray
+    names: list[str]
 
 
 def alloy(
@@ -170,6 +172,7 @@ def _site_lattice(structure: Structure, repeats: tuple[int, int, int], recipe: R
         [species[index] for index in supercell.arrays['site']], recipe.oxidation, recipe.compensate
     )
     _check_substituted(sublattices, recipe)
+    names = [_site_name(structure[index].label, species[index]) for index in supercell.arrays['site']]
     if n_added:
         operations = symmetry_operations(unit.cell.array, unit.positions, kinds)
         voids = void_orbits(unit, recipe.compensate, operations, recipe.oxidation)
@@ -181,8 +184,9 @@ def _site_lattice(structure: Structure, repeats: tuple[int, int, int], recipe: R
         sites = np.arange(len(positions), len(positions) + len(extra))
         sublattices.append(Sublattice(sites, {recipe.compensate: n_added, VACANCY: len(extra) - n_added}))
         positions = np.vstack([positions, extra.positions])
+        names += ['an interstitial site'] * len(extra)
     operations = symmetry_operations(cell, supercell.positions, [kinds[index] for index in supercell.arrays['site']])
-    return SiteLattice(cell, positions, sublattices, site_permutations(cell, positions, operations))
+    return SiteLattice(cell, positions, sublattices, site_permutations(cell, positions, operations), names)
 
 
 def _candidates(
@@ -202,14 +206,38 @@ def _candidates(
         origin = f'of the minima from {N_STARTS} random starts, seed {seed}'
     candidates: list[Candidate] = []
     for energy, occupation in distinct(distributions, lattice.permutations, n_best):
-        atoms = search.atoms(occupation)
-        if shortest_contact(atoms) >= MIN_CONTACT:
+        if not search.contacts(occupation):
+            atoms = search.atoms(occupation)
             check_charges(atoms, {symbol: oxidation[symbol] for symbol in set(atoms.symbols)})
             description = f'{atoms.symbols}, {name}, no. {len(candidates) + 1} {origin}'
             candidates.append(Candidate(atoms, energy, description))
     if not candidates:
-        raise ValueError(f'every distribution has ions nearer than {MIN_CONTACT} Å to each other: set `strain`.')
+        raise ValueError(
+            f'the ions of {name} cannot be distributed over their sites without two too near to each other: '
+            f'{_contacts_text(search, distributions[0][1], lattice.names)}. Correct the occupancies of these sites, or '
+            'set `strain`.'
+        )
     return candidates
+
+
+def _contacts_text(search: OrderingSearch, occupation: np.ndarray, names: Sequence[str]) -> str:
+    """Return which sites hold ions that are too near to each other, the shortest distance of each kind of pair."""
+    shortest: dict[tuple[str, str], tuple[float, float]] = {}
+    for pair in search.contacts(occupation):
+        first, second = occupation[list(pair)]
+        distance, limit = float(search.distances[pair]), float(search.limits[first, second])
+        symbols = [f'{search.species[code]} on {names[site]}' for site, code in zip(pair, (first, second), strict=True)]
+        key = (min(symbols), max(symbols))
+        shortest[key] = min(shortest.get(key, (distance, limit)), (distance, limit))
+    return '; '.join(
+        f'{first} and {second}, {distance:.2f} Å (at least {limit:.2f} Å)'
+        for (first, second), (distance, limit) in sorted(shortest.items())
+    )
+
+
+def _site_name(label: str, occupancies: Mapping[str, float]) -> str:
+    """Return the label of a site in its file, with its occupancies."""
+    return f'{label} ({", ".join(f"{symbol} {amount:.3g}" for symbol, amount in occupancies.items())})'
 
 
 def _supercell_of(

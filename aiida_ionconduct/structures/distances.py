@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from ase import Atoms
 
+MIN_CONTACT = 1.5  # Å; no two ions are nearer
+
 
 def minimum_distances(
     positions: np.ndarray, symbols: Sequence[str], cell: np.ndarray, n_samples: int = 50
@@ -60,3 +62,8 @@ def minimum_distances_of(frames: Iterable[Atoms]) -> dict[str, float]:
 def shortest_contact(atoms: Atoms) -> float:
     """Return the shortest distance between two different atoms in Å."""
     return min(minimum_distances_of([atoms]).values())
+
+
+def too_close(symbol: str, other: str) -> float:
+    """Return the distance in Å below which two sites cannot hold ions of these symbols at once."""
+    return MIN_CONTACT

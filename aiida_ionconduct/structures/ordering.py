@@ -9,18 +9,21 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
 from ase.geometry import get_distances
 
+from aiida_ionconduct.structures._search import Descent
+from aiida_ionconduct.structures.distances import too_close
 from aiida_ionconduct.structures.electrostatics import ewald_matrix
 
 VACANCY = ''
-MIN_CONTACT = 1.5  # Å; no two ions are nearer
-CLASH_EV = 1e4  # energy of two ions nearer than that: more than electrostatics can gain
+CLASH_EV = 1e4  # energy of two ions that are too near to each other: more than electrostatics can gain
+N_SEPARATE = 1000  # exchanges tried to take ions apart that are too near to each other
+N_HOPELESS = 100  # starts that all end with such ions before the search gives up
 
 
 class Sublattice(NamedTuple):
@@ -140,13 +143,16 @@ def _take_away(sublattices: list[Sublattice], compensate: str, n_ions: int) -> i
 class OrderingSearch:
     """Search for the distributions of lowest electrostatic energy over some sublattices.
 
-    A distribution is an array ``occupation`` (sites,) of codes; a code is an index of ``species``. Two ions nearer to
-    each other than :data:`MIN_CONTACT` cost :data:`CLASH_EV`.
+    A distribution is an array ``occupation`` (sites,) of codes; a code is an index of ``species``. A *contact* is a
+    pair of ions nearer to each other than ``limit`` says; each costs :data:`CLASH_EV`. Sites too near to be occupied
+    together exclude each other in this way. Two ions on sites that are always occupied are no contact: such bonds stand
+    in the crystal.
 
     :param cell: (3, 3), cell vectors as rows, Å.
     :param positions: (sites, 3), Å.
     :param sublattices: a partition of the sites.
     :param oxidation: oxidation states by chemical symbol.
+    :param limit: shortest distance allowed between ions of two chemical symbols, Å.
     """
 
     def __init__(
@@ -155,17 +161,38 @@ class OrderingSearch:
         positions: np.ndarray,
         sublattices: Sequence[Sublattice],
         oxidation: Mapping[str, int],
+        *,
+        limit: Callable[[str, str], float] = too_close,
     ) -> None:
         self.cell, self.positions, self.sublattices = cell, positions, sublattices
         self.species = list(dict.fromkeys(symbol for sublattice in sublattices for symbol in sublattice.counts))
         self.charges = np.array([oxidation.get(symbol, 0) for symbol in self.species], dtype=float)
-        self.present = np.array([symbol != VACANCY for symbol in self.species], dtype=float)
-        self.ewald = ewald_matrix(cell, positions)
-        distances = get_distances(positions, cell=cell, pbc=True)[1]
-        self.clashes = CLASH_EV / 2 * ((distances < MIN_CONTACT) & ~np.eye(len(positions), dtype=bool))
+        self.present = np.array([symbol != VACANCY for symbol in self.species])
+        self.ewald = np.ascontiguousarray(ewald_matrix(cell, positions))
         self.variable = [
             sublattice for sublattice in sublattices if len([n for n in sublattice.counts.values() if n]) > 1
         ]
+        self.limits = np.array(
+            [[limit(a, b) if a != VACANCY and b != VACANCY else 0.0 for b in self.species] for a in self.species]
+        )
+        self.distances = get_distances(positions, cell=cell, pbc=True)[1]
+        sites = np.concatenate([np.empty(0, dtype=np.int64), *(sublattice.sites for sublattice in self.variable)])
+        full = np.zeros(len(positions), dtype=bool)
+        for sublattice in sublattices:
+            full[sublattice.sites] = VACANCY not in sublattice.counts
+        self.distances[(full[:, None] & full) | np.eye(len(positions), dtype=bool)] = np.inf
+        self.pairs = np.argwhere(np.triu(self.distances < self.limits.max(initial=0)))
+        self._descent = Descent(
+            self.charges,
+            self.ewald,
+            self.distances,
+            self.limits,
+            sites,
+            np.cumsum([len(sublattice.sites) for sublattice in self.variable], dtype=np.int64),
+            CLASH_EV,
+            np.empty(len(positions)),
+            np.empty((len(positions), len(self.species)), dtype=np.int64),
+        )
 
     def enumerate(self) -> list[tuple[float, np.ndarray]]:
         """Return the energies in eV and occupations of all distributions, the lowest energy first."""
@@ -181,14 +208,25 @@ class OrderingSearch:
         return [(float(energies[index]), occupations[index]) for index in order]
 
     def sample(self, rng: np.random.Generator, n_starts: int) -> list[tuple[float, np.ndarray]]:
-        """Return the energies in eV and occupations of the minima below random distributions, the lowest first."""
-        minima = []
-        for _ in range(n_starts):
+        """Return the energies in eV and occupations of the minima below random distributions, the lowest first.
+
+        From a minimum with contacts the ions are taken apart, and the descent begins again. After
+        :data:`N_HOPELESS` starts that all end with contacts the search gives up.
+        """
+        minima: list[tuple[float, np.ndarray]] = []
+        free = False
+        for seed in range(n_starts):
             occupation = self._start()
             for sublattice in self.variable:
                 occupation[sublattice.sites] = rng.permutation(occupation[sublattice.sites])
             occupation = self.descend(occupation)
+            if self.contacts(occupation):
+                self._descent.separate(occupation, seed + 1, N_SEPARATE)
+                occupation = self.descend(occupation)
+            free = free or not self.contacts(occupation)
             minima.append((float(self.energies(occupation[None])[0]), occupation))
+            if not free and len(minima) == N_HOPELESS:
+                break
         return sorted(minima, key=lambda minimum: (round(minimum[0], 6), minimum[1].tolist()))
 
     def energies(self, occupations: np.ndarray) -> np.ndarray:
@@ -196,30 +234,24 @@ class OrderingSearch:
 
         :param occupations: (n, sites).
         """
-        q, p = self.charges[occupations], self.present[occupations]
-        return np.asarray(((q @ self.ewald) * q).sum(axis=1) + ((p @ self.clashes) * p).sum(axis=1))
+        q = self.charges[occupations]
+        energies = np.asarray(((q @ self.ewald) * q).sum(axis=1))
+        for i, j in self.pairs:
+            close = self.distances[i, j] < self.limits
+            energies += CLASH_EV * close[occupations[:, i], occupations[:, j]]
+        return energies
 
     def descend(self, occupation: np.ndarray) -> np.ndarray:
         """Swap the two ions of a sublattice whose exchange lowers the energy most, until no exchange lowers it."""
         occupation = occupation.copy()
-        while True:
-            q, p = self.charges[occupation], self.present[occupation]
-            field, crowd = 2 * self.ewald @ q, 2 * self.clashes @ p
-            best, swap = -1e-7, None
-            for sublattice in self.variable:
-                sites = sublattice.sites
-                # Changes at site i (row) when it takes what site j (column) holds.
-                dq, dp = q[sites] - q[sites][:, None], p[sites] - p[sites][:, None]
-                own = np.diag(self.ewald)[sites]
-                pairs, clash = self.ewald[np.ix_(sites, sites)], self.clashes[np.ix_(sites, sites)]
-                change = dq * (field[sites][:, None] - field[sites]) + dq**2 * (own[:, None] + own - 2 * pairs)
-                change += dp * (crowd[sites][:, None] - crowd[sites]) - 2 * dp**2 * clash
-                index = np.unravel_index(np.argmin(change), change.shape)
-                if change[index] < best:
-                    best, swap = change[index], sites[list(index)]
-            if swap is None:
-                return occupation
-            occupation[swap] = occupation[swap[::-1]]
+        self._descent.descend(occupation)
+        return occupation
+
+    def contacts(self, occupation: np.ndarray) -> list[tuple[int, int]]:
+        """Return the pairs of sites whose ions are too near to each other."""
+        i, j = self.pairs.T
+        close = self.distances[i, j] < self.limits[occupation[i], occupation[j]]
+        return [(int(first), int(second)) for first, second in self.pairs[close]]
 
     def atoms(self, occupation: np.ndarray) -> Atoms:
         """Return the cell of a distribution, its atoms grouped by species."""

@@ -54,7 +54,9 @@ def test_what_they_hold(built):
     expected = {str(path.relative_to(REPOSITORY)) for kind in kinds for path in package.rglob(kind)}
     assert sorted(expected - inside) == []
     kernels = {name.partition('.')[0] for name in inside if name.endswith(sysconfig.get_config_var('EXT_SUFFIX'))}
-    assert kernels == {'aiida_ionconduct/readers/_text', 'aiida_ionconduct/transport/_kernels'}
+    assert kernels == {
+        f'aiida_ionconduct/{name}' for name in ('readers/_text', 'structures/_search', 'transport/_kernels')
+    }
     with tarfile.open(sdist) as archive:
         names = {name.partition('/')[2] for name in archive.getnames()}
     assert {'README.md', 'CITATION.cff', 'CHANGELOG.md', 'docs/index.md', 'docs/reference/cli.rst', 'setup.py'} <= names

@@ -263,3 +263,14 @@ def test_no_room():
     """In a compressed crystal every void is too small for interstitial Li."""
     with pytest.raises(ValueError, match='has no void for another Li'):
         alloy('gamma-Li3PO4', {'P': 'Si'}, 0.25, strain=-0.15)
+
+
+def test_sites_that_exclude_each_other(tmp_path):
+    """Two sites 0.6 Å apart that hold 1.5 ions cannot be: the refusal names them and their distance."""
+    path = tmp_path / 'split.cif'
+    sites = 'Li1 Li 0 0 0 0.75\nLi2 Li 0.15 0 0 0.75\nCl1 Cl 0.5 0.5 0.5 1.0\nCl2 Cl 0.5 0.5 0.0 0.5'
+    path.write_text(CIF.format(length=4.0, sites=sites))
+    with pytest.raises(ValueError, match=r'Li on Li1 \(Li 0\.75\) and Li on Li2 \(Li 0\.75\), 0\.60 Å \(at least'):
+        alloy(path, formula_units=4)
+    path.write_text(CIF.format(length=4.0, sites=sites.replace('0.75', '0.5').replace('0.0 0.5', '0.0 0.0')))
+    assert alloy(path, formula_units=4)[0].atoms.symbols.formula.count() == {'Li': 4, 'Cl': 4}

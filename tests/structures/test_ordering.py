@@ -40,3 +40,79 @@ def test_clashing_sites_are_never_both_taken():
     best = search.atoms(search.enumerate()[0][1])
     assert isinstance(best, Atoms)
     assert best.get_distance(0, 1, mic=True) > 5
+
+
+def split_chain(n_pairs):
+    """Return the cell and positions of pairs of sites 0.6 Å apart, the pairs 4 Å from each other."""
+    positions = np.array([[4.0 * pair + offset, 0, 0] for pair in range(n_pairs) for offset in (0, 0.6)])
+    return np.diag([4.0 * n_pairs, 4, 4]), positions
+
+
+def test_exclusive_sites_hold_one_ion_in_every_minimum():
+    """With one ion for each pair of exclusive sites, no minimum of the search has ions on both sites of a pair."""
+    cell, positions = split_chain(12)
+    search = OrderingSearch(cell, positions, [Sublattice(np.arange(24), {'Li': 12, '': 12})], OXIDATION_STATES)
+    for energy, occupation in search.sample(np.random.default_rng(0), 50):
+        assert search.contacts(occupation) == []
+        assert energy < 1e4
+        np.testing.assert_array_equal(search.present[occupation].reshape(12, 2).sum(axis=1), 1)
+
+
+def test_exclusive_sites_of_two_sublattices():
+    """Ions that only an exchange uphill in energy takes apart are taken apart all the same."""
+    cell, positions = split_chain(8)
+    halves = [Sublattice(np.arange(0, 16, 2), {'Na': 4, '': 4}), Sublattice(np.arange(1, 16, 2), {'Cl': 4, '': 4})]
+    search = OrderingSearch(cell, positions, halves, OXIDATION_STATES)
+    minima = search.sample(np.random.default_rng(0), 20)
+    assert not any(search.contacts(occupation) for _, occupation in minima)
+
+
+def test_impossible_distributions_are_given_up():
+    """Thirteen ions on twelve pairs of exclusive sites leave a contact, and the search ends early."""
+    cell, positions = split_chain(12)
+    search = OrderingSearch(cell, positions, [Sublattice(np.arange(24), {'Li': 13, '': 11})], OXIDATION_STATES)
+    minima = search.sample(np.random.default_rng(0), 2000)
+    assert len(minima) == 100
+    assert [search.distances[pair] for pair in search.contacts(minima[0][1])] == [pytest.approx(0.6)]
+
+
+def test_limits_follow_the_pair():
+    """A limit between two species holds for these species alone, and bonds between full sites are no contacts."""
+    positions = np.array([[0, 0, 0], [1.4, 0, 0], [4, 4, 4], [4, 4, 5.4]], dtype=float)
+    sublattices = [
+        Sublattice(np.array([0, 2]), {'B': 1, '': 1}),
+        Sublattice(np.array([1]), {'O': 1}),
+        Sublattice(np.array([3]), {'Li': 1}),
+    ]
+    limits = {('B', 'Li'): 1.8, ('B', 'O'): 1.2}
+    search = OrderingSearch(
+        np.eye(3) * 8,
+        positions,
+        sublattices,
+        OXIDATION_STATES,
+        limit=lambda first, second: limits.get((min(first, second), max(first, second)), 0.0),
+    )
+    occupations = [occupation for _, occupation in search.enumerate()]
+    contacts = [search.contacts(occupation) for occupation in occupations]
+    assert contacts == [[], [(2, 3)]]
+
+
+def test_descent_ends_in_a_minimum():
+    """No exchange of two ions lowers the energy further, by the energies of all exchanges."""
+    rng = np.random.default_rng(3)
+    grid = np.stack(np.meshgrid(*[[0, 3, 6]] * 3, indexing='ij'), -1).reshape(-1, 3) + rng.normal(
+        scale=0.2, size=(27, 3)
+    )
+    sublattices = [
+        Sublattice(np.arange(12), {'Li': 5, 'Mg': 2, '': 5}),
+        Sublattice(np.arange(12, 27), {'O': 4, 'Cl': 3, '': 8}),
+    ]
+    positions = grid + rng.normal(scale=0.2, size=grid.shape)
+    search = OrderingSearch(np.eye(3) * 9, positions, sublattices, OXIDATION_STATES)
+    energy, occupation = search.sample(rng, 1)[0]
+    for sublattice in sublattices:
+        for i in sublattice.sites:
+            for j in sublattice.sites:
+                other = occupation.copy()
+                other[[i, j]] = other[[j, i]]
+                assert search.energies(other[None])[0] > energy - 1e-6
