@@ -9,17 +9,23 @@ from __future__ import annotations
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from ase import Atoms, units
-from ase.data import atomic_masses, atomic_numbers
+from ase.data import atomic_numbers
 from tabulate import tabulate
 
-from aiida_ionconduct.structures.checks import OXIDATION_STATES, check_charges
-from aiida_ionconduct.structures.crystals import read_disordered
+from aiida_ionconduct.structures.cells import CellChoice, Requirement, choose_cell, units_in_cell
+from aiida_ionconduct.structures.checks import OXIDATION_STATES
+from aiida_ionconduct.structures.composition import TOLERANCE, Deviation, composition_table, fill
+from aiida_ionconduct.structures.contacts import bonds_between_full_sites, contact_limit
+from aiida_ionconduct.structures.crystals import CRYSTALS, read_disordered
 from aiida_ionconduct.structures.distances import shortest_contact
-from aiida_ionconduct.structures.ordering import VACANCY, OrderingSearch, Sublattice, fill
+from aiida_ionconduct.structures.ordering import VACANCY, OrderingSearch, Sublattice
+from aiida_ionconduct.structures.oxidation import States, oxidation_states, states_text, total_charge
+from aiida_ionconduct.structures.reading import read_structure
 from aiida_ionconduct.structures.supercell import supercell_repeats
 from aiida_ionconduct.structures.symmetry import distinct, site_permutations, symmetry_operations
 from aiida_ionconduct.structures.voids import void_orbits
@@ -33,7 +39,6 @@ VOLUMES_A3 = {'Li3PO4': 78.65, 'Li4SiO4': 82.45}
 """Volume of one formula unit in Å³: gamma-Li3PO4 (Wang et al. 1995) and Li4SiO4 (2.41 g/cm³, Tranqui et al., Acta
 Cryst. B 35, 2479 (1979)). The end member of an alloy is looked up here."""
 DENSITY_TOLERANCE = 0.05
-CHARGE_TOLERANCE = 0.05  # elementary charges per site, in a crystal with measured occupancies
 
 
 class Candidate(NamedTuple):
@@ -54,7 +59,7 @@ class Recipe(NamedTuple):
     substitute: dict[str, str]
     fraction: float
     compensate: str
-    oxidation: dict[str, int]
+    oxidation: dict[str, float]
 
 
 class SiteLattice(NamedTuple):
@@ -72,19 +77,39 @@ class SiteLattice(NamedTuple):
     names: list[str]
 
 
-def alloy(
+class Ordering(NamedTuple):
+    """Ordered cells of a crystal, and what was assumed and rounded on the way to them.
+
+    ``oxidation`` are the states by chemical symbol; ``notes`` are sentences for the user; ``deviations`` compare the
+    composition of the cells with the file.
+    """
+
+    candidates: list[Candidate]
+    oxidation: dict[str, float]
+    notes: list[str]
+    deviations: list[Deviation]
+
+
+def alloy(parent: str | pathlib.Path | Atoms | Structure, *args: Any, **options: Any) -> list[Candidate]:
+    """Return the candidates of :func:`ordered_cells`, the lowest electrostatic energy first."""
+    return ordered_cells(parent, *args, **options).candidates
+
+
+def ordered_cells(
     parent: str | pathlib.Path | Atoms | Structure,
     substitute: Mapping[str, str] | None = None,
     fraction: float = 0.0,
     *,
     formula_units: int | None = None,
-    compensate: str = 'Li',
+    compensate: str | None = None,
     seed: int = 0,
     n_best: int = 10,
     strain: float = 0.0,
-    charges: Mapping[str, int] | None = None,
+    charges: Mapping[str, float] | None = None,
     end_member_volume_A3: float | None = None,
-) -> list[Candidate]:
+    tolerance: float = TOLERANCE,
+    block: str | None = None,
+) -> Ordering:
     """Return ordered, charge-balanced supercells of an alloy, the lowest electrostatic energy first.
 
     A fraction of the sites of a species is given to another species, and ions are added at interstitial sites found
@@ -93,43 +118,104 @@ def alloy(
     distributions that are equal by symmetry, only the first is kept. Example: (Li4SiO4)0.25(Li3PO4)0.75 of Deng et al.
     2015, 10.1021/jacs.5b04444, is ``alloy('gamma-Li3PO4', {'P': 'Si'}, 0.25, formula_units=16)``.
 
-    :param parent: name of a shipped crystal, path of a CIF file, ASE atoms or a pymatgen structure.
+    :param parent: name of a shipped crystal, path of a structure file, ASE atoms or a pymatgen structure.
     :param substitute: which species takes the place of which, as ``{'P': 'Si'}``; nothing, to order a crystal as it is.
     :param fraction: of the sites of each replaced species.
-    :param formula_units: of the parent in the supercell; its conventional cell if not given.
-    :param compensate: chemical symbol of the ion that is added or taken away for the charge.
+    :param formula_units: of the parent in the supercell. If not given, the conventional cell is taken, or the smallest
+        cell that holds the composition within the tolerance.
+    :param compensate: chemical symbol of the ion that is added or taken away for the charge; if not given, the usual
+        mobile ion that the crystal has, see :func:`usual_mobile_ion`.
     :param seed: of the random starts.
     :param n_best: at most so many are returned.
     :param strain: linear strain of the cell, for the volume that a guest needs.
     :param charges: oxidation states by chemical symbol, where the usual states do not hold.
     :param end_member_volume_A3: volume of a formula unit of the fully substituted crystal; known for Li4SiO4. With
         it the density must be within 5 % of the volume-weighted mean of parent and end member.
+    :param tolerance: largest relative deviation of the amount of a species from the file.
+    :param block: data block of a CIF with several crystals.
     :raises ValueError: if the parent cannot be read or is not neutral, the numbers do not fit the cell, the charge
         cannot be balanced, there is no room for the ions, or the density is off.
     """
-    structure = read_disordered(parent)
-    recipe = Recipe(dict(substitute or {}), fraction, compensate, {**OXIDATION_STATES, **(charges or {})})
+    structure, stated, notes = read_parent(parent, block)
+    symbols = dict(substitute or {})
+    states = _states(structure, stated=stated, notes=notes, substitute=symbols, charges=charges)
+    compensate = compensate or usual_mobile_ion(structure)
+    recipe = Recipe(symbols, fraction, compensate, {**OXIDATION_STATES, **(charges or {}), **states.charges})
     _check_recipe(structure, recipe)
     if n_best < 1:
         raise ValueError(f'n_best must be at least 1, got {n_best}.')
-    _check_neutral(structure, recipe.oxidation)
-    formula, n_units = structure.composition.get_reduced_formula_and_factor()
+    formula = structure.composition.reduced_formula
     expected_A3 = _alloy_volume(structure, recipe, end_member_volume_A3)
+    before = total_charge(structure.composition.get_el_amt_dict(), recipe.oxidation)
+    bonds = bonds_between_full_sites(structure)
     for old, new in recipe.substitute.items():
         structure.replace_species({old: {old: 1 - fraction, new: fraction}})
     structure.scale_lattice(structure.volume * (1 + strain) ** 3)
-    repeats = _supercell_of(structure, formula, n_units, formula_units)
+    amounts = structure.composition.get_el_amt_dict()
+    if recipe.substitute:
+        added = (before - total_charge(amounts, recipe.oxidation)) / recipe.oxidation[compensate]
+        amounts[compensate] = amounts.get(compensate, 0) + added
+    average = next((symbol for symbol, state in states.charges.items() if state != round(state)), None)
+    if formula_units is not None:
+        _check_fraction(structure, recipe, formula_units / units_in_cell(structure))
+    requirement = Requirement(amounts, recipe.oxidation, None if average else compensate, tolerance)
+    choice = choose_cell(structure, requirement, formula_units)
+    if average:
+        recipe.oxidation[average] = _average_state(average, choice, recipe.oxidation)
+    repeats = supercell_repeats(choice.structure.lattice.matrix, 1, choice.n_cells)
 
     candidates = _candidates(
-        _site_lattice(structure, repeats, recipe),
+        _site_lattice(choice.structure, repeats, recipe, is_mixed_valence=average is not None),
         recipe.oxidation,
         name=f'{"×".join(map(str, repeats))} cells of {formula}',
         seed=seed,
         n_best=n_best,
+        bonds=bonds,
     )
-    _check_occupancies(candidates[0].atoms, structure, math.prod(repeats), recipe)
-    _check_density(candidates[0].atoms, expected_A3 and expected_A3 * math.prod(repeats))
-    return candidates
+    share = choice.n_cells * len(choice.structure) / len(structure)
+    _check_density(candidates[0].atoms, expected_A3 and expected_A3 * share)
+    used = {symbol: recipe.oxidation[symbol] for symbol in dict.fromkeys(candidates[0].atoms.symbols)}
+    return Ordering(candidates, used, [*notes, *states.notes], choice.deviations)
+
+
+def read_parent(
+    parent: str | pathlib.Path | Atoms | Structure, block: str | None = None
+) -> tuple[Structure, dict[str, int], list[str]]:
+    """Return the structure with occupancies, the oxidation states that its file gives, and notes about the file."""
+    if isinstance(parent, str | pathlib.Path):
+        path = CRYSTALS.get(str(parent), pathlib.Path(parent))
+        if not path.exists():
+            raise ValueError(f'`{parent}` is neither a file nor one of {", ".join(CRYSTALS)}.')
+        crystal = read_structure(path, block)
+        return crystal.structure, crystal.oxidation, list(crystal.notes)
+    return read_disordered(parent), {}, []
+
+
+MOBILE_IONS = ('Li', 'Na', 'K', 'Ag', 'Cu', 'Rb', 'Cs', 'Mg', 'Ca', 'Zn')
+"""Ions that conductors are made for, in the order in which one is taken to be mobile."""
+
+
+def usual_mobile_ion(structure: Structure) -> str:
+    """Return the chemical symbol of the ion of a crystal that balances charges unless the user names another.
+
+    It is the first of :data:`MOBILE_IONS` that the crystal has, else the species with most vacancies.
+    """
+    amounts = structure.composition.get_el_amt_dict()
+    for symbol in MOBILE_IONS:
+        if symbol in amounts:
+            return symbol
+    vacancies = dict.fromkeys(amounts, 0.0)
+    for site in structure:
+        species = site.species.get_el_amt_dict()
+        for symbol in species:
+            vacancies[symbol] += max(0.0, 1 - sum(species.values())) / len(species)
+    return max(amounts, key=lambda symbol: (vacancies[symbol], amounts[symbol]))
+
+
+def composition_text(ordering: Ordering) -> str:
+    """Return what was assumed and the table of the composition, file against cell."""
+    states = f'Oxidation states: {states_text(ordering.oxidation)}'
+    return '\n'.join([states, *ordering.notes, '', composition_table(ordering.deviations)])
 
 
 def scores_table(candidates: Sequence[Candidate]) -> str:
@@ -158,7 +244,9 @@ def mass_density(atoms: Atoms) -> float:
 # Steps --------------------------------------------------------------------------------------------------------------
 
 
-def _site_lattice(structure: Structure, repeats: tuple[int, int, int], recipe: Recipe) -> SiteLattice:
+def _site_lattice(
+    structure: Structure, repeats: tuple[int, int, int], recipe: Recipe, *, is_mixed_valence: bool = False
+) -> SiteLattice:
     """Return the sites of the supercell with the numbers of ions on them, and its symmetry.
 
     :param structure: the substituted cell, with occupancies.
@@ -169,9 +257,10 @@ def _site_lattice(structure: Structure, repeats: tuple[int, int, int], recipe: R
     supercell = unit.repeat(repeats)
     cell, positions = supercell.cell.array, supercell.positions
     sublattices, n_added = fill(
-        [species[index] for index in supercell.arrays['site']], recipe.oxidation, recipe.compensate
+        [species[index] for index in supercell.arrays['site']],
+        recipe.oxidation,
+        None if is_mixed_valence else recipe.compensate,
     )
-    _check_substituted(sublattices, recipe)
     names = [_site_name(structure[index].label, species[index]) for index in supercell.arrays['site']]
     if n_added:
         operations = symmetry_operations(unit.cell.array, unit.positions, kinds)
@@ -190,14 +279,21 @@ def _site_lattice(structure: Structure, repeats: tuple[int, int, int], recipe: R
 
 
 def _candidates(
-    lattice: SiteLattice, oxidation: dict[str, int], *, name: str, seed: int, n_best: int
+    lattice: SiteLattice,
+    oxidation: dict[str, float],
+    *,
+    name: str,
+    seed: int,
+    n_best: int,
+    bonds: Mapping[str, float],
 ) -> list[Candidate]:
     """Return the distributions of lowest energy that symmetry does not make equal.
 
     :param name: of the supercell, for the descriptions.
     :raises ValueError: if ions are too near to each other in every distribution.
     """
-    search = OrderingSearch(lattice.cell, lattice.positions, lattice.sublattices, oxidation)
+    limit = partial(contact_limit, charges=oxidation, bonds=bonds)
+    search = OrderingSearch(lattice.cell, lattice.positions, lattice.sublattices, oxidation, limit=limit)
     if math.prod(sublattice.n_distributions for sublattice in lattice.sublattices) <= N_ENUMERATE:
         distributions = search.enumerate()
         origin = f'of {len(distributions)} distributions'
@@ -208,7 +304,7 @@ def _candidates(
     for energy, occupation in distinct(distributions, lattice.permutations, n_best):
         if not search.contacts(occupation):
             atoms = search.atoms(occupation)
-            check_charges(atoms, {symbol: oxidation[symbol] for symbol in set(atoms.symbols)})
+            _check_neutral(atoms, oxidation)
             description = f'{atoms.symbols}, {name}, no. {len(candidates) + 1} {origin}'
             candidates.append(Candidate(atoms, energy, description))
     if not candidates:
@@ -240,19 +336,34 @@ def _site_name(label: str, occupancies: Mapping[str, float]) -> str:
     return f'{label} ({", ".join(f"{symbol} {amount:.3g}" for symbol, amount in occupancies.items())})'
 
 
-def _supercell_of(
-    structure: Structure, formula: str, n_units: float, formula_units: int | None
-) -> tuple[int, int, int]:
-    """Return how often to repeat the cell along each vector.
+def _states(
+    structure: Structure,
+    *,
+    stated: dict[str, int],
+    notes: list[str],
+    substitute: Mapping[str, str],
+    charges: Mapping[str, float] | None,
+) -> States:
+    """Return the oxidation states of the parent.
 
-    :param n_units: formula units in the cell.
-    :param formula_units: formula units wanted.
-    :raises ValueError: if the formula units do not make whole cells.
+    :raises ValueError: if they do not balance; the notes about the file may say why.
     """
-    n_cells = 1.0 if formula_units is None else formula_units / n_units
-    if round(n_cells) < 1 or abs(n_cells - round(n_cells)) > 1e-6:
-        raise ValueError(f'the cell of {formula} holds {n_units:g} formula units: ask for a multiple of it.')
-    return supercell_repeats(structure.lattice.matrix, len(structure), len(structure) * round(n_cells))
+    amounts = structure.composition.get_el_amt_dict()
+    named = {*amounts, *substitute, *substitute.values()}
+    if absent := sorted(set(charges or {}) - named):
+        raise ValueError(f'charges are given for {", ".join(absent)}, which the structure does not contain.')
+    user = {symbol: state for symbol, state in (charges or {}).items() if symbol in amounts}
+    try:
+        return oxidation_states(amounts, user=user, stated=stated, structure=structure)
+    except ValueError as exception:
+        raise ValueError(' '.join([*notes, str(exception)])) from exception
+
+
+def _average_state(symbol: str, choice: CellChoice, oxidation: Mapping[str, float]) -> float:
+    """Return the average oxidation state of an element that makes the cell neutral."""
+    numbers = {row.species: row.cell for row in choice.deviations}
+    rest = sum(number * oxidation[other] for other, number in numbers.items() if other != symbol)
+    return -rest / numbers[symbol]
 
 
 def _as_sites(structure: Structure) -> tuple[Atoms, list[dict[str, float]]]:
@@ -315,53 +426,32 @@ def _check_recipe(structure: Structure, recipe: Recipe) -> None:
         raise ValueError(f'no oxidation state is known for {symbol}: give it with `charges`.')
 
 
-def _check_neutral(structure: Structure, oxidation: dict[str, int]) -> None:
-    """Refuse a parent whose oxidation states do not balance.
+def _check_neutral(atoms: Atoms, oxidation: Mapping[str, float]) -> None:
+    """Refuse an ordered cell that is not neutral.
 
-    Ions would be added or taken away to make up for a wrong state. Measured occupancies may leave a small charge.
-
-    :raises ValueError: naming the states.
+    :raises ValueError: with the charge.
     """
-    amounts = structure.composition.get_el_amt_dict()
-    charge = sum(amount * oxidation[symbol] for symbol, amount in amounts.items())
-    if abs(charge) > (1e-3 if structure.is_ordered else CHARGE_TOLERANCE * len(structure)):
-        stated = ', '.join(f'{symbol} {oxidation[symbol]:+}' for symbol in amounts)
-        raise ValueError(
-            f'the charges of {structure.composition.reduced_formula} sum to {charge:+.3g} a cell instead of zero '
-            f'({stated}): give its oxidation states with `charges`.'
-        )
+    charge = sum(oxidation[symbol] for symbol in atoms.symbols)
+    if abs(charge) > 1e-3:
+        raise ValueError(f'the cell {atoms.symbols} has the charge {charge:+g}.')
 
 
-def _check_substituted(sublattices: list[Sublattice], recipe: Recipe) -> None:
+def _check_fraction(structure: Structure, recipe: Recipe, n_cells: float) -> None:
     """Refuse a cell in which the fraction amounts to no site, or to all sites.
 
+    :param structure: the substituted cell, with occupancies.
     :raises ValueError: naming the number of sites.
     """
-    for old, new in recipe.substitute.items():
-        shared = [sublattice.counts for sublattice in sublattices if {old, new} <= sublattice.counts.keys()]
-        n_old, n_new = (sum(counts[symbol] for counts in shared) for symbol in (old, new))
-        if recipe.fraction < 1 and not (n_old and n_new):
-            raise ValueError(
-                f'{recipe.fraction:g} of {n_old + n_new} {old} sites is {n_new} {new}: ask for more with '
-                '`formula_units`.'
-            )
-
-
-def _check_occupancies(atoms: Atoms, structure: Structure, n_cells: int, recipe: Recipe) -> None:
-    """Refuse a cell that is too small for the occupancies of its parent; its mass shows the effect of rounding.
-
-    :param structure: the substituted cell, with occupancies.
-    :raises ValueError: with the two masses.
-    """
     amounts = structure.composition.get_el_amt_dict()
-    charge = sum(amount * recipe.oxidation[symbol] for symbol, amount in amounts.items())
-    added = -charge / recipe.oxidation[recipe.compensate] * atomic_masses[atomic_numbers[recipe.compensate]]
-    expected, mass = n_cells * (float(structure.composition.weight) + added), atoms.get_masses().sum()
-    if abs(mass / expected - 1) > DENSITY_TOLERANCE:
-        raise ValueError(
-            f'the cell {atoms.symbols} weighs {mass:.1f} u instead of {expected:.1f} u, as the occupancies do not come '
-            'out even in so few sites: ask for more with `formula_units`.'
-        )
+    for old, new in recipe.substitute.items():
+        if recipe.fraction == 1 or old not in amounts:
+            continue
+        n_sites = round((amounts[old] + amounts[new]) * n_cells)
+        n_new = round(recipe.fraction * n_sites)
+        if n_new in (0, n_sites):
+            raise ValueError(
+                f'{recipe.fraction:g} of {n_sites} {old} sites is {n_new} {new}: ask for more with `formula_units`.'
+            )
 
 
 def _check_density(atoms: Atoms, expected_A3: float | None) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -36,105 +35,6 @@ class Sublattice(NamedTuple):
     def n_distributions(self) -> int:
         """Number of ways to distribute the species over the sites."""
         return math.factorial(len(self.sites)) // math.prod(map(math.factorial, self.counts.values()))
-
-
-# Numbers of ions -----------------------------------------------------------------------------------------------------
-
-
-def fill(
-    species_of_site: Sequence[Mapping[str, float]], oxidation: Mapping[str, int], compensate: str
-) -> tuple[list[Sublattice], int]:
-    """Turn occupancies into numbers of ions that are neutral in total.
-
-    Sites of the same composition make one sublattice. Numbers are rounded; the charge that is left is balanced by the
-    compensating ion, first on the sublattices that it occupies partly, beginning with the sublattice that is farthest
-    from its occupancy.
-
-    :param species_of_site: occupancies by species, for each site.
-    :param oxidation: oxidation states by chemical symbol.
-    :param compensate: chemical symbol of the compensating ion.
-    :return: the sublattices, and the number of compensating ions that need interstitial sites.
-    :raises ValueError: if the charge is no multiple of the ion's, or there are too few of these ions to take away.
-    """
-    sublattices, ideals = _rounded_sublattices(species_of_site)
-    charge = sum(n * oxidation.get(symbol, 0) for sublattice in sublattices for symbol, n in sublattice.counts.items())
-    missing, rest = divmod(-charge, oxidation[compensate])
-    if rest:
-        raise ValueError(f'the charge {charge:+} cannot be balanced by {compensate}: choose other numbers or ions.')
-    missing = _balance_partly_occupied(sublattices, ideals, compensate, missing)
-    if missing < 0:
-        missing += _take_away(sublattices, compensate, -missing)
-        if missing:
-            raise ValueError(f'the charge is {charge:+}, and there is not enough {compensate} to take away.')
-    return sublattices, missing
-
-
-def _rounded_sublattices(
-    species_of_site: Sequence[Mapping[str, float]],
-) -> tuple[list[Sublattice], list[dict[str, float]]]:
-    """Return the sublattices with rounded numbers of ions, and the numbers before rounding."""
-    groups = defaultdict(list)
-    for index, species in enumerate(species_of_site):
-        groups[tuple(sorted((symbol, round(amount, 4)) for symbol, amount in species.items()))].append(index)
-    sublattices, ideals = [], []
-    for composition, sites in groups.items():
-        ideal = {symbol: amount * len(sites) for symbol, amount in composition}
-        empty = len(sites) - sum(ideal.values())
-        if empty > 1e-3 * len(sites):
-            ideal[VACANCY] = empty
-        sublattices.append(Sublattice(np.array(sites), _rounded(ideal, len(sites))))
-        ideals.append(ideal)
-    return sublattices, ideals
-
-
-def _rounded(ideal: dict[str, float], total: int) -> dict[str, int]:
-    """Round numbers and keep their sum: the numbers with the largest remainders are rounded up."""
-    counts = {symbol: math.floor(amount + 1e-6) for symbol, amount in ideal.items()}
-    by_remainder = sorted(ideal, key=lambda symbol: counts[symbol] - ideal[symbol])
-    for symbol in by_remainder[: total - sum(counts.values())]:
-        counts[symbol] += 1
-    return counts
-
-
-def _balance_partly_occupied(
-    sublattices: list[Sublattice], ideals: list[dict[str, float]], compensate: str, missing: int
-) -> int:
-    """Add ions to the sublattices that they occupy partly, or take them away there.
-
-    :param missing: number of ions to add, negative to take away.
-    :return: number of ions still missing.
-    """
-    sign = 1 if missing > 0 else -1
-    source, target = (VACANCY, compensate) if missing > 0 else (compensate, VACANCY)
-    while missing:
-        shortages = [
-            (sign * (ideal[compensate] - sublattice.counts[compensate]), -index)
-            for index, (sublattice, ideal) in enumerate(zip(sublattices, ideals, strict=True))
-            if compensate in sublattice.counts
-            and sublattice.counts.get(source, 0) > 0
-            and (missing > 0 or VACANCY in sublattice.counts)
-        ]
-        if not shortages:
-            break
-        counts = sublattices[-max(shortages)[1]].counts
-        counts[source] -= 1
-        counts[target] = counts.get(target, 0) + 1
-        missing -= sign
-    return missing
-
-
-def _take_away(sublattices: list[Sublattice], compensate: str, n_ions: int) -> int:
-    """Take ions away from full sublattices, beginning with those that hold no other species.
-
-    :return: number of ions taken away.
-    """
-    left = n_ions
-    for sublattice in sorted(sublattices, key=lambda sublattice: len(sublattice.counts)):
-        taken = min(left, sublattice.counts.get(compensate, 0))
-        if taken:
-            sublattice.counts.update({compensate: sublattice.counts[compensate] - taken, VACANCY: taken})
-            left -= taken
-    return n_ions - left
 
 
 # Energies ------------------------------------------------------------------------------------------------------------

@@ -150,7 +150,10 @@ def _likeliest(amounts: Mapping[str, float], user: Mapping[str, float], limit: f
         )
         if score > best_score:
             best, best_score = states, score
-    if best is None or any(best[symbol] != OXIDATION_STATES[symbol] for symbol in FIXED - {'H'} - set(user) & set(best)):
+    if best is None:
+        return None
+    rigid = (FIXED - {'H'} - set(user)) & set(best)
+    if any(best[symbol] != OXIDATION_STATES[symbol] for symbol in rigid):
         return None
     return {symbol: float(state) for symbol, state in best.items()}
 
@@ -173,14 +176,14 @@ def _balanced_by_average(amounts: Mapping[str, float], user: Mapping[str, float]
     free.sort(key=lambda symbol: (Element(symbol).block not in 'df', -amounts[symbol]))
     for states in trials:
         for symbol in free:
-            known = [state for state in {*Element(symbol).oxidation_states, *common_states(symbol)}]
+            known = {*Element(symbol).oxidation_states, *common_states(symbol)}
             others = sum(amount * states[other] for other, amount in amounts.items() if other != symbol)
             average = -others / amounts[symbol]
             if len(known) > 1 and min(known) <= average <= max(known) and average * states[symbol] > 0:
                 balanced = {**states, symbol: _whole(average)}
                 note = (
-                    f'No whole oxidation states balance: {symbol} has the average {average:+.3g} (mixed valence, or the '
-                    f'charge of a group), with {states_text({k: v for k, v in balanced.items() if k != symbol})}.'
+                    f'No whole oxidation states balance: {symbol} has the average {average:+.3g} (mixed valence, or '
+                    f'the charge of a group), with {states_text({k: v for k, v in balanced.items() if k != symbol})}.'
                 )
                 return States(balanced, (note,))
     return None

@@ -210,7 +210,9 @@ def _read_other(text: str, path: pathlib.Path) -> Crystal:
     except (Exception, MemoryError) as exception:
         why = f'ASE does not understand it ({type(exception).__name__}: {exception})'
         if _has_no_symbols(text):
-            why = 'it names no elements: write their symbols on the sixth line of the POSCAR, above the numbers of atoms'
+            why = (
+                'it names no elements: write their symbols on the sixth line of the POSCAR, above the numbers of atoms'
+            )
         raise ValueError(f'the structure file `{path}` cannot be read: {why}.'.replace('..', '.')) from exception
     if not set(atoms.symbols) <= set(atomic_numbers) - {'X'}:
         raise ValueError(f'the structure file `{path}` names no elements for its atoms.')

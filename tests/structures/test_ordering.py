@@ -5,7 +5,8 @@ import pytest
 from ase import Atoms
 
 from aiida_ionconduct.structures import OXIDATION_STATES
-from aiida_ionconduct.structures.ordering import OrderingSearch, Sublattice, fill
+from aiida_ionconduct.structures.composition import fill
+from aiida_ionconduct.structures.ordering import OrderingSearch, Sublattice
 
 
 def test_fill():

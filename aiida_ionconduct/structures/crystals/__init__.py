@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pathlib
-import warnings
 from typing import TYPE_CHECKING, cast
 
 import ase.io
 from ase import Atoms
 
 from aiida_ionconduct.structures.checks import check_cell
+from aiida_ionconduct.structures.reading import read_structure
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -56,14 +56,4 @@ def read_disordered(source: str | pathlib.Path | Atoms | Structure) -> Structure
     path = CRYSTALS.get(str(source), pathlib.Path(source))
     if not path.exists():
         raise ValueError(f'`{source}` is neither a file nor one of {", ".join(CRYSTALS)}.')
-    try:
-        # pymatgen warns of rounded coordinates and the like, which do no harm; its warnings also say why a file cannot
-        # be read.
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter('always')
-            structure = Structure.from_file(path)
-    except Exception as exception:
-        why = ' '.join([str(exception), *dict.fromkeys(str(warning.message) for warning in caught)])
-        raise ValueError(f'the structure file `{source}` cannot be read: {why}') from exception
-    structure.remove_oxidation_states()
-    return structure
+    return read_structure(path).structure
