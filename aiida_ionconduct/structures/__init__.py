@@ -2,14 +2,18 @@
 
 Crystals:
 
-- ``crystals``: the shipped CIF files, and the reading of crystals with partial occupancies;
+- ``crystals``: the shipped CIF files;
+- ``reading``: what a file states, with partial occupancies: the only reader of structure files;
+- ``oxidation``: oxidation states that balance, and what was assumed;
 - ``checks``: what a structure and its charges must satisfy before anything is submitted;
 - ``supercell``: the most compact supercell with a number of atoms.
 
 Alloys:
 
-- ``alloys``: ordered cells, ranked by electrostatics; puts the next four files together;
-- ``ordering``: numbers of ions on sublattices, and the search for their best distribution;
+- ``alloys``: ordered cells, ranked by electrostatics; puts the next files together;
+- ``cells``, ``composition``: how many cells hold the composition in whole numbers of ions, and these numbers;
+- ``contacts``: how near two ions may come to each other;
+- ``ordering``: the search for the best distribution;
 - ``electrostatics``: Ewald sums;
 - ``symmetry``: symmetry operations, and the distributions that they make equal;
 - ``voids``: places for interstitial ions;
@@ -21,11 +25,21 @@ Measures of a frame:
 - ``rdf``: radial distribution functions.
 """
 
-from aiida_ionconduct.structures.alloys import Candidate, alloy, scores_table
+from aiida_ionconduct.structures.alloys import (
+    Candidate,
+    Ordering,
+    alloy,
+    composition_text,
+    ordered_cells,
+    scores_table,
+    usual_mobile_ion,
+)
 from aiida_ionconduct.structures.checks import OXIDATION_STATES, check_charges, check_structure
 from aiida_ionconduct.structures.crystals import CRYSTALS, crystal, is_disordered, read_disordered
 from aiida_ionconduct.structures.distances import minimum_distances, minimum_distances_of, shortest_contact
+from aiida_ionconduct.structures.oxidation import States, oxidation_states, states_text
 from aiida_ionconduct.structures.rdf import radial_distribution
+from aiida_ionconduct.structures.reading import Crystal, read_structure
 from aiida_ionconduct.structures.substitution import substitute
 from aiida_ionconduct.structures.supercell import supercell_repeats
 
@@ -33,17 +47,26 @@ __all__ = (
     'CRYSTALS',
     'OXIDATION_STATES',
     'Candidate',
+    'Crystal',
+    'Ordering',
+    'States',
     'alloy',
     'check_charges',
     'check_structure',
+    'composition_text',
     'crystal',
     'is_disordered',
     'minimum_distances',
     'minimum_distances_of',
+    'ordered_cells',
+    'oxidation_states',
     'radial_distribution',
     'read_disordered',
+    'read_structure',
     'scores_table',
     'shortest_contact',
+    'states_text',
     'substitute',
     'supercell_repeats',
+    'usual_mobile_ion',
 )

@@ -23,6 +23,7 @@ from aiida_ionconduct.structures.symmetry import SYMPREC
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
+N_TRIALS = 60  # sizes tried one after another for that advice, and beyond them again at larger steps
 N_SEARCH = 8  # cells up to this multiple of the largest are tried for the advice of a refusal
 
 
@@ -200,4 +201,4 @@ def _odd_charge(choice: CellChoice, requirement: Requirement) -> str:
 def _advised(structure: Structure, primitive: Structure, requirement: Requirement) -> Sequence[tuple[Structure, int]]:
     """Return the sizes to try for the advice."""
     sizes = list(_sizes(structure, primitive, requirement.expected, N_SEARCH * MAX_ATOMS))
-    return sizes[: 1 + len(sizes)] if len(sizes) < 200 else sizes[:: len(sizes) // 200 + 1]
+    return [*sizes[:N_TRIALS], *sizes[N_TRIALS :: len(sizes) // N_TRIALS + 1]]

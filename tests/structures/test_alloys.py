@@ -17,6 +17,7 @@ from aiida_ionconduct.structures import (
     check_charges,
     check_structure,
     crystal,
+    ordered_cells,
     scores_table,
     shortest_contact,
 )
@@ -213,13 +214,16 @@ def test_refused(arguments, message):
 
 
 def test_wrong_oxidation_states():
-    """A sulfate with the oxidation state of a sulfide is refused; with the right state it stays as it is."""
+    """A sulfate's sulfur is found to be +6, and said so; the state of a sulfide is refused with what to type."""
     sulfate = crystal('gamma-Li3PO4')
     del sulfate[[0, 1, 2, 3]]
     sulfate.symbols[sulfate.symbols == 'P'] = 'S'
-    with pytest.raises(ValueError, match=r'charges of Li2SO4 sum to -32 a cell instead of zero \(Li \+1, S -2, O -2\)'):
-        alloy(sulfate)
+    with pytest.raises(ValueError, match=r'charges of Li2SO4 sum to -32 a cell instead of zero \(Li \+1, O -2, S -2\)'):
+        alloy(sulfate, charges={'S': -2})
     assert alloy(sulfate, charges={'S': 6})[0].atoms.symbols.formula.count() == {'Li': 8, 'S': 4, 'O': 16}
+    assumed = ordered_cells(sulfate)
+    assert assumed.oxidation == {'Li': 1, 'S': 6, 'O': -2}
+    assert 'Oxidation states assumed' in assumed.notes[0]
 
 
 def test_oxidation_states_of_the_voids():
@@ -231,13 +235,14 @@ def test_oxidation_states_of_the_voids():
 
 
 def test_too_few_sites_for_the_occupancies(tmp_path):
-    """Half of a single site cannot be filled with whole ions; half of four sites is two."""
+    """Half of a single site cannot be filled with whole ions; half of four sites is two, of two sites one."""
     path = tmp_path / 'half.cif'
     sites = 'Li1 Li 0 0 0 0.5\nCl1 Cl 0.5 0.5 0.5 0.5'
     path.write_text(CIF.format(length=4.0, sites=sites))
-    with pytest.raises(ValueError, match=r'LiCl weighs 42\.4 u instead of 21\.2 u'):
-        alloy(path)
+    with pytest.raises(ValueError, match=r'Li instead of 0\.5 \(.100 %\)\. 2 formula units \(2 atoms\) hold it'):
+        alloy(path, formula_units=1)
     assert alloy(path, formula_units=4)[0].atoms.symbols.formula.count() == {'Li': 2, 'Cl': 2}
+    assert alloy(path)[0].atoms.symbols.formula.count() == {'Li': 1, 'Cl': 1}
 
 
 def test_occupancies_above_one(tmp_path):
