@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 from tabulate import tabulate
 
 from aiida_ionconduct import labels
 from aiida_ionconduct.allegro.parameters import TrainingParameters
-from aiida_ionconduct.structures import supercell_repeats
+from aiida_ionconduct.structures import supercell_matrix
 from aiida_ionconduct.workchains.precision import MAX_ITERATIONS, has_previous
 from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
 
@@ -70,7 +71,8 @@ def plan_table(builder: Builder, protocol: str) -> str:
 def plan(builder: Builder) -> list[PlannedStage]:
     """Return the stages that a builder describes."""
     n_atoms = len(builder.structure.sites)
-    n_supercell = n_atoms * math.prod(supercell_repeats(builder.structure.cell, n_atoms, builder.n_atoms_min.value))
+    matrix = supercell_matrix(np.array(builder.structure.cell), n_atoms, builder.n_atoms_min.value)
+    n_supercell = n_atoms * round(np.linalg.det(matrix))
     stages, n_frames = dft_stages(builder, n_atoms)
     # An unused namespace of a builder has the keys of its ports as well, so a required input shows whether it is used.
     if 'parameters' in builder.allegro['train']:

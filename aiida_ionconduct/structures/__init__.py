@@ -6,7 +6,7 @@ Crystals:
 - ``reading``: what a file states, with partial occupancies: the only reader of structure files;
 - ``oxidation``: oxidation states that balance, and what was assumed;
 - ``checks``: what a structure and its charges must satisfy before anything is submitted;
-- ``supercell``: the most compact supercell with a number of atoms.
+- ``supercell``: compact supercells with a number of atoms.
 
 Alloys:
 
@@ -41,7 +41,7 @@ from aiida_ionconduct.structures.oxidation import States, oxidation_states, stat
 from aiida_ionconduct.structures.rdf import radial_distribution
 from aiida_ionconduct.structures.reading import Crystal, read_structure
 from aiida_ionconduct.structures.substitution import substitute
-from aiida_ionconduct.structures.supercell import supercell_repeats
+from aiida_ionconduct.structures.supercell import build_supercell, enough_atoms, supercell_matrix
 
 __all__ = (
     'CRYSTALS',
@@ -51,10 +51,12 @@ __all__ = (
     'Ordering',
     'States',
     'alloy',
+    'build_supercell',
     'check_charges',
     'check_structure',
     'composition_text',
     'crystal',
+    'enough_atoms',
     'is_disordered',
     'minimum_distances',
     'minimum_distances_of',
@@ -67,6 +69,6 @@ __all__ = (
     'shortest_contact',
     'states_text',
     'substitute',
-    'supercell_repeats',
+    'supercell_matrix',
     'usual_mobile_ion',
 )

@@ -9,9 +9,12 @@ from aiida import orm
 from aiida_pseudo.groups.family import PseudoPotentialFamily
 from ase import Atoms
 
+from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.engines import ENGINES
 from aiida_ionconduct.engines.schedulers import gpus_cannot_be_asked
+from aiida_ionconduct.structures import enough_atoms
+from aiida_ionconduct.structures.supercell import MIN_IMAGE_DISTANCE_A
 from aiida_ionconduct.workchains.precision import TARGET, validate_target
 
 
@@ -96,6 +99,22 @@ def check_electrons(atoms: Atoms) -> None:
             f'the cell {atoms.symbols} has {n_electrons} electrons, an odd number: an open shell, which the DFT of '
             'this work chain does not cover, or an atom too many.'
         )
+
+
+def enough_atoms_for(atoms: Atoms, p: Mapping[str, Any], model: AllegroModelData | None) -> int:
+    """Return the least number of atoms in the supercell: more than the protocol's where images would be too near.
+
+    :param atoms: the crystal.
+    :param p: the protocol, with ``n_atoms_min``, ``min_image_distance_A`` and ``training``.
+    :param model: in place of a training; an atom should not see two images of another within its cutoff.
+    :raises ValueError: if even twice the atoms are too few.
+    """
+    distance = p['min_image_distance_A']
+    if distance is None:
+        trained = p['training'].get('r_max', TrainingParameters.model_fields['r_max'].default)
+        r_max = trained if model is None else model.r_max
+        distance = max(MIN_IMAGE_DISTANCE_A, 2 * r_max)
+    return enough_atoms(atoms.cell.array, len(atoms), p['n_atoms_min'], distance)
 
 
 def check_pseudos(structure: orm.StructureData, label: str) -> None:

@@ -22,6 +22,7 @@ from aiida_ionconduct.workchains.checks import (
     check_model,
     check_precision,
     check_pseudos,
+    enough_atoms_for,
 )
 from aiida_ionconduct.workchains.precision import TARGET, set_target, take_over
 from aiida_ionconduct.workchains.protocols import protocol_inputs
@@ -120,7 +121,7 @@ def get_builder_from_protocol(
     builder = cls.get_builder()
     builder.structure = structure
     builder.charges, builder.mobile = orm.Dict(charges), orm.Str(mobile)
-    builder.n_atoms_min = orm.Int(p['n_atoms_min'])
+    builder.n_atoms_min = orm.Int(enough_atoms_for(atoms, p, model))
     if model is None:
         if not relaxed:
             builder.relax = relax_inputs(codes['pw'], structure, p)

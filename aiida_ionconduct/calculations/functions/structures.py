@@ -10,7 +10,7 @@ from aiida.engine import calcfunction
 from ase import Atoms, units
 from ase.neighborlist import neighbor_list
 
-from aiida_ionconduct.structures import alloy, minimum_distances_of, substitute, supercell_repeats
+from aiida_ionconduct.structures import alloy, build_supercell, minimum_distances_of, substitute, supercell_matrix
 
 RYDBERG_VELOCITY = units.Bohr * units.Rydberg / (units._hbar * units.J * units.s)  # pw.x' unit, in ASE's unit
 # Shortest distances in rattled cells, as a share of the distances in the crystal: a little shorter than in a thermal
@@ -33,14 +33,15 @@ def frames_to_trajectory(frames: list[Atoms]) -> orm.TrajectoryData:
 
 @calcfunction
 def make_supercell(structure: orm.StructureData, n_atoms_min: orm.Int) -> orm.StructureData:
-    """Repeat a structure to at least a number of atoms, with the nearest periodic images as far away as possible.
+    """Return a compact supercell with at least a number of atoms, see :mod:`aiida_ionconduct.structures.supercell`.
 
     :param structure: unit cell.
     :param n_atoms_min: least number of atoms.
     :return: the supercell.
     """
     atoms = structure.get_ase()
-    return orm.StructureData(ase=atoms.repeat(supercell_repeats(atoms.cell.array, len(atoms), n_atoms_min.value)))
+    matrix = supercell_matrix(atoms.cell.array, len(atoms), n_atoms_min.value)
+    return orm.StructureData(ase=build_supercell(atoms, matrix))
 
 
 @calcfunction

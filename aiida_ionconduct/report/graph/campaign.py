@@ -89,15 +89,21 @@ def arrays(node: orm.Node) -> dict[str, np.ndarray]:
     return {name: node.get_array(name) for name in node.get_arraynames()} if isinstance(node, orm.ArrayData) else {}
 
 
-def repetitions(cell: Sequence | np.ndarray, supercell: Sequence | np.ndarray) -> list[int] | None:
-    """Return how often each vector of a cell is repeated in a supercell; None if the supercell is not a repetition.
+def repetitions(cell: Sequence | np.ndarray, supercell: Sequence | np.ndarray) -> list[int] | list[list[int]] | None:
+    """Return how often each vector of a cell is repeated in a supercell.
 
     :param cell: 3×3 cell vectors as rows, Å.
     :param supercell: likewise.
+    :return: three numbers; for other vectors of the same lattice the 3×3 integers, the rows in units of the cell's
+        vectors; None for a cell of another lattice.
     """
     matrix = np.asarray(supercell) @ np.linalg.inv(cell)
-    counts = np.rint(np.diag(matrix)).astype(int)
-    return counts.tolist() if np.allclose(matrix, np.diag(counts), atol=0.05) and counts.min() > 0 else None
+    integers = np.rint(matrix).astype(int)
+    if not np.allclose(matrix, integers, atol=0.05) or np.linalg.det(integers) < 0.5:
+        return None
+    counts = np.diag(integers)
+    is_repetition = np.array_equal(integers, np.diag(counts)) and counts.min() > 0
+    return counts.tolist() if is_repetition else integers.tolist()
 
 
 def _state(node: orm.WorkChainNode) -> dict[str, str]:

@@ -271,6 +271,11 @@ class ConductivityParameters(Parameters):
     temperatures_K: Temperatures = Field(description='temperatures of the production in K')
     seeds: Seeds = Field(description='velocity seeds of the production, the same at every temperature')
     n_atoms_min: int = Field(ge=1, description='least number of atoms in the supercell of the production')
+    min_image_distance_A: float | None = Field(
+        ge=0,
+        description='least distance of an atom from its periodic images in the supercell in Å, for which the supercell '
+        'may have up to twice the atoms; null takes 10 Å, or twice the cutoff of the potential if that is more',
+    )
     n_candidates: int = Field(
         ge=1, description='number of ordered cells of an alloy that DFT relaxes; the lowest in energy is taken on'
     )

@@ -207,7 +207,8 @@ def test_parity_names_the_element_of_every_force():
     assert collect(top).parity['symbols'] == ['Li', 'O']
 
 
-def test_a_supercell_is_recognised_only_if_it_repeats_the_cell():
+def test_a_supercell_is_recognised_only_if_it_has_the_same_lattice():
     cell = np.array([[3.0, 0, 0], [1.5, 2.6, 0], [0, 0, 5.0]])
     assert repetitions(cell, np.diag([2, 3, 1]) @ cell) == [2, 3, 1]
-    assert repetitions(cell, np.array([[1, 1, 0], [-1, 1, 0], [0, 0, 1]]) @ cell) is None
+    assert repetitions(cell, np.array([[1, 1, 0], [-1, 1, 0], [0, 0, 1]]) @ cell) == [[1, 1, 0], [-1, 1, 0], [0, 0, 1]]
+    assert repetitions(cell, np.diag([1.5, 2, 1]) @ cell) is None
