@@ -26,7 +26,7 @@ from aiida_ionconduct.structures.distances import shortest_contact
 from aiida_ionconduct.structures.ordering import VACANCY, OrderingSearch, Sublattice
 from aiida_ionconduct.structures.oxidation import States, oxidation_states, states_text, total_charge
 from aiida_ionconduct.structures.reading import read_structure
-from aiida_ionconduct.structures.supercell import supercell_repeats
+from aiida_ionconduct.structures.supercell import build_supercell, supercell_matrix, supercell_text
 from aiida_ionconduct.structures.symmetry import distinct, site_permutations, symmetry_operations
 from aiida_ionconduct.structures.voids import void_orbits
 
@@ -162,12 +162,12 @@ def ordered_cells(
     choice = choose_cell(structure, requirement, formula_units)
     if average:
         recipe.oxidation[average] = _average_state(average, choice, recipe.oxidation)
-    repeats = supercell_repeats(choice.structure.lattice.matrix, 1, choice.n_cells)
+    matrix = supercell_matrix(choice.structure.lattice.matrix, 1, choice.n_cells, max_growth=1)
 
     candidates = _candidates(
-        _site_lattice(choice.structure, repeats, recipe, is_mixed_valence=average is not None),
+        _site_lattice(choice.structure, matrix, recipe, is_mixed_valence=average is not None),
         recipe.oxidation,
-        name=f'{"×".join(map(str, repeats))} cells of {formula}',
+        name=f'{supercell_text(matrix)} of {formula}',
         seed=seed,
         n_best=n_best,
         bonds=bonds,
@@ -245,16 +245,17 @@ def mass_density(atoms: Atoms) -> float:
 
 
 def _site_lattice(
-    structure: Structure, repeats: tuple[int, int, int], recipe: Recipe, *, is_mixed_valence: bool = False
+    structure: Structure, matrix: np.ndarray, recipe: Recipe, *, is_mixed_valence: bool = False
 ) -> SiteLattice:
     """Return the sites of the supercell with the numbers of ions on them, and its symmetry.
 
     :param structure: the substituted cell, with occupancies.
+    :param matrix: (3, 3), vectors of the supercell in units of the cell's vectors.
     :raises ValueError: if the charge cannot be balanced, or there is no room for the ions.
     """
     unit, species = _as_sites(structure)
     kinds = _kinds(species)
-    supercell = unit.repeat(repeats)
+    supercell = build_supercell(unit, matrix)
     cell, positions = supercell.cell.array, supercell.positions
     sublattices, n_added = fill(
         [species[index] for index in supercell.arrays['site']],
@@ -265,7 +266,8 @@ def _site_lattice(
     if n_added:
         operations = symmetry_operations(unit.cell.array, unit.positions, kinds)
         voids = void_orbits(unit, recipe.compensate, operations, recipe.oxidation)
-        extra = Atoms(recipe.compensate * len(voids), positions=voids, cell=unit.cell, pbc=True).repeat(repeats)
+        interstitial = Atoms([recipe.compensate] * len(voids), positions=voids, cell=unit.cell, pbc=True)
+        extra = build_supercell(interstitial, matrix)
         if len(extra) < n_added:
             raise ValueError(
                 f'{n_added} {recipe.compensate} must be added, and there is room for {len(extra)}: set `strain`.'

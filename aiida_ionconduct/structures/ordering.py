@@ -113,7 +113,7 @@ class OrderingSearch:
         From a minimum with contacts the ions are taken apart, and the descent begins again. After
         :data:`N_HOPELESS` starts that all end with contacts the search gives up.
         """
-        minima: list[tuple[float, np.ndarray]] = []
+        occupations: list[np.ndarray] = []
         free = False
         for seed in range(n_starts):
             occupation = self._start()
@@ -124,9 +124,10 @@ class OrderingSearch:
                 self._descent.separate(occupation, seed + 1, N_SEPARATE)
                 occupation = self.descend(occupation)
             free = free or not self.contacts(occupation)
-            minima.append((float(self.energies(occupation[None])[0]), occupation))
-            if not free and len(minima) == N_HOPELESS:
+            occupations.append(occupation)
+            if not free and len(occupations) == N_HOPELESS:
                 break
+        minima = list(zip(self.energies(np.array(occupations)).tolist(), occupations, strict=True))
         return sorted(minima, key=lambda minimum: (round(minimum[0], 6), minimum[1].tolist()))
 
     def energies(self, occupations: np.ndarray) -> np.ndarray:

@@ -61,12 +61,6 @@ def supercell_matrix(cell: np.ndarray, n_atoms: int, n_atoms_min: int, *, max_gr
     return best
 
 
-def supercell_repeats(cell: np.ndarray, n_atoms: int, n_atoms_min: int) -> tuple[int, int, int]:
-    """Return how often to repeat a cell along its vectors to reach a number of atoms with the fewest cells."""
-    a, b, c = np.diag(_best_repetition(np.asarray(cell, dtype=float), -(-n_atoms_min // n_atoms))).tolist()
-    return a, b, c
-
-
 def enough_atoms(cell: np.ndarray, n_atoms: int, n_atoms_min: int, distance_A: float) -> int:
     """Return the least number of atoms, at least ``n_atoms_min``, whose supercell has images far enough apart.
 
@@ -105,6 +99,13 @@ def build_supercell(atoms: Atoms, matrix: np.ndarray) -> Atoms:
     if np.array_equal(matrix, np.diag(np.diag(matrix))):
         return atoms.repeat(tuple(int(n) for n in np.diag(matrix)))
     return make_supercell(atoms, matrix)
+
+
+def supercell_text(matrix: np.ndarray) -> str:
+    """Return the cells of a supercell in words, such as ``2×2×1 cells`` or ``13 cells``."""
+    if np.array_equal(matrix, np.diag(np.diag(matrix))):
+        return f'{"×".join(str(int(n)) for n in np.diag(matrix))} cells'
+    return f'{round(np.linalg.det(matrix))} cells'
 
 
 def _ratio(cell: np.ndarray) -> float:
