@@ -7,7 +7,7 @@ from collections.abc import Collection
 import click
 from click.core import ParameterSource
 
-from aiida_ionconduct.cli.words import Pairs
+from aiida_ionconduct.cli.words import Pairs, PairsOption
 
 PROFILE = click.option(
     '-p', '--profile', is_eager=True, help='The AiiDA profile; the default profile if none is given.'
@@ -26,10 +26,32 @@ LAYOUT = click.option(
 )
 CHARGES = click.option(
     '--charges',
+    cls=PairsOption,
     type=Pairs(int),
     multiple=True,
     metavar='SYMBOL=CHARGE',
-    help='An oxidation state that is not the usual one, such as Ge=4; repeat the option for other elements.',
+    help='Oxidation states to use instead of those found, such as Ge=4; several as Ge=4 P=5 or Ge=4,P=5.',
+)
+
+
+BLOCK = click.option(
+    '--block', metavar='NAME', help='The data block of a CIF that holds several crystals. [default: the only one]'
+)
+COMPENSATE = click.option(
+    '--compensate',
+    metavar='SYMBOL',
+    help='The ion that is added or removed to balance the charge. [default: the mobile ion]',
+)
+STRAIN = click.option(
+    '--strain',
+    default=0.0,
+    show_default=True,
+    help='The linear strain of the cell, such as 0.01, for ions without room.',
+)
+TOLERANCE = click.option(
+    '--tolerance',
+    type=float,
+    help='The largest relative deviation of the amount of a species from the file. [default: 0.1]',
 )
 
 

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
-import ase.io
+import ase
 import click
 import yaml
 from aiida import orm
@@ -20,13 +20,15 @@ from aiida_ionconduct.farm.submission import SubmissionError, submit_once
 from aiida_ionconduct.report.graph.campaign import collect
 from aiida_ionconduct.report.page.campaign import write_page
 from aiida_ionconduct.report.tables.terminal import summary_tables
-from aiida_ionconduct.structures import CRYSTALS, crystal, is_disordered, read_disordered
+from aiida_ionconduct.structures import CRYSTALS, crystal, read_structure, states_text
+from aiida_ionconduct.structures.composition import composition_table, deviations
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 from aiida_ionconduct.workchains.inputs import load_codes
 
 Kind = TypeVar('Kind', bound=orm.Data)
 Number = TypeVar('Number', int, float)
 
+MAX_HYDROGEN_FS = 1.0  # time step
 QUICKSTART = {'replace': 'P', 'by': 'Si', 'n_sites': 1, 'compensate': 'Li', 'strain': 0.01}
 """Li7SiPO8: beta-Li3PO4 with one phosphorus replaced by silicon and one interstitial lithium, 17 atoms."""
 
@@ -59,6 +61,8 @@ def submit(
         builder = get_extension(campaign, options['target_error'], options['max_md_ns'])
         protocol = campaign.base.extras.get('protocol', '')
     click.echo(plan_table(builder, protocol))
+    for warning in hydrogen_warnings(builder):
+        click.echo(warning)
     if dry_run:
         click.echo('Nothing was submitted.')
         return
@@ -74,6 +78,25 @@ def submit(
     click.echo(f'{"Submitted" if is_new else "The same is on its way:"} {node.process_label}<{node.pk}>.\n')
     if not detach:
         finish(cast('orm.WorkChainNode', node), output)
+
+
+def hydrogen_warnings(builder: Any) -> list[str]:
+    """Return warnings of time steps above 1 fs in a crystal with hydrogen, whose bonds vibrate within 9 to 12 fs."""
+    if builder.structure is None or 'H' not in builder.structure.get_symbols_set():
+        return []
+    sections = {'aimd': ('aimd', 'dynamics'), 'md': ('md', 'parameters')}
+    warnings = []
+    for name, path in sections.items():
+        node: Any = builder
+        for key in path:
+            node = node.get(key) if node is not None else None
+        timestep_fs = None if node is None else node.get_dict().get('timestep_fs')
+        if timestep_fs and timestep_fs > MAX_HYDROGEN_FS:
+            warnings.append(
+                f'Warning: the crystal has hydrogen, and the time step of {name} is {timestep_fs:g} fs: set '
+                f'{name}.timestep_fs to {MAX_HYDROGEN_FS:g} or less with --overrides.'
+            )
+    return warnings
 
 
 def get_extension(campaign: orm.WorkChainNode, target_error: float | None, max_md_ns: float | None) -> ProcessBuilder:
@@ -123,7 +146,7 @@ def get_builder(
     if isinstance(section, dict):  # anything else is refused with the other keys
         section.update({name: value for name, value in precision.items() if value is not None})
     loaded = load_codes(dict(codes))
-    cells = load_cells(**cell, charges=dict(charges), store=store)
+    cells = load_cells(**cell, charges=dict(charges), mobile=mobile, store=store)
     return ConductivityWorkChain.get_builder_from_protocol(
         loaded,
         cells[0],
@@ -172,50 +195,96 @@ def load_cells(
     substitute: Sequence[tuple[str, str]],
     fraction: float,
     formula_units: int | None,
-    compensate: str,
+    compensate: str | None,
     charges: dict[str, int],
     store: bool,
+    mobile: str = 'Li',
+    strain: float = 0.0,
+    tolerance: float | None = None,
+    block: str | None = None,
 ) -> list[orm.StructureData]:
     """Return the cell, or the ordered cells of an alloy or of a crystal with partial occupancies, best first.
 
-    :raises ValueError: as :func:`load_structure` and :func:`aiida_ionconduct.structures.alloy`, and if the options of
-        an alloy are given for a crystal that stays as it is.
+    What was assumed and rounded for ordered cells is printed once, when nothing is stored yet.
+
+    :raises ValueError: as :func:`load_structure` and :func:`aiida_ionconduct.structures.ordered_cells`, if the crystal
+        lacks the mobile species, and if the options of an alloy are given for a crystal that stays as it is.
     """
-    parent = None if structure is None and not substitute else load_structure(structure or 'gamma-Li3PO4')
+    if structure is None and not substitute:
+        parent, stated = None, {}
+    else:
+        parent, stated = load_crystal(structure or 'gamma-Li3PO4', block)
     if parent is None or not (substitute or parent.is_alloy or parent.has_vacancies):
-        if fraction or formula_units:
-            raise ValueError('--fraction and --formula-units belong to an alloy: give --substitute OLD=NEW as well.')
+        if fraction or formula_units or strain:
+            raise ValueError(
+                '--fraction, --formula-units and --strain belong to an alloy: give --substitute OLD=NEW as well.'
+            )
         return [quickstart_structure(store) if parent is None else parent]
-    parameters = {'substitute': dict(substitute), 'fraction': fraction, 'compensate': compensate, 'charges': charges}
-    parameters |= {'formula_units': formula_units} if formula_units else {}
+    symbols = parent.get_symbols_set()
+    if mobile not in symbols:
+        raise ValueError(
+            f'the structure has no {mobile}: name its mobile species with --mobile, one of '
+            f'{", ".join(sorted(symbols))}.'
+        )
+    parameters: dict[str, Any] = {
+        'substitute': dict(substitute), 'fraction': fraction, 'compensate': compensate or mobile, 'charges': charges
+    }  # fmt: skip
+    optional = {'formula_units': formula_units, 'strain': strain, 'tolerance': tolerance, 'stated': stated}
+    parameters |= {name: value for name, value in optional.items() if value}
     made = run_function(alloy_structures, parent, orm.Dict(parameters), store=store)
+    if not store:
+        click.echo(ordering_text(made['scores'].get_dict()) + '\n')
     return [node for label, node in sorted(made.items()) if label != 'scores']
+
+
+def ordering_text(scores: dict[str, Any]) -> str:
+    """Return what was assumed for ordered cells, and their composition, file against cell.
+
+    :param scores: of :func:`~aiida_ionconduct.calculations.functions.structures.alloy_structures`.
+    """
+    rows = {symbol: (row['file'], row['cell']) for symbol, row in scores['composition'].items()}
+    table = composition_table(
+        deviations({symbol: row[0] for symbol, row in rows.items()}, {symbol: row[1] for symbol, row in rows.items()})
+    )
+    states = f'Oxidation states: {states_text(scores["oxidation_states"])}'
+    return '\n'.join([scores['descriptions'][0], states, *scores['notes'], '', table])
 
 
 def run_function(function: Callable[..., Any], *inputs: orm.Data, store: bool) -> Any:
     """Run a calculation function.
 
-    :param store: whether its inputs and results are stored, with their provenance.
+    :param store: whether its inputs and results are stored, with their provenance. If not, the plain function runs:
+        AiiDA would print the traceback of an exception that is only a refusal.
     """
-    return function(*inputs, metadata={'store_provenance': store})
+    return function(*inputs) if store else cast('Any', function).__wrapped__(*inputs)
 
 
-def load_structure(source: str) -> orm.StructureData:
+def load_structure(source: str, block: str | None = None) -> orm.StructureData:
     """Return a structure from a file, a node, or a shipped crystal; with partial occupancies where it has them.
 
+    :param block: data block of a CIF with several crystals.
     :raises ValueError: if the file cannot be read or the node is not a structure.
+    """
+    return load_crystal(source, block)[0]
+
+
+def load_crystal(source: str, block: str | None = None) -> tuple[orm.StructureData, dict[str, int]]:
+    """Return a structure, and the oxidation states that its file gives.
+
+    :raises ValueError: as :func:`load_structure`.
     """
     if source in CRYSTALS:
         source = str(CRYSTALS[source])
     if source.isdigit() and not pathlib.Path(source).exists():
-        return load_stored(source, orm.StructureData, 'structure')
-    try:
-        atoms = cast('ase.Atoms', ase.io.read(source))
-    except Exception as exception:
-        raise ValueError(f'the structure file `{source}` cannot be read: {exception}') from exception
-    if is_disordered(atoms):
-        return orm.StructureData(pymatgen=read_disordered(source))
-    return orm.StructureData(ase=ase.Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=atoms.pbc))
+        return load_stored(source, orm.StructureData, 'structure'), {}
+    crystal_of_file = read_structure(source, block)
+    for note in crystal_of_file.notes:
+        click.echo(note)
+    structure = crystal_of_file.structure
+    if not structure.is_ordered:
+        return orm.StructureData(pymatgen=structure), crystal_of_file.oxidation
+    atoms = structure.to_ase_atoms(msonable=False)
+    return orm.StructureData(ase=ase.Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=True)), {}
 
 
 def quickstart_structure(store: bool) -> orm.StructureData:

@@ -31,6 +31,28 @@ class Pairs(click.ParamType):
             self.fail(f'`{content}` in `{value}` must be {KINDS[self.kind]}.', param, ctx)
 
 
+class PairsOption(click.Option):
+    """An option that takes several pairs: ``--charges Li=1 P=5``, ``--charges Li=1,P=5``, or the option repeated."""
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """Let the option take all pairs that follow it, and split them at the commas."""
+        super().add_to_parser(parser, ctx)
+        for name in self.opts:
+            option = parser._long_opt.get(name)
+            if option is not None:
+                self._process, option.process = option.process, self._take_all
+                break
+
+    def _take_all(self, value: Any, state: Any) -> None:
+        """Process the value and the pairs behind it."""
+        words = [value]
+        while state.rargs and '=' in state.rargs[0] and not state.rargs[0].startswith('-'):
+            words.append(state.rargs.pop(0))
+        for word in words:
+            for pair in str(word).split(','):
+                self._process(pair, state)
+
+
 class Symbols(click.ParamType):
     """Chemical symbols separated by commas."""
 

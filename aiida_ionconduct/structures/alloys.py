@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +20,7 @@ from tabulate import tabulate
 from aiida_ionconduct.structures.cells import CellChoice, Requirement, choose_cell, units_in_cell
 from aiida_ionconduct.structures.checks import OXIDATION_STATES
 from aiida_ionconduct.structures.composition import TOLERANCE, Deviation, composition_table, fill
-from aiida_ionconduct.structures.contacts import bonds_between_full_sites, contact_limit
+from aiida_ionconduct.structures.contacts import RELAXED, bonds_between_full_sites, contact_limit, short_contacts
 from aiida_ionconduct.structures.crystals import CRYSTALS, read_disordered
 from aiida_ionconduct.structures.distances import shortest_contact
 from aiida_ionconduct.structures.ordering import VACANCY, OrderingSearch, Sublattice
@@ -77,6 +77,10 @@ class SiteLattice(NamedTuple):
     names: list[str]
 
 
+class CrowdedError(ValueError):
+    """In every distribution ions are too near to each other."""
+
+
 class Ordering(NamedTuple):
     """Ordered cells of a crystal, and what was assumed and rounded on the way to them.
 
@@ -109,6 +113,7 @@ def ordered_cells(
     end_member_volume_A3: float | None = None,
     tolerance: float = TOLERANCE,
     block: str | None = None,
+    stated: Mapping[str, float] | None = None,
 ) -> Ordering:
     """Return ordered, charge-balanced supercells of an alloy, the lowest electrostatic energy first.
 
@@ -133,12 +138,13 @@ def ordered_cells(
         it the density must be within 5 % of the volume-weighted mean of parent and end member.
     :param tolerance: largest relative deviation of the amount of a species from the file.
     :param block: data block of a CIF with several crystals.
+    :param stated: oxidation states that the file of the parent gives, where the parent is no file.
     :raises ValueError: if the parent cannot be read or is not neutral, the numbers do not fit the cell, the charge
         cannot be balanced, there is no room for the ions, or the density is off.
     """
-    structure, stated, notes = read_parent(parent, block)
+    structure, by_file, notes = read_parent(parent, block)
     symbols = dict(substitute or {})
-    states = _states(structure, stated=stated, notes=notes, substitute=symbols, charges=charges)
+    states = _states(structure, stated=stated or by_file, notes=notes, substitute=symbols, charges=charges)
     compensate = compensate or usual_mobile_ion(structure)
     recipe = Recipe(symbols, fraction, compensate, {**OXIDATION_STATES, **(charges or {}), **states.charges})
     _check_recipe(structure, recipe)
@@ -164,14 +170,15 @@ def ordered_cells(
         recipe.oxidation[average] = _average_state(average, choice, recipe.oxidation)
     matrix = supercell_matrix(choice.structure.lattice.matrix, 1, choice.n_cells, max_growth=1)
 
-    candidates = _candidates(
-        _site_lattice(choice.structure, matrix, recipe, is_mixed_valence=average is not None),
-        recipe.oxidation,
-        name=f'{supercell_text(matrix)} of {formula}',
-        seed=seed,
-        n_best=n_best,
-        bonds=bonds,
-    )
+    lattice = _site_lattice(choice.structure, matrix, recipe, is_mixed_valence=average is not None)
+    options: dict[str, Any] = {'name': f'{supercell_text(matrix)} of {formula}', 'seed': seed, 'n_best': n_best}
+    limit = partial(contact_limit, charges=recipe.oxidation, bonds=bonds)
+    try:
+        candidates = _candidates(lattice, recipe.oxidation, limit=limit, **options)
+    except CrowdedError:
+        candidates = _candidates(lattice, recipe.oxidation, limit=partial(limit, factor=RELAXED), **options)
+        short = short_contacts(candidates[0].atoms, recipe.oxidation, bonds)
+        notes.append(f'Sites of the file are very near to each other, relax the cell: {"; ".join(short)}.')
     share = choice.n_cells * len(choice.structure) / len(structure)
     _check_density(candidates[0].atoms, expected_A3 and expected_A3 * share)
     used = {symbol: recipe.oxidation[symbol] for symbol in dict.fromkeys(candidates[0].atoms.symbols)}
@@ -287,14 +294,14 @@ def _candidates(
     name: str,
     seed: int,
     n_best: int,
-    bonds: Mapping[str, float],
+    limit: Callable[[str, str], float],
 ) -> list[Candidate]:
     """Return the distributions of lowest energy that symmetry does not make equal.
 
     :param name: of the supercell, for the descriptions.
-    :raises ValueError: if ions are too near to each other in every distribution.
+    :param limit: of the distance of two species.
+    :raises CrowdedError: if ions are too near to each other in every distribution.
     """
-    limit = partial(contact_limit, charges=oxidation, bonds=bonds)
     search = OrderingSearch(lattice.cell, lattice.positions, lattice.sublattices, oxidation, limit=limit)
     if math.prod(sublattice.n_distributions for sublattice in lattice.sublattices) <= N_ENUMERATE:
         distributions = search.enumerate()
@@ -310,7 +317,7 @@ def _candidates(
             description = f'{atoms.symbols}, {name}, no. {len(candidates) + 1} {origin}'
             candidates.append(Candidate(atoms, energy, description))
     if not candidates:
-        raise ValueError(
+        raise CrowdedError(
             f'the ions of {name} cannot be distributed over their sites without two too near to each other: '
             f'{_contacts_text(search, distributions[0][1], lattice.names)}. Correct the occupancies of these sites, or '
             'set `strain`.'
@@ -341,7 +348,7 @@ def _site_name(label: str, occupancies: Mapping[str, float]) -> str:
 def _states(
     structure: Structure,
     *,
-    stated: dict[str, int],
+    stated: Mapping[str, float],
     notes: list[str],
     substitute: Mapping[str, str],
     charges: Mapping[str, float] | None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
@@ -64,27 +66,34 @@ def check_structure(atoms: Atoms, mobile: str = 'Li') -> None:
         )
 
 
-def check_charges(atoms: Atoms, charges: dict[str, int] | None = None) -> dict[str, int]:
-    """Return an integer charge for every species of the structure, from the user or the table.
+def check_charges(atoms: Atoms, charges: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Return a charge for every species of the structure, from the user, the table, or the statistics of pymatgen.
 
-    :param charges: charges given by the user, by chemical symbol; the others come from :data:`OXIDATION_STATES`.
+    :param charges: charges given by the user, by chemical symbol; for the others see
+        :func:`~aiida_ionconduct.structures.oxidation.oxidation_states`.
+    :return: whole numbers; the average of an element of mixed valence is not whole.
     :raises ValueError: if a charge is unknown, names a species that is absent, or the sum over the cell is not zero.
     """
+    from aiida_ionconduct.structures.oxidation import balancing_option, oxidation_states  # need the table
+
     species = sorted(set(atoms.symbols), key=lambda symbol: atomic_numbers[symbol])
     absent = sorted(set(charges or {}) - set(species))
     if absent:
         raise ValueError(f'charges are given for {", ".join(absent)}, which the structure does not contain.')
     known = {**OXIDATION_STATES, **(charges or {})}
-    unknown = [symbol for symbol in species if symbol not in known]
-    if unknown:
+    if all(symbol in known for symbol in species) and sum(known[symbol] for symbol in atoms.symbols) == 0:
+        return {symbol: int(known[symbol]) for symbol in species}
+    amounts = atoms.symbols.formula.count()
+    try:
+        states = oxidation_states(amounts, user=charges).charges
+    except ValueError:
+        if not all(symbol in known for symbol in species):
+            raise
+        total = sum(known[symbol] for symbol in atoms.symbols)
+        stated = ', '.join(f'{symbol} {known[symbol]:+g}' for symbol in species)
         raise ValueError(
-            f'no charge is known for {", ".join(unknown)}: give it, for instance --charges {unknown[0]}=3.'
-        )
-    total = sum(known[symbol] for symbol in atoms.symbols)
-    if total != 0:
-        stated = ', '.join(f'{symbol} {known[symbol]:+}' for symbol in species)
-        raise ValueError(
-            f'the charges sum to {total:+} instead of zero ({stated}; {atoms.symbols.formula:reduce}): give integer '
-            'oxidation states that balance, for instance --charges Li=1 --charges P=5 --charges O=-2.'
-        )
-    return {symbol: int(known[symbol]) for symbol in species}
+            f'the charges sum to {total:+g} instead of zero ({stated}; {atoms.symbols.formula:reduce}): give oxidation '
+            f'states that balance, {balancing_option(amounts, known)}.'
+        ) from None
+    whole = {symbol: int(state) for symbol, state in states.items() if state == int(state)}
+    return {symbol: whole.get(symbol, states[symbol]) for symbol in species}

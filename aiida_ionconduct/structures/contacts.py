@@ -31,23 +31,31 @@ ANION_RADII_A = {
     'H': 0.9, 'N': 1.46, 'O': 1.38, 'F': 1.31, 'S': 1.84, 'Cl': 1.81, 'Se': 1.98, 'Br': 1.96, 'Te': 2.21, 'I': 2.20,
 }  # fmt: skip
 """Ionic radii of Shannon (1976) at six neighbours; of hydrogen, half the H–H distance of BH4 and NH2 groups."""
+RELAXED = 0.85
+"""Factor of all limits where no distribution keeps them: averaged positions are that wrong, a relaxation mends it."""
 BOND_MARGIN = 0.95  # of the bonds in the file
 
 
 def contact_limit(
-    first: str, second: str, charges: Mapping[str, float], bonds: Mapping[str, float] | None = None
+    first: str,
+    second: str,
+    charges: Mapping[str, float],
+    bonds: Mapping[str, float] | None = None,
+    *,
+    factor: float = 1.0,
 ) -> float:
     """Return the shortest distance in Å at which two ions may stand.
 
     :param charges: oxidation states by chemical symbol.
     :param bonds: of :func:`bonds_between_full_sites`.
+    :param factor: of the limit, for averaged positions.
     """
-    covalent = float(covalent_radii[atomic_numbers[first]] + covalent_radii[atomic_numbers[second]])
+    covalent = factor * float(covalent_radii[atomic_numbers[first]] + covalent_radii[atomic_numbers[second]])
     bond = BOND_MARGIN * (bonds or {}).get(pair_name(first, second), math.inf)
     if charges.get(first, 0) * charges.get(second, 0) <= 0:
         return min(BOND_FACTOR * covalent, bond)
     if charges[first] < 0 and {first, second} <= ANION_RADII_A.keys():
-        return min(ANION_FACTOR * (ANION_RADII_A[first] + ANION_RADII_A[second]), bond)
+        return min(factor * ANION_FACTOR * (ANION_RADII_A[first] + ANION_RADII_A[second]), bond)
     return min(CATION_FACTOR * covalent, bond)
 
 

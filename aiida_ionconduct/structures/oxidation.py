@@ -183,7 +183,9 @@ def _balanced_by_average(amounts: Mapping[str, float], user: Mapping[str, float]
                 balanced = {**states, symbol: _whole(average)}
                 note = (
                     f'No whole oxidation states balance: {symbol} has the average {average:+.3g} (mixed valence, or '
-                    f'the charge of a group), with {states_text({k: v for k, v in balanced.items() if k != symbol})}.'
+                    f'the charge of a group), with {states_text({k: v for k, v in balanced.items() if k != symbol})}. '
+                    'The tracer conductivity does not depend on it; in the full conductivity every such atom carries '
+                    'the average.'
                 )
                 return States(balanced, (note,))
     return None
@@ -208,9 +210,21 @@ def _cannot_balance(amounts: Mapping[str, float], user: Mapping[str, float]) -> 
     charge = total_charge(amounts, used)
     return (
         f'the charges of {formula} sum to {charge:+.3g} a cell instead of zero ({states_text(used)}), and no usual '
-        f'oxidation states balance: atoms are missing from the file, or give its oxidation states with `charges` '
-        f'({charges_option(used)}, changed so that they balance).'
+        f'oxidation states balance: atoms are missing from the file, or give its oxidation states, '
+        f'{balancing_option(amounts, used)}.'
     )
+
+
+def balancing_option(amounts: Mapping[str, float], states: Mapping[str, float]) -> str:
+    """Return what to type for oxidation states that balance: one changed state, if it is whole, or all of them."""
+    from pymatgen.core import Element
+
+    charge = total_charge(amounts, states)
+    for symbol in sorted(amounts, key=lambda symbol: (len(common_states(symbol)) < 2, -amounts[symbol])):
+        state = states[symbol] - charge / amounts[symbol]
+        if abs(state - round(state)) < 1e-6 and round(state) in Element(symbol).oxidation_states:
+            return f'for instance --charges {symbol}={round(state)}'
+    return f'all of them as in {charges_option(states)}, changed so that they balance'
 
 
 # Numbers --------------------------------------------------------------------------------------------------------------

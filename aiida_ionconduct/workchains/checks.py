@@ -8,6 +8,7 @@ from typing import Any
 from aiida import orm
 from aiida_pseudo.groups.family import PseudoPotentialFamily
 from ase import Atoms
+from ase.data import atomic_numbers
 
 from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.data import AllegroModelData, DatasetData
@@ -88,11 +89,20 @@ def check_candidates(structure: orm.StructureData, candidates: Sequence[orm.Stru
         raise ValueError(f'the candidates must have one composition, got {", ".join(sorted(formulas))}.')
 
 
-def check_electrons(atoms: Atoms) -> None:
-    """Refuse a neutral cell with an odd number of electrons, which needs spin: pw.x would stop.
+def check_electrons(atoms: Atoms, charges: Mapping[str, float] | None = None) -> None:
+    """Refuse a cell whose electrons need spin: an odd number of them, or an ion with a partly filled d shell.
 
-    :raises ValueError: with the number of electrons.
+    :param charges: oxidation states by chemical symbol.
+    :raises ValueError: with the number of electrons, or the ion.
     """
+    for symbol in sorted(set(atoms.symbols) & set(charges or {})):
+        n_d = d_electrons(symbol, (charges or {})[symbol])
+        if 0 < n_d < 10:
+            raise ValueError(
+                f'{symbol} with the oxidation state {(charges or {})[symbol]:+.3g} has {n_d:.3g} d electrons, an open '
+                'shell: the DFT of this work chain is not spin-polarised. Give a model (--model) that was trained on '
+                f'spin-polarised DFT with --relaxed, or another state with --charges {symbol}=…, if it is wrong.'
+            )
     n_electrons = int(atoms.numbers.sum())
     if n_electrons % 2:
         raise ValueError(
@@ -115,6 +125,18 @@ def enough_atoms_for(atoms: Atoms, p: Mapping[str, Any], model: AllegroModelData
         r_max = trained if model is None else model.r_max
         distance = max(MIN_IMAGE_DISTANCE_A, 2 * r_max)
     return enough_atoms(atoms.cell.array, len(atoms), p['n_atoms_min'], distance)
+
+
+def d_electrons(symbol: str, charge: float) -> float:
+    """Return the number of d electrons of a transition-metal ion; 0 for ions of other elements.
+
+    The s electrons of the atom leave first, so that all valence electrons that the ion keeps are d electrons.
+    """
+    number = atomic_numbers[symbol]
+    for first, last, core in ((21, 30, 18), (39, 48, 36), (72, 80, 68)):
+        if first <= number <= last:
+            return max(0.0, number - core - charge)
+    return 0.0
 
 
 def check_pseudos(structure: orm.StructureData, label: str) -> None:

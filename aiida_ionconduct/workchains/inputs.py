@@ -115,7 +115,7 @@ def get_builder_from_protocol(
     check_candidates(structure, candidates)
     labels = p['relabelling']['max_rounds'] + p['active_learning']['max_rounds'] > 0 or dataset is None
     if model is None and (labels or not relaxed):
-        check_electrons(atoms)
+        check_electrons(atoms, charges)
         check_pseudos(structure, p['dft']['pseudo_family'])
 
     builder = cls.get_builder()

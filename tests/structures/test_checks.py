@@ -71,12 +71,26 @@ def test_charges():
     assert check_charges(bulk('FeO', 'rocksalt', a=4.3), {'Fe': 2}) == {'O': -2, 'Fe': 2}
 
 
+def test_charges_beyond_the_table():
+    """Elements without a usual state, hydrides and sulfates get the states that balance."""
+    assert check_charges(bulk('FeO', 'rocksalt', a=4.3)) == {'O': -2, 'Fe': 2}
+    assert check_charges(Atoms('LiBH4')) == {'H': -1, 'Li': 1, 'B': 3}
+    assert check_charges(Atoms('Li2SO4')) == {'Li': 1, 'O': -2, 'S': 6}
+    assert check_charges(Atoms('Na3SbS4')) == {'Na': 1, 'S': -2, 'Sb': 5}
+
+
+def test_mixed_valence():
+    """Magnetite balances by the average state of its iron."""
+    assert check_charges(Atoms('Fe3O4')) == {'O': -2, 'Fe': pytest.approx(8 / 3)}
+
+
 @pytest.mark.parametrize(
     ('formula', 'charges', 'message'),
     [
         ('LiO', None, r'the charges sum to -1 instead of zero \(Li \+1, O -2; LiO\)'),
         ('Li2O', {'O': -1}, r'sum to \+1'),
-        ('FeO', None, 'no charge is known for Fe: give it, for instance --charges Fe=3'),
+        ('LiO', None, 'states that balance, for instance --charges O=-1'),
+        ('LiAr', None, 'no oxidation state is known for Ar in LiAr: give it, for instance --charges Ar=3'),
         ('Li2O', {'S': -2}, 'charges are given for S, which the structure does not contain'),
     ],
 )

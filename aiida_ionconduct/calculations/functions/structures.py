@@ -10,7 +10,13 @@ from aiida.engine import calcfunction
 from ase import Atoms, units
 from ase.neighborlist import neighbor_list
 
-from aiida_ionconduct.structures import alloy, build_supercell, minimum_distances_of, substitute, supercell_matrix
+from aiida_ionconduct.structures import (
+    build_supercell,
+    minimum_distances_of,
+    ordered_cells,
+    substitute,
+    supercell_matrix,
+)
 
 RYDBERG_VELOCITY = units.Bohr * units.Rydberg / (units._hbar * units.J * units.s)  # pw.x' unit, in ASE's unit
 # Shortest distances in rattled cells, as a share of the distances in the crystal: a little shorter than in a thermal
@@ -130,13 +136,18 @@ def alloy_structures(parent: orm.StructureData, parameters: orm.Dict) -> dict[st
     """Return ordered cells of an alloy, in the order of their electrostatic energies, and the energies.
 
     :param parent: may have partial occupancies.
-    :param parameters: the arguments of :func:`aiida_ionconduct.structures.alloy`.
-    :return: ``candidate_00`` and so on, and ``scores`` with ``electrostatic_energies_eV`` and ``descriptions``.
+    :param parameters: the arguments of :func:`aiida_ionconduct.structures.ordered_cells`.
+    :return: ``candidate_00`` and so on, and ``scores`` with ``electrostatic_energies_eV``, ``descriptions``,
+        ``oxidation_states``, ``notes``, and ``composition``: the amount of each species by the file and in the cell.
     """
-    candidates = alloy(parent.get_pymatgen(), **parameters.get_dict())
+    ordering = ordered_cells(parent.get_pymatgen(), **parameters.get_dict())
+    candidates = ordering.candidates
     scores = {
         'electrostatic_energies_eV': [candidate.electrostatic_energy_eV for candidate in candidates],
         'descriptions': [candidate.description for candidate in candidates],
+        'oxidation_states': ordering.oxidation,
+        'notes': ordering.notes,
+        'composition': {row.species: {'file': row.file, 'cell': row.cell} for row in ordering.deviations},
     }
     cells = {
         f'candidate_{index:02d}': orm.StructureData(ase=candidate.atoms) for index, candidate in enumerate(candidates)

@@ -7,8 +7,17 @@ from typing import Any
 import click
 
 from aiida_ionconduct.cli.nodes import open_profile
-from aiida_ionconduct.cli.options import CHARGES, MOBILE, PROFILE, refuse_other_options
-from aiida_ionconduct.cli.words import Pairs
+from aiida_ionconduct.cli.options import (
+    BLOCK,
+    CHARGES,
+    COMPENSATE,
+    MOBILE,
+    PROFILE,
+    STRAIN,
+    TOLERANCE,
+    refuse_other_options,
+)
+from aiida_ionconduct.cli.words import Pairs, PairsOption
 
 FOLLOWING = ('output', 'profile')
 """The parameters that --follow takes."""
@@ -20,11 +29,12 @@ EXTENDING = ('target_error', 'max_md_ns', 'ignore_validation', 'dry_run', 'detac
 @click.option(
     '--structure',
     metavar='FILE|PK|NAME',
-    help='The crystal: a file that ASE reads, a stored structure, or a name from `aiida-ionconduct structures list`. '
-    '[default: Li7SiPO8, 17 atoms]',
+    help='The crystal: a CIF or another file that ASE reads, a stored structure, or a name from '
+    '`aiida-ionconduct structures list`. [default: Li7SiPO8, 17 atoms]',
 )
 @click.option(
     '--substitute',
+    cls=PairsOption,
     type=Pairs(),
     multiple=True,
     metavar='OLD=NEW',
@@ -36,12 +46,10 @@ EXTENDING = ('target_error', 'max_md_ns', 'ignore_validation', 'dry_run', 'detac
     type=int,
     help="The number of formula units in the alloy's supercell. [default: as in the crystal's cell]",
 )
-@click.option(
-    '--compensate',
-    default='Li',
-    metavar='SYMBOL',
-    help='The ion that is added or removed to balance the charge of an alloy.',
-)
+@COMPENSATE
+@STRAIN
+@TOLERANCE
+@BLOCK
 @click.option('--protocol', default='quickstart', help='The protocol: quickstart, fast, balanced, stringent or talk.')
 @click.option(
     '--temperatures',
@@ -103,7 +111,7 @@ def launch_command(ctx: click.Context, *, profile: str | None, **options: Any) -
     \b
       aiida-ionconduct launch --dry-run
       aiida-ionconduct launch --structure LGPS.cif --protocol balanced --temperatures 600,800,1000
-      aiida-ionconduct launch --structure cell.cif --dataset frames.extxyz --charges Ge=4 --charges P=5
+      aiida-ionconduct launch --structure cell.cif --dataset frames.extxyz --charges Ge=4 P=5
       aiida-ionconduct launch --structure gamma-Li3PO4 --substitute P=Si --fraction 0.25 \\
           --formula-units 16 --protocol talk --dry-run
       aiida-ionconduct launch --structure cell.cif --protocol balanced --target-error 0.1 --max-md-ns 60

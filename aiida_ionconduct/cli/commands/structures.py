@@ -9,18 +9,30 @@ import click
 
 from aiida_ionconduct.cli.groups import Group
 from aiida_ionconduct.cli.nodes import Node, of_kind, open_profile
-from aiida_ionconduct.cli.options import CHARGES, MOBILE, PROFILE
+from aiida_ionconduct.cli.options import (
+    BLOCK,
+    CHARGES,
+    COMPENSATE,
+    MOBILE,
+    PROFILE,
+    STRAIN,
+    TOLERANCE,
+    given_options,
+)
 from aiida_ionconduct.cli.tables import TABLE, print_frame
-from aiida_ionconduct.cli.words import Pairs
+from aiida_ionconduct.cli.words import Pairs, PairsOption
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+    from aiida_ionconduct.structures import Crystal
 
 
 @click.command('alloy')
 @click.argument('parent')
 @click.option(
     '--substitute',
+    cls=PairsOption,
     type=Pairs(),
     multiple=True,
     metavar='OLD=NEW',
@@ -32,49 +44,56 @@ if TYPE_CHECKING:
 @click.option(
     '--formula-units',
     type=int,
-    help="The number of formula units in the supercell. [default: as in the crystal's cell]",
+    help="The number of formula units in the supercell. [default: as in the crystal's cell, or as many as its "
+    'composition needs]',
 )
-@click.option(
-    '--compensate',
-    default='Li',
-    show_default=True,
-    metavar='SYMBOL',
-    help='The ion that is added or removed to balance the charge.',
-)
+@MOBILE
+@COMPENSATE
+@TOLERANCE
+@BLOCK
 @CHARGES
 @click.option('--seed', default=0, show_default=True, help='The seed of the random numbers in the search.')
 @click.option('--n-best', default=10, show_default=True, help='The largest number of cells to return.')
-@click.option('--strain', default=0.0, show_default=True, help='The linear strain of the cell.')
+@STRAIN
 @click.option(
     '-o',
     '--output',
     type=click.Path(dir_okay=False, path_type=Path),
     help='A file for the cells, in the format that ASE takes from its name.',
 )
+@click.pass_context
 def alloy_command(
+    ctx: click.Context,
     *,
     parent: str,
     substitute: list[tuple[str, str]],
     charges: list[tuple[str, int]],
+    mobile: str,
     output: Path | None,
     **options: Any,
 ) -> None:
     """Make ordered cells of an alloy, or of a crystal with partial occupancies, and rank them by electrostatics.
 
-    PARENT is a CIF file or the name of a shipped crystal, such as gamma-Li3PO4. The cell of the talk:
+    PARENT is a structure file or the name of a shipped crystal, such as gamma-Li3PO4. The cell of the talk:
 
     \b
       aiida-ionconduct alloy gamma-Li3PO4 --substitute P=Si --fraction 0.25 --formula-units 16 -o cells.extxyz
+      aiida-ionconduct alloy LGPS.cif --charges Ge=4 P=5
     """
     import ase.io
 
-    from aiida_ionconduct.structures import alloy, scores_table
+    from aiida_ionconduct.structures import composition_text, ordered_cells, scores_table
 
+    if options['compensate'] is None and 'mobile' in given_options(ctx):
+        options['compensate'] = mobile
+    if options['tolerance'] is None:
+        del options['tolerance']
     try:
-        candidates = alloy(parent, dict(substitute), charges=dict(charges), **options)
+        ordering = ordered_cells(parent, dict(substitute), charges=dict(charges), **options)
     except ValueError as exception:
         raise click.ClickException(str(exception)) from exception
-    click.echo(f'{candidates[0].description}\n\n{scores_table(candidates)}')
+    candidates = ordering.candidates
+    click.echo(f'{candidates[0].description}\n\n{composition_text(ordering)}\n\n{scores_table(candidates)}')
     if output:
         ase.io.write(output, [candidate.atoms for candidate in candidates])
         click.echo(f'\nWritten: {output}')
@@ -122,8 +141,11 @@ def structures_list(*, stored: bool, profile: str | None, **table: Any) -> None:
 @click.argument('source', metavar='NAME|FILE|PK')
 @MOBILE
 @CHARGES
+@BLOCK
 @PROFILE
-def structures_show(*, source: str, mobile: str, charges: list[tuple[str, int]], profile: str | None) -> None:
+def structures_show(
+    *, source: str, mobile: str, charges: list[tuple[str, int]], block: str | None, profile: str | None
+) -> None:
     """Print a crystal and whether it can be calculated: contacts, neutrality, the mobile ion.
 
     \b
@@ -131,22 +153,36 @@ def structures_show(*, source: str, mobile: str, charges: list[tuple[str, int]],
       aiida-ionconduct structures show cell.cif --charges Ge=4
     """
     import numpy as np
+    from ase import Atoms
 
-    from aiida_ionconduct.structures import check_charges, check_structure, is_disordered
+    from aiida_ionconduct.structures import check_structure, oxidation_states, states_text
 
-    atoms = read_atoms(source, profile)
-    lengths = ', '.join(f'{value:.4g}' for value in atoms.cell.cellpar()[:3])
-    angles = ', '.join(f'{value:.4g}' for value in atoms.cell.cellpar()[3:])
-    click.echo(f'{atoms.symbols.formula:metal}, {len(atoms)} sites, {lengths} Å, {angles}°')
-    if is_disordered(atoms):
+    crystal = read_crystal(source, block, profile)
+    structure = crystal.structure
+    lengths = ', '.join(f'{value:.4g}' for value in structure.lattice.abc)
+    angles = ', '.join(f'{value:.4g}' for value in structure.lattice.angles)
+    formula = structure.composition.formula.replace(' ', '')
+    if structure.is_ordered:
+        atoms = Atoms(structure.to_ase_atoms(msonable=False))
+        formula = f'{atoms.symbols.formula:metal}'
+    click.echo(f'{formula}, {len(structure)} sites, {lengths} Å, {angles}°')
+    for note in crystal.notes:
+        click.echo(note)
+    if not structure.is_ordered:
         click.echo('Sites are partly occupied: `aiida-ionconduct alloy` makes ordered cells of it.')
-        return
-    check_structure(atoms, mobile)
-    known = check_charges(atoms, dict(charges))
-    distances = atoms.get_all_distances(mic=True)
-    np.fill_diagonal(distances, np.inf)
-    click.echo(f'Charges: {", ".join(f"{symbol} {charge:+d}" for symbol, charge in known.items())}; neutral')
-    click.echo(f'Shortest distance: {distances.min():.3g} Å')
+    else:
+        check_structure(atoms, mobile)
+    amounts = structure.composition.get_el_amt_dict()
+    if absent := sorted(set(dict(charges)) - set(amounts)):
+        raise click.ClickException(f'charges are given for {", ".join(absent)}, which the structure does not contain.')
+    states = oxidation_states(amounts, user=dict(charges), stated=crystal.oxidation, structure=structure)
+    for note in states.notes:
+        click.echo(note)
+    click.echo(f'Charges: {states_text(states.charges)}; neutral')
+    if structure.is_ordered:
+        distances = atoms.get_all_distances(mic=True)
+        np.fill_diagonal(distances, np.inf)
+        click.echo(f'Shortest distance: {distances.min():.3g} Å')
 
 
 @structures_command.command('export')
@@ -172,18 +208,36 @@ def structures_export(*, source: str, output: Path, profile: str | None) -> None
 
 
 def read_atoms(source: str, profile: str | None) -> Atoms:
-    """Return a crystal as ASE atoms, from a shipped name, a file or a node."""
+    """Return a crystal as ASE atoms, from a shipped name, a file or a node.
+
+    Partial occupancies are in ``atoms.info`` as ASE has them.
+    """
     import ase.io
 
     from aiida_ionconduct.structures import CRYSTALS
 
+    if source in CRYSTALS:
+        return cast('Atoms', ase.io.read(CRYSTALS[source]))
+    structure = read_crystal(source, None, profile).structure
+    if structure.is_ordered:
+        return cast('Atoms', ase.Atoms(structure.to_ase_atoms(msonable=False)))
+    raise click.ClickException(f'{source} has partial occupancies: make ordered cells of it with `alloy`.')
+
+
+def read_crystal(source: str, block: str | None, profile: str | None) -> Crystal:
+    """Return a crystal with its occupancies, from a shipped name, a file or a node."""
+    from aiida_ionconduct.structures import CRYSTALS, Crystal, read_structure
+
     path = CRYSTALS.get(source, Path(source))
     if path.is_file():
-        return cast('Atoms', ase.io.read(path))
+        try:
+            return read_structure(path, block)
+        except ValueError as exception:
+            raise click.ClickException(str(exception)) from exception
     if Path(source).suffix:
         raise click.BadParameter(f'there is no file {source}; shipped are {", ".join(CRYSTALS)}.', param_hint='NAME')
     open_profile(profile)
     from aiida import orm
 
-    node = Node().convert(source, None, None)
-    return of_kind(node, orm.StructureData, 'is not a structure').get_ase()
+    node = of_kind(Node().convert(source, None, None), orm.StructureData, 'is not a structure')
+    return Crystal(node.get_pymatgen(), {}, ())
