@@ -59,13 +59,12 @@ def run(path: pathlib.Path, limit_s: float) -> dict:
     """Return what becomes of a file in a process of its own."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         job = subprocess.run(
-            [sys.executable, __file__, '--one', str(path)],
+            [sys.executable, __file__, '--one', str(path), '--limit', str(limit_s)],
             capture_output=True,
             text=True,
             timeout=10 * limit_s,
             check=False,
             env={**os.environ, 'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1'},
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit_s), math.ceil(limit_s) + 1)),
         )
         if job.returncode == -signal.SIGXCPU:
             return {'failed': f'more than {limit_s:g} s', 'seconds': limit_s}
@@ -110,6 +109,8 @@ def main():
     parser.add_argument('--one', help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
+        seconds = math.ceil(arguments.limit)
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
         print(json.dumps(order(arguments.one)))
         return
     paths = sorted(arguments.folder.glob('*.cif')) if arguments.folder else []

@@ -65,17 +65,20 @@ def pair_name(first: str, second: str) -> str:
 
 
 def bonds_between_full_sites(structure: Structure) -> dict[str, float]:
-    """Return the shortest distance below 3 Å of each pair of species on sites that one species occupies fully."""
-    full = [site for site in structure if site.is_ordered]
+    """Return the shortest distance below 3 Å of each pair of species on sites that are always occupied.
+
+    Several species may share such a site.
+    """
+    full = [site for site in structure if site.species.num_atoms > 0.999]
     if not full:
         return {}
-    symbols = [site.specie.symbol for site in full]
-    atoms = Atoms(symbols, [site.coords for site in full], cell=structure.lattice.matrix, pbc=True)
+    symbols = [[element.symbol for element in site.species.elements] for site in full]
+    atoms = Atoms(['X'] * len(full), [site.coords for site in full], cell=structure.lattice.matrix, pbc=True)
     first, second, distances = neighbor_list('ijd', atoms, 3.0)
     bonds: dict[str, float] = {}
     for i, j, distance in zip(first.tolist(), second.tolist(), distances.tolist(), strict=True):
-        name = pair_name(symbols[i], symbols[j])
-        bonds[name] = min(bonds.get(name, math.inf), distance)
+        for name in {pair_name(*pair) for pair in itertools.product(symbols[i], symbols[j])}:
+            bonds[name] = min(bonds.get(name, math.inf), distance)
     return bonds
 
 

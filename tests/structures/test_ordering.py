@@ -6,6 +6,7 @@ from ase import Atoms
 
 from aiida_ionconduct.structures import OXIDATION_STATES
 from aiida_ionconduct.structures.composition import fill
+from aiida_ionconduct.structures.contacts import bonds_between_full_sites
 from aiida_ionconduct.structures.ordering import OrderingSearch, Sublattice
 
 
@@ -117,3 +118,12 @@ def test_descent_ends_in_a_minimum():
                 other = occupation.copy()
                 other[[i, j]] = other[[j, i]]
                 assert search.energies(other[None])[0] > energy - 1e-6
+
+
+def test_bonds_of_shared_sites():
+    """A site that two species share is always occupied: its bonds count for both; a partly empty site has none."""
+    from pymatgen.core import Lattice, Structure
+
+    species = [{'Ce': 0.5, 'Sm': 0.5}, {'O': 1.0}, {'Li': 0.5}]
+    structure = Structure(Lattice.cubic(6), species, [[0, 0, 0], [0.3, 0, 0], [0.6, 0, 0]])
+    assert bonds_between_full_sites(structure) == {'Ce-O': pytest.approx(1.8), 'O-Sm': pytest.approx(1.8)}
