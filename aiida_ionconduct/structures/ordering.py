@@ -60,7 +60,7 @@ class OrderingSearch:
         cell: np.ndarray,
         positions: np.ndarray,
         sublattices: Sequence[Sublattice],
-        oxidation: Mapping[str, int],
+        oxidation: Mapping[str, float],
         *,
         limit: Callable[[str, str], float] = too_close,
     ) -> None:

@@ -97,8 +97,10 @@ def build_supercell(atoms: Atoms, matrix: np.ndarray) -> Atoms:
     :param matrix: (3, 3), of :func:`supercell_matrix`.
     """
     if np.array_equal(matrix, np.diag(np.diag(matrix))):
-        return atoms.repeat(tuple(int(n) for n in np.diag(matrix)))
-    return make_supercell(atoms, matrix)
+        repeated: Atoms = atoms.repeat(tuple(int(n) for n in np.diag(matrix)))
+    else:
+        repeated = make_supercell(atoms, matrix)
+    return repeated
 
 
 def supercell_text(matrix: np.ndarray) -> str:
@@ -110,7 +112,7 @@ def supercell_text(matrix: np.ndarray) -> str:
 
 def _ratio(cell: np.ndarray) -> float:
     """Return the image distance by the side of a cube of the same volume."""
-    return image_distance(cell) / abs(float(np.linalg.det(cell))) ** (1 / 3)
+    return image_distance(cell) / float(np.cbrt(abs(np.linalg.det(cell))))
 
 
 def _best_repetition(cell: np.ndarray, n_cells: int) -> np.ndarray:
@@ -142,7 +144,7 @@ def _best_lattice(cell: np.ndarray, n_cells: int) -> np.ndarray:
     bases = [_reduced_basis(form, reduced) for form in ties]
     chosen = min(bases, key=lambda rows: (round(float(((rows @ reduced) ** 2).sum()), 4), rows.tolist()))
     matrix = np.rint(chosen @ basis).astype(int)
-    return matrix if np.linalg.det(matrix) > 0 else -matrix
+    return np.asarray(matrix if np.linalg.det(matrix) > 0 else -matrix)
 
 
 def _reduced_basis(form: np.ndarray, cell: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ MIN_DISTANCE = {True: 1.6, False: 1.7}  # Å from ions of the same sign (True), 
 SEPARATION = 0.8  # Å; voids nearer to each other are the same void
 
 
-def _room(points: np.ndarray, atoms: Atoms, symbol: str, oxidation: Mapping[str, int]) -> np.ndarray:
+def _room(points: np.ndarray, atoms: Atoms, symbol: str, oxidation: Mapping[str, float]) -> np.ndarray:
     """Return the least ratio of an ion's distance from an atom to the shortest distance allowed, at each point.
 
     :param points: (n, 3), Å.
@@ -30,7 +30,7 @@ def _room(points: np.ndarray, atoms: Atoms, symbol: str, oxidation: Mapping[str,
 
 
 def void_positions(
-    atoms: Atoms, symbol: str, n_best: int = 12, oxidation: Mapping[str, int] = OXIDATION_STATES
+    atoms: Atoms, symbol: str, n_best: int = 12, oxidation: Mapping[str, float] = OXIDATION_STATES
 ) -> np.ndarray:
     """Return grid points where an ion finds room, the roomiest first and no two within 1 Å.
 
@@ -56,7 +56,7 @@ def void_positions(
     return np.asarray(points[chosen])
 
 
-def void_orbits(atoms: Atoms, symbol: str, operations: Operations, oxidation: Mapping[str, int]) -> np.ndarray:
+def void_orbits(atoms: Atoms, symbol: str, operations: Operations, oxidation: Mapping[str, float]) -> np.ndarray:
     """Return the centres of all voids for an ion, closed under the symmetry of the crystal.
 
     :param symbol: chemical symbol of the ion.
