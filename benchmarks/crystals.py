@@ -40,7 +40,10 @@ def order(path: str) -> dict:
     atoms = ordering.candidates[0].atoms
     bonds = bonds_between_full_sites(read_disordered(path))
     distances = minimum_distances_of([atoms])
-    limits = {pair: contact_limit(*pair.split('-'), ordering.oxidation, bonds) for pair in distances}
+    limits = {
+        pair: contact_limit(*pair.split('-'), ordering.oxidation, bonds, factor=ordering.limit_factor)
+        for pair in distances
+    }
     rows = ordering.deviations
     return {
         'seconds': seconds,

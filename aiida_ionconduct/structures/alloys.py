@@ -85,13 +85,15 @@ class Ordering(NamedTuple):
     """Ordered cells of a crystal, and what was assumed and rounded on the way to them.
 
     ``oxidation`` are the states by chemical symbol; ``notes`` are sentences for the user; ``deviations`` compare the
-    composition of the cells with the file.
+    composition of the cells with the file; ``limit_factor`` is below 1 where the
+    limits of contacts had to be shortened.
     """
 
     candidates: list[Candidate]
     oxidation: dict[str, float]
     notes: list[str]
     deviations: list[Deviation]
+    limit_factor: float = 1.0
 
 
 def alloy(parent: str | pathlib.Path | Atoms | Structure, *args: Any, **options: Any) -> list[Candidate]:
@@ -173,16 +175,18 @@ def ordered_cells(
     lattice = _site_lattice(choice.structure, matrix, recipe, is_mixed_valence=average is not None)
     options: dict[str, Any] = {'name': f'{supercell_text(matrix)} of {formula}', 'seed': seed, 'n_best': n_best}
     limit = partial(contact_limit, charges=recipe.oxidation, bonds=bonds)
+    limit_factor = 1.0
     try:
         candidates = _candidates(lattice, recipe.oxidation, limit=limit, **options)
     except CrowdedError:
+        limit_factor = RELAXED
         candidates = _candidates(lattice, recipe.oxidation, limit=partial(limit, factor=RELAXED), **options)
         short = short_contacts(candidates[0].atoms, recipe.oxidation, bonds)
         notes.append(f'Sites of the file are very near to each other, relax the cell: {"; ".join(short)}.')
     share = choice.n_cells * len(choice.structure) / len(structure)
     _check_density(candidates[0].atoms, expected_A3 and expected_A3 * share)
     used = {symbol: recipe.oxidation[symbol] for symbol in dict.fromkeys(candidates[0].atoms.symbols)}
-    return Ordering(candidates, used, [*notes, *states.notes], choice.deviations)
+    return Ordering(candidates, used, [*notes, *states.notes], choice.deviations, limit_factor)
 
 
 def read_parent(

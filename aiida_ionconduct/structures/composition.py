@@ -21,6 +21,7 @@ TOLERANCE = 0.1
 """Largest deviation of the amount of a species from the file, relative to the amount in the file."""
 MAX_ATOMS = 420
 """Largest ordered cell that is made without being asked for: DFT can still relax it."""
+PRESENT = 1e-2  # a species with a larger amount must be in the cell
 FORCED = (
     1e-2  # cost of an ion on an interstitial site, and of a vacancy on a full site: ten times a deviation of a site
 )
@@ -125,6 +126,8 @@ def whole_numbers(kinds: Sequence[Kind], oxidation: Mapping[str, float], compens
         constrain({**numbers, deviation: -ideal[symbol]}, -np.inf, ideal[symbol])
         constrain({**numbers, deviation: ideal[symbol]}, ideal[symbol], np.inf)
         constrain({deviation: 1, largest: -1}, -np.inf, 0)
+        if ideal[symbol] > PRESENT:
+            constrain(numbers, 1, np.inf)
     costs = np.zeros(n_columns)
     costs[n_occupied:n] = FORCED  # vacancies on full sites
     costs[extra] = FORCED

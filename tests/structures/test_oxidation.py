@@ -1,0 +1,74 @@
+"""Oxidation states against the chemistry of known compounds."""
+
+import pytest
+from pymatgen.core import Composition
+
+from aiida_ionconduct.structures import oxidation_states
+
+
+def states(formula, **options):
+    """Return the states of a formula."""
+    return oxidation_states(Composition(formula).get_el_amt_dict(), **options)
+
+
+@pytest.mark.parametrize(
+    ('formula', 'expected'),
+    [
+        ('Na3SbS4', {'Sb': 5}),
+        ('Li3SbS3', {'Sb': 3}),
+        ('Li7La3Hf2O12', {'Hf': 4}),
+        ('BaLi2P2O7', {'Ba': 2}),
+        ('LiNdTiO4', {'Nd': 3}),
+        ('LiBH4', {'H': -1, 'B': 3}),
+        ('Li2SO4', {'S': 6}),
+        ('LiFePO4', {'Fe': 2}),
+        ('Li3V2P3O12', {'V': 3}),
+        ('Li8GeP4', {'P': -3}),
+        ('Li6.006La2Sr0.999Bi2O12', {'Bi': 5, 'Sr': 2}),
+        ('Li0.44La2.52Mg2W2O12', {'W': 6}),
+    ],
+)
+def test_known_compounds(formula, expected):
+    """Elements without a usual state, or in an unusual state, get the state that balances, and this is said."""
+    balanced = states(formula)
+    assert {symbol: balanced.charges[symbol] for symbol in expected} == expected
+    assert 'Oxidation states assumed' in balanced.notes[0]
+
+
+def test_usual_states_need_no_note():
+    assert states('Li10GeP2S12').notes == ()
+
+
+def test_measured_occupancies():
+    """A charge of one part in a hundred is left to the mobile ion: the usual states hold."""
+    assert states('Li51.312La24Zr13.6Ta2.4O96').charges == {'Li': 1, 'La': 3, 'Zr': 4, 'Ta': 5, 'O': -2}
+
+
+def test_mixed_valence():
+    """One element balances with its average, and this is said."""
+    magnetite = states('Fe3O4')
+    assert magnetite.charges['Fe'] == pytest.approx(8 / 3)
+    assert 'Fe has the average +2.67' in magnetite.notes[0]
+
+
+def test_charge_of_a_group():
+    """A closo-borate has no whole state of boron; only the tracer conductivity does not depend on it."""
+    borate = states('Li2B12H12')
+    assert sum(amount * borate.charges[s] for s, amount in {'Li': 2, 'B': 12, 'H': 12}.items()) == pytest.approx(0)
+    assert 'The tracer conductivity does not depend on it' in borate.notes[0]
+
+
+def test_states_of_the_file_and_the_user():
+    """The file's states are taken where the table has none; the user's always."""
+    assert 'of the file' in states('Na3SbS4', stated={'Na': 1, 'Sb': 5, 'S': -2}).notes[0]
+    assert states('LiFePO4', user={'Fe': 2, 'P': 5}).charges['Fe'] == 2
+
+
+@pytest.mark.parametrize(
+    ('formula', 'says'),
+    [('La2Ti4O12', r'sum to -2 a cell .*\(O -2, Ti \+4, La \+3\).*--charges'), ('LiAr', 'for Ar in LiAr')],
+)
+def test_no_balance(formula, says):
+    """The refusal names the elements of this crystal."""
+    with pytest.raises(ValueError, match=says):
+        states(formula)

@@ -1,0 +1,123 @@
+"""One reader of structure files: what strangers' files look like, and sentences for files that hold no crystal."""
+
+import pickle
+
+import ase.io
+import pytest
+
+from aiida_ionconduct.structures import crystal, read_structure
+
+HEAD = """data_{name}
+_cell_length_a 5.3
+_cell_length_b 5.3
+_cell_length_c 5.3
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+{formula}
+_symmetry_space_group_name_H-M 'F m -3 m'
+_symmetry_Int_Tables_number 225
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+"""
+SALT = 'Li1 Li 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1\n'
+CELL = '1.0\n4 0 0\n0 4 0\n0 0 4\n'
+
+
+def cif(sites=SALT, name='salt', formula=''):
+    """Return the text of a CIF in the space group of rock salt."""
+    return HEAD.format(name=name, formula=formula) + sites
+
+
+@pytest.fixture
+def amounts(tmp_path):
+    """Return a function that writes a CIF and returns the amounts of the elements that are read from it."""
+
+    def read(text, block=None):
+        path = tmp_path / 'file.cif'
+        path.write_text(text)
+        return read_structure(path, block).structure.composition.get_el_amt_dict()
+
+    return read
+
+
+def test_several_species_in_one_type_symbol(amounts):
+    """A site of ``0.50Cl + 0.50Br`` keeps its bromine."""
+    text = cif("Li1 Li 0 0 0 1\nCl,Br1 '0.50Cl + 0.50Br' 0.5 0.5 0.5 1\n")
+    assert amounts(text) == pytest.approx({'Li': 4, 'Cl': 2, 'Br': 2})
+
+
+def test_block_by_name(amounts):
+    """The user chooses between two crystals of a file."""
+    text = cif() + '\n' + cif('Na1 Na 0 0 0 1\nF1 F 0.5 0.5 0.5 1\n', 'impurity')
+    assert amounts(text, 'salt') == pytest.approx({'Li': 4, 'Cl': 4})
+    assert amounts(text, 'impurity') == pytest.approx({'Na': 4, 'F': 4})
+
+
+@pytest.mark.parametrize(
+    ('block', 'says'),
+    [
+        (None, 'holds 2 crystals, in the data blocks salt, impurity: choose one with --block, such as --block salt'),
+        ('gas', 'has no data block `gas` with coordinates: choose one of salt, impurity'),
+    ],
+)
+def test_two_blocks_are_a_question(amounts, block, says):
+    with pytest.raises(ValueError, match=says):
+        amounts(cif() + '\n' + cif(name='impurity'), block)
+
+
+def test_a_block_without_atoms_is_no_crystal(amounts):
+    """A block with the reference of the paper, before the crystal, is passed over."""
+    assert amounts('data_global\n_journal_year 2020\n\n' + cif()) == pytest.approx({'Li': 4, 'Cl': 4})
+
+
+def test_oxidation_states_of_the_file(tmp_path):
+    """States in the type symbols are kept; deuterium is hydrogen."""
+    path = tmp_path / 'ions.cif'
+    path.write_text(cif('Li1 Li1+ 0 0 0 1\nD1 D1- 0.5 0.5 0.5 1\n'))
+    read = read_structure(path)
+    assert read.oxidation == {'Li': 1, 'H': -1}
+    assert read.structure.composition.get_el_amt_dict() == pytest.approx({'Li': 4, 'H': 4})
+
+
+def test_missing_hydrogen_is_named(tmp_path):
+    """The formula of the file has hydrogen, and no site holds it."""
+    path = tmp_path / 'hydroxide.cif'
+    path.write_text(cif('Li1 Li 0 0 0 1\nO1 O 0.5 0.5 0.5 1\n', formula="_chemical_formula_sum 'Li O H'"))
+    assert read_structure(path).notes == ('the file states the formula Li O H and lists no site of H.',)
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'says'),
+    [
+        ('pickle.cif', pickle.dumps({'a': 1}), 'it is not text'),
+        ('empty.cif', b'', 'has no data block with coordinates'),
+        ('words.cif', b'data_x\n_journal_year 2020\n', 'has no data block with coordinates'),
+        ('liar.xyz', b'99999999999\n\nLi 0 0 0\n', 'announces 99999999999 atoms and has 3 lines'),
+        ('liar.vasp', f'Li\n{CELL}Li\n99999999999\nDirect\n0 0 0\n'.encode(), 'announces 99999999999 atoms'),
+        ('POSCAR', f'salt\n{CELL}1 1\nDirect\n0 0 0\n.5 .5 .5\n'.encode(), 'names no elements: write their symbols'),
+        ('letter.txt', b'Dear colleague', 'cannot be read: ASE does not understand it'),
+        ('molecule.xyz', b'1\n\nLi 0 0 0\n', 'periodic in three dimensions'),
+    ],
+)
+def test_no_crystal_is_a_sentence(tmp_path, name, content, says):
+    """No file of the wrong kind hangs or ends in an error of a library."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=says):
+        read_structure(path)
+
+
+def test_other_formats(tmp_path):
+    """What ASE writes is read as it was."""
+    atoms = crystal('beta-Li3PO4')
+    for name in ('cell.vasp', 'cell.extxyz', 'cell.cif', 'cell.xsf'):
+        ase.io.write(tmp_path / name, atoms)
+        read = read_structure(tmp_path / name).structure
+        assert read.composition.get_el_amt_dict() == {'Li': 6, 'P': 2, 'O': 8}
+        assert read.volume == pytest.approx(atoms.get_volume(), rel=1e-4)
