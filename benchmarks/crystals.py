@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 TARGET = 0.9
+SHIPPED = pathlib.Path(__file__).parents[1] / 'aiida_ionconduct' / 'structures' / 'crystals'
 
 
 def order(path: str) -> dict:
@@ -105,7 +106,9 @@ def text_of(path: pathlib.Path, result: dict) -> str:
 def main():
     """Order the files of a folder, print a report and the share that is ordered."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('folder', type=pathlib.Path, nargs='?')
+    parser.add_argument(
+        'folder', type=pathlib.Path, nargs='?', default=SHIPPED, help='of CIF files; without it, the shipped crystals'
+    )
     parser.add_argument('--jobs', type=int, default=1, help='files ordered at the same time')
     parser.add_argument('--limit', type=float, default=60.0, help='seconds of one core for each file')
     parser.add_argument('--sample', type=int, help='so many files at random (seed 0) instead of all')
@@ -116,9 +119,9 @@ def main():
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
         print(json.dumps(order(arguments.one)))
         return
-    paths = sorted(arguments.folder.glob('*.cif')) if arguments.folder else []
+    paths = sorted(arguments.folder.glob('*.cif'))
     if not paths:
-        parser.error('name a folder with CIF files.')
+        parser.error(f'{arguments.folder} has no CIF files: name a folder that has.')
     if arguments.sample:
         chosen = np.random.default_rng(0).permutation(len(paths))[: arguments.sample]
         paths = [paths[index] for index in sorted(chosen)]

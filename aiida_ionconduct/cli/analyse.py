@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -256,8 +256,8 @@ def symbols_and_cell(runs: list[Trajectory], structure: Path | None) -> tuple[li
     return symbols, cell
 
 
-def charges_of(symbols: list[str], charges: dict[str, int]) -> dict[str, int]:
-    """Return the integer charges: the given charges and, of other elements, the usual oxidation states.
+def charges_of(symbols: list[str], charges: Mapping[str, float]) -> dict[str, float]:
+    """Return the charges: the given charges and, of other elements, the usual oxidation states.
 
     :raises ValueError: as :func:`~aiida_ionconduct.structures.checks.check_charges`.
     """

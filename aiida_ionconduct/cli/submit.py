@@ -211,7 +211,8 @@ def load_cells(
         lacks the mobile species, and if the options of an alloy are given for a crystal that stays as it is.
     """
     if structure is None and not substitute:
-        parent, stated = None, {}
+        parent: orm.StructureData | None = None
+        stated: dict[str, int] = {}
     else:
         parent, stated = load_crystal(structure or 'gamma-Li3PO4', block)
     if parent is None or not (substitute or parent.is_alloy or parent.has_vacancies):

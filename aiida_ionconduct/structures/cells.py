@@ -101,10 +101,10 @@ def primitive_cell(structure: Structure) -> Structure:
 
     names = [site.species_string for site in structure]
     labels = [names.index(name) for name in names]
-    found = spglib.find_primitive((structure.lattice.matrix, structure.frac_coords, labels), symprec=SYMPREC)  # type: ignore[arg-type]  # arrays are sequences to spglib
-    if found is None or len(found[2]) >= len(structure) or len(structure) % len(found[2]):
+    cell = spglib.find_primitive((structure.lattice.matrix, structure.frac_coords, labels), symprec=SYMPREC)  # type: ignore[arg-type]  # arrays are sequences to spglib
+    if cell is None or len(cell[2]) >= len(structure) or len(structure) % len(cell[2]):
         return structure
-    lattice, positions, numbers = found
+    lattice, positions, numbers = cell
     sites = [structure[int(number)] for number in numbers]
     primitive = Structure(lattice, [site.species for site in sites], positions, labels=[site.label for site in sites])
     share = len(primitive) / len(structure)

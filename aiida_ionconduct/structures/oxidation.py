@@ -174,13 +174,13 @@ def _balanced_by_average(amounts: Mapping[str, float], user: Mapping[str, float]
         trials.insert(0, {**usual, 'H': -1.0})  # hydrides of boron and aluminium
     free = [symbol for symbol in amounts if symbol not in user and symbol not in FIXED]
     free.sort(key=lambda symbol: (Element(symbol).block not in 'df', -amounts[symbol]))
-    for states in trials:
+    for trial in trials:
         for symbol in free:
             known = {*Element(symbol).oxidation_states, *common_states(symbol)}
-            others = sum(amount * states[other] for other, amount in amounts.items() if other != symbol)
+            others = sum(amount * trial[other] for other, amount in amounts.items() if other != symbol)
             average = -others / amounts[symbol]
-            if len(known) > 1 and min(known) <= average <= max(known) and average * states[symbol] > 0:
-                balanced = {**states, symbol: _whole(average)}
+            if len(known) > 1 and min(known) <= average <= max(known) and average * trial[symbol] > 0:
+                balanced = {**trial, symbol: _whole(average)}
                 note = (
                     f'No whole oxidation states balance: {symbol} has the average {average:+.3g} (mixed valence, or '
                     f'the charge of a group), with {states_text({k: v for k, v in balanced.items() if k != symbol})}. '

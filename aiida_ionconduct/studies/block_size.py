@@ -48,7 +48,7 @@ class BlockSizeStudy(NamedTuple):
 def block_size_study(
     seeds: Sequence[np.ndarray],
     symbols: Sequence[str],
-    charges: Mapping[str, int],
+    charges: Mapping[str, float],
     cell: np.ndarray,
     *,
     temperature_K: float,

@@ -25,7 +25,7 @@ from aiida_ionconduct.transport.result import TransportResult
 def analyse(
     seeds: Sequence[np.ndarray],
     symbols: Sequence[str],
-    charges: Mapping[str, int],
+    charges: Mapping[str, float],
     cell: np.ndarray,
     *,
     temperature_K: float,
@@ -43,7 +43,7 @@ def analyse(
 
     :param seeds: unwrapped positions in Å, one array (frames, atoms, 3) per velocity seed, all of one shape.
     :param symbols: chemical symbols, one per atom.
-    :param charges: integer charge of every symbol, in e; they sum to zero over the atoms.
+    :param charges: charge of every symbol, in e, whole except in mixed valence; they sum to zero over the atoms.
     :param cell: (3, 3), cell vectors as rows, Å.
     :param temperature_K: temperature in K.
     :param dt_ps: time between two frames, in ps.
@@ -94,7 +94,7 @@ def from_centres_of_mass(
     species: Sequence[str],
     *,
     counts: Mapping[str, int],
-    charges: Mapping[str, int],
+    charges: Mapping[str, float],
     cell: np.ndarray,
     temperature_K: float,
     dt_ps: float,
@@ -106,7 +106,7 @@ def from_centres_of_mass(
     :param coms: unwrapped, Å, one array (frames, species, 3) per seed.
     :param species: symbols in the order of the arrays.
     :param counts: number of atoms of every species.
-    :param charges: integer charge of every species, in e; they sum to zero over the atoms.
+    :param charges: charge of every species, in e; they sum to zero over the atoms.
     :param cell: (3, 3), cell vectors as rows, Å.
     :param temperature_K: temperature in K.
     :param dt_ps: time between two frames, in ps.

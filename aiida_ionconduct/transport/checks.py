@@ -11,7 +11,7 @@ from aiida_ionconduct.transport.displacement import as_floats
 from aiida_ionconduct.transport.estimators import check_runs
 
 
-def atom_charges(symbols: Sequence[str], charges: Mapping[str, int]) -> np.ndarray:
+def atom_charges(symbols: Sequence[str], charges: Mapping[str, float]) -> np.ndarray:
     """Return the charge of every atom in e, (atoms,), checked: known for every symbol and zero in total.
 
     :raises ValueError: if a charge is missing, or the charges do not sum to zero.

@@ -54,7 +54,7 @@ def mobile_positions(positions: np.ndarray, symbols: Sequence[str], mobile: str 
 def collective_tracks(
     trajectories: Sequence[np.ndarray],
     symbols: Sequence[str],
-    charges: Mapping[str, int],
+    charges: Mapping[str, float],
     *,
     mobile: str,
     cell: np.ndarray,

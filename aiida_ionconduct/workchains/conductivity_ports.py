@@ -33,7 +33,7 @@ def define_inputs(spec: WorkChainSpec) -> None:
     spec.input('dataset', valid_type=DatasetData, required=False, help='Labelled frames; else they are made.')
     spec.input('curation', valid_type=orm.Dict, required=False, help='Of `curate_dataset`, for the given `dataset`.')
     spec.input('model', valid_type=AllegroModelData, required=False, help='A packaged potential; else one is trained.')
-    spec.input('charges', valid_type=orm.Dict, help='Integer charges by chemical symbol, neutral in total.')
+    spec.input('charges', valid_type=orm.Dict, help='Charges (oxidation states) by chemical symbol, neutral in total.')
     spec.input('mobile', valid_type=orm.Str, help='Chemical symbol of the mobile ion.')
     spec.input('n_atoms_min', valid_type=orm.Int, help='Least number of atoms in the supercell.')
     spec.expose_inputs(

@@ -83,7 +83,7 @@ def get_builder_from_protocol(
     protocol: str | None = None,
     *,
     overrides: Inputs | None = None,
-    charges: dict[str, int] | None = None,
+    charges: Mapping[str, float] | None = None,
     mobile: str = 'Li',
     dataset: DatasetData | None = None,
     model: AllegroModelData | None = None,
@@ -96,7 +96,7 @@ def get_builder_from_protocol(
     :param structure: the cell that DFT is to see.
     :param protocol: ``quickstart``, ``fast``, ``balanced``, ``stringent`` or ``talk``.
     :param overrides: nested like the protocol; unknown keys are refused.
-    :param charges: integer charges by chemical symbol where the usual oxidation states do not hold.
+    :param charges: oxidation states by chemical symbol where the usual oxidation states do not hold.
     :param mobile: chemical symbol of the mobile ion.
     :param dataset: a training set, instead of AIMD.
     :param model: a packaged model, instead of a training.

@@ -437,7 +437,7 @@ def text_file(name, text, option):
 BAD_INPUTS = {
     'overlapping atoms': (structure(overlap), 'are 0.17 Å apart and overlap: remove one of them'),
     'no mobile ion': (structure(without_lithium), 'has no Li: name its mobile species with --mobile'),
-    'charges': (('--charges', 'P=4'), 'charges sum to -2 instead of zero .*: give integer oxidation states'),
+    'charges': (('--charges', 'P=4'), 'charges sum to -2 instead of zero .*: give oxidation states that balance'),
     'temperature': (('--temperatures', '0,500'), r'`temperatures_K.0` is 0.0, but must be greater than 0 \(.* in K\)'),
     'infinite temperature': (('--temperatures', 'inf'), '`temperatures_K.0` is inf, but must be a finite number'),
     'no pseudopotential': (

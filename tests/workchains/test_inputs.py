@@ -200,7 +200,7 @@ def overlapping(crystals):
         (lambda c: c['Li3PO4'], {'charges': {'P': 3}}, r'the charges sum to -4 instead of zero'),
         (lambda c: c['Li3PO4'], {'charges': {'S': 3}}, r'charges are given for S'),
         (lambda _: bulk('LiBr', 'rocksalt', a=5.5), {}, 'has no pseudopotential for Br: name another'),
-        (lambda _: bulk('LiHe', 'rocksalt', a=5.5), {}, 'no charge is known for He: give it'),
+        (lambda _: bulk('LiHe', 'rocksalt', a=5.5), {}, 'no oxidation state is known for He in LiHe: give it'),
         (lambda _: Atoms('Li2O', positions=np.eye(3) * 3), {}, 'periodic in three dimensions'),
         (lambda _: bulk('LiO', 'rocksalt', a=4.2), {'charges': {'O': -1}}, 'has 11 electrons, an odd number'),
     ],

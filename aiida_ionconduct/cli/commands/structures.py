@@ -220,7 +220,7 @@ def read_atoms(source: str, profile: str | None) -> Atoms:
         return cast('Atoms', ase.io.read(CRYSTALS[source]))
     structure = read_crystal(source, None, profile).structure
     if structure.is_ordered:
-        return cast('Atoms', ase.Atoms(structure.to_ase_atoms(msonable=False)))
+        return ase.Atoms(structure.to_ase_atoms(msonable=False))
     raise click.ClickException(f'{source} has partial occupancies: make ordered cells of it with `alloy`.')
 
 

@@ -36,7 +36,7 @@ def by_temperature(nodes: Iterable[orm.Node]) -> dict[float, list[IonTrajectoryD
     return {T: sorted(groups[T], key=lambda run: run.base.attributes.get('seed')) for T in sorted(groups)}
 
 
-def block_studies(runs: RunsByTemperature, charges: Mapping[str, int], mobile: str) -> dict[float, dict[str, Any]]:
+def block_studies(runs: RunsByTemperature, charges: Mapping[str, float], mobile: str) -> dict[float, dict[str, Any]]:
     """Return the block-size study of every temperature: ``rows``, ``curves``, ``converged``, ``statement``.
 
     A temperature is left out where the study cannot be made: with a single seed, and for runs that are too short or,
