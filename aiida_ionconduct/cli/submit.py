@@ -22,6 +22,7 @@ from aiida_ionconduct.report.page.campaign import write_page
 from aiida_ionconduct.report.tables.terminal import summary_tables
 from aiida_ionconduct.structures import CRYSTALS, crystal, read_structure, states_text
 from aiida_ionconduct.structures.composition import composition_table, deviations
+from aiida_ionconduct.structures.site_table import SiteRow, sites_table
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 from aiida_ionconduct.workchains.inputs import load_codes
 
@@ -210,11 +211,11 @@ def load_cells(
     :raises ValueError: as :func:`load_structure` and :func:`aiida_ionconduct.structures.ordered_cells`, if the crystal
         lacks the mobile species, and if the options of an alloy are given for a crystal that stays as it is.
     """
-    if structure is None and not substitute:
-        parent: orm.StructureData | None = None
-        stated: dict[str, int] = {}
-    else:
-        parent, stated = load_crystal(structure or 'gamma-Li3PO4', block)
+    parent: orm.StructureData | None = None
+    stated: dict[str, int] = {}
+    labels: list[str] = []
+    if structure is not None or substitute:
+        parent, stated, labels = load_crystal(structure or 'gamma-Li3PO4', block)
     if parent is None or not (substitute or parent.is_alloy or parent.has_vacancies):
         if fraction or formula_units or strain:
             raise ValueError(
@@ -230,7 +231,9 @@ def load_cells(
     parameters: dict[str, Any] = {
         'substitute': dict(substitute), 'fraction': fraction, 'compensate': compensate or mobile, 'charges': charges
     }  # fmt: skip
-    optional = {'formula_units': formula_units, 'strain': strain, 'tolerance': tolerance, 'stated': stated}
+    optional = {
+        'formula_units': formula_units, 'strain': strain, 'tolerance': tolerance, 'stated': stated, 'labels': labels
+    }  # fmt: skip
     parameters |= {name: value for name, value in optional.items() if value}
     made = run_function(alloy_structures, parent, orm.Dict(parameters), store=store)
     if not store:
@@ -248,7 +251,8 @@ def ordering_text(scores: dict[str, Any]) -> str:
         deviations({symbol: row[0] for symbol, row in rows.items()}, {symbol: row[1] for symbol, row in rows.items()})
     )
     states = f'Oxidation states: {states_text(scores["oxidation_states"])}'
-    return '\n'.join([scores['descriptions'][0], states, *scores['notes'], '', table])
+    sites = sites_table([SiteRow(**row) for row in scores['sites'][0]])
+    return '\n'.join([scores['descriptions'][0], states, *scores['notes'], '', table, '', sites])
 
 
 def run_function(function: Callable[..., Any], *inputs: orm.Data, store: bool) -> Any:
@@ -269,23 +273,24 @@ def load_structure(source: str, block: str | None = None) -> orm.StructureData:
     return load_crystal(source, block)[0]
 
 
-def load_crystal(source: str, block: str | None = None) -> tuple[orm.StructureData, dict[str, int]]:
-    """Return a structure, and the oxidation states that its file gives.
+def load_crystal(source: str, block: str | None = None) -> tuple[orm.StructureData, dict[str, int], list[str]]:
+    """Return a structure, and the oxidation states and the labels of the sites that its file gives.
 
     :raises ValueError: as :func:`load_structure`.
     """
     if source in CRYSTALS:
         source = str(CRYSTALS[source])
     if source.isdigit() and not pathlib.Path(source).exists():
-        return load_stored(source, orm.StructureData, 'structure'), {}
+        return load_stored(source, orm.StructureData, 'structure'), {}, []
     crystal_of_file = read_structure(source, block)
     for note in crystal_of_file.notes:
         click.echo(note)
     structure = crystal_of_file.structure
+    labels = [site.label for site in structure]
     if not structure.is_ordered:
-        return orm.StructureData(pymatgen=structure), crystal_of_file.oxidation
+        return orm.StructureData(pymatgen=structure), crystal_of_file.oxidation, labels
     atoms = structure.to_ase_atoms(msonable=False)
-    return orm.StructureData(ase=ase.Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=True)), {}
+    return orm.StructureData(ase=ase.Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=True)), {}, labels
 
 
 def quickstart_structure(store: bool) -> orm.StructureData:

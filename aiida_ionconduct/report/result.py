@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 import numpy as np
+
+from aiida_ionconduct.structures.site_table import SiteRow
 
 
 @dataclass
@@ -87,8 +90,23 @@ class AgainstAimd(TypedDict):
     msd: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
+class CrystalCell(TypedDict):
+    """A crystal: ``cell`` (3, 3) and ``positions`` (sites, 3) in Å, and the occupancies of each site by species.
+
+    ``rows`` tell what was substituted where when the cell was made; they are empty where nothing was.
+    """
+
+    cell: Sequence[Sequence[float]]
+    positions: Sequence[Sequence[float]]
+    sites: Sequence[Mapping[str, float]]
+    rows: list[SiteRow]
+    is_relaxed: bool
+
+
 class Details(TypedDict, total=False):
     """What only the page shows: ``blocks``, ``density`` and ``aimd`` are by temperature in K, cold to hot."""
+
+    crystal: CrystalCell
 
     blocks: dict[float, dict[str, Any]]
     density: dict[float, IonDensity]

@@ -26,12 +26,13 @@ from aiida_ionconduct.structures.distances import shortest_contact
 from aiida_ionconduct.structures.ordering import VACANCY, OrderingSearch, Sublattice
 from aiida_ionconduct.structures.oxidation import States, oxidation_states, states_text, total_charge
 from aiida_ionconduct.structures.reading import read_structure
+from aiida_ionconduct.structures.site_table import NEW_SITE, SiteOrigin, SiteRow, occupancies_text, site_rows
 from aiida_ionconduct.structures.supercell import build_supercell, supercell_matrix, supercell_text
 from aiida_ionconduct.structures.symmetry import distinct, site_permutations, symmetry_operations
 from aiida_ionconduct.structures.voids import void_orbits
 
 if TYPE_CHECKING:
-    from pymatgen.core import Structure
+    from pymatgen.core import PeriodicSite, Structure
 
 N_ENUMERATE = 20_000  # distributions up to which all are tried
 N_STARTS = 2000  # random starts of a descent otherwise
@@ -42,11 +43,12 @@ DENSITY_TOLERANCE = 0.05
 
 
 class Candidate(NamedTuple):
-    """An ordered cell, its electrostatic energy in eV for formal charges, and how it was made."""
+    """An ordered cell, its electrostatic energy in eV for formal charges, how it was made, and what stands where."""
 
     atoms: Atoms
     electrostatic_energy_eV: float
     description: str
+    sites: list[SiteRow]
 
 
 class Recipe(NamedTuple):
@@ -67,7 +69,7 @@ class SiteLattice(NamedTuple):
 
     ``cell`` (3, 3) and ``positions`` (sites, 3) in Å; ``sublattices`` are a partition of the sites; ``permutations``
     (operations, sites) are made by :func:`~aiida_ionconduct.structures.symmetry.site_permutations`; ``names`` are for
-    messages.
+    messages; ``origins`` are the sites as the file has them.
     """
 
     cell: np.ndarray
@@ -75,6 +77,7 @@ class SiteLattice(NamedTuple):
     sublattices: list[Sublattice]
     permutations: np.ndarray
     names: list[str]
+    origins: list[SiteOrigin]
 
 
 class CrowdedError(ValueError):
@@ -116,6 +119,7 @@ def ordered_cells(
     tolerance: float = TOLERANCE,
     block: str | None = None,
     stated: Mapping[str, float] | None = None,
+    labels: Sequence[str] | None = None,
 ) -> Ordering:
     """Return ordered, charge-balanced supercells of an alloy, the lowest electrostatic energy first.
 
@@ -141,10 +145,13 @@ def ordered_cells(
     :param tolerance: largest relative deviation of the amount of a species from the file.
     :param block: data block of a CIF with several crystals.
     :param stated: oxidation states that the file of the parent gives, where the parent is no file.
+    :param labels: of the sites in the file of the parent, where the parent is no file.
     :raises ValueError: if the parent cannot be read or is not neutral, the numbers do not fit the cell, the charge
         cannot be balanced, there is no room for the ions, or the density is off.
     """
     structure, by_file, notes = read_parent(parent, block)
+    for site, label in zip(structure, labels or [], strict=False):
+        site.label = label
     symbols = dict(substitute or {})
     states = _states(structure, stated=stated or by_file, notes=notes, substitute=symbols, charges=charges)
     compensate = compensate or usual_mobile_ion(structure)
@@ -156,8 +163,13 @@ def ordered_cells(
     expected_A3 = _alloy_volume(structure, recipe, end_member_volume_A3)
     before = total_charge(structure.composition.get_el_amt_dict(), recipe.oxidation)
     bonds = bonds_between_full_sites(structure)
+    in_file = [(site.label, _occupancies(site)) for site in structure]
     for old, new in recipe.substitute.items():
         structure.replace_species({old: {old: 1 - fraction, new: fraction}})
+    origins: dict[str, SiteOrigin] = {}
+    for site, (label, occupancies) in zip(structure, in_file, strict=True):
+        site.label = _site_name(label, _occupancies(site))  # a substitution takes the label away
+        origins[site.label] = SiteOrigin(label, occupancies_text(occupancies))
     structure.scale_lattice(structure.volume * (1 + strain) ** 3)
     amounts = structure.composition.get_el_amt_dict()
     if recipe.substitute:
@@ -172,7 +184,7 @@ def ordered_cells(
         recipe.oxidation[average] = _average_state(average, choice, recipe.oxidation)
     matrix = supercell_matrix(choice.structure.lattice.matrix, 1, choice.n_cells, max_growth=1)
 
-    lattice = _site_lattice(choice.structure, matrix, recipe, is_mixed_valence=average is not None)
+    lattice = _site_lattice(choice.structure, matrix, recipe, origins=origins, is_mixed_valence=average is not None)
     options: dict[str, Any] = {'name': f'{supercell_text(matrix)} of {formula}', 'seed': seed, 'n_best': n_best}
     limit = partial(contact_limit, charges=recipe.oxidation, bonds=bonds)
     limit_factor = 1.0
@@ -241,7 +253,7 @@ def scores_table(candidates: Sequence[Candidate]) -> str:
             f'{shortest_contact(atoms):.3f}',
             f'{mass_density(atoms):.3f}',
         )
-        for rank, (atoms, energy, _) in enumerate(candidates, start=1)
+        for rank, (atoms, energy, *_) in enumerate(candidates, start=1)
     ]
     headers = ('rank', 'cell', 'energy (eV)', 'above the first (meV/atom)', 'shortest contact (Å)', 'density (g/cm³)')
     return tabulate(rows, headers=headers, tablefmt='simple', disable_numparse=True)
@@ -256,12 +268,18 @@ def mass_density(atoms: Atoms) -> float:
 
 
 def _site_lattice(
-    structure: Structure, matrix: np.ndarray, recipe: Recipe, *, is_mixed_valence: bool = False
+    structure: Structure,
+    matrix: np.ndarray,
+    recipe: Recipe,
+    *,
+    origins: Mapping[str, SiteOrigin],
+    is_mixed_valence: bool = False,
 ) -> SiteLattice:
     """Return the sites of the supercell with the numbers of ions on them, and its symmetry.
 
     :param structure: the substituted cell, with occupancies.
     :param matrix: (3, 3), vectors of the supercell in units of the cell's vectors.
+    :param origins: the sites as the file has them, by their labels in the structure.
     :raises ValueError: if the charge cannot be balanced, or there is no room for the ions.
     """
     unit, species = _as_sites(structure)
@@ -273,7 +291,8 @@ def _site_lattice(
         recipe.oxidation,
         None if is_mixed_valence else recipe.compensate,
     )
-    names = [_site_name(structure[index].label, species[index]) for index in supercell.arrays['site']]
+    names = [structure[index].label for index in supercell.arrays['site']]
+    from_file = [origins[name] for name in names]
     if n_added:
         operations = symmetry_operations(unit.cell.array, unit.positions, kinds)
         voids = void_orbits(unit, recipe.compensate, operations, recipe.oxidation)
@@ -287,8 +306,10 @@ def _site_lattice(
         sublattices.append(Sublattice(sites, {recipe.compensate: n_added, VACANCY: len(extra) - n_added}))
         positions = np.vstack([positions, extra.positions])
         names += ['an interstitial site'] * len(extra)
+        from_file += [NEW_SITE] * len(extra)
     operations = symmetry_operations(cell, supercell.positions, [kinds[index] for index in supercell.arrays['site']])
-    return SiteLattice(cell, positions, sublattices, site_permutations(cell, positions, operations), names)
+    permutations = site_permutations(cell, positions, operations)
+    return SiteLattice(cell, positions, sublattices, permutations, names, from_file)
 
 
 def _candidates(
@@ -319,7 +340,8 @@ def _candidates(
             atoms = search.atoms(occupation)
             _check_neutral(atoms, oxidation)
             description = f'{atoms.symbols}, {name}, no. {len(candidates) + 1} {origin}'
-            candidates.append(Candidate(atoms, energy, description))
+            sites = site_rows(lattice.origins, [search.species[code] for code in occupation])
+            candidates.append(Candidate(atoms, energy, description, sites))
     if not candidates:
         raise CrowdedError(
             f'the ions of {name} cannot be distributed over their sites without two too near to each other: '
@@ -346,7 +368,12 @@ def _contacts_text(search: OrderingSearch, occupation: np.ndarray, names: Sequen
 
 def _site_name(label: str, occupancies: Mapping[str, float]) -> str:
     """Return the label of a site in its file, with its occupancies."""
-    return f'{label} ({", ".join(f"{symbol} {amount:.3g}" for symbol, amount in occupancies.items())})'
+    return f'{label} ({occupancies_text(occupancies)})'
+
+
+def _occupancies(site: PeriodicSite) -> dict[str, float]:
+    """Return the occupancies of a site by species."""
+    return {str(key): float(amount) for key, amount in site.species.as_dict().items()}
 
 
 def _states(
@@ -384,7 +411,7 @@ def _as_sites(structure: Structure) -> tuple[Atoms, list[dict[str, float]]]:
 
     The array ``site`` numbers the sites, so that the repeated cell still knows them.
     """
-    species = [{str(key): float(amount) for key, amount in site.species.as_dict().items()} for site in structure]
+    species = [_occupancies(site) for site in structure]
     symbols = [max(occupancies, key=lambda symbol: occupancies[symbol]) for occupancies in species]
     atoms = Atoms(symbols, positions=structure.cart_coords, cell=structure.lattice.matrix, pbc=True)
     atoms.set_array('site', np.arange(len(atoms)))

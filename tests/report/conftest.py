@@ -5,6 +5,7 @@ import pytest
 
 from aiida_ionconduct.density import density
 from aiida_ionconduct.report.result import Campaign, Conductivity, Flow, StageRun
+from aiida_ionconduct.structures.site_table import SiteRow
 from aiida_ionconduct.studies.block_size import block_size_study
 from aiida_ionconduct.studies.error_target import Known, PrecisionTarget, decide
 from aiida_ionconduct.transport import arrhenius
@@ -215,6 +216,13 @@ def synthetic_details() -> dict:
     known = Known(4, 20.0, 0.012, 0.003, 3.0, 0.018, True, 0.96, 0.08)
     target = PrecisionTarget(target_relative_error=0.1, max_md_ns=100.0, max_iterations=5)
     return {
+        'crystal': {
+            'cell': cell.tolist(),
+            'positions': (rng.random((4, 3)) @ cell).tolist(),
+            'sites': [{'Li': 1.0}, {'Li': 0.5}, {'P': 0.5, 'Si': 0.5}, {'O': 1.0}],
+            'rows': [SiteRow('P1', 'P 1', 2, {'P': 1, 'Si': 1}), SiteRow('interstitial', '–', 1, {'Li': 1})],
+            'is_relaxed': True,
+        },
         'blocks': {
             800.0: block_size_study(
                 seeds, symbols, {'Li': 1, 'Cl': -1}, cell, temperature_K=800.0, dt_ps=0.05

@@ -138,7 +138,8 @@ def alloy_structures(parent: orm.StructureData, parameters: orm.Dict) -> dict[st
     :param parent: may have partial occupancies.
     :param parameters: the arguments of :func:`aiida_ionconduct.structures.ordered_cells`.
     :return: ``candidate_00`` and so on, and ``scores`` with ``electrostatic_energies_eV``, ``descriptions``,
-        ``oxidation_states``, ``notes``, and ``composition``: the amount of each species by the file and in the cell.
+        ``oxidation_states``, ``notes``, ``composition``: the amount of each species by the file and in the cell, and
+        ``sites``: for each candidate, what stands on which sites, see :mod:`aiida_ionconduct.structures.site_table`.
     """
     ordering = ordered_cells(parent.get_pymatgen(), **parameters.get_dict())
     candidates = ordering.candidates
@@ -148,6 +149,7 @@ def alloy_structures(parent: orm.StructureData, parameters: orm.Dict) -> dict[st
         'oxidation_states': ordering.oxidation,
         'notes': ordering.notes,
         'composition': {row.species: {'file': row.file, 'cell': row.cell} for row in ordering.deviations},
+        'sites': [[row._asdict() for row in candidate.sites] for candidate in candidates],
     }
     cells = {
         f'candidate_{index:02d}': orm.StructureData(ase=candidate.atoms) for index, candidate in enumerate(candidates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,9 +24,18 @@ from aiida_ionconduct.cli.tables import TABLE, print_frame
 from aiida_ionconduct.cli.words import Pairs, PairsOption
 
 if TYPE_CHECKING:
+    import numpy as np
     from ase import Atoms
 
     from aiida_ionconduct.structures import Crystal
+
+
+PICTURE = click.option(
+    '--picture',
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar='FILE.svg',
+    help='A file for a drawing of the cell, two views with a legend, as SVG.',
+)
 
 
 @click.command('alloy')
@@ -61,6 +71,7 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help='A file for the cells, in the format that ASE takes from its name.',
 )
+@PICTURE
 @click.pass_context
 def alloy_command(
     ctx: click.Context,
@@ -70,6 +81,7 @@ def alloy_command(
     charges: list[tuple[str, int]],
     mobile: str,
     output: Path | None,
+    picture: Path | None,
     **options: Any,
 ) -> None:
     """Make ordered cells of an alloy, or of a crystal with partial occupancies, and rank them by electrostatics.
@@ -83,7 +95,9 @@ def alloy_command(
     import ase.io
 
     from aiida_ionconduct.structures import composition_text, ordered_cells, scores_table
+    from aiida_ionconduct.structures.site_table import sites_table
 
+    check_picture(picture)
     if options['compensate'] is None and 'mobile' in given_options(ctx):
         options['compensate'] = mobile
     if options['tolerance'] is None:
@@ -94,9 +108,13 @@ def alloy_command(
         raise click.ClickException(str(exception)) from exception
     candidates = ordering.candidates
     click.echo(f'{candidates[0].description}\n\n{composition_text(ordering)}\n\n{scores_table(candidates)}')
+    click.echo(f'\nSites of the first cell:\n\n{sites_table(candidates[0].sites)}')
     if output:
         ase.io.write(output, [candidate.atoms for candidate in candidates])
         click.echo(f'\nWritten: {output}')
+    if picture:
+        atoms = candidates[0].atoms
+        write_picture(picture, atoms.cell.array, atoms.positions, [{symbol: 1.0} for symbol in atoms.symbols])
 
 
 @click.group('structures', cls=Group)
@@ -142,14 +160,21 @@ def structures_list(*, stored: bool, profile: str | None, **table: Any) -> None:
 @MOBILE
 @CHARGES
 @BLOCK
+@PICTURE
 @PROFILE
 def structures_show(
-    *, source: str, mobile: str, charges: list[tuple[str, int]], block: str | None, profile: str | None
+    *,
+    source: str,
+    mobile: str,
+    charges: list[tuple[str, int]],
+    block: str | None,
+    picture: Path | None,
+    profile: str | None,
 ) -> None:
-    """Print a crystal and whether it can be calculated: contacts, neutrality, the mobile ion.
+    """Print a crystal, what stands where, and whether it can be calculated: contacts, neutrality, the mobile ion.
 
     \b
-      aiida-ionconduct structures show gamma-Li3PO4
+      aiida-ionconduct structures show gamma-Li3PO4 --picture crystal.svg
       aiida-ionconduct structures show cell.cif --charges Ge=4
     """
     import numpy as np
@@ -157,6 +182,7 @@ def structures_show(
 
     from aiida_ionconduct.structures import check_structure, oxidation_states, states_text
 
+    check_picture(picture)
     crystal = read_crystal(source, block, profile)
     structure = crystal.structure
     lengths = ', '.join(f'{value:.4g}' for value in structure.lattice.abc)
@@ -168,6 +194,11 @@ def structures_show(
     click.echo(f'{formula}, {len(structure)} sites, {lengths} Å, {angles}°')
     for note in crystal.notes:
         click.echo(note)
+    occupancies = [{str(key): float(n) for key, n in site.species.as_dict().items()} for site in structure]
+    if picture:
+        write_picture(picture, structure.lattice.matrix, structure.cart_coords, occupancies)
+    if table := sites_text(source, [site.label for site in structure], occupancies):
+        click.echo(f'\n{table}\n')
     if not structure.is_ordered:
         click.echo('Sites are partly occupied: `aiida-ionconduct alloy` makes ordered cells of it.')
     else:
@@ -205,6 +236,47 @@ def structures_export(*, source: str, output: Path, profile: str | None) -> None
 
     ase.io.write(output, read_atoms(source, profile))
     click.echo(f'Written: {output}')
+
+
+def check_picture(picture: Path | None) -> None:
+    """Refuse a picture in another format than SVG, before anything is computed.
+
+    :raises click.BadParameter: naming the file.
+    """
+    if picture is not None and picture.suffix.lower() != '.svg':
+        raise click.BadParameter(f'`{picture}` must end in .svg, the format of the drawing.', param_hint='--picture')
+
+
+def write_picture(picture: Path, cell: np.ndarray, positions: np.ndarray, sites: Sequence[Mapping[str, float]]) -> None:
+    """Write the drawing of a cell, see :func:`aiida_ionconduct.report.figures.crystal.crystal_drawing`."""
+    from aiida_ionconduct.report.figures.crystal import crystal_drawing
+
+    try:
+        picture.write_text(crystal_drawing(cell, positions, sites, background='#ffffff'), encoding='utf-8')
+    except OSError as exception:
+        raise click.ClickException(f'the picture `{picture}` cannot be written: {exception.strerror}.') from exception
+    click.echo(f'Written: {picture}')
+
+
+def sites_text(source: str, labels: Sequence[str], occupancies: Sequence[Mapping[str, float]]) -> str:
+    """Return what stands where: in a stored cell that was made here by its provenance, in a disordered crystal by file.
+
+    :param source: as the user has given it.
+    :param labels: of the sites.
+    :param occupancies: by species, for each site.
+    """
+    from aiida_ionconduct.structures.site_table import occupancies_table, sites_table
+
+    if not Path(source).suffix and source.isdigit() and not Path(source).is_file():
+        from aiida import orm
+
+        from aiida_ionconduct.report.graph.crystal import sites_of
+
+        if rows := sites_of(of_kind(Node().convert(source, None, None), orm.StructureData, 'is not a structure')):
+            return sites_table(rows)
+    if all(len(site) == 1 and sum(site.values()) > 0.999 for site in occupancies):
+        return ''
+    return occupancies_table(labels, occupancies)
 
 
 def read_atoms(source: str, profile: str | None) -> Atoms:

@@ -7,6 +7,7 @@ Matplotlib is imported on first use, so that importing the report costs the comm
 ``haven_ratio``: the Haven ratio against temperature.
 ``comparison``: conductivities or Haven ratios of several campaigns.
 ``potential``: parity plots, learning curves, and the potential against AIMD.
+``crystal``: two views of a cell, as SVG.
 ``block_sizes``, ``density``, ``twins``: the studies of those names.
 ``provenance``: the drawing of stages and data, by Graphviz.
 ``style``: the style, and the parts that several figures draw: bands, error bars, legends, axes.

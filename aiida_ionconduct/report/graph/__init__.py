@@ -1,6 +1,7 @@
 """The provenance graph of a campaign, read into plain data.
 
 ``campaign``: the outputs of a campaign, or a conductivity with the campaign that it belongs to.
+``crystal``: the cell of a campaign, and what was substituted where.
 ``inputs``: its inputs as flat text, and the differences between the inputs of several campaigns.
 ``stages``: its stages with their jobs and times, and the data that flowed between them.
 ``call_tree``: all processes below a process, and the nodes linked to many processes, in few queries.

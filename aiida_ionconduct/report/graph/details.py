@@ -8,6 +8,7 @@ from aiida.common.links import LinkType
 from aiida_ionconduct.data import IonTrajectoryData
 from aiida_ionconduct.labels import in_namespace
 from aiida_ionconduct.report.graph.call_tree import CallTree, linked
+from aiida_ionconduct.report.graph.crystal import crystal_of
 from aiida_ionconduct.report.graph.studies import decisions, stored_studies, twin_runs
 from aiida_ionconduct.report.graph.trajectories import against_aimd, block_studies, by_temperature, densities
 from aiida_ionconduct.report.result import Details
@@ -29,7 +30,9 @@ def collect_details(node: orm.WorkChainNode) -> Details:
         study['attributes']['temperature_K']: {**study['attributes'], 'pk': study['pk']} for study in studies['blocks']
     }
     others = {temperature: seeds for temperature, seeds in runs.items() if temperature not in chosen}
+    crystal = crystal_of(node)
     return {
+        **({} if crystal is None else {'crystal': crystal}),
         'blocks': dict(sorted((block_studies(others, charges, mobile) | chosen).items())),
         'density': densities(runs, mobile),
         'aimd': against_aimd(node, tree, mobile),

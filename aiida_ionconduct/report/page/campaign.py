@@ -21,12 +21,14 @@ from aiida_ionconduct.report.tables.error_target import decision_rows, target_ro
 from aiida_ionconduct.report.tables.potential import error_rows, source_words, validation_table
 from aiida_ionconduct.report.tables.studies import density_rows
 from aiida_ionconduct.report.verdict import campaign_verdict
+from aiida_ionconduct.structures.site_table import cell_text
 
 if TYPE_CHECKING:
     from aiida import orm
 
 TABLES = (
     arrhenius_rows,
+    cell_text,
     conductivity_rows,
     decision_rows,
     density_rows,

@@ -9,6 +9,7 @@ import numpy as np
 
 from aiida_ionconduct.report.figures.arrhenius import arrhenius, fit_line
 from aiida_ionconduct.report.figures.block_sizes import block_slopes
+from aiida_ionconduct.report.figures.crystal import crystal_drawing
 from aiida_ionconduct.report.figures.density import density_map, in_plane_axes, projections
 from aiida_ionconduct.report.figures.displacement import displacement, exponent, running_conductivity
 from aiida_ionconduct.report.figures.haven_ratio import haven_ratio
@@ -21,7 +22,7 @@ from aiida_ionconduct.report.figures.potential import (
 from aiida_ionconduct.report.figures.twins import divergence
 from aiida_ionconduct.report.page.downloads import Columns
 from aiida_ionconduct.report.page.template import Drawing
-from aiida_ionconduct.report.result import AgainstAimd, Campaign, IonDensity, TwinRuns
+from aiida_ionconduct.report.result import AgainstAimd, Campaign, CrystalCell, IonDensity, TwinRuns
 from aiida_ionconduct.report.tables.conductivity import chosen_lags
 from aiida_ionconduct.report.verdict import campaign_verdict
 
@@ -34,6 +35,8 @@ def campaign_drawings(data: Campaign) -> Iterator[Drawing]:
     yield from _ion_motion(data)
     for temperature, study in data.details.get('blocks', {}).items():
         yield _blocks(temperature, study)
+    if 'crystal' in data.details:
+        yield _crystal(data.details['crystal'])
     yield from _densities(data.details.get('density', {}))
     if any(attributes.get('sigma_full_S_per_cm') for attributes in data.attributes):
         yield _arrhenius(data)
@@ -108,6 +111,31 @@ def _blocks(temperature: float, study: Mapping[str, Any]) -> Drawing:
         'does not matter.',
         block_slopes(study['rows']),
         {name: [row[name] for row in study['rows']] for name in BLOCK_COLUMNS},
+    )
+
+
+def _crystal(crystal: CrystalCell) -> Drawing:
+    cell, positions = (np.array(crystal[name], dtype=float) for name in ('cell', 'positions'))
+    amounts: dict[str, float] = {}
+    for site in crystal['sites']:
+        for symbol, amount in site.items():
+            amounts[symbol] = amounts.get(symbol, 0.0) + amount
+    numbers = ', '.join(f'{amount:.4g} {symbol}' for symbol, amount in amounts.items())
+    return Drawing(
+        'crystal',
+        'The cell',
+        f'Two views of the {"relaxed " if crystal["is_relaxed"] else ""}cell that the molecular dynamics repeats, with '
+        f'its edges. Atoms on its faces are drawn on every face; the numbers count each atom once. Mobile ions are '
+        'drawn without bonds.',
+        crystal_drawing(cell, positions, crystal['sites']),
+        {
+            'species': [' '.join(site) for site in crystal['sites']],
+            'occupancy': [' '.join(f'{amount:g}' for amount in site.values()) for site in crystal['sites']],
+            **{f'{axis}_A': positions[:, index] for index, axis in enumerate('xyz')},
+            'cell_A': cell.ravel(),
+        },
+        wide=True,
+        alt=f'Drawing of the cell with {numbers}, seen along two of its vectors',
     )
 
 

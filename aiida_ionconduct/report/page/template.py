@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from aiida_ionconduct.report.figures.colours import Variables
 from aiida_ionconduct.report.figures.interactive import legend, readings
-from aiida_ionconduct.report.figures.svg import figure_to_svg, in_page_colours
+from aiida_ionconduct.report.figures.svg import embed, figure_to_svg, in_page_colours
 from aiida_ionconduct.report.number_format import format_duration
 from aiida_ionconduct.report.page.downloads import Columns, csv_uri
 
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 class Drawing:
     """A figure with what stands around it, and the numbers it shows as columns.
 
-    ``alt`` is what a screen reader says of the figure; the caption by default. A wide drawing takes the whole page.
+    The figure is of Matplotlib, or an SVG document. ``alt`` is what a screen reader says of the figure; the caption by
+    default. A wide drawing takes the whole page.
     """
 
     name: str
     title: str
     caption: str
-    figure: Figure
+    figure: Figure | str
     columns: Columns
     wide: bool = False
     alt: str = ''
@@ -56,7 +57,7 @@ def fill(template: str, colours: Variables, drawings: Iterable[Drawing], **varia
     shown, numbers = [], {}
     for drawing in drawings:
         shown.append(_on_page(drawing, colours))
-        numbers[drawing.name] = readings(drawing.figure)
+        numbers[drawing.name] = [] if isinstance(drawing.figure, str) else readings(drawing.figure)
     return environment.get_template(template).render(colours=colours, drawings=shown, readings=numbers, **variables)
 
 
@@ -74,6 +75,10 @@ def _on_page(drawing: Drawing, colours: Variables) -> dict[str, Any]:
     The page's legend switches curves, and it wraps on a narrow screen.
     """
     figure = drawing.figure
+    if isinstance(figure, str):
+        description = drawing.alt or drawing.caption
+        svg = embed(figure, drawing.name, title=drawing.title, description=description, colours=colours)
+        return _shown(drawing, svg, [])
     titles = {drawing.title, *(axes.get_title(loc='left') for axes in figure.axes)}
     entries = [
         {**entry, 'colour': in_page_colours(entry['colour'], colours)}
@@ -82,6 +87,14 @@ def _on_page(drawing: Drawing, colours: Variables) -> dict[str, Any]:
     ]
     if entries:
         _drop_legends(figure)
+    svg = figure_to_svg(
+        figure, drawing.name, title=drawing.title, description=drawing.alt or drawing.caption, colours=colours
+    )
+    return _shown(drawing, svg, entries)
+
+
+def _shown(drawing: Drawing, svg: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what stands around a drawing, with the SVG in the page's colours and the entries of its legend."""
     return {
         'name': drawing.name,
         'title': drawing.title,
@@ -89,9 +102,7 @@ def _on_page(drawing: Drawing, colours: Variables) -> dict[str, Any]:
         'wide': drawing.wide,
         'legend': entries,
         'csv': csv_uri(drawing.columns),
-        'svg': figure_to_svg(
-            figure, drawing.name, title=drawing.title, description=drawing.alt or drawing.caption, colours=colours
-        ),
+        'svg': svg,
     }
 
 

@@ -30,6 +30,7 @@ FIGURES = [
     'running-1000K',
     'running-1200K',
     'blocks-800K',
+    'crystal',
     'density-800K',
     'parity-forces',
     'parity-energies',
@@ -144,6 +145,13 @@ def test_numbers_verdict_and_commands_are_in_the_text(html):
     ):
         assert piece in text
     assert text.index('machinery works') < text.index('Haven ratio')
+
+
+@pytest.mark.usefixtures('blank_figures')
+def test_what_stands_where_is_in_the_table(synthetic_campaign):
+    rows = [*re.findall(r'<tr><th scope="row">(?:P1|interstitial)</th>.*?</tr>', render(synthetic_campaign))]
+    texts = [' '.join(re.sub('<[^>]+>', ' ', row).split()) for row in rows]
+    assert texts == ['P1 P 1 2 P 1, Si 1', 'interstitial – 1 Li 1']
 
 
 @pytest.mark.usefixtures('blank_figures')
