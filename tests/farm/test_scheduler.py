@@ -1,58 +1,191 @@
-"""Tests of Slurm with every job at most once, on a shell with a false ``sbatch``."""
+"""Tests of Slurm with every job at most once, on a shell with false ``sbatch`` and ``squeue``."""
 
 import os
 import subprocess
 
 import pytest
+from aiida.common.datastructures import CodeRunMode
+from aiida.engine import CalcJob
 from aiida.plugins import SchedulerFactory
+from aiida.schedulers import SchedulerError
 
 from aiida_ionconduct.engines.schedulers import gpus_cannot_be_asked, request_gpus
+from aiida_ionconduct.farm import scheduler as slurm
+
+SCRIPT = '#!/bin/bash\n#SBATCH --no-requeue\n#SBATCH --job-name="aiida-5"\n'
+ACCEPT = 'echo "17 $1" >> ../queue'
+"""Slurm has taken the job: what a false ``sbatch`` does before its answer gets lost."""
+QUEUE = """case "$*" in *--name=*) ;; *) exit 1 ;; esac
+for word in "$@"; do case $word in --name=*) name=${word#--name=} ;; esac; done
+grep -e "--job-name=$name\\$" ../queue | sed 's/ .*//; s/^/Submitted batch job /'"""
+"""What a false ``squeue`` says of the jobs that Slurm has taken."""
+
+
+class Cluster:
+    """The folder of a job, and false commands of Slurm."""
+
+    def __init__(self, path):
+        self.scheduler = SchedulerFactory('ionconduct.slurm')()
+        self.path, self.folder = path, path / 'cdef-1234'
+        (path / 'bin').mkdir()
+        self.folder.mkdir()
+        (path / 'queue').touch()
+        (self.folder / '_aiidasubmit.sh').write_text(SCRIPT)
+        self.program('squeue', QUEUE)
+
+    def program(self, name, script):
+        """Write a program that counts its calls."""
+        path = self.path / 'bin' / name
+        text = f'#!/bin/bash\necho {name} >> {self.path}/calls\n{script}\n'
+        if not path.exists() or path.read_text() != text:  # not under the eyes of a shell that reads it
+            path.write_text(text)
+            path.chmod(0o755)
+
+    def start(self, sbatch, before=''):
+        """Start a submission in which ``sbatch`` is the given script, after other commands."""
+        self.program('sbatch', sbatch)
+        environment = {**os.environ, 'PATH': f'{self.path}/bin:{os.environ["PATH"]}'}
+        command = f'{before}cd {self.folder} && ( {self.scheduler._get_submit_command("_aiidasubmit.sh")} )'
+        pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'text': True}
+        return subprocess.Popen(['bash', '-c', command], env=environment, **pipes)
+
+    def result(self, process):
+        """Return what AiiDA makes of the answer."""
+        stdout, stderr = process.communicate(timeout=60)
+        return self.scheduler._parse_submit_output(process.returncode, stdout, stderr)
+
+    def submit(self, sbatch):
+        """Return the job id after a submission."""
+        return self.result(self.start(sbatch))
+
+    def fail(self, sbatch, before=''):
+        """Return what a submission that fails prints."""
+        process = self.start(sbatch, before)
+        stdout, stderr = process.communicate(timeout=60)
+        assert process.returncode != 0
+        return stdout + stderr
+
+    def calls(self, name='sbatch'):
+        """Return how often a program was called."""
+        path = self.path / 'calls'
+        return path.read_text().split().count(name) if path.exists() else 0
 
 
 @pytest.fixture
-def sbatch(tmp_path):
-    """Return a function that starts the command of the scheduler in a folder, ``sbatch`` being the given script."""
-    scheduler = SchedulerFactory('ionconduct.slurm')()
-    (tmp_path / 'bin').mkdir()
-
-    def start(script):
-        program = tmp_path / 'bin' / 'sbatch'
-        text = f'#!/bin/bash\necho call >> {tmp_path}/calls\n{script}\n'
-        if not program.exists() or program.read_text() != text:  # not under the eyes of a shell that reads it
-            program.write_text(text)
-            program.chmod(0o755)
-        environment = {**os.environ, 'PATH': f'{tmp_path}/bin:{os.environ["PATH"]}'}
-        command = ['bash', '-c', f'cd {tmp_path} && ( {scheduler._get_submit_command("_aiidasubmit.sh")} )']
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    def job_id(process):
-        stdout, stderr = process.communicate(timeout=60)
-        return scheduler._parse_submit_output(process.returncode, stdout, stderr)
-
-    start.job_id, start.calls = job_id, lambda: (tmp_path / 'calls').read_text().count('call')
-    return start
+def cluster(tmp_path):
+    """Return a cluster whose queue is empty."""
+    return Cluster(tmp_path)
 
 
-def test_repeated(sbatch):
-    """A second submission gives the job of the first."""
-    first = sbatch.job_id(sbatch('echo Submitted batch job 17'))
-    second = sbatch.job_id(sbatch('echo Submitted batch job 18'))
-    assert (first, second, sbatch.calls()) == ('17', '17', 1)
+def test_repeated(cluster):
+    """A second submission gives the job of the first, without a question to Slurm."""
+    first = cluster.submit('echo Submitted batch job 17')
+    second = cluster.submit('echo Submitted batch job 18')
+    assert (first, second, cluster.calls(), cluster.calls('squeue')) == ('17', '17', 1, 0)
 
 
-def test_at_the_same_time(sbatch):
+def test_at_the_same_time(cluster):
     """A submission that comes while Slurm still thinks about the first waits for its answer."""
-    processes = [sbatch('sleep 0.5; echo Submitted batch job $$') for _ in range(3)]
-    assert len({sbatch.job_id(process) for process in processes}) == 1
-    assert sbatch.calls() == 1
+    processes = [cluster.start('sleep 0.5; echo Submitted batch job $$') for _ in range(3)]
+    assert len({cluster.result(process) for process in processes}) == 1
+    assert cluster.calls() == 1
 
 
-def test_refused(sbatch):
-    """What Slurm has refused can be submitted again."""
-    process = sbatch('echo no >&2; exit 1')
-    process.communicate(timeout=60)
-    assert process.returncode != 0
-    assert sbatch.job_id(sbatch('echo Submitted batch job 19')) == '19'
+def test_refused(cluster):
+    """What Slurm has refused can be submitted again, and its message is passed on."""
+    assert 'QOSMaxSubmitJob' in cluster.fail('echo QOSMaxSubmitJobPerUserLimit >&2; exit 1')
+    assert cluster.submit('echo Submitted batch job 19') == '19'
+
+
+@pytest.mark.parametrize('end', ['exit 1', 'kill -9 $$', 'echo Submitted batch job 17; exit 1', 'exit 0'])
+def test_lost_answer(cluster, end):
+    """Slurm has the job but its answer was lost: the next submissions find the job in the queue by its name."""
+    cluster.fail(f'{ACCEPT}; {end}')
+    assert [cluster.submit(f'{ACCEPT}; exit 1') for _ in range(2)] == ['17', '17']
+    assert (cluster.calls(), cluster.calls('squeue')) == (1, 1)
+
+
+def test_job_of_another_folder(cluster):
+    """A job of the same process in another folder is another job."""
+    (cluster.path / 'queue').write_text('16 --job-name=aiida-5-cdef-9999\n')
+    cluster.fail('exit 1')
+    assert cluster.submit('echo Submitted batch job 17') == '17'
+
+
+def test_queue_does_not_answer(cluster):
+    """Nothing is submitted while nobody knows whether the first submission has succeeded."""
+    cluster.fail(f'{ACCEPT}; exit 1')
+    cluster.program('squeue', 'echo slurm_load_jobs error >&2; exit 1')
+    assert 'slurm_load_jobs error' in cluster.fail(f'{ACCEPT}; echo Submitted batch job 18')
+    assert cluster.calls() == 1
+
+
+def test_job_that_has_ended(cluster):
+    """A job that has left the queue has written its own id, also from a script that has changed its folder."""
+    line = cluster.scheduler._get_run_line([], CodeRunMode.SERIAL)
+    (cluster.folder / '_aiidasubmit.sh').write_text(f'{SCRIPT}\ncd /\n{line}\n')
+    run = 'SLURM_JOB_ID=17 SLURM_SUBMIT_DIR=$PWD bash _aiidasubmit.sh'
+    cluster.fail(f'{run}; exit 1')
+    assert cluster.submit('echo Submitted batch job 18') == '17'
+    assert cluster.calls() == 1
+
+
+def test_banner(cluster):
+    """What else stands on the standard output is no job id."""
+    assert cluster.submit('echo Welcome, job 4711; echo Submitted batch job 17 on cluster two; echo Bye 3') == '17'
+    assert cluster.submit('echo Submitted batch job 18') == '17'
+
+
+def test_banner_alone(cluster):
+    """A banner without an answer is told, and does not hinder the next submission."""
+    assert slurm.NO_JOB_ID in cluster.fail('echo Welcome, job 4711')
+    assert cluster.submit('echo Submitted batch job 18') == '18'
+
+
+@pytest.mark.parametrize('text', ['Welcome to the cluster\n', 'submitting\nWelcome\n'])
+def test_file_without_job_id(cluster, text):
+    """A file that a banner has filled asks for a look at the queue and is not taken for an answer."""
+    (cluster.folder / slurm.JOB_ID_FILE).write_text(text)
+    assert cluster.submit('echo Submitted batch job 18') == '18'
+    assert cluster.calls('squeue') == 1
+
+
+@pytest.mark.parametrize('flock', ['echo flock: Function not implemented >&2; exit 65', 'exit 127'])
+def test_no_file_locks(cluster, flock):
+    """Where locks do not work, jobs are submitted, once as well, and a warning says so."""
+    cluster.program('flock', flock)
+    stdout, stderr = cluster.start('echo Submitted batch job 17').communicate(timeout=60)
+    assert 'Submitted batch job 17' in stdout
+    assert slurm.NO_LOCK in stderr
+    assert cluster.submit('echo Submitted batch job 18') == '17'
+
+
+def test_full_disk(cluster):
+    """Without space for the note of a submission nothing is submitted, however often it is tried."""
+    limit = "trap '' XFSZ; ulimit -f 0; "  # every write to a file fails
+    for _ in range(3):
+        printed = cluster.fail('echo sbatch was called >&2; echo Submitted batch job 17', before=limit)
+        assert 'is the disk full' in printed
+        assert 'sbatch was called' not in printed
+
+
+def test_disk_that_fills_up(cluster):
+    """A job whose id could not be written is found in the queue."""
+    cluster.submit(f'{ACCEPT}; echo Submitted batch job 17')
+    (cluster.folder / slurm.JOB_ID_FILE).write_text('submitting\n')  # all that there was space for
+    assert cluster.submit('echo Submitted batch job 18') == '17'
+    assert cluster.calls() == 1
+
+
+def test_account(cluster):
+    """A wrong account ends the job, as with AiiDA's own plugin."""
+    result = cluster.submit('echo "sbatch: error: Invalid account or partition" >&2; exit 1')
+    assert result == CalcJob.exit_codes.ERROR_SCHEDULER_INVALID_ACCOUNT
+
+
+def test_no_answer_is_an_error(cluster):
+    with pytest.raises(SchedulerError):
+        cluster.submit('exit 0')
 
 
 def test_gpus():
