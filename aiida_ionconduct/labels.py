@@ -6,6 +6,7 @@ Labels are stored: output namespaces and call links carry them. A change of thei
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -25,6 +26,9 @@ STAGES = (RELAX, AIMD, LABEL_RATTLED, TRAIN, ACTIVE_LEARNING, EXPLORE, EVALUATE,
 
 _RUN = re.compile(r'(?P<temperature>T(?P<kelvin>\d+(_\d+)?))(_seed(?P<seed>\d+))?')
 _NUMBERED = re.compile(r'(?P<name>.+?)(_(?P<number>\d+))?')
+
+_UNPRINTABLE = ('Cc', 'Cs', 'Zl', 'Zp')
+"""Unicode categories: control characters, surrogates, separators of lines and paragraphs."""
 
 Value = TypeVar('Value')
 
@@ -115,3 +119,8 @@ def _read_run(label: str) -> re.Match[str]:
     if match is None:
         raise ValueError(f'`{label}` is not the label of a temperature or a run, such as T1200 or T1200_seed1.')
     return match
+
+
+def printable(text: str) -> str:
+    """Return a text without control characters, which a terminal would obey and XML forbids; they become spaces."""
+    return ''.join(' ' if unicodedata.category(character) in _UNPRINTABLE else character for character in text)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from aiida_ionconduct.engines.causes import find_cause
+
 STARTED = 'Starting fresh training'
 TRAIN_END, TEST_END = 'TRAIN RUN END', 'TEST RUN END'  # of nequip-train
 TIME_IS_UP = 'Time limit reached'  # of Lightning's timer
 FAILED = 'Traceback'
-OUT_OF_MEMORY = ('CUDA out of memory', 'OutOfMemoryError', "DefaultCPUAllocator: can't allocate memory")
 
 
 class Output(NamedTuple):
@@ -29,9 +30,10 @@ def read_output(text: str) -> Output:
 
     :param text: all that the programs wrote to standard output and standard error.
     """
+    cause = find_cause(text)
     return Output(
         killed=STARTED in text and TRAIN_END not in text and FAILED not in text,
         finished=TRAIN_END in text and TEST_END in text,
         time_is_up=TIME_IS_UP in text,
-        out_of_memory=any(message in text for message in OUT_OF_MEMORY),
+        out_of_memory=cause is not None and cause.kind == 'memory',
     )

@@ -163,7 +163,9 @@ class AllegroTrainCalculation(EngineCalcJob):
             'ERROR_DIVERGED',
             message='The training diverged: the loss is not finite. Lower the learning rate.',
         )
-        spec.exit_code(410, 'ERROR_OUT_OF_MEMORY', message='The device ran out of memory. Lower the batch size.')
+        spec.exit_code(
+            410, 'ERROR_OUT_OF_MEMORY', message='The device ran out of memory: {detail}. Lower the batch size.'
+        )
         spec.exit_code(
             420,
             'ERROR_OUT_OF_WALLTIME',

@@ -16,6 +16,12 @@ from aiida_ionconduct.engines.programs import RESOURCES
 from aiida_ionconduct.engines.schedulers import request_gpus
 from aiida_ionconduct.parameters import ParameterError, Parameters
 
+EXIT_CODES = (
+    (350, 'ERROR_CANNOT_RUN', 'The program cannot run on this machine: {detail}'),
+    (351, 'ERROR_CRASHED', 'The program died: {detail}'),
+)
+"""Causes outside the inputs that the program or the scheduler has named."""
+
 
 class EngineCalcJob(CalcJob):
     """A serial job by default, with the option ``gpus`` and the input ``trust_model``."""
@@ -31,6 +37,8 @@ class EngineCalcJob(CalcJob):
             required=False,
             help='The number of GPUs on each machine, for which the job script asks the scheduler.',
         )
+        for status, label, message in EXIT_CODES:
+            spec.exit_code(status, label, message, invalidates_cache=True)
         _options(spec).validator = _validate_options
         spec.inputs.validator = complaint_about_models
         set_option_defaults(spec, resources=dict(RESOURCES), withmpi=False)

@@ -15,8 +15,6 @@ EXPLOSIONS = re.compile(
     'Fix halt condition|Lost atoms|Non-numeric|Bond atoms missing|Atom .* is out of range|no two atoms are within'
 )
 """What LAMMPS says of a run that has exploded: the temperature limit of our script, its own checks, the pair style."""
-OUT_OF_MEMORY = re.compile('out of memory|Failed to allocate|std::bad_alloc|not enough memory', flags=re.IGNORECASE)
-"""What LAMMPS, torch and CUDA say when memory runs out."""
 
 
 class LogStage(NamedTuple):

@@ -13,6 +13,7 @@ from aiida_ionconduct.allegro.parameters import CompileParameters
 from aiida_ionconduct.calculations.allegro_compile import TARGETS
 from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.data.model import remember_made_here
+from aiida_ionconduct.parsers.base import exit_code_without, success
 
 
 class AllegroCompileParser(Parser):
@@ -23,7 +24,7 @@ class AllegroCompileParser(Parser):
         parameters = CompileParameters.stored(self.node.inputs.parameters.get_dict())
         compiled = pathlib.Path(retrieved_temporary_folder or '.') / TARGETS[parameters.target].filename
         if not zipfile.is_zipfile(compiled):  # all targets are zip archives; a file that was cut is not
-            return self.exit_codes.ERROR_OUTPUT_MODEL_MISSING
+            return exit_code_without(self, self.exit_codes.ERROR_OUTPUT_MODEL_MISSING)
         package = self.node.inputs.model
         computer = self.node.computer
         described = {'package_sha256': package.sha256, 'computer': computer.label if computer else None}
@@ -33,4 +34,4 @@ class AllegroCompileParser(Parser):
         if package.is_made_here:
             remember_made_here(model.sha256)
         self.out('model', model)
-        return None
+        return success(self)

@@ -12,6 +12,7 @@ from aiida.parsers import Parser
 
 from aiida_ionconduct.allegro.configuration import PREDICTIONS_SUFFIX
 from aiida_ionconduct.allegro.predictions import read_frames
+from aiida_ionconduct.parsers.base import exit_code_without, success
 
 
 class AllegroEvaluateParser(Parser):
@@ -23,8 +24,9 @@ class AllegroEvaluateParser(Parser):
         for label in sorted(self.node.inputs.models):
             frames = read_frames(pathlib.Path(retrieved_temporary_folder or '.') / f'{label}{PREDICTIONS_SUFFIX}')
             if len(frames) != self.node.inputs.frames.numsteps:
-                return self.exit_codes.ERROR_OUTPUT_PREDICTIONS_MISSING.format(label=label)
+                missing = self.exit_codes.ERROR_OUTPUT_PREDICTIONS_MISSING.format(label=label)
+                return exit_code_without(self, missing)
             predictions.set_array(f'forces_{label}', np.array([frame.get_forces() for frame in frames]))
             predictions.set_array(f'energies_{label}', np.array([frame.get_potential_energy() for frame in frames]))
         self.out('predictions', predictions)
-        return None
+        return success(self)

@@ -27,7 +27,7 @@ from aiida_ionconduct.allegro.predictions import held_out_errors, read_predictio
 from aiida_ionconduct.calculations.allegro_train import MODEL
 from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.data.model import remember_made_here
-from aiida_ionconduct.parsers.base import ran_out_of_memory
+from aiida_ionconduct.parsers.base import cause_of_failure, exit_code_of, messages, ran_out_of_memory, success
 
 
 class AllegroTrainParser(Parser):
@@ -36,7 +36,7 @@ class AllegroTrainParser(Parser):
     def parse(self, retrieved_temporary_folder: str | None = None, **kwargs: Any) -> ExitCode | None:
         """Parse the metrics first: they tell what happened when there is no model."""
         temporary = pathlib.Path(retrieved_temporary_folder or '.')
-        output = read_output(self.messages())
+        output = read_output(messages(self.node))
         # nequip writes into the folder it runs in, retrieval keeps only the file's name
         metrics = next(temporary.rglob(pathlib.Path(METRICS).name), None)
         rows = self.rows_before() | (read_rows(metrics) if metrics else {})
@@ -55,22 +55,34 @@ class AllegroTrainParser(Parser):
         if diverged:
             return self.exit_codes.ERROR_DIVERGED
         self.store_checkpoint(temporary, rows)
-        if output.out_of_memory or ran_out_of_memory(self):
-            return self.exit_codes.ERROR_OUT_OF_MEMORY
-        if not finished:
-            return self.exit_codes['ERROR_OUT_OF_WALLTIME' if output.time_is_up else 'ERROR_INCOMPLETE']
-        if not zipfile.is_zipfile(temporary / MODEL):  # a file that was cut is not a zip archive
-            return self.exit_codes.ERROR_OUTPUT_MODEL_MISSING
+        if not finished or not zipfile.is_zipfile(temporary / MODEL):  # a file that was cut is not a zip archive
+            return self.exit_code_of_failure(output, finished=finished)
         metrics_of_model = {name: value for name, value in errors.items() if name.startswith('test_')}
         model = AllegroModelData(temporary / MODEL, metrics=metrics_of_model, **self.describe())
         remember_made_here(model.sha256)
         self.out('model', model)
-        return None
+        return success(self)
+
+    def exit_code_of_failure(self, output: Output, *, finished: bool) -> ExitCode:
+        """Return why a training has made no model; a training that stops when its time is up has not failed."""
+        cause = cause_of_failure(self.node)
+        if cause and cause.kind == 'memory':
+            return exit_code_of(self, cause)
+        if ran_out_of_memory(self):
+            return self.exit_codes.ERROR_OUT_OF_MEMORY.format(detail='says the scheduler')
+        if output.time_is_up and not finished:
+            return self.exit_codes.ERROR_OUT_OF_WALLTIME
+        if cause:
+            return exit_code_of(self, cause)
+        return self.exit_codes['ERROR_OUTPUT_MODEL_MISSING' if finished else 'ERROR_INCOMPLETE']
 
     def exit_code_without_metrics(self, output: Output) -> ExitCode:
         """Return why a training has not come to the end of its first epoch."""
-        if output.out_of_memory:
-            return self.exit_codes.ERROR_OUT_OF_MEMORY
+        cause = cause_of_failure(self.node)
+        if cause:
+            return exit_code_of(self, cause)
+        if ran_out_of_memory(self):
+            return self.exit_codes.ERROR_OUT_OF_MEMORY.format(detail='says the scheduler')
         return self.exit_codes['ERROR_INCOMPLETE' if output.killed else 'ERROR_OUTPUT_METRICS_MISSING']
 
     def rows_before(self) -> dict[int, Row]:
@@ -95,14 +107,6 @@ class AllegroTrainParser(Parser):
         known = [{'epoch': epoch, **{key: row[key] for key in COLUMNS if key in row}} for epoch, row in rows.items()]
         checkpoint.base.attributes.set_many({'epoch': max(rows), 'epochs': known})
         self.out('checkpoint', checkpoint)
-
-    def messages(self) -> str:
-        """Return all that the programs wrote to standard output and standard error."""
-        repository = self.retrieved.base.repository
-        names = {str(self.node.get_option(f'scheduler_{stream}')) for stream in ('stdout', 'stderr')}
-        return '\n'.join(
-            repository.get_object_content(name, 'r') for name in names & set(repository.list_object_names())
-        )
 
     def describe(self) -> dict[str, Any]:
         """Return the types and the cutoff of the trained model: those it started from, or those asked for."""

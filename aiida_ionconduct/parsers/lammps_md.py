@@ -19,7 +19,6 @@ from aiida_ionconduct.data.trajectory import ARRAYS
 from aiida_ionconduct.labels import seed_label
 from aiida_ionconduct.lammps.dump import read_dump
 from aiida_ionconduct.lammps.log import (
-    OUT_OF_MEMORY,
     Log,
     LogStage,
     find_explosion,
@@ -38,7 +37,7 @@ from aiida_ionconduct.lammps.script import (
     thermo_columns,
 )
 from aiida_ionconduct.lammps.structure import lammps_rotation, species_order
-from aiida_ionconduct.parsers.base import ran_out_of_memory
+from aiida_ionconduct.parsers.base import cause_of_failure, exit_code_of, ran_out_of_memory, success
 
 Series = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Arrays by name, each with the steps of its first index."""
@@ -56,7 +55,8 @@ class LammpsMdParser(Parser):
             name = str(self.node.get_option('output_filename'))
             log = read_log(self.retrieved.base.repository.get_object_content(name, 'r'))
         except FileNotFoundError:
-            return self.exit_codes.ERROR_OUTPUT_LOG_MISSING
+            cause = cause_of_failure(self.node)
+            return exit_code_of(self, cause) if cause else self.exit_codes.ERROR_OUTPUT_LOG_MISSING
         folder = pathlib.Path(kwargs['retrieved_temporary_folder'])
         self.given = self.node.inputs.parameters.get_dict()  # numbers are stored as they were given
         self.run = MdParameters.stored(self.given)
@@ -205,10 +205,8 @@ class LammpsMdParser(Parser):
             parameters[label] = orm.Dict({'minimum_distances': {}, **described, **run})
         self.out('output_parameters', parameters)  # type: ignore[arg-type]  # a namespace
 
-    def get_exit_code(
-        self, log: Log, *, explosion: str | None, unreadable: str | None, missing: str
-    ) -> ExitCode | None:
-        """Return the exit code, or None for a run that came to its end in good order.
+    def get_exit_code(self, log: Log, *, explosion: str | None, unreadable: str | None, missing: str) -> ExitCode:
+        """Return the exit code, which is 0 for a run that came to its end in good order.
 
         :param explosion: how the run exploded.
         :param unreadable: why the files of the production cannot be read.
@@ -217,20 +215,22 @@ class LammpsMdParser(Parser):
         codes = self.exit_codes
         if explosion:
             return codes.ERROR_EXPLODED.format(detail=explosion)
-        if ran_out_of_memory(self) and not log.complete:
+        cause = None if log.complete else cause_of_failure(self.node, *log.errors)
+        if ran_out_of_memory(self) and not log.complete and (cause is None or cause.kind != 'memory'):
             return codes.ERROR_OUT_OF_MEMORY.format(detail='says the scheduler')
+        if cause and cause.kind in ('memory', 'installation'):
+            return exit_code_of(self, cause)
         if log.errors:
-            code = codes.ERROR_OUT_OF_MEMORY if OUT_OF_MEMORY.search(log.errors[0]) else codes.ERROR_LAMMPS
-            return code.format(detail=log.errors[0])
+            return codes.ERROR_LAMMPS.format(detail=log.errors[0])
         if log.out_of_walltime:
             return codes.ERROR_OUT_OF_WALLTIME
         if not log.complete or log.production is None:
-            return codes.ERROR_INCOMPLETE
+            return exit_code_of(self, cause) if cause else codes.ERROR_INCOMPLETE
         if unreadable:
             return codes.ERROR_OUTPUT_TRAJECTORY_MISSING.format(detail=unreadable)
         if missing:
             return codes.ERROR_FRAMES_MISSING.format(detail=missing)
-        return None
+        return success(self)
 
 
 def cut(arrays: Series, first: int = 0, last: float = math.inf) -> Series:

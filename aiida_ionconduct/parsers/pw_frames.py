@@ -11,6 +11,7 @@ from aiida.parsers import Parser
 from aiida_quantumespresso.parsers.parse_raw.pw import parse_stdout
 
 from aiida_ionconduct.calculations.pw_frames import output_name
+from aiida_ionconduct.parsers.base import exit_code_without, success
 
 DONE, UNCONVERGED = 'JOB DONE', 'convergence NOT achieved'
 LABELS = ('energy', 'forces', 'stress')
@@ -41,10 +42,11 @@ class PwFramesParser(Parser):
         if labels:
             self.out('labelled', labelled(self.node.inputs.frames, labels))
         if without['unfinished']:
-            return self.exit_codes.ERROR_INTERRUPTED.format(
+            interrupted = self.exit_codes.ERROR_INTERRUPTED.format(
                 n_unfinished=len(without['unfinished']), n_frames=len(self.node.inputs.indices)
             )
-        return None
+            return exit_code_without(self, interrupted)
+        return success(self)
 
 
 def labelled(frames: orm.TrajectoryData, labels: dict[int, dict[str, Any]]) -> orm.TrajectoryData:

@@ -106,10 +106,10 @@ class AllegroWorkChain(SegmentsWorkChain):
         return ProcessHandlerReport(True)
 
     @process_handler(priority=585, exit_codes=JOB_EXIT_CODES.ERROR_OUTPUT_MODEL_MISSING)
-    def handle_no_package(self, node: orm.CalcJobNode) -> ProcessHandlerReport | None:
+    def handle_no_package(self, node: orm.CalcJobNode) -> ProcessHandlerReport:
         """Package the model again, as the job may have been killed while it did so; twice in a row is a failure."""
         if self.has_failed_twice(node):
-            return None
+            return self.give_up(node, 'has failed twice in a row')
         self.continue_from(node)
         self.report(f'{node.process_label}<{node.pk}> has left no whole package: packaging again')
         return ProcessHandlerReport(True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from aiida import orm
-from aiida.engine import ExitCode, Process, ToContext, append_
+from aiida.engine import BaseRestartWorkChain, ExitCode, Process, ProcessHandlerReport, ToContext, append_
+from aiida.engine.processes.workchains.workchain import WorkChainSpec
 
 from aiida_ionconduct.farm.once import SubmitOnce
 
@@ -35,3 +36,21 @@ class ParentWorkChain(SubmitOnce):
         """
         self.report(f'{node.process_label}<{node.pk}> failed: {node.exit_message or node.process_state}')
         return self.exit_codes[f'ERROR_SUB_PROCESS_FAILED_{stage}']
+
+
+class RestartWorkChain(ParentWorkChain, BaseRestartWorkChain):
+    """A work chain that runs a job again where this helps; after a failure that no handler knows, once."""
+
+    @classmethod
+    def define(cls, spec: WorkChainSpec) -> None:
+        """Define the process specification."""
+        super().define(spec)
+        spec.inputs['on_unhandled_failure'].default = lambda: orm.Str('restart_once')
+
+    def give_up(self, node: orm.CalcJobNode, why: str) -> ProcessHandlerReport:
+        """Return the report of a handler that ends the work chain, with a sentence that names the job.
+
+        :param why: what goes before the message of the job: ``has failed twice in a row``.
+        """
+        message = f'{node.process_label}<{node.pk}> {why}: {node.exit_message}'
+        return ProcessHandlerReport(True, self.exit_codes.ERROR_UNHANDLED_FAILURE._replace(message=message))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from aiida import orm
@@ -49,15 +50,24 @@ class LabelWorkChain(BatchWorkChain):
         """Deal the frames to jobs."""
         stepids = self.inputs.frames.get_stepids().tolist()
         size = self.inputs.frames_per_job.value
-        self.ctx.labelled, self.ctx.indices, self.ctx.pending = {}, {}, []
+        self.ctx.labelled, self.ctx.indices, self.ctx.pending, self.ctx.in_vain = {}, {}, [], []
         for first in range(0, len(stepids), size):
             self.queue(stepids[first : first + size])
 
-    def queue(self, indices: list[int]) -> None:
-        """Add a job for some frames."""
-        label = f'frames_{indices[0]:04d}'
+    def queue(self, indices: list[int], *, in_vain: bool = False) -> None:
+        """Add a job for some frames.
+
+        :param in_vain: a job for the same frames has ended before its first frame.
+        """
+        label = first = f'frames_{indices[0]:04d}'
+        for number in itertools.count(1):  # the label of an earlier job would bring that job back
+            if label not in self.ctx.indices:
+                break
+            label = f'{first}_{number}'
         self.ctx.indices[label] = indices
         self.ctx.pending.append(label)
+        if in_vain:
+            self.ctx.in_vain.append(label)
 
     def child_inputs(self, label: str) -> dict[str, Any]:
         """Return the inputs of one job."""
@@ -66,15 +76,25 @@ class LabelWorkChain(BatchWorkChain):
         return inputs
 
     def inspect_batch(self) -> None:
-        """Keep the labels, also of jobs that were cut short, and queue the frames that such jobs did not reach."""
+        """Keep the labels, also of jobs that were cut short, and queue the frames that such jobs did not reach.
+
+        A job that ended before its first frame is repeated once.
+        """
         super().inspect_batch()
         for label in self.ctx.batch:
-            outputs = self.ctx[f'child_{label}'].outputs
+            job = self.ctx[f'child_{label}']
+            outputs, indices = job.outputs, self.ctx.indices[label]
             if 'labelled' in outputs:
                 self.ctx.labelled[label] = outputs.labelled
-            unfinished = outputs.output_parameters['unfinished'] if 'output_parameters' in outputs else []
-            if 0 < len(unfinished) < len(self.ctx.indices[label]):
+            if 'output_parameters' in outputs:
+                unfinished = outputs.output_parameters['unfinished']
+            else:
+                unfinished = indices if job.is_failed else []
+            if 0 < len(unfinished) < len(indices):
                 self.queue(unfinished)
+            elif unfinished and label not in self.ctx.in_vain:
+                self.report(f'{job.process_label}<{job.pk}> ended before its first frame: repeating it')
+                self.queue(unfinished, in_vain=True)
 
     def results(self) -> ExitCode | None:
         """Collect the labels, unless too many frames failed."""

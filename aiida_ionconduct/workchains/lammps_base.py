@@ -89,10 +89,10 @@ class LammpsMdBaseWorkChain(SegmentsWorkChain):
         return ProcessHandlerReport(True)
 
     @process_handler(priority=580, exit_codes=JOB_EXIT_CODES.ERROR_OUTPUT_LOG_MISSING)
-    def handle_not_started(self, node: orm.CalcJobNode) -> ProcessHandlerReport | None:
+    def handle_not_started(self, node: orm.CalcJobNode) -> ProcessHandlerReport:
         """Repeat a segment that was cancelled in the queue or killed with its node; twice in a row is a failure."""
         if self.has_failed_twice(node):
-            return None
+            return self.give_up(node, 'has failed twice in a row')
         self.report(f'{node.process_label}<{node.pk}> ended before LAMMPS had started: repeating it')
         return ProcessHandlerReport(True)
 

@@ -11,37 +11,56 @@ from aiida_quantumespresso.common.types import RestartType
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
 
-from aiida_ionconduct.workchains.base import ParentWorkChain
+from aiida_ionconduct.parsers.base import cause_of_failure
+from aiida_ionconduct.workchains.base import ParentWorkChain, RestartWorkChain
 
 PW_EXIT_CODES = PwCalculation.exit_codes
+KILLED = [
+    PW_EXIT_CODES.ERROR_NO_RETRIEVED_FOLDER,
+    PW_EXIT_CODES.ERROR_SCHEDULER_OUT_OF_MEMORY,
+    PW_EXIT_CODES.ERROR_SCHEDULER_OUT_OF_WALLTIME,
+    PW_EXIT_CODES.ERROR_SCHEDULER_NODE_FAILURE,
+    PW_EXIT_CODES.ERROR_NO_RETRIEVED_TEMPORARY_FOLDER,
+    PW_EXIT_CODES.ERROR_OUTPUT_STDOUT_MISSING,
+    PW_EXIT_CODES.ERROR_OUTPUT_XML_MISSING,
+    PW_EXIT_CODES.ERROR_OUTPUT_FILES,
+    PW_EXIT_CODES.ERROR_OUTPUT_STDOUT_INCOMPLETE,
+    PW_EXIT_CODES.ERROR_OUTPUT_XML_READ,
+    PW_EXIT_CODES.ERROR_OUTPUT_XML_PARSE,
+    PW_EXIT_CODES.ERROR_OUT_OF_WALLTIME_INTERRUPTED,
+    PW_EXIT_CODES.ERROR_IONIC_INTERRUPTED_PARTIAL_TRAJECTORY,
+]
+"""The exit codes of a pw.x job that was killed, whoever killed it and whenever."""
 
 
-class RelaxBaseWorkChain(ParentWorkChain, PwBaseWorkChain):
+class RelaxBaseWorkChain(RestartWorkChain, PwBaseWorkChain):
     """``PwBaseWorkChain`` that goes on from the last geometry after a job that was killed, instead of ending."""
 
-    @process_handler(
-        priority=595,
-        exit_codes=[
-            PW_EXIT_CODES.ERROR_OUTPUT_STDOUT_MISSING,
-            PW_EXIT_CODES.ERROR_OUTPUT_STDOUT_INCOMPLETE,
-            PW_EXIT_CODES.ERROR_OUT_OF_WALLTIME_INTERRUPTED,
-        ],
-    )
-    def handle_killed(self, calculation: orm.CalcJobNode) -> ProcessHandlerReport | None:
+    @process_handler(priority=595, exit_codes=KILLED)
+    def handle_killed(self, calculation: orm.CalcJobNode) -> ProcessHandlerReport:
         """Go on from the last geometry, or repeat if there is none; twice in a row without a step is a failure.
 
         Only the geometry is taken, because the density and the wave functions on disk may be half written.
         """
+        cause = cause_of_failure(calculation)
+        told = f' ({cause.sentence})' if cause else ''
+        if cause and cause.kind == 'installation':
+            return self.give_up(calculation, f'is not repeated{told}')
         if has_stepped(calculation):
             self.ctx.inputs.structure = calculation.outputs.output_structure
-            action = 'it was killed: going on from its last geometry'
-        elif len(self.ctx.children) > 1 and not has_stepped(self.ctx.children[-2]):
-            return None
+            action = f'it was killed{told}: going on from its last geometry'
+        elif len(self.ctx.children) > 1 and died_before_a_step(self.ctx.children[-2]):
+            return self.give_up(calculation, f'was killed before its first step, as the job before it{told}')
         else:
-            action = 'it was killed before its first step: repeating it'
+            action = f'it was killed before its first step{told}: repeating it'
         self.set_restart_type(RestartType.FROM_SCRATCH)
         self.report_error_handled(calculation, action)
         return ProcessHandlerReport(True)
+
+
+def died_before_a_step(calculation: orm.CalcJobNode) -> bool:
+    """Return whether a pw.x job was killed before it had left a step of a relaxation."""
+    return calculation.exit_status in {code.status for code in KILLED} and not has_stepped(calculation)
 
 
 def has_stepped(calculation: orm.CalcJobNode) -> bool:

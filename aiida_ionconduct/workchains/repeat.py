@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from aiida import orm
 from aiida.common import AttributeDict
-from aiida.engine import BaseRestartWorkChain, ProcessHandlerReport, process_handler, while_
+from aiida.engine import ProcessHandlerReport, process_handler, while_
 from aiida.engine.processes.workchains.workchain import WorkChainSpec
 
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.allegro_evaluate import AllegroEvaluateCalculation
-from aiida_ionconduct.workchains.base import ParentWorkChain
+from aiida_ionconduct.calculations.base import EngineCalcJob
+from aiida_ionconduct.workchains.base import RestartWorkChain
 
 
-class RepeatWorkChain(ParentWorkChain, BaseRestartWorkChain):
+class RepeatWorkChain(RestartWorkChain):
     """A job that is repeated once when it fails.
 
     The inputs of the job are in the namespace ``job``; its outputs become the outputs of the work chain.
@@ -36,10 +37,10 @@ class RepeatWorkChain(ParentWorkChain, BaseRestartWorkChain):
 
     @process_handler
     def handle_failure(self, node: orm.CalcJobNode) -> ProcessHandlerReport | None:
-        """Repeat the job; when it fails again, end with the message of the job."""
+        """Repeat the job; when it fails again, or cannot run on this machine, end with the message of the job."""
         if node.is_finished_ok:
             return None
-        if len(self.ctx.children) > 1:
+        if len(self.ctx.children) > 1 or node.exit_status == EngineCalcJob.exit_codes.ERROR_CANNOT_RUN.status:
             return ProcessHandlerReport(True, self.exit_codes.ERROR_JOB_FAILED.format(detail=node.exit_message))
         self.report(f'{node.process_label}<{node.pk}> failed: {node.exit_message} Repeating it')
         return ProcessHandlerReport(True)

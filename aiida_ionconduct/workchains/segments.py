@@ -5,12 +5,13 @@ from __future__ import annotations
 from types import FunctionType
 
 from aiida import orm
-from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessHandlerReport, ToContext, process_handler
+from aiida.engine import ExitCode, ProcessHandlerReport, ToContext, process_handler
 
-from aiida_ionconduct.workchains.base import ParentWorkChain
+from aiida_ionconduct.calculations.base import EngineCalcJob
+from aiida_ionconduct.workchains.base import RestartWorkChain
 
 
-class SegmentsWorkChain(ParentWorkChain, BaseRestartWorkChain):
+class SegmentsWorkChain(RestartWorkChain):
     """A restart work chain in which segments can be left out of the count of ``max_iterations``.
 
     A subclass says in :meth:`continue_from` how it goes on from a segment, has a handler of
@@ -36,6 +37,20 @@ class SegmentsWorkChain(ParentWorkChain, BaseRestartWorkChain):
         if exit_code is not None and exit_code.status:
             self.attach(node)
         return exit_code
+
+    @process_handler(priority=620, exit_codes=EngineCalcJob.exit_codes.ERROR_CANNOT_RUN)
+    def handle_cannot_run(self, node: orm.CalcJobNode) -> ProcessHandlerReport:
+        """End: the installation has to be mended first, no repetition can work."""
+        return self.give_up(node, 'is not repeated')
+
+    @process_handler(priority=610, exit_codes=EngineCalcJob.exit_codes.ERROR_CRASHED)
+    def handle_crashed(self, node: orm.CalcJobNode) -> ProcessHandlerReport:
+        """Continue, or repeat if there is nothing to continue from; twice in a row without progress is a failure."""
+        if not self.continue_from(node):
+            if self.has_failed_twice(node):
+                return self.give_up(node, 'has crashed twice in a row')
+            self.report(f'{node.process_label}<{node.pk}> crashed without progress: repeating it')
+        return ProcessHandlerReport(True)
 
     def continue_from(self, node: orm.CalcJobNode) -> bool:
         """Go on from what a segment has left, if it has made progress, and return whether it has."""

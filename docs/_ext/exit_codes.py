@@ -13,6 +13,11 @@ from sphinx.util.docutils import SphinxDirective
 from aiida_ionconduct import calculations, workchains
 
 PACKAGES = (calculations, workchains)
+UNHANDLED = {
+    'abort': 'the work chain ends',
+    'restart_once': 'the job is run once more; a second such failure in a row ends the work chain',
+}
+"""What a restart work chain does, by the default of its input `on_unhandled_failure`."""
 
 
 def process_classes():
@@ -56,6 +61,9 @@ def handler_lines(process_class):
         codes = inspect.getclosurevars(handler._self_wrapper).nonlocals['exit_codes'] or []
         statuses = ', '.join(str(code.status) for code in codes) or 'any'
         yield f'| {statuses} | `{handler.__name__}` | {" ".join((handler.__doc__ or "").split())} |'
+    port = process_class.spec().inputs['on_unhandled_failure']
+    action = port.default().value if port.has_default() else 'abort'
+    yield from ('', f'After an exit status without a handler, {UNHANDLED[action]}.')
 
 
 class ExitCodes(SphinxDirective):

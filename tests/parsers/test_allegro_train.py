@@ -14,6 +14,7 @@ from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.calculations.allegro_train import complaint_about_checkpoint
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.parameters import ParameterError
+from aiida_ionconduct.parsers.allegro_train import AllegroTrainParser
 
 ENTRY_POINT = 'ionconduct.allegro.train'
 FIXTURES = pathlib.Path(__file__).parent / 'fixtures' / 'allegro_train'
@@ -320,3 +321,21 @@ def test_killed_before_the_first_epoch(parse):
         output(folder, lambda text: text[: text.index('TRAIN RUN END')])
 
     assert parse(change=kill)[1].exit_status == 330
+
+
+@pytest.mark.parametrize('status', [110, 120, 140])
+def test_complete_training_whose_job_did_not_end(status, parse, monkeypatch):
+    """A training that hangs at its exit has succeeded: else AiiDA keeps the scheduler's status."""
+    returned, original = [], AllegroTrainParser.parse
+
+    def record(self, **kwargs):
+        self.node.set_exit_status(status)
+        self.node.set_exit_message('The job hung.')
+        returned.append(original(self, **kwargs))
+        return returned[-1]
+
+    monkeypatch.setattr(AllegroTrainParser, 'parse', record)
+    parse()
+    ((exit_status, message, _),) = returned
+    assert exit_status == 0
+    assert message == 'All results are there, although the scheduler says: The job hung.'

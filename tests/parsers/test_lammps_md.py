@@ -11,6 +11,7 @@ from aiida import orm
 
 from aiida_ionconduct.lammps.dump import read_dump
 from aiida_ionconduct.lammps.log import read_log
+from aiida_ionconduct.parsers.lammps_md import LammpsMdParser
 
 ENTRY_POINT = 'ionconduct.lammps.md'
 FIXTURES = pathlib.Path(__file__).parent / 'fixtures' / 'lammps_md'
@@ -394,3 +395,35 @@ def test_damaged_anywhere(case, draw, parse):
             kept = np.rint(steps).astype(int).tolist()
             assert kept[: len(expected)] == expected
             assert calcfunction.exit_status not in (320, 321) or kept == expected
+
+
+@pytest.mark.parametrize('status', [110, 120, 140])
+def test_complete_run_whose_job_did_not_end(status, parse, monkeypatch):
+    """A run that hangs at its exit has succeeded: else AiiDA keeps the scheduler's status."""
+    returned, original = [], LammpsMdParser.parse
+
+    def record(self, **kwargs):
+        returned.append(original(self, **kwargs))
+        return returned[-1]
+
+    monkeypatch.setattr(LammpsMdParser, 'parse', record)
+    parse('default', attributes={'exit_status': status, 'exit_message': 'The job hung.'})
+    ((exit_status, message, _),) = returned
+    assert exit_status == 0
+    assert message == 'All results are there, although the scheduler says: The job hung.'
+
+
+@pytest.mark.parametrize(
+    ('line', 'status'),
+    [('Detected 1 oom_kill event in StepId=1', 330), ('Illegal instruction', 350), ('Segmentation fault', 351)],
+)
+def test_cause_in_stderr(line, status, parse):
+    """The exit code follows the cause and quotes its line."""
+
+    def change(retrieved, _):
+        (retrieved / '_scheduler-stderr.txt').write_text(f'{line}\n')
+
+    attributes = {'scheduler_stderr': '_scheduler-stderr.txt'}
+    _, calcfunction = parse('killed', change=change, attributes=attributes, **KILLED)
+    assert calcfunction.exit_status == status
+    assert line in calcfunction.exit_message

@@ -10,6 +10,7 @@ from aiida import orm
 from ase import units
 
 from aiida_ionconduct.calculations.functions.structures import frames_to_trajectory
+from aiida_ionconduct.parsers.pw_frames import PwFramesParser
 
 ENTRY_POINT = 'ionconduct.pw.frames'
 OUTPUTS = pathlib.Path(__file__).parent / 'fixtures' / 'pw_frames' / 'default'
@@ -75,3 +76,21 @@ def test_no_output_at_all(parse):
     results, calcfunction, _ = parse([0, 1], [])
     assert calcfunction.exit_status == 320
     assert results['output_parameters']['unfinished'] == [0, 1]
+
+
+@pytest.mark.parametrize('status', [110, 120, 140])
+def test_complete_labelling_whose_job_did_not_end(status, parse, monkeypatch):
+    """A labelling that hangs at its exit has succeeded: else AiiDA keeps the scheduler's status."""
+    returned, original = [], PwFramesParser.parse
+
+    def record(self, **kwargs):
+        self.node.set_exit_status(status)
+        self.node.set_exit_message('The job hung.')
+        returned.append(original(self, **kwargs))
+        return returned[-1]
+
+    monkeypatch.setattr(PwFramesParser, 'parse', record)
+    parse([0], [0])
+    ((exit_status, message, _),) = returned
+    assert exit_status == 0
+    assert message == 'All results are there, although the scheduler says: The job hung.'

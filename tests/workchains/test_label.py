@@ -76,7 +76,7 @@ def test_dataset(label, job):
 
 
 def test_cut_short(label, job, submitted):
-    """The labels of a job are kept; the frames that it did not reach are sent again, while there is progress."""
+    """The labels of a job are kept; the frames that it did not reach are sent again, once without any progress."""
     process = label(n_frames=4, frames_per_job=4)
     end(process, [job(2, first=1.0, unfinished=[2, 3])])
     process.run_batch()
@@ -84,10 +84,33 @@ def test_cut_short(label, job, submitted):
     process.ctx.pending = process.ctx.batch
     end(process, [job(1, first=7.0, unfinished=[3])])
     end(process, [job(0, unfinished=[3])])
+    assert process.has_pending()
+    end(process, [job(0, unfinished=[3])])
     assert not process.has_pending()
     assert process.results() is None
     energies = [frame.get_potential_energy() for frame in process.outputs['dataset'].get_frames()]
     assert energies == [1, 2, 7]
+
+
+def test_cancelled_before_the_first_frame(label, job, child, submitted):
+    """The job is repeated under a label of its own, whether or not its parser has found anything; once."""
+    process = label(n_frames=4, frames_per_job=2)
+    end(process, [job(0, unfinished=[0, 1]), child(exit_status=100, node_class=orm.CalcJobNode)])
+    process.run_batch()
+    assert [inputs.indices.get_list() for _, inputs in submitted] == [[0, 1], [2, 3]]
+    assert [inputs.metadata.call_link_label for _, inputs in submitted] == ['frames_0000_1', 'frames_0002_1']
+    process.ctx.pending = process.ctx.batch
+    end(process, [job(2), job(0, unfinished=[2, 3])])
+    assert not process.has_pending()
+    assert process.results() is None
+
+
+def test_frame_before_those_that_are_done(label, job, submitted):
+    """The label of a repetition is new also if the frame that is missing is the first of its job."""
+    process = label(n_frames=2, frames_per_job=2)
+    end(process, [job(1, unfinished=[0])])
+    process.run_batch()
+    assert submitted[0][1].metadata.call_link_label == 'frames_0000_1'
 
 
 def test_too_many_failed(label, job, child):

@@ -216,16 +216,35 @@ def test_not_started(make_base, go, job, segment, submitted):
     go(base, job(missing), job(EXIT_CODES.ERROR_INCOMPLETE, {1: segment(0)}, 40), job(missing))
     assert base.should_run_process()
     assert submitted[2][1].restart.base.attributes.get('step') == 40
-    assert go(base, job(missing)) == base.exit_codes.ERROR_UNHANDLED_FAILURE
+    exit_code = go(base, job(missing))
+    assert exit_code.status == base.exit_codes.ERROR_UNHANDLED_FAILURE.status
+    assert 'has failed twice in a row: LAMMPS wrote no log' in exit_code.message
 
 
 def test_other_failures(make_base, go, job):
-    """Other failures end the work chain, or are tried once more if the user asks for it."""
+    """Other failures are tried once more, then end the work chain; or they end it at once if the user asks for it."""
     failed = EXIT_CODES.ERROR_LAMMPS
     base = make_base()
+    assert go(base, job(failed)) is None
+    assert base.should_run_process()
     assert go(base, job(failed)) == base.exit_codes.ERROR_UNHANDLED_FAILURE
-    base = make_base(on_unhandled_failure=orm.Str('restart_once'))
-    assert go(base, job(failed), job(failed)).status >= 400
+    base = make_base(on_unhandled_failure=orm.Str('abort'))
+    assert go(base, job(failed)) == base.exit_codes.ERROR_UNHANDLED_FAILURE
+
+
+def test_installation_that_cannot_work(make_base, go, job):
+    """A processor, library or driver that does not fit ends the work chain at once, with the quoted line."""
+    failed = EXIT_CODES.ERROR_CANNOT_RUN.format(detail='the driver does not fit: "CUDA driver version"')
+    exit_code = go(make_base(), job(failed))
+    assert exit_code.status == 402
+    assert 'CUDA driver version' in exit_code.message
+
+
+def test_crashed_twice_without_progress(make_base, go, job):
+    failed = EXIT_CODES.ERROR_CRASHED.format(detail='"Segmentation fault"')
+    exit_code = go(make_base(), job(failed), job(failed))
+    assert exit_code.status == 402
+    assert 'Segmentation fault' in exit_code.message
 
 
 def test_mean_cell(make_base, go, job, generate_structure):

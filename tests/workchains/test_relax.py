@@ -51,10 +51,24 @@ def test_twice_without_a_step(base, end, generate_structure, pw_trajectory):
     assert base.ctx.inputs.structure.uuid == first.uuid
     assert end(output_structure=generate_structure(), output_trajectory=pw_trajectory()).do_break
     assert end().do_break
-    assert end() is None
+    exit_code = end().exit_code
+    assert exit_code.status == 402
+    assert 'was killed before its first step, as the job before it' in exit_code.message
 
 
 def test_handler_is_asked():
     """The handler comes before the handler of `PwBaseWorkChain` that gives up a job without a whole output."""
     handlers = {handler.__name__: handler for handler in RelaxBaseWorkChain.get_process_handlers()}
     assert handlers['handle_killed'].priority > 590
+
+
+@pytest.mark.parametrize('status', [100, 110, 120, 140, 305, 503])
+def test_killed_before_the_first_step(status, base, child):
+    """Whatever exit code is left, the job is repeated once without asking for an output that is missing."""
+    for number in range(2):
+        job = child(exit_status=status, exit_message='It was killed.', node_class=orm.CalcJobNode)
+        base.ctx.children.append(job)
+        base.ctx.iteration = number + 1
+        exit_code = base.inspect_process()
+        assert exit_code.status == (402 if number else 0)
+    assert 'It was killed.' in exit_code.message
