@@ -41,11 +41,15 @@ class ParentWorkChain(SubmitOnce):
 class RestartWorkChain(ParentWorkChain, BaseRestartWorkChain):
     """A work chain that runs a job again where this helps; after a failure that no handler knows, once."""
 
+    on_unhandled_failure = 'restart_once'
+    """The default of the input of this name."""
+
     @classmethod
     def define(cls, spec: WorkChainSpec) -> None:
         """Define the process specification."""
         super().define(spec)
-        spec.inputs['on_unhandled_failure'].default = lambda: orm.Str('restart_once')
+        port: Any = spec.inputs['on_unhandled_failure']
+        port.default = lambda: orm.Str(cls.on_unhandled_failure)
 
     def give_up(self, node: orm.CalcJobNode, why: str) -> ProcessHandlerReport:
         """Return the report of a handler that ends the work chain, with a sentence that names the job.

@@ -61,8 +61,7 @@ def handler_lines(process_class):
         codes = inspect.getclosurevars(handler._self_wrapper).nonlocals['exit_codes'] or []
         statuses = ', '.join(str(code.status) for code in codes) or 'any'
         yield f'| {statuses} | `{handler.__name__}` | {" ".join((handler.__doc__ or "").split())} |'
-    port = process_class.spec().inputs['on_unhandled_failure']
-    action = port.default().value if port.has_default() else 'abort'
+    action = getattr(process_class, 'on_unhandled_failure', 'abort')
     yield from ('', f'After an exit status without a handler, {UNHANDLED[action]}.')
 
 
