@@ -46,6 +46,8 @@ def _validate_model(model: AllegroModelData, _: Any) -> str | None:
 class AllegroCompileCalculation(EngineCalcJob):
     """``nequip-compile`` for LAMMPS' ``pair_style allegro``, or ``nequip-prepare-lmp-mliap`` for its ``mliap``."""
 
+    CACHE_VERSION = 1
+
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # as AiiDA itself
         """Define the process specification."""

@@ -41,6 +41,8 @@ def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
 class AllegroEvaluateCalculation(EngineCalcJob):
     """``nequip-train`` as a test of each model in turn; the frames need no labels."""
 
+    CACHE_VERSION = 1
+
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # as AiiDA itself
         """Define the process specification."""

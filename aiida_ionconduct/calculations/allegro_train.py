@@ -98,6 +98,18 @@ def complaint_about_checkpoint(checkpoint: orm.FolderData, trust_model: orm.Bool
 class AllegroTrainCalculation(EngineCalcJob):
     """``nequip-train`` on a training, a validation and a test set, then ``nequip-package`` of the best checkpoint."""
 
+    CACHE_VERSION = 1
+    WALLTIME_STATUS = 420
+
+    @classmethod
+    def has_progress(cls, node: orm.CalcJobNode) -> bool:
+        """Return whether a training has come to a later epoch than the checkpoint from which it has begun."""
+        begun, ended = (
+            links.checkpoint.base.attributes.get('epoch') if 'checkpoint' in links else -1
+            for links in (node.inputs, node.outputs)
+        )
+        return bool(ended > begun)
+
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # as AiiDA itself
         """Define the process specification."""
@@ -164,7 +176,10 @@ class AllegroTrainCalculation(EngineCalcJob):
             message='The training diverged: the loss is not finite. Lower the learning rate.',
         )
         spec.exit_code(
-            410, 'ERROR_OUT_OF_MEMORY', message='The device ran out of memory: {detail}. Lower the batch size.'
+            410,
+            'ERROR_OUT_OF_MEMORY',
+            message='The device ran out of memory: {detail}. Lower the batch size.',
+            invalidates_cache=True,  # a larger device is not part of the hash
         )
         spec.exit_code(
             420,

@@ -22,9 +22,31 @@ EXIT_CODES = (
 )
 """Causes outside the inputs that the program or the scheduler has named."""
 
+FIRST_REUSED_STATUS = 400
+"""Exit codes below have a cause outside the inputs, so that the cache must not take the job again."""
+
 
 class EngineCalcJob(CalcJob):
     """A serial job by default, with the option ``gpus`` and the input ``trust_model``."""
+
+    WALLTIME_STATUS: int | None = None
+    """The exit status of a job that has stopped at the wall time, where it has one."""
+
+    @classmethod
+    def is_valid_cache(cls, node: orm.CalcJobNode) -> bool:  # type: ignore[override]  # as AiiDA's own
+        """Return whether the cache may take a job again.
+
+        Wall time is not part of the hash of a job. A job that stopped at the wall time before it made progress would
+        otherwise come back from the cache for ever, however much time is given to it.
+        """
+        if not super().is_valid_cache(node) or 0 < (node.exit_status or 0) < FIRST_REUSED_STATUS:
+            return False
+        return node.exit_status != cls.WALLTIME_STATUS or cls.has_progress(node)
+
+    @classmethod
+    def has_progress(cls, node: orm.CalcJobNode) -> bool:
+        """Return whether another job can go on further than this job has begun."""
+        return True
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # as AiiDA itself

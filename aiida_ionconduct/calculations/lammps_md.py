@@ -110,6 +110,14 @@ def _complaint_about_restart(
 class LammpsMdCalculation(EngineCalcJob):
     """Equilibration and production in one LAMMPS run, from the start or from a restart file."""
 
+    CACHE_VERSION = 1
+    WALLTIME_STATUS = 400
+
+    @classmethod
+    def has_progress(cls, node: orm.CalcJobNode) -> bool:
+        """Return whether a run has left a restart file, which a run without progress does not."""
+        return 'restart' in node.outputs
+
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # as AiiDA itself
         """Define inputs, outputs and exit codes."""

@@ -17,6 +17,8 @@ class PwFramesCalculation(PwCalculation):
     a job. The inputs are those of ``PwCalculation``, with ``frames`` in place of its structure.
     """
 
+    CACHE_VERSION = 1
+
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:
         """Define the process specification."""

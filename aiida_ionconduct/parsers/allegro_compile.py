@@ -19,6 +19,8 @@ from aiida_ionconduct.parsers.base import exit_code_without, success
 class AllegroCompileParser(Parser):
     """Store the compiled model with the machine it is for."""
 
+    CACHE_VERSION = 1
+
     def parse(self, retrieved_temporary_folder: str | None = None, **kwargs: Any) -> ExitCode | None:
         """Store the model; what a file for ML-IAP does not state about itself comes from the package."""
         parameters = CompileParameters.stored(self.node.inputs.parameters.get_dict())

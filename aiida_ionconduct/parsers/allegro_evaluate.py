@@ -18,6 +18,8 @@ from aiida_ionconduct.parsers.base import exit_code_without, success
 class AllegroEvaluateParser(Parser):
     """Collect the predictions of every model."""
 
+    CACHE_VERSION = 1
+
     def parse(self, retrieved_temporary_folder: str | None = None, **kwargs: Any) -> ExitCode | None:
         """Store the predictions, unless a model has not written every frame."""
         predictions = orm.ArrayData()

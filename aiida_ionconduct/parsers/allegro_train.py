@@ -33,6 +33,8 @@ from aiida_ionconduct.parsers.base import cause_of_failure, exit_code_of, messag
 class AllegroTrainParser(Parser):
     """Collect the packaged model, the learning curves and the predictions on the test set."""
 
+    CACHE_VERSION = 1
+
     def parse(self, retrieved_temporary_folder: str | None = None, **kwargs: Any) -> ExitCode | None:
         """Parse the metrics first: they tell what happened when there is no model."""
         temporary = pathlib.Path(retrieved_temporary_folder or '.')

@@ -20,6 +20,8 @@ LABELS = ('energy', 'forces', 'stress')
 class PwFramesParser(Parser):
     """Store energies, forces and stresses of the frames that pw.x has finished."""
 
+    CACHE_VERSION = 1
+
     def parse(self, **kwargs: Any) -> ExitCode | None:
         """Parse what pw.x printed about every frame."""
         labels: dict[int, dict[str, Any]] = {}

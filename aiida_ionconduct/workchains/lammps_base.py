@@ -54,6 +54,7 @@ class LammpsMdBaseWorkChain(SegmentsWorkChain):
             412,
             'ERROR_NO_PROGRESS',
             message='The wall time ends before LAMMPS has written a frame: raise max_wallclock_seconds.',
+            invalidates_cache=True,
         )
 
     def setup(self) -> None:

@@ -6,6 +6,9 @@ from aiida.plugins.entry_point import get_entry_point_names
 
 JOBS = [name for name in get_entry_point_names('aiida.calculations') if name.startswith('ionconduct.')]
 
+NOT_IN_THE_HASH = {('ionconduct.allegro.train', 410)}
+"""Jobs that a larger machine may finish: what they ask for is no part of their hash."""
+
 
 def test_all_jobs_are_listed():
     names = ('allegro.compile', 'allegro.evaluate', 'allegro.train', 'lammps.md', 'pw.frames')
@@ -21,4 +24,4 @@ def test_exit_codes_below_400_are_not_cached(name):
     for label, code in codes.items():
         assert label.startswith('ERROR_')
         assert 300 <= code.status < 500
-        assert code.invalidates_cache == (code.status < 400), label
+        assert code.invalidates_cache == (code.status < 400 or (name, code.status) in NOT_IN_THE_HASH), label
