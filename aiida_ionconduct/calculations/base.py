@@ -61,6 +61,12 @@ class EngineCalcJob(CalcJob):
         )
         for status, label, message in EXIT_CODES:
             spec.exit_code(status, label, message, invalidates_cache=True)
+        spec.input(
+            'metadata.options.gpu_type',
+            valid_type=str,
+            required=False,
+            help='The type of the GPUs, as the scheduler calls it.',
+        )
         _options(spec).validator = _validate_options
         spec.inputs.validator = complaint_about_models
         set_option_defaults(spec, resources=dict(RESOURCES), withmpi=False)
@@ -74,7 +80,7 @@ class EngineCalcJob(CalcJob):
             with folder.open(name, encoding='utf8') as handle:
                 script = handle.read()
             with folder.open(name, 'w', encoding='utf8') as handle:
-                handle.write(request_gpus(script, computer.scheduler_type, gpus))
+                handle.write(request_gpus(script, computer.scheduler_type, gpus, self.node.get_option('gpu_type')))
         return calcinfo
 
 

@@ -12,6 +12,8 @@ from aiida.common.escaping import escape_for_bash
 from aiida.common.links import LinkType
 from aiida.transports import Transport
 
+from aiida_ionconduct.farm import shell
+
 PROCESS_TYPE = 'aiida.calculations:ionconduct.lammps.md'
 
 
@@ -65,8 +67,8 @@ def why_it_stays(job: orm.CalcJobNode, remote: orm.RemoteData) -> str:
 def sizes(transport: Transport, paths: list[str]) -> dict[str, int]:
     """Return the bytes in some remote folders; folders that are gone are left out."""
     words = ' '.join(escape_for_bash(path) for path in paths)
-    _, output, _ = transport.exec_command_wait(f'du -sk -- {words} 2>/dev/null')
-    pairs = (line.split('\t', 1) for line in output.splitlines())
+    _, output, _ = shell.run(transport, f'du -sk -- {words} 2>/dev/null')
+    pairs = (line.split('\t', 1) for line in output.splitlines() if '\t' in line)
     return {path: 1024 * int(size) for size, path in pairs}
 
 

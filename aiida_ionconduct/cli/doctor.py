@@ -18,7 +18,7 @@ from aiida.manage.configuration import get_config
 
 import aiida_ionconduct
 from aiida_ionconduct.cli.setup import newest_source
-from aiida_ionconduct.farm import pseudopotentials, servers, site
+from aiida_ionconduct.farm import pseudopotentials, servers, shell, site
 from aiida_ionconduct.farm.daemon import daemon_client
 from aiida_ionconduct.farm.trials import run_trials
 from aiida_ionconduct.lammps.plugin.build import installed_versions
@@ -150,9 +150,9 @@ def check_computers() -> Iterator[Row]:
         try:
             yield Row(name, OK, site.check_computer(computer))
             with computer.get_transport() as transport:
-                workdir = computer.get_workdir().format(username=transport.whoami())
+                workdir = computer.get_workdir().format(username=shell.user_name(transport))
                 start = time.monotonic()
-                status, output, _ = transport.exec_command_wait('df -Pk .', workdir=workdir)
+                status, output, noise = shell.run(transport, 'df -Pk .', workdir)
                 took_s = time.monotonic() - start
         except site.SiteError as error:
             yield Row(name, ERROR, *first_line_apart(error))
@@ -160,6 +160,9 @@ def check_computers() -> Iterator[Row]:
         if took_s > SLOW_S:
             remedy = 'see what ~/.bashrc and ~/.bash_profile there run, or set use_login_shell: false for it'
             yield Row(f'shell of {computer.label}', WARNING, f'every command takes {took_s:.0f} s', remedy)
+        if noise:
+            remedy = 'print in ~/.bashrc and ~/.bash_profile there for terminals only, or set use_login_shell: false'
+            yield Row(f'shell of {computer.label}', WARNING, 'prints at every command', remedy)
         if status == 0:
             yield disk_row(f'disk of {computer.label}', 1024 * float(output.splitlines()[-1].split()[3]), workdir)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pathlib
 import re
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import yaml
 from aiida import orm
@@ -12,16 +13,21 @@ from aiida.common.exceptions import NotExistent
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
-from aiida_ionconduct.engines.programs import ENGINES
-from aiida_ionconduct.engines.schedulers import SCHEDULERS, SchedulerName
+from aiida_ionconduct.engines.programs import ENGINES, RESOURCES
+from aiida_ionconduct.engines.schedulers import DIRECTIVE, SCHEDULERS, SchedulerName, job_options, unknown_key
+from aiida_ionconduct.farm import shell
 from aiida_ionconduct.parameters import ParameterError, Parameters
 
 TransportName = Literal['local', 'ssh']
 TRANSPORTS: dict[TransportName, str] = {'local': 'core.local', 'ssh': 'core.ssh_async'}
-PARTITIONS = {name: scheduler.partition for name, scheduler in SCHEDULERS.items() if scheduler.partition}
-"""The directives for a partition, by scheduler."""
+BackendName = Literal['asyncssh', 'openssh']
+REQUEST = ('partition', 'account', 'qos', 'constraint', 'max_memory_kb', 'gpu_type', 'parallel_env', 'directives')
+"""The keys of a computer that every job on it asks the scheduler for, where `resources` says nothing else."""
+PROPERTY = 'ionconduct_request'
+"""Where they are stored with the computer."""
 LABEL = r'^[A-Za-z0-9][A-Za-z0-9._-]*$'
 MAX_SSH_TRANSFERS = 8
+MPI_PROGRAMS = {word for name, engine in ENGINES.items() if engine.with_mpi for word in (name, engine.plugin)}
 
 
 class SiteError(ValueError):
@@ -44,6 +50,26 @@ class Computer(Parameters):
     )
     partition: str | None = Field(
         None, pattern=LABEL, description='partition or queue of the scheduler; null for its default'
+    )
+    account: str | None = Field(None, pattern=LABEL, description='account or project that the jobs are charged to')
+    qos: str | None = Field(None, pattern=LABEL, description='quality of service (Slurm)')
+    constraint: str | None = Field(None, pattern=DIRECTIVE, description='features that the nodes must have (Slurm)')
+    max_memory_kb: int | None = Field(
+        None, ge=1, description='memory of a job on each machine, in kB; for SGE write a directive'
+    )
+    gpu_type: str | None = Field(
+        None, pattern=LABEL, description='type of the GPUs that jobs with `gpus` ask for (Slurm and LSF)'
+    )
+    parallel_env: str | None = Field(
+        None, pattern=LABEL, description='parallel environment of SGE, which needs one; hosts for LSF'
+    )
+    directives: list[Annotated[str, Field(pattern=DIRECTIVE)]] = Field(
+        [], description='further directives of the scheduler without their prefix, such as `--exclusive`'
+    )
+    backend: BackendName | None = Field(
+        None,
+        description='how ssh connects; `openssh` for the connections of your own `ssh` (two factors, ControlMaster). '
+        'null keeps what is configured, which is asyncssh for a new computer',
     )
     mpirun: str = Field(
         'mpirun -np {tot_num_mpiprocs}',
@@ -68,17 +94,17 @@ class Computer(Parameters):
         return path
 
     @model_validator(mode='after')
-    def _partition_of_scheduler(self) -> Self:
-        """Refuse a partition where the scheduler has none."""
-        if self.partition and self.scheduler not in PARTITIONS:
-            raise ValueError(f'a partition needs a scheduler, one of {", ".join(PARTITIONS)}')
+    def _request_of_scheduler(self) -> Self:
+        """Refuse what the scheduler cannot be asked for."""
+        complaint = unknown_key(SCHEDULERS[self.scheduler].plugins[-1], self.request)
+        if complaint:
+            raise ValueError(complaint)
         return self
 
     @property
-    def prepend_text(self) -> str:
-        """The head of each job script: the directive for the partition, then ``prepend``."""
-        directive = [PARTITIONS[self.scheduler].format(self.partition)] if self.partition else []
-        return '\n'.join([*directive, self.prepend.strip()]).strip()
+    def request(self) -> dict[str, Any]:
+        """What the jobs ask the scheduler for."""
+        return {name: getattr(self, name) for name in REQUEST if getattr(self, name)}
 
 
 class Code(Parameters):
@@ -114,6 +140,8 @@ class Site(Parameters):
             name, _, computer = label.partition('@')
             if not (re.match(LABEL, name) and computer in {'localhost', *self.computers}):
                 raise ValueError(f'the code `{label}` must be called NAME@COMPUTER, the computer being in this file')
+            if (code.plugin or name) in MPI_PROGRAMS and not code.mpi:
+                raise ValueError(f'the code `{label}` runs under MPI, which its plugin insists on: write `mpi: true`')
             if code.plugin is None and name not in ENGINES:
                 raise ValueError(f'the code `{label}` needs a `plugin`, as its name is none of {", ".join(ENGINES)}')
         return self
@@ -155,20 +183,36 @@ def ensure_computer(label: str, wanted: Computer) -> str:
             )
     before = computer.metadata | {'prepend': computer.get_prepend_text(), 'workdir': computer.get_workdir()}
     computer.set_workdir(wanted.workdir)
-    computer.set_prepend_text(wanted.prepend_text)
+    computer.set_prepend_text(wanted.prepend.strip())
     computer.set_mpirun_command(wanted.mpirun.split())
     computer.set_default_mpiprocs_per_machine(wanted.mpiprocs_per_machine)
     computer.set_minimum_job_poll_interval(wanted.poll_interval_s)
+    computer.set_property(PROPERTY, wanted.request)
     after = computer.metadata | {'prepend': computer.get_prepend_text(), 'workdir': computer.get_workdir()}
     if state == 'exists' and before != after:
         state = 'changed as the file says'
     computer.store()
     options: dict[str, Any] = {'safe_interval': wanted.safe_interval_s, 'use_login_shell': wanted.use_login_shell}
     if wanted.transport == 'ssh':
-        options |= {'host': wanted.hostname, 'max_io_allowed': MAX_SSH_TRANSFERS, 'backend': 'asyncssh'}
+        defaults = {'host': wanted.hostname, 'max_io_allowed': MAX_SSH_TRANSFERS, 'backend': 'asyncssh'}
+        # What the user has configured, such as the connections of openssh, stays.
+        options |= {**defaults, **(computer.get_configuration() if computer.is_configured else {}), **options}
+        options |= {'backend': wanted.backend} if wanted.backend else {}
     computer.configure(**options)
     check_computer(computer)
     return state
+
+
+def options_of_job(code: orm.AbstractCode, resources: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a job of a code: what the site says of its computer, and what `resources` says instead.
+
+    :param resources: keys as in :func:`~aiida_ionconduct.engines.schedulers.job_options`, none of them None.
+    :raises ValueError: for what the scheduler of the computer cannot be asked for.
+    """
+    computer = code.computer
+    request = {**RESOURCES, **(computer.get_property(PROPERTY, {}) if computer else {}), **resources}
+    plugin = computer.scheduler_type if computer else 'core.direct'
+    return job_options(plugin, request, with_mpi=bool(code.with_mpi))
 
 
 def usable_computers() -> list[orm.Computer]:
@@ -193,7 +237,9 @@ def check_computer(computer: orm.Computer) -> str:
         with computer.get_transport() as transport:
             scheduler = computer.get_scheduler()
             scheduler.set_transport(transport)
-            user = transport.whoami()
+            user = shell.user_name(transport)
+            if transport.whoami() != user:  # AiiDA would take the text that the login shell prints for the name
+                computer.set_workdir(computer.get_workdir().replace('{username}', user))
             by_user = scheduler.get_feature('can_query_by_user')
             scheduler.get_jobs(**({'user': user} if by_user else {'jobs': ['1']}))
             workdir = computer.get_workdir().format(username=user)

@@ -14,9 +14,9 @@ from aiida.common.links import LinkType
 from aiida.engine import submit
 from aiida.tools import delete_nodes
 
-from aiida_ionconduct.engines.programs import INPUT_FILE, RESOURCES, TRIALS, Trial
+from aiida_ionconduct.engines.programs import INPUT_FILE, TRIALS, Trial
 from aiida_ionconduct.farm import pseudopotentials
-from aiida_ionconduct.farm.site import usable_computers
+from aiida_ionconduct.farm.site import options_of_job, usable_computers
 
 OUTPUT_FILE = 'doctor.out'
 POLL_S = 1.0
@@ -79,8 +79,8 @@ def submit_trial(code: orm.InstalledCode) -> orm.ProcessNode:
         with _potential(trial.element).open(mode='rb') as handle:
             builder.files = {'potential': orm.SinglefileData(handle, filename=f'{trial.element}.upf')}
     builder.template = orm.Dict(template)
-    builder.metadata.options.resources = dict(RESOURCES)
-    builder.metadata.options.max_wallclock_seconds = WALLTIME_S
+    for name, value in options_of_job(code, {'max_wallclock_seconds': WALLTIME_S}).items():
+        builder.metadata.options[name] = value
     builder.metadata.options.withmpi = code.with_mpi
     builder.metadata.label = 'aiida-ionconduct doctor'
     builder.metadata.disable_cache = True

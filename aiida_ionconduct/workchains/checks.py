@@ -14,6 +14,7 @@ from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.engines import ENGINES
 from aiida_ionconduct.engines.schedulers import gpus_cannot_be_asked
+from aiida_ionconduct.farm.site import PROPERTY
 from aiida_ionconduct.structures import enough_atoms
 from aiida_ionconduct.structures.supercell import MIN_IMAGE_DISTANCE_A
 from aiida_ionconduct.workchains.precision import TARGET, validate_target
@@ -41,7 +42,18 @@ def check_gpus(codes: Mapping[str, orm.AbstractCode], resources: Mapping[str, An
     """
     for label, engine in ENGINES.items():
         computer = codes[label].computer
-        if computer is None or not resources[engine.resources].get('gpus'):
+        if computer is None:
+            continue
+        stated = {key: value for key, value in resources[engine.resources].items() if value is not None}
+        request = {**computer.get_property(PROPERTY, {}), **stated}
+        if not request.get('gpus'):
+            asked = any('gpu' in line for line in request.get('directives') or [])
+            on_gpus = resources['device'] == 'cuda' and engine.resources in ('training', 'md')
+            if on_gpus and not asked and computer.scheduler_type != 'core.direct':
+                raise ValueError(
+                    f'resources.device is cuda, but resources.{engine.resources}.gpus is null: the jobs on '
+                    f'{computer.label} would get no GPU. Give the number of GPUs on each machine.'
+                )
             continue
         complaint = gpus_cannot_be_asked(computer.scheduler_type)
         if complaint:

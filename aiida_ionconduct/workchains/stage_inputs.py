@@ -9,6 +9,7 @@ from aiida import orm
 from aiida_quantumespresso.common.types import ElectronicType, RelaxType
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
+from aiida_ionconduct.farm.site import options_of_job
 from aiida_ionconduct.labels import temperature_label
 
 Codes = Mapping[str, orm.AbstractCode]
@@ -64,7 +65,7 @@ def pw_inputs(
             'pw': {'parameters': parameters},
         },
         electronic_type=ElectronicType.INSULATOR,
-        options=job_options({**p['resources']['pw'], **stated(p['resources'][resources])}),
+        options=job_options(code, {**p['resources']['pw'], **stated(p['resources'][resources])}),
     )
     inputs = builder._inputs(prune=True)
     if dft['ecutwfc']:  # the density cutoff keeps the ratio of the pseudopotentials
@@ -95,17 +96,12 @@ def stated(resources: Inputs) -> dict[str, Any]:
     return {name: value for name, value in resources.items() if value is not None}
 
 
-def job_options(resources: Inputs) -> dict[str, Any]:
-    """Return the options of a job from a section of ``resources``."""
-    options = {
-        'resources': {key: resources[key] for key in ('num_machines', 'num_mpiprocs_per_machine')},
-        'max_wallclock_seconds': resources['max_wallclock_seconds'],
-    }
-    if 'threads' in resources:
-        options['environment_variables'] = {'OMP_NUM_THREADS': str(resources['threads'])}
-    if resources.get('gpus'):
-        options['gpus'] = resources['gpus']
-    return options
+def job_options(code: orm.AbstractCode, resources: Inputs) -> dict[str, Any]:
+    """Return the options of a job from a section of ``resources``, over what the site says of the computer.
+
+    :raises ValueError: for what the scheduler of the computer cannot be asked for.
+    """
+    return options_of_job(code, stated(resources))
 
 
 def relax_inputs(code: orm.AbstractCode, structure: orm.StructureData, p: Inputs) -> dict[str, Any]:
@@ -167,7 +163,7 @@ def allegro_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
             'code': codes['nequip-train'],
             'package_code': codes['nequip-package'],
             'parameters': orm.Dict({'accelerator': ACCELERATORS[p['resources']['device']], **p['training']}),
-            'metadata': {'options': job_options(p['resources']['training'])},
+            'metadata': {'options': job_options(codes['nequip-train'], p['resources']['training'])},
         },
         'compile': compile_inputs(codes, p),
         'split': orm.Dict({key: p['dataset'][key] for key in SPLIT}),
@@ -179,7 +175,7 @@ def evaluation_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
     return {
         'code': codes['nequip-train'],
         'accelerator': orm.Str(ACCELERATORS[p['resources']['device']]),
-        'metadata': {'options': job_options(p['resources']['training'])},
+        'metadata': {'options': job_options(codes['nequip-train'], p['resources']['training'])},
     }
 
 
@@ -191,7 +187,7 @@ def compile_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
         'code': codes['nequip-compile'],
         'parameters': orm.Dict({'device': resources['device'], 'tf32': resources['tf32'], **target}),
         # compilation is faster on one thread
-        'metadata': {'options': job_options({**resources['training'], 'threads': 1})},
+        'metadata': {'options': job_options(codes['nequip-compile'], {**resources['training'], 'threads': 1})},
     }
 
 
@@ -213,7 +209,10 @@ def md_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
     """Return the inputs of the production."""
     resources = p['resources']
     atoms_per_run = resources['atoms_per_run'] or ATOMS_PER_RUN[resources['device']]
-    md: dict[str, Any] = {'code': codes['lammps'], 'metadata': {'options': job_options(resources['md'])}}
+    md: dict[str, Any] = {
+        'code': codes['lammps'],
+        'metadata': {'options': job_options(codes['lammps'], resources['md'])},
+    }
     if resources['md']['kokkos']:
         md['settings'] = orm.Dict({'kokkos_gpus': resources['md'].get('gpus') or 1})
     return {

@@ -5,7 +5,14 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from aiida_ionconduct.engines.schedulers import BY_PLUGIN, SCHEDULERS, SchedulerName, request_gpus
+from aiida_ionconduct.engines.schedulers import (
+    BY_PLUGIN,
+    COMMON_KEYS,
+    SCHEDULERS,
+    SchedulerName,
+    job_options,
+    request_gpus,
+)
 
 SCRIPTS = {
     'slurm': '#!/bin/bash\n#SBATCH --no-requeue\n',
@@ -34,8 +41,46 @@ def test_plugin_is_an_entry_point(plugin):
 
 
 def test_a_partition_needs_a_scheduler():
-    """Every scheduler but `direct`, which is none, has a directive with a place for the name of the partition."""
-    assert [name for name, scheduler in SCHEDULERS.items() if '{}' not in scheduler.partition] == ['direct']
+    """Every scheduler but `direct`, which is none, knows partitions, accounts and directives."""
+    assert [name for name, scheduler in SCHEDULERS.items() if not scheduler.prefix] == ['direct']
+    assert [name for name, scheduler in SCHEDULERS.items() if not scheduler.keys >= COMMON_KEYS] == ['direct']
+
+
+@pytest.mark.parametrize(
+    ('plugin', 'key', 'complaint'),
+    [
+        ('core.direct', 'partition', 'needs a scheduler'),
+        ('core.pbspro', 'qos', 'write the directive into `directives`'),
+        ('core.sge', 'max_memory_kb', 'write the directive into `directives`'),
+        ('core.torque', 'gpu_type', 'write the directive into `directives`'),
+        ('core.sge', 'threads', 'needs a `parallel_env`'),
+    ],
+)
+def test_what_a_scheduler_does_not_know_is_refused(plugin, key, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        job_options(plugin, {'num_machines': 1, 'num_mpiprocs_per_machine': 1, key: 4})
+
+
+@pytest.mark.parametrize(
+    ('plugin', 'resources'),
+    [
+        ('core.slurm', {'num_machines': 2, 'num_mpiprocs_per_machine': 3, 'num_cores_per_mpiproc': 4}),
+        ('core.direct', {'num_machines': 2, 'num_mpiprocs_per_machine': 3}),
+        ('core.sge', {'tot_num_mpiprocs': 24, 'parallel_env': 'smp'}),
+    ],
+)
+def test_threads_are_asked_for_as_processors(plugin, resources):
+    request = {'num_machines': 2, 'num_mpiprocs_per_machine': 3, 'threads': 4}
+    request |= {'parallel_env': 'smp'} if plugin == 'core.sge' else {}
+    options = job_options(plugin, request)
+    assert options == {'resources': resources, 'environment_variables': {'OMP_NUM_THREADS': '4'}}
+
+
+def test_slots_for_threads_under_mpi_are_refused():
+    """``mpirun`` would start a process on every slot."""
+    request = {'num_machines': 1, 'num_mpiprocs_per_machine': 2, 'threads': 4}
+    with pytest.raises(ValueError, match='set threads to 1'):
+        job_options('core.lsf', request, with_mpi=True)
 
 
 @pytest.mark.parametrize('name', SCRIPTS)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import Self
 
 from aiida_ionconduct.allegro.parameters import Device, TrainingParameters
+from aiida_ionconduct.engines.schedulers import DIRECTIVE, NAME
 from aiida_ionconduct.lammps.parameters import RunParameters
 from aiida_ionconduct.parameters import Parameters
 
@@ -210,7 +211,28 @@ class ValidationParameters(Parameters):
     )
 
 
-class JobResources(Parameters):
+class Request(Parameters):
+    """What else a job asks the scheduler for; a key that is null is as the site says of the computer."""
+
+    partition: str | None = Field(
+        None, pattern=NAME, description='partition or queue, if other than that of the computer'
+    )
+    account: str | None = Field(
+        None, pattern=NAME, description='account or project, if other than that of the computer'
+    )
+    qos: str | None = Field(None, pattern=NAME, description='quality of service, if other than that of the computer')
+    constraint: str | None = Field(
+        None, pattern=DIRECTIVE, description='features of the nodes, if other than those of the computer'
+    )
+    max_memory_kb: int | None = Field(
+        None, ge=1, description='memory on each machine in kB, if other than that of the computer'
+    )
+    directives: list[Annotated[str, Field(pattern=DIRECTIVE)]] | None = Field(
+        None, description='directives of the scheduler without their prefix, instead of those of the computer'
+    )
+
+
+class JobResources(Request):
     """What a job asks the scheduler for."""
 
     num_machines: int = Field(ge=1, description='machines')
@@ -218,7 +240,7 @@ class JobResources(Parameters):
     max_wallclock_seconds: int = Field(ge=1, description='wall time in s')
 
 
-class OtherPwResources(Parameters):
+class OtherPwResources(Request):
     """What differs from the other jobs of pw.x; a key that is null or left out is the same."""
 
     num_machines: int | None = Field(None, ge=1, description='machines, if other than in `resources.pw`')
@@ -234,6 +256,7 @@ class TrainingResources(JobResources):
 
     threads: int = Field(ge=1, description='threads of each process')
     gpus: int | None = Field(ge=1, description='GPUs on each machine, asked of the scheduler')
+    gpu_type: str | None = Field(None, pattern=NAME, description='type of the GPUs, if other than that of the computer')
 
 
 class MdResources(TrainingResources):

@@ -1,0 +1,41 @@
+"""What is refused before a campaign is submitted."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from aiida_ionconduct.engines import ENGINES
+from aiida_ionconduct.workchains.checks import check_gpus
+
+
+def codes(scheduler, **request):
+    """Return codes on a computer of a site."""
+    computer = SimpleNamespace(
+        scheduler_type=scheduler, label='cluster', get_property=lambda name, default: request or default
+    )
+    return dict.fromkeys(ENGINES, SimpleNamespace(computer=computer))
+
+
+def resources(device, **changes):
+    """Return the section of a protocol, in which the jobs on a device have changed resources."""
+    return {'device': device, 'pw': {}, 'training': {'gpus': None, **changes}, 'md': {'gpus': None, **changes}}
+
+
+def test_cuda_without_gpus_is_refused():
+    """The scheduler would give such a job no GPU."""
+    with pytest.raises(ValueError, match=r'device is cuda, but resources\.training\.gpus is null: .* on cluster'):
+        check_gpus(codes('ionconduct.slurm'), resources('cuda'))
+
+
+@pytest.mark.parametrize(
+    ('scheduler', 'request_of_site', 'section'),
+    [
+        ('ionconduct.slurm', {}, resources('cpu')),
+        ('ionconduct.slurm', {}, resources('cuda', gpus=1)),
+        ('ionconduct.slurm', {}, resources('cuda', directives=['--gres=gpu:1'])),
+        ('ionconduct.slurm', {'directives': ['--gpus-per-node=1']}, resources('cuda')),
+        ('core.direct', {}, resources('cuda')),
+    ],
+)
+def test_cuda_with_gpus_is_accepted(scheduler, request_of_site, section):
+    check_gpus(codes(scheduler, **request_of_site), section)
