@@ -163,6 +163,9 @@ def test_version_changes_with_the_job(name, job_inputs, fixture_sandbox, generat
     ``test_caching/fingerprints.yaml``. A change that cannot change a result, such as a comment, keeps the version.
     """
     calc_info = generate_calc_job(name, job_inputs(name), fixture_sandbox)
-    found = {'version': CalculationFactory(name).CACHE_VERSION, 'fingerprint': fingerprint(fixture_sandbox, calc_info)}
+    present = {
+        'version': CalculationFactory(name).CACHE_VERSION,
+        'fingerprint': fingerprint(fixture_sandbox, calc_info),
+    }
     stored = yaml.safe_load((datadir / 'fingerprints.yaml').read_text())
-    assert stored[name] == found
+    assert stored[name] == present

@@ -213,6 +213,6 @@ def test_mliap(fixture_sandbox, generate_calc_job, md_inputs, md_model):
 def test_exit_codes_and_cache():
     """Below 400 the cause is not in the inputs, so caching must not reuse the job."""
     codes = [code for code in LammpsMdCalculation.spec().exit_codes.values() if code.status >= 300]
-    assert {code.status for code in codes} == {302, 303, 310, 320, 321, 330, 400, 410}
+    assert {code.status for code in codes} == {302, 303, 310, 320, 321, 330, 350, 351, 400, 410}
     for code in codes:
         assert code.invalidates_cache == (code.status < 400)
