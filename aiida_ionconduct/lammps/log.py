@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import pathlib
 import re
 from typing import NamedTuple
 
@@ -11,6 +14,8 @@ from aiida_ionconduct.lammps.parameters import MdParameters
 from aiida_ionconduct.lammps.script import PRODUCTION, STAGE_MARK, thermo_columns
 
 WALLTIME_MARK = 'Wall time limit reached'
+LINES_AT_ONCE = 2000
+"""Lines of the centres of mass that are taken apart at a time, about 100 kB of text."""
 EXPLOSIONS = re.compile(
     'Fix halt condition|Lost atoms|Non-numeric|Bond atoms missing|Atom .* is out of range|no two atoms are within'
 )
@@ -108,23 +113,40 @@ def replica_thermo(table: np.ndarray, n_replicas: int) -> np.ndarray:
     return np.concatenate([steps, own], axis=2)
 
 
-def read_centres_of_mass(text: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read the output of ``fix ave/time … mode vector``, up to its last whole block.
+def read_centres_of_mass(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read the output of ``fix ave/time … mode vector``, up to the first block that is not whole.
 
-    :param text: contents of the file.
+    The file of a long run of many replicas has hundreds of megabytes, so a few blocks at a time are read.
+
     :return: steps, shape (n,), and unwrapped centres of mass in Å, shape (n, rows of a block, 3).
     :raises ValueError: if there is no whole block.
     """
-    lines = [line for line in text[: text.rfind('\n') + 1].splitlines() if not line.startswith('#')]
-    if not lines:
-        raise ValueError('the file of the centres of mass ends before its first block.')
-    n_rows = int(lines[0].split()[1])
-    size = 2 + 4 * n_rows
-    numbers = np.array(' '.join(lines).split(), dtype=float)
-    blocks = numbers[: len(numbers) // size * size].reshape(-1, size)
-    if not len(blocks):
+    with path.open('rb') as file:
+        n_lines = sum(part.count(b'\n') for part in iter(functools.partial(file.read, 2**20), b''))
+        file.seek(0)
+        lines = (line for line in file if line.endswith(b'\n') and not line.startswith(b'#'))
+        first = next(lines, b'')
+        if not first:
+            raise ValueError('the file of the centres of mass ends before its first block.')
+        n_rows = int(first.split()[1])
+        lines = itertools.chain([first], lines)
+        length, size = 1 + n_rows, 2 + 4 * n_rows
+        steps = np.empty(n_lines // length, dtype=int)
+        centres = np.empty((len(steps), n_rows, 3))
+        n_blocks, at_once = 0, -(-LINES_AT_ONCE // length)
+        while numbers := b''.join(itertools.islice(lines, at_once * length)).split():
+            blocks = np.array(numbers[: len(numbers) // size * size], dtype=float).reshape(-1, size)
+            whole = (blocks[:, 1] == n_rows) & (blocks[:, 2::4] == np.arange(1, n_rows + 1)).all(axis=1)
+            n_whole = len(blocks) if whole.all() else int(np.argmin(whole))
+            damaged, blocks = n_whole < len(blocks), blocks[:n_whole]
+            part = slice(n_blocks, n_blocks + len(blocks))
+            steps[part], centres[part] = blocks[:, 0], blocks[:, 2:].reshape(-1, n_rows, 4)[:, :, 1:]
+            n_blocks += n_whole
+            if damaged:
+                break
+    if not n_blocks:
         raise ValueError('the file of the centres of mass ends within its first block.')
-    return blocks[:, 0].astype(int), blocks[:, 2:].reshape(len(blocks), n_rows, 4)[:, :, 1:]
+    return steps[:n_blocks], centres[:n_blocks]
 
 
 def find_explosion(log: Log, run: MdParameters, n_atoms: int) -> str | None:

@@ -105,7 +105,7 @@ class LammpsMdParser(Parser):
         """
         n_replicas = len(self.run.seeds)
         dump = read_dump(folder / TRAJECTORY_FILE)
-        steps, centres = read_centres_of_mass((folder / CENTRES_FILE).read_text())
+        steps, centres = read_centres_of_mass(folder / CENTRES_FILE)
         table = production.thermo
         if not table.size:
             table = np.empty((0, 1 + n_replicas * (len(thermo_columns(self.run)) - 1)))

@@ -73,17 +73,40 @@ CENTRES = """# Time-averaged data
 
 
 @pytest.mark.parametrize('cut', ['', '10 2\n1 1.5 2', '10 2\n1 1.5 2 3\n2 4', '10 2\n1 1.5 2 3\n2 4 5 6'])
-def test_centres_of_mass(cut):
+def test_centres_of_mass(cut, tmp_path):
     """All whole blocks are read; a block that was cut is left out."""
-    steps, centres = read_centres_of_mass(CENTRES + cut)
+    (tmp_path / 'centres.txt').write_text(CENTRES + cut)
+    steps, centres = read_centres_of_mass(tmp_path / 'centres.txt')
     assert steps.tolist() == [0, 5]
     assert centres.tolist() == [[[1, 2, 3], [4, 5, 6]], [[1.5, 2, 3], [4, 5, 6.25]]]
 
 
 @pytest.mark.parametrize('text', ['', '# Time', CENTRES.partition('0 2\n')[0], CENTRES.partition('2 4 5 6')[0]])
-def test_no_centres_of_mass(text):
+def test_no_centres_of_mass(text, tmp_path):
+    (tmp_path / 'centres.txt').write_text(text)
     with pytest.raises(ValueError, match='centres of mass ends'):
-        read_centres_of_mass(text)
+        read_centres_of_mass(tmp_path / 'centres.txt')
+
+
+def test_many_blocks_of_centres_of_mass(tmp_path):
+    """Blocks that are read in several parts come in their order, also if comments stand between them."""
+    blocks = [f'{5 * i} 2\n1 {i} 0 0\n2 0 {i} 0.5\n' for i in range(3000)]
+    (tmp_path / 'centres.txt').write_text('# Time\n' + '# a comment\n'.join(blocks) + '15000 2\n1 0 0')
+    steps, centres = read_centres_of_mass(tmp_path / 'centres.txt')
+    assert steps.tolist() == list(range(0, 15000, 5))
+    assert centres[:, 0, 0].tolist() == centres[:, 1, 1].tolist() == list(range(3000))
+    assert set(centres[:, 1, 2]) == {0.5}
+
+
+@pytest.mark.parametrize('lost', ['2 0 3 0.5\n', '15 2\n1 3 0 0\n', '15 2\n'])
+def test_lost_part_of_centres_of_mass(lost, tmp_path):
+    """Behind a part that a full disk has swallowed, numbers are not taken for numbers of other rows."""
+    text = ''.join(f'{5 * i} 2\n1 {i} 0 0\n2 0 {i} 0.5\n' for i in range(10))
+    assert lost in text
+    (tmp_path / 'centres.txt').write_text(text.replace(lost, '', 1))
+    steps, centres = read_centres_of_mass(tmp_path / 'centres.txt')
+    assert steps.tolist() == [0, 5, 10]
+    assert centres[:, 0, 0].tolist() == [0, 1, 2]
 
 
 def test_replica_thermo():

@@ -3,6 +3,8 @@
 import pathlib
 import random
 import shutil
+import tempfile
+import tracemalloc
 
 import ase.io
 import numpy as np
@@ -33,9 +35,7 @@ def parse(aiida_profile_clean, generate_calc_job_node, generate_parser, tmp_path
     """Return a function that parses a folder of outputs, after changing its files."""
 
     def parse(case, structure='structure', change=None, start=None, attributes=None, **parameters):
-        retrieved, temporary = tmp_path / 'retrieved', tmp_path / 'temporary'
-        for folder in (retrieved, temporary):
-            folder.mkdir()
+        retrieved, temporary = (pathlib.Path(tempfile.mkdtemp(dir=tmp_path)) for _ in range(2))
         for path in (FIXTURES / case).iterdir():
             shutil.copy(path, retrieved if path.name == 'lammps.log' else temporary)
         if change:
@@ -427,3 +427,34 @@ def test_cause_in_stderr(line, status, parse):
     _, calcfunction = parse('killed', change=change, attributes=attributes, **KILLED)
     assert calcfunction.exit_status == status
     assert line in calcfunction.exit_message
+
+
+# Memory -------------------------------------------------------------------------------------------------------------
+
+
+def write_centres(path, n_blocks):
+    """Write blocks of the centres of mass of three replicas with four species, with as many digits as LAMMPS."""
+    numbers = np.random.default_rng(0).random((12, 3))
+    rows = ''.join(f'{row + 1} {x:.16g} {y:.16g} {z:.16g}\n' for row, (x, y, z) in enumerate(numbers))
+    with path.open('w') as stream:
+        stream.writelines(f'{5 * block} 12\n{rows}' for block in range(n_blocks))
+
+
+def test_memory_does_not_grow_with_the_text(parse):
+    """Many blocks of the centres of mass take the memory of their arrays, a third of the text, and a copy of a part."""
+    peaks = []
+    for n_blocks in (2000, 12000):
+
+        def prepare(_, temporary, n_blocks=n_blocks):
+            write_centres(temporary / 'centres_of_mass.txt', n_blocks)
+            tracemalloc.start()
+
+        try:
+            results, _ = parse('replicas', change=prepare, seeds=[7, 8, 9])
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        assert results['trajectories']['seed8'].centres_of_mass.shape == (n_blocks, 4, 3)
+    kept = 8 * (1 + 12 * 3)  # bytes of the step and the centres of a block
+    print(peaks, (peaks[1]-peaks[0])/10000, kept)
+    assert (peaks[1] - peaks[0]) / 10000 < 2 * kept
