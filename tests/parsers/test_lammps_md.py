@@ -456,5 +456,5 @@ def test_memory_does_not_grow_with_the_text(parse):
             tracemalloc.stop()
         assert results['trajectories']['seed8'].centres_of_mass.shape == (n_blocks, 4, 3)
     kept = 8 * (1 + 12 * 3)  # bytes of the step and the centres of a block
-    print(peaks, (peaks[1]-peaks[0])/10000, kept)
+    print(peaks, (peaks[1] - peaks[0]) / 10000, kept)
     assert (peaks[1] - peaks[0]) / 10000 < 2 * kept

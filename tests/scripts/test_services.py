@@ -193,6 +193,50 @@ def test_new_folder_of_another_user_is_refused(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can give a folder to another user')
+@pytest.mark.parametrize('action', ACTIONS)
+@pytest.mark.parametrize('name', ['', 'settings.json'], ids=['folder', 'settings'])
+def test_folder_that_another_user_has_prepared_is_refused(action, name, made):
+    """A copy of what the command makes, by a user who has guessed the path, is neither started nor removed by root."""
+    os.chown(made / name, 65534, 65534)
+    before = contents(made)
+    status, message = run(action, made)
+    assert (status, message) == (1, f'{made / name} belongs to another user. Nothing was changed.\n')
+    assert contents(made) == before
+
+
+@pytest.mark.parametrize('action', ACTIONS)
+@pytest.mark.parametrize('name', ['', 'settings.json'], ids=['folder', 'settings'])
+def test_folder_that_others_can_write_is_refused(action, name, made):
+    """Others could have written settings and scripts that the services would obey."""
+    (made / name).chmod(0o777)
+    status, message = run(action, made)
+    assert (status, message) == (1, f'{made / name} can be written by other users. Nothing was changed.\n')
+    assert made.exists()
+
+
+@pytest.mark.parametrize('action', ACTIONS)
+def test_folder_in_a_folder_of_everybody_is_refused(action, made):
+    """Everybody could put another folder in its place; in a folder like /tmp, which is sticky, nobody can."""
+    made.parent.chmod(0o777)
+    status, message = run(action, made)
+    assert status == 1
+    assert f'is in {made.parent}, which everybody can write' in message
+    made.parent.chmod(0o1777)
+    assert Services.open(made).folder == made
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can give a folder to another user')
+@pytest.mark.parametrize('action', ['start', 'status'])
+def test_new_folder_below_a_folder_of_another_user_is_refused(action, tmp_path):
+    """Root makes nothing in a folder of another user, who could replace it."""
+    os.chown(tmp_path, 65534, 65534)
+    status, message = run(action, tmp_path / 'deep' / 'farm')
+    assert status == 1
+    assert f'is in {tmp_path}, which belongs to another user' in message
+    assert list(tmp_path.iterdir()) == []
+
+
 # Folders of its own -----------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,8 @@
 """The folder of the services and its settings: made once, adopted and removed only by the user who made it.
 
 A folder is adopted if its ``settings.json`` was written by this module, for this very folder, and if the folder and
-the file belong to the caller and are no symbolic links. Everything else is refused and left as it is.
+the file belong to the caller, cannot be written by others and are no symbolic links. The folders above it must be such
+that nobody else can put another folder in its place. Everything else is refused and left as it is.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ def make(folder: pathlib.Path, settings: Settings) -> None:
     :raises ServiceError: if the folder is not empty, not a folder, a symbolic link, or another user's.
     """
     with _refused_if_inaccessible(folder):
+        _demand_safe_parents(folder)
         folder.mkdir(parents=True, exist_ok=True)
         _demand_own(folder, stat.S_ISDIR, 'a folder')
         if any(folder.iterdir()):
@@ -76,10 +78,14 @@ def adopt(folder: pathlib.Path) -> Settings:
         path = folder / SETTINGS
         if not os.path.lexists(folder):
             raise ServiceError(f'{folder} does not exist.')
+        _demand_safe_parents(folder)
         _demand_own(folder, stat.S_ISDIR, 'a folder')
         if not os.path.lexists(path):
             raise ServiceError(f'{folder} has no {SETTINGS}: it was not made by this command. Nothing was changed.')
         _demand_own(path, stat.S_ISREG, 'a file')
+        for checked in (folder, path):
+            if checked.lstat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise ServiceError(f'{checked} can be written by other users. Nothing was changed.')
         try:
             content = json.loads(path.read_text())
         except ValueError:
@@ -121,6 +127,18 @@ def _demand_own(path: pathlib.Path, is_kind, kind: str) -> None:
         raise ServiceError(f'{path} is not {kind}. Nothing was changed.')
     if status.st_uid != os.geteuid():
         raise ServiceError(f'{path} belongs to another user. Nothing was changed.')
+
+
+def _demand_safe_parents(folder: pathlib.Path) -> None:
+    """Refuse a folder below a folder in which another user could rename or replace it."""
+    for parent in folder.parents:
+        if not os.path.lexists(parent):
+            continue
+        status = parent.lstat()
+        if status.st_uid not in (0, os.geteuid()):
+            raise ServiceError(f'{folder} is in {parent}, which belongs to another user. Nothing was changed.')
+        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+            raise ServiceError(f'{folder} is in {parent}, which everybody can write. Nothing was changed.')
 
 
 def _is_ours(content: object, folder: pathlib.Path) -> bool:
