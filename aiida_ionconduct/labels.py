@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 RELAX = 'relax'
 AIMD = 'aimd'
@@ -27,8 +27,10 @@ STAGES = (RELAX, AIMD, LABEL_RATTLED, TRAIN, ACTIVE_LEARNING, EXPLORE, EVALUATE,
 _RUN = re.compile(r'(?P<temperature>T(?P<kelvin>\d+(_\d+)?))(_seed(?P<seed>\d+))?')
 _NUMBERED = re.compile(r'(?P<name>.+?)(_(?P<number>\d+))?')
 
-_UNPRINTABLE = ('Cc', 'Cs', 'Zl', 'Zp')
-"""Unicode categories: control characters, surrogates, separators of lines and paragraphs."""
+_UNPRINTABLE = ('Cc', 'Cf', 'Cs', 'Zl', 'Zp')
+"""Unicode categories: control and formatting characters, surrogates, separators of lines and paragraphs."""
+_FORMULA = tuple('=+-@＝＋－＠')
+"""What the formula of a spreadsheet begins with."""
 
 Value = TypeVar('Value')
 
@@ -123,4 +125,30 @@ def _read_run(label: str) -> re.Match[str]:
 
 def printable(text: str) -> str:
     """Return a text without control characters, which a terminal would obey and XML forbids; they become spaces."""
-    return ''.join(' ' if unicodedata.category(character) in _UNPRINTABLE else character for character in text)
+    return ''.join(' ' if _is_unprintable(character) else character for character in text)
+
+
+def terminal_text(text: str) -> str:
+    """Return lines that a terminal only shows: control characters other than line feeds and tabs become ``\\u001b``.
+
+    JSON and quoted YAML keep their meaning.
+    """
+    return ''.join(
+        f'\\u{ord(character):04x}' if _is_unprintable(character) and character not in '\n\t' else character
+        for character in text
+    )
+
+
+def csv_cell(value: Any) -> Any:
+    """Return a cell of a CSV file that no spreadsheet takes for a formula; values that are not text stay as they are.
+
+    A text that begins like a formula gets an apostrophe in front, by which spreadsheets know texts.
+    """
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) or value[:1] in ('\t', '\r', '\n') else text
+
+
+def _is_unprintable(character: str) -> bool:
+    return unicodedata.category(character) in _UNPRINTABLE or character in '\ufffe\uffff'

@@ -36,3 +36,16 @@ def test_names_say_what_a_thing_is(folder):
 def test_control(code):
     """Assignments, loops, parameters and lambdas are looked at."""
     assert {name for name, _ in bound_names(ast.parse(code))} & EMPTY_NAMES
+
+
+def test_the_command_line_prints_in_one_way():
+    """Texts of other people reach a terminal through ``echo`` of ``cli/words.py``, which takes their commands away."""
+    places = [
+        f'{path.name}:{node.lineno}'
+        for path in sorted((REPOSITORY / 'aiida_ionconduct' / 'cli').rglob('*.py'))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ('click.echo', 'click.secho', 'print')
+        if 'click.echo(terminal_text(' not in ast.unparse(node)
+        and not (path.name == 'follow.py' and 'height' in ast.unparse(node))
+    ]
+    assert not places

@@ -1,5 +1,7 @@
 """Labels are read as they are made, and texts that are not labels are refused."""
 
+import json
+
 import pytest
 
 from aiida_ionconduct import labels
@@ -93,3 +95,37 @@ def test_labels_of_rounds_and_segments():
     assert labels.round_label(12, labels.temperature_label(1200.5)) == 'round_12_T1200_5'
     assert labels.segment_label(7) == 'segment_007'
     assert labels.read_numbered(labels.segment_label(7)) == ('segment', 7)
+
+
+# Texts of other people --------------------------------------------------------------------------------------------
+
+HOSTILE = 'a\x1b[2Jb\x9b31mc\x07\x7f\u202ed\u2028e\x00'
+
+
+def test_printable_text_is_one_line_without_control_characters():
+    assert labels.printable('a\x1b[1mb\n\tc') == 'a [1mb  c'
+    assert labels.printable(HOSTILE).isprintable()
+    assert labels.printable('σ of β-Li₃PO₄ = 1.5 × 10⁻³ S/cm') == 'σ of β-Li₃PO₄ = 1.5 × 10⁻³ S/cm'
+
+
+def test_a_terminal_shows_control_characters_and_does_not_obey_them():
+    """Lines and columns stay; a JSON document keeps its meaning."""
+    assert labels.terminal_text('a\tb\n\x1b[2J') == 'a\tb\n\\u001b[2J'
+    text = json.dumps({'label': HOSTILE}, ensure_ascii=False)
+    shown = labels.terminal_text(text)
+    assert shown.isprintable()
+    assert json.loads(shown) == {'label': HOSTILE}
+
+
+@pytest.mark.parametrize(
+    'text', ['=cmd|x!A1', '+1', '-1', '@SUM(A1)', '\t=1', '\r=1', '\n=1', ' =1', '＝1', '\x1b=1', '\ttext', '=1,"b"']
+)
+def test_a_spreadsheet_takes_no_cell_for_a_formula(text):
+    cell = labels.csv_cell(text)
+    assert cell.startswith("'")
+    assert cell.isprintable()
+
+
+@pytest.mark.parametrize('value', [-1.5, 7, True, None, 'Li7SiPO8', '', 'a = b', '600, 800'])
+def test_other_cells_stay_as_they_are(value):
+    assert labels.csv_cell(value) is value or labels.csv_cell(value) == value

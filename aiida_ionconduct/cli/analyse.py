@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from aiida_ionconduct.cli.words import echo
 from aiida_ionconduct.readers import Trajectory, read_trajectory
 from aiida_ionconduct.structures.checks import check_charges
 from aiida_ionconduct.transport import analyse
@@ -186,14 +186,14 @@ def analyse_files(
     runs = [read_trajectory(path, file_format, types) for path in paths]
     for path, run in zip(paths, runs, strict=True):
         for note in run.notes:
-            print(f'{path}: {note}', file=sys.stderr)
+            echo(f'{path}: {note}', err=True)
     symbols, cell = symbols_and_cell(runs, structure)
     interval_ps = _interval_ps(runs, dt_ps, timestep_fs)
     temperature_K = _temperature_K(runs, temperature)
     first = round(discard_ps / interval_ps)
     shortest = min(len(run.positions) for run in runs)
     if len({len(run.positions) for run in runs}) > 1:
-        print(f'the runs differ in length: all are cut to {shortest} frames.', file=sys.stderr)
+        echo(f'the runs differ in length: all are cut to {shortest} frames.', err=True)
     result = analyse(
         [run.positions[first:shortest] for run in runs],
         symbols,

@@ -15,6 +15,7 @@ from aiida_ionconduct.cli.groups import Group
 from aiida_ionconduct.cli.nodes import Node, of_kind, open_profile
 from aiida_ionconduct.cli.options import PROFILE
 from aiida_ionconduct.cli.tables import TABLE, print_frame
+from aiida_ionconduct.cli.words import echo
 
 if TYPE_CHECKING:
     from aiida import orm
@@ -80,7 +81,7 @@ def trajectory_export(*, node: orm.Node, output: str, stride: int, profile: str 
     from aiida_ionconduct.data import IonTrajectoryData
 
     n_frames = of_kind(node, IonTrajectoryData, 'is not a trajectory').write_extxyz(output, stride)
-    click.echo(f'Written: {output}, {n_frames} frames')
+    echo(f'Written: {output}, {n_frames} frames')
 
 
 @click.group('ionconduct.dataset', cls=Group)
@@ -119,4 +120,4 @@ def dataset_export(*, node: orm.Node, output: Path, profile: str | None) -> None
     from aiida_ionconduct.data import DatasetData
 
     output.write_bytes(of_kind(node, DatasetData, 'is not a training set').get_content(mode='rb'))
-    click.echo(f'Written: {output}')
+    echo(f'Written: {output}')

@@ -16,6 +16,7 @@ from tabulate import tabulate
 
 from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.cli.plan import plan
+from aiida_ionconduct.cli.words import echo
 from aiida_ionconduct.data import ConductivityData
 from aiida_ionconduct.queries import CAMPAIGN
 from aiida_ionconduct.report.graph.call_tree import CallTree, linked
@@ -59,12 +60,13 @@ def follow(node: orm.ProcessNode) -> bool:
             foot = footer(node, rows, planned)
             if terminal:
                 text = '\n'.join([table(rows), *present_errors(tree, node), foot])
-                click.echo(f'\x1b[{height}A\x1b[J' * bool(height) + text)
+                click.echo(f'\x1b[{height}A\x1b[J' * bool(height), nl=False)
+                echo(text)
                 height = text.count('\n') + 1
             else:
                 for row in rows:
                     if row not in shown:
-                        click.echo('  '.join(cell for cell in row if cell) + f'  ({foot})')
+                        echo('  '.join(cell for cell in row if cell) + f'  ({foot})')
                 shown = rows
             if done:
                 return True

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from aiida_ionconduct.labels import terminal_text
+
 
 class Group(click.Group):
     """A group whose commands report bad input, a missing file or a complaint of AiiDA in one sentence, with status 1.
@@ -20,10 +22,13 @@ class Group(click.Group):
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except click.ClickException as exception:
+            exception.message = terminal_text(exception.message)
+            raise
         except Exception as exception:
             if ctx.find_root().params.get('traceback') or not is_complaint(exception):
                 raise
-            raise click.ClickException(str(exception) or type(exception).__name__) from exception
+            raise click.ClickException(terminal_text(str(exception)) or type(exception).__name__) from exception
 
 
 def is_complaint(exception: Exception) -> bool:

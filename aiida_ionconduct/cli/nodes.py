@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from aiida_ionconduct.labels import printable
+
 if TYPE_CHECKING:
     from aiida import orm
 
@@ -77,7 +79,7 @@ class Node(click.ParamType):
             )
             offered += query.order_by({'node': {'id': 'desc'}}).limit(N_COMPLETIONS).all()
         return [
-            CompletionItem(str(pk), help=label or f'{ctime:%Y-%m-%d %H:%M}')
+            CompletionItem(str(pk), help=printable(label) or f'{ctime:%Y-%m-%d %H:%M}')
             for pk, label, ctime in offered
             if str(pk).startswith(incomplete)
         ]

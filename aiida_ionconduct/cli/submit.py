@@ -15,6 +15,7 @@ from aiida.engine import ProcessBuilder
 from aiida_ionconduct.calculations.functions.structures import alloy_structures, substitute_structure
 from aiida_ionconduct.cli.follow import follow
 from aiida_ionconduct.cli.plan import plan_table
+from aiida_ionconduct.cli.words import echo
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.farm.submission import SubmissionError, submit_once
 from aiida_ionconduct.report.graph.campaign import collect
@@ -61,11 +62,11 @@ def submit(
         campaign = load_campaign(extend)
         builder = get_extension(campaign, options['target_error'], options['max_md_ns'])
         protocol = campaign.base.extras.get('protocol', '')
-    click.echo(plan_table(builder, protocol))
+    echo(plan_table(builder, protocol))
     for warning in hydrogen_warnings(builder):
-        click.echo(warning)
+        echo(warning)
     if dry_run:
-        click.echo('Nothing was submitted.')
+        echo('Nothing was submitted.')
         return
     if extend is None:
         builder = get_builder(store=True, **options)  # nothing is stored before everything has been checked
@@ -76,7 +77,7 @@ def submit(
     except SubmissionError as exception:
         raise click.ClickException(str(exception)) from exception
     node.base.extras.set('protocol', protocol)
-    click.echo(f'{"Submitted" if is_new else "The same is on its way:"} {node.process_label}<{node.pk}>.\n')
+    echo(f'{"Submitted" if is_new else "The same is on its way:"} {node.process_label}<{node.pk}>.\n')
     if not detach:
         finish(cast('orm.WorkChainNode', node), output)
 
@@ -237,7 +238,7 @@ def load_cells(
     parameters |= {name: value for name, value in optional.items() if value}
     made = run_function(alloy_structures, parent, orm.Dict(parameters), store=store)
     if not store:
-        click.echo(ordering_text(made['scores'].get_dict()) + '\n')
+        echo(ordering_text(made['scores'].get_dict()) + '\n')
     return [node for label, node in sorted(made.items()) if label != 'scores']
 
 
@@ -284,7 +285,7 @@ def load_crystal(source: str, block: str | None = None) -> tuple[orm.StructureDa
         return load_stored(source, orm.StructureData, 'structure'), {}, []
     crystal_of_file = read_structure(source, block)
     for note in crystal_of_file.notes:
-        click.echo(note)
+        echo(note)
     structure = crystal_of_file.structure
     labels = [site.label for site in structure]
     if not structure.is_ordered:
@@ -338,14 +339,14 @@ def load_stored(identifier: str, kind: type[Kind], name: str) -> Kind:
 def finish(node: orm.WorkChainNode, output: str) -> None:
     """Follow a campaign to its end, then show the tables and write the page."""
     if not follow(node):
-        click.echo(
+        echo(
             f'\nThe campaign goes on without this window. Come back to it:\n'
             f'  aiida-ionconduct launch --follow {node.pk}\n  aiida-ionconduct status {node.pk}'
         )
         return
-    click.echo('\n' + summary_tables(collect(node)))
+    echo('\n' + summary_tables(collect(node)))
     path = write_page(node, pathlib.Path(output) / f'conductivity-{node.pk}.html')
-    click.echo(
+    echo(
         f'\nPage: {path}\n\nNext:\n'
         f'  verdi process status {node.pk}                         # every stage\n'
         f'  aiida-ionconduct export {node.pk}                      # share it\n'

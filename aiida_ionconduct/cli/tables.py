@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from aiida_ionconduct.cli.words import echo
+from aiida_ionconduct.labels import csv_cell, printable
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -60,13 +63,14 @@ def print_frame(
     columns = list(project or (shown if layout == 'table' else frame.columns))
     chosen = frame[columns]
     if layout == 'csv':
-        click.echo(chosen.to_csv(index=False, header=not raw), nl=False)
+        texts = {name: chosen[name].map(csv_cell) for name in columns if chosen[name].dtype.kind == 'O'}
+        echo(chosen.assign(**texts).to_csv(index=False, header=not raw), nl=False)
     elif layout == 'json':
-        click.echo(chosen.to_json(orient='records', date_format='iso', indent=None if raw else 2, double_precision=15))
+        echo(chosen.to_json(orient='records', date_format='iso', indent=None if raw else 2, double_precision=15))
     elif len(chosen) or raw:
-        click.echo(as_text(chosen, raw), nl=bool(len(chosen)))
+        echo(as_text(chosen, raw), nl=bool(len(chosen)))
     else:
-        click.echo('Nothing found.')
+        echo('Nothing found.')
 
 
 def as_text(frame: pd.DataFrame, raw: bool) -> str:
@@ -82,7 +86,7 @@ def as_text(frame: pd.DataFrame, raw: bool) -> str:
             return f'{value:%Y-%m-%d %H:%M}'
         if pd.isna(value):
             return '–'
-        return f'{value:.4g}' if isinstance(value, float) else str(value)
+        return f'{value:.4g}' if isinstance(value, float) else printable(str(value))
 
     rows = [[cell(value) for value in row] for row in frame.itertuples(index=False)]
     headers = () if raw else [name.removesuffix('_S_per_cm').replace('_', ' ') for name in frame.columns]

@@ -1,4 +1,4 @@
-"""Words of the command line that hold more than one value."""
+"""Words of the command line that hold more than one value, and what it prints."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
+from aiida_ionconduct.labels import terminal_text
+
 KINDS = {str: 'text', int: 'an integer', float: 'a number'}
+
+
+def echo(text: str = '', *, nl: bool = True, err: bool = False) -> None:
+    """Print a text that may hold labels and messages of other people; the terminal does not obey it."""
+    click.echo(terminal_text(text), nl=nl, err=err)
 
 
 class Pairs(click.ParamType):

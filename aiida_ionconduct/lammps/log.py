@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aiida_ionconduct.labels import printable
 from aiida_ionconduct.lammps.parameters import MdParameters
 from aiida_ionconduct.lammps.script import PRODUCTION, STAGE_MARK, thermo_columns
 
@@ -64,7 +65,7 @@ def read_log(text: str) -> Log:
     """
     text = text[: text.rfind('\n') + 1]
     version = re.search(r'^LAMMPS \((.+?)\)', text, flags=re.MULTILINE)
-    errors = re.findall(r'^ERROR.*', text, flags=re.MULTILINE)
+    errors = [printable(line) for line in re.findall(r'^ERROR.*', text, flags=re.MULTILINE)]
     parts = re.split(rf'^{STAGE_MARK} (\w+)$', text, flags=re.MULTILINE)[1:]
     stages = [_read_stage(name, part) for name, part in zip(parts[::2], parts[1::2], strict=True)]
     return Log(

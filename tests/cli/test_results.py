@@ -5,15 +5,18 @@ import io
 import json
 
 import ase.io
+import click
 import pytest
 from aiida import orm
 from aiida.manage import get_manager
+from ase.build import bulk
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from aiida_ionconduct.cli import cli
 from aiida_ionconduct.cli.data import conductivity, dataset, model, trajectory
 from aiida_ionconduct.cli.follow import StageRow, planned_label, remaining_s
+from aiida_ionconduct.cli.nodes import Node
 
 
 def invoke(*words, group=cli):
@@ -128,6 +131,41 @@ def test_layouts(stored_campaign, words):
     assert output(*words[:2], 'KBr', '--raw') == ''
     assert 'Nothing found.' in output(*words[:2], 'KBr')
     assert invoke(*words, '--project', 'colour').exit_code == 2
+
+
+@pytest.fixture
+def hostile_label(stored_campaign):
+    """A structure whose label is a formula of a spreadsheet, clears the screen and begins another line."""
+    node = orm.StructureData(ase=bulk('Li'))
+    node.label = "=cmd|'/c calc'!A1\x1b[2J\x9b2K\r\n1234\u202e"
+    return node.store()
+
+
+@pytest.mark.parametrize('layout', ['table', 'csv', 'json'])
+def test_labels_are_not_obeyed(hostile_label, layout):
+    """Neither a terminal nor a spreadsheet takes a label for a command, and it makes no further row."""
+    text = output('structures', 'list', '--stored', '-r', '-P', 'label', '-f', layout)
+    assert 'calc' in text
+    assert all(line.isprintable() for line in text.split('\n'))
+    if layout == 'csv':
+        assert "'=cmd|'/c calc'!A1" in text
+    assert all('calc' in line for line in text.splitlines() if '1234' in line)
+
+
+def test_labels_are_not_obeyed_by_completion(hostile_label):
+    context = click.Context(cli)
+    context.params['profile'] = get_manager().get_profile().name
+    helps = [item.help for item in Node('core.structure').shell_complete(context, None, '')]
+    assert any('calc' in text for text in helps)
+    assert all(text.isprintable() for text in helps)
+
+
+def test_messages_are_not_obeyed(stored_campaign):
+    """What an error says of a label or a path is shown, not obeyed."""
+    for words in (('show', 'x\x1b[2J'), ('structures', 'show', 'y\x1b[2J.cif')):
+        result = invoke(*words)
+        assert result.exit_code
+        assert all(line.isprintable() for line in result.output.split('\n'))
 
 
 def test_digits_are_kept(stored_campaign):

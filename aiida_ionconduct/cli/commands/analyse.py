@@ -12,7 +12,7 @@ import click
 from aiida_ionconduct.choices import ESTIMATORS
 from aiida_ionconduct.cli.nodes import Node, open_profile
 from aiida_ionconduct.cli.options import CHARGES, LAYOUT, PROFILE, given_options
-from aiida_ionconduct.cli.words import Pairs, Symbols
+from aiida_ionconduct.cli.words import Pairs, Symbols, echo
 from aiida_ionconduct.readers import TrajectoryFormat
 
 POSITIVE = click.FloatRange(min=0, min_open=True)
@@ -120,8 +120,8 @@ def analyse_command(
             {'pk': conductivity.pk, 'uuid': conductivity.uuid, **conductivity.attributes}
             for conductivity in campaign.conductivities
         ]
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    click.echo(summary_tables(campaign, judged=False))
+    echo(summary_tables(campaign, judged=False))
     if stored := [f'{result.temperature_K:g} K: {result.pk}' for result in campaign.conductivities if result.pk]:
-        click.echo(f'\nStored as ConductivityData, {", ".join(stored)}.')
+        echo(f'\nStored as ConductivityData, {", ".join(stored)}.')

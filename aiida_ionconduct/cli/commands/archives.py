@@ -9,6 +9,7 @@ import click
 
 from aiida_ionconduct.cli.nodes import CAMPAIGN, Node, open_profile
 from aiida_ionconduct.cli.options import PROFILE
+from aiida_ionconduct.cli.words import echo
 
 if TYPE_CHECKING:
     from aiida import orm
@@ -58,9 +59,9 @@ def export_command(
         overwrite=force,
     )
     holds, caveat = CONTENTS[made.content]
-    click.echo(f'Written: {made.path}, {size(made.n_bytes)}, of which trajectories {size(made.trajectory_bytes)}')
-    click.echo(f'It holds {holds}: {", ".join(f"{count} {kind}" for kind, count in sorted(made.counts.items()))}.')
-    click.echo(caveat)
+    echo(f'Written: {made.path}, {size(made.n_bytes)}, of which trajectories {size(made.trajectory_bytes)}')
+    echo(f'It holds {holds}: {", ".join(f"{count} {kind}" for kind, count in sorted(made.counts.items()))}.')
+    echo(caveat)
 
 
 @click.command('import')
@@ -81,12 +82,12 @@ def import_command(*, file: Path, profile: str | None) -> None:
         attributes = node.base.attributes.all
         sigma = format_estimate(attributes['sigma_full_S_per_cm'], attributes['sigma_full_stderr'], 'S/cm')
         composition = attributes.get('reduced_composition', '')
-        click.echo(f'{node.pk}  {composition}  {node.temperature_K:g} K  σ = {sigma}')
+        echo(f'{node.pk}  {composition}  {node.temperature_K:g} K  σ = {sigma}')
     if conductivities:
         pk = conductivities[0].pk
-        click.echo(f'\nNext:\n  aiida-ionconduct show {pk}\n  aiida-ionconduct analyse {pk}')
+        echo(f'\nNext:\n  aiida-ionconduct show {pk}\n  aiida-ionconduct analyse {pk}')
     else:
-        click.echo('The archive was imported; it holds no conductivity.')
+        echo('The archive was imported; it holds no conductivity.')
 
 
 def size(n_bytes: int) -> str:

@@ -10,6 +10,7 @@ import click
 
 from aiida_ionconduct.cli.nodes import open_profile
 from aiida_ionconduct.cli.options import PROFILE
+from aiida_ionconduct.cli.words import echo
 
 
 @click.command('setup')
@@ -68,7 +69,7 @@ def setup_command(**options: Any) -> None:
 
     try:
         for name, state in run_steps(SetupOptions(**options)):
-            click.echo(f'{name:<48s} {state}')
+            echo(f'{name:<48s} {state}')
     except SetupError as exception:
         raise click.ClickException(str(exception)) from exception
 
@@ -95,7 +96,7 @@ def doctor_command(*, profile: str | None, jobs: bool, timeout: float) -> None:
     from aiida_ionconduct.cli.doctor import ERROR, examine
 
     rows = list(examine(jobs, timeout))
-    click.echo(tabulate(rows, headers=('', 'state', 'found', 'what to do'), maxcolwidths=[None, None, 60, 60]))
+    echo(tabulate(rows, headers=('', 'state', 'found', 'what to do'), maxcolwidths=[None, None, 60, 60]))
     raise SystemExit(any(row.state == ERROR for row in rows))
 
 
@@ -125,12 +126,12 @@ def clean_command(*, profile: str | None, older_than: float, apply: bool) -> Non
     folders = remote_folders(older_than)
     for folder in folders:
         if folder.reason:
-            click.echo(f'LammpsMdCalculation<{folder.job.pk}> stays: {folder.reason}.')
+            echo(f'LammpsMdCalculation<{folder.job.pk}> stays: {folder.reason}.')
     total = 0
     for label, number, n_bytes in clean([folder for folder in folders if not folder.reason], apply=apply):
         total += number
-        click.echo(f'{label}: {number} folders, {n_bytes / 1e6:.1f} MB {"removed" if apply else "can be removed"}')
+        echo(f'{label}: {number} folders, {n_bytes / 1e6:.1f} MB {"removed" if apply else "can be removed"}')
     if not total:
-        click.echo('Nothing to remove.')
+        echo('Nothing to remove.')
     elif not apply:
-        click.echo('Nothing was removed: --apply removes these folders.')
+        echo('Nothing was removed: --apply removes these folders.')

@@ -11,6 +11,7 @@ from aiida_ionconduct.cli.groups import Group
 from aiida_ionconduct.cli.nodes import Node, of_kind, open_profile
 from aiida_ionconduct.cli.options import PROFILE
 from aiida_ionconduct.cli.tables import TABLE, print_frame
+from aiida_ionconduct.cli.words import echo
 
 if TYPE_CHECKING:
     from aiida import orm
@@ -62,7 +63,7 @@ def model_show(*, model: orm.Node, profile: str | None) -> None:
 
     node = of_kind(model, AllegroModelData, NO_MODEL)
     attributes = {'pk': node.pk, 'uuid': str(node.uuid), 'label': node.label, **node.base.attributes.all}
-    click.echo(yaml.safe_dump(attributes, sort_keys=False, allow_unicode=True).rstrip())
+    echo(yaml.safe_dump(attributes, sort_keys=False, allow_unicode=True).rstrip())
 
 
 @model_command.command('export')
@@ -88,7 +89,7 @@ def model_export(*, model: orm.Node, output: Path | None, profile: str | None) -
     if path.exists():
         raise click.ClickException(f'`{path}` exists: give another name with -o.')
     path.write_bytes(node.get_content(mode='rb'))
-    click.echo(f'Written: {path}')
+    echo(f'Written: {path}')
 
 
 @model_command.command('import')
@@ -111,4 +112,4 @@ def model_import(*, file: Path, label: str, profile: str | None) -> None:
     node = AllegroModelData(file, label=label)
     query = orm.QueryBuilder().append(AllegroModelData, filters={'attributes.sha256': node.sha256})
     same = query.first(flat=True)
-    click.echo(f'It is there already: {same.pk}' if same else f'Stored: {node.store().pk}')
+    echo(f'It is there already: {same.pk}' if same else f'Stored: {node.store().pk}')

@@ -10,6 +10,7 @@ from aiida_ionconduct.cli.groups import Group
 from aiida_ionconduct.cli.nodes import Node, of_kind, open_profile
 from aiida_ionconduct.cli.options import PROFILE
 from aiida_ionconduct.cli.tables import TABLE, print_frame
+from aiida_ionconduct.cli.words import echo
 
 if TYPE_CHECKING:
     from aiida import orm
@@ -93,7 +94,7 @@ def arrhenius(*, composition: str | None, campaign: orm.Node | None, profile: st
     if table['layout'] == 'table' and not table['raw']:
         for pk, fit in frame.attrs['fits'].items():
             for label, value, interval in arrhenius_rows(fit):
-                click.echo(f'campaign {pk}: {label} {value}, 95 % {interval}')
+                echo(f'campaign {pk}: {label} {value}, 95 % {interval}')
 
 
 @query_command.command('campaigns')

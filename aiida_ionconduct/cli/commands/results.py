@@ -9,6 +9,7 @@ import click
 
 from aiida_ionconduct.cli.nodes import CAMPAIGN, Node, kind, open_profile
 from aiida_ionconduct.cli.options import LAYOUT, PROFILE
+from aiida_ionconduct.cli.words import echo
 
 if TYPE_CHECKING:
     from aiida import orm
@@ -35,9 +36,9 @@ def show_command(*, node: orm.Node, temperature: float | None, layout: str, prof
     from aiida_ionconduct.report.tables.any_result import as_data, describe, to_json
 
     if layout == 'json':
-        click.echo(to_json(as_data(node, temperature)))
+        echo(to_json(as_data(node, temperature)))
     else:
-        click.echo(describe(node, temperature))
+        echo(describe(node, temperature))
 
 
 @click.command('status')
@@ -63,7 +64,7 @@ def status_command(*, node: orm.Node, live: bool, profile: str | None) -> None:
     if live:
         follow(node)
     else:
-        click.echo(status(node))
+        echo(status(node))
     if node.is_terminated and not node.is_finished_ok:
         raise click.ClickException(
             f'it ended with [{node.exit_status}] {node.exit_message or node.exception}: verdi process report {node.pk}'
@@ -103,11 +104,11 @@ def report_command(*, nodes: tuple[orm.Node, ...], output: Path, profile: str | 
             raise click.BadParameter(message, param_hint='PK')
         campaigns.append(node)
     if len(campaigns) == 1:
-        click.echo(summary_tables(collect(campaigns[0])))
+        echo(summary_tables(collect(campaigns[0])))
         path = write_page(campaigns[0], output)
     else:
         try:
             path = write_comparison(campaigns, output)
         except ValueError as exception:
             raise click.UsageError(str(exception)) from exception
-    click.echo(f'Page written: {path}')
+    echo(f'Page written: {path}')

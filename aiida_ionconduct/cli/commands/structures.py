@@ -21,7 +21,7 @@ from aiida_ionconduct.cli.options import (
     given_options,
 )
 from aiida_ionconduct.cli.tables import TABLE, print_frame
-from aiida_ionconduct.cli.words import Pairs, PairsOption
+from aiida_ionconduct.cli.words import Pairs, PairsOption, echo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,11 +107,11 @@ def alloy_command(
     except ValueError as exception:
         raise click.ClickException(str(exception)) from exception
     candidates = ordering.candidates
-    click.echo(f'{candidates[0].description}\n\n{composition_text(ordering)}\n\n{scores_table(candidates)}')
-    click.echo(f'\nSites of the first cell:\n\n{sites_table(candidates[0].sites)}')
+    echo(f'{candidates[0].description}\n\n{composition_text(ordering)}\n\n{scores_table(candidates)}')
+    echo(f'\nSites of the first cell:\n\n{sites_table(candidates[0].sites)}')
     if output:
         ase.io.write(output, [candidate.atoms for candidate in candidates])
-        click.echo(f'\nWritten: {output}')
+        echo(f'\nWritten: {output}')
     if picture:
         atoms = candidates[0].atoms
         write_picture(picture, atoms.cell.array, atoms.positions, [{symbol: 1.0} for symbol in atoms.symbols])
@@ -191,16 +191,16 @@ def structures_show(
     if structure.is_ordered:
         atoms = Atoms(structure.to_ase_atoms(msonable=False))
         formula = f'{atoms.symbols.formula:metal}'
-    click.echo(f'{formula}, {len(structure)} sites, {lengths} Å, {angles}°')
+    echo(f'{formula}, {len(structure)} sites, {lengths} Å, {angles}°')
     for note in crystal.notes:
-        click.echo(note)
+        echo(note)
     occupancies = [{str(key): float(n) for key, n in site.species.as_dict().items()} for site in structure]
     if picture:
         write_picture(picture, structure.lattice.matrix, structure.cart_coords, occupancies)
     if table := sites_text(source, [site.label for site in structure], occupancies):
-        click.echo(f'\n{table}\n')
+        echo(f'\n{table}\n')
     if not structure.is_ordered:
-        click.echo('Sites are partly occupied: `aiida-ionconduct alloy` makes ordered cells of it.')
+        echo('Sites are partly occupied: `aiida-ionconduct alloy` makes ordered cells of it.')
     else:
         check_structure(atoms, mobile)
     amounts = structure.composition.get_el_amt_dict()
@@ -208,12 +208,12 @@ def structures_show(
         raise click.ClickException(f'charges are given for {", ".join(absent)}, which the structure does not contain.')
     states = oxidation_states(amounts, user=dict(charges), stated=crystal.oxidation, structure=structure)
     for note in states.notes:
-        click.echo(note)
-    click.echo(f'Charges: {states_text(states.charges)}; neutral')
+        echo(note)
+    echo(f'Charges: {states_text(states.charges)}; neutral')
     if structure.is_ordered:
         distances = atoms.get_all_distances(mic=True)
         np.fill_diagonal(distances, np.inf)
-        click.echo(f'Shortest distance: {distances.min():.3g} Å')
+        echo(f'Shortest distance: {distances.min():.3g} Å')
 
 
 @structures_command.command('export')
@@ -235,7 +235,7 @@ def structures_export(*, source: str, output: Path, profile: str | None) -> None
     import ase.io
 
     ase.io.write(output, read_atoms(source, profile))
-    click.echo(f'Written: {output}')
+    echo(f'Written: {output}')
 
 
 def check_picture(picture: Path | None) -> None:
@@ -255,7 +255,7 @@ def write_picture(picture: Path, cell: np.ndarray, positions: np.ndarray, sites:
         picture.write_text(crystal_drawing(cell, positions, sites, background='#ffffff'), encoding='utf-8')
     except OSError as exception:
         raise click.ClickException(f'the picture `{picture}` cannot be written: {exception.strerror}.') from exception
-    click.echo(f'Written: {picture}')
+    echo(f'Written: {picture}')
 
 
 def sites_text(source: str, labels: Sequence[str], occupancies: Sequence[Mapping[str, float]]) -> str:

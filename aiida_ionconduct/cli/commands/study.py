@@ -10,6 +10,7 @@ import click
 from aiida_ionconduct.cli.groups import Group
 from aiida_ionconduct.cli.nodes import CAMPAIGN, Node, of_kind, open_profile
 from aiida_ionconduct.cli.options import CHARGES, MOBILE, PROFILE
+from aiida_ionconduct.cli.words import echo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +85,7 @@ def blocks_command(
         block_frames(lengths_ps, first.base.attributes.get('n_frames'), first.frame_interval_ps)
         parameters['block_ps'] = lengths_ps
     node = compare_block_sizes(orm.Dict(parameters), **runs)
-    click.echo(block_sizes_text(node.base.attributes.all))
+    echo(block_sizes_text(node.base.attributes.all))
     curves = {name: node.get_array(name) for name in node.get_arraynames()}
     name = f'block-sizes-{node.base.attributes.get("temperature_K"):g}K'
     save(block_sizes(curves, node.base.attributes.get('rows')), output, name, node)
@@ -125,11 +126,11 @@ def density_command(
 
     made = mobile_density(orm.Dict({'mobile': mobile, 'spacing_A': spacing, 'core_A': core}), **runs)
     numbers = made['statistics'].get_dict()
-    click.echo(density_text(numbers))
+    echo(density_text(numbers))
     name, first = f'density-{numbers["temperature_K"]:g}K', next(iter(runs.values()))
     output.mkdir(parents=True, exist_ok=True)
     (output / f'{name}.cube').write_text(made['cube'].get_content())
-    click.echo(f'Written: {output / name}.cube')
+    echo(f'Written: {output / name}.cube')
     is_mobile = np.array(first.symbols) == mobile
     moving = np.concatenate([mobile_positions(run.positions, first.symbols, mobile) for run in runs.values()])
     save(
@@ -160,7 +161,7 @@ def sizes_command(*, nodes: tuple[orm.Node, ...], profile: str | None) -> None:
 
     conductivities = {f'size_{index:02d}': of_kind(node, ConductivityData, PURPOSE) for index, node in enumerate(nodes)}
     check_sizes([conductivity.base.attributes.get('n_atoms') for conductivity in conductivities.values()])
-    click.echo(sizes_text(compare_sizes(**conductivities).get_dict()))
+    echo(sizes_text(compare_sizes(**conductivities).get_dict()))
 
 
 @study_command.command('twins')
@@ -183,7 +184,7 @@ def twins_command(*, node: orm.Node, output: Path, profile: str | None) -> None:
     if 'lyapunov' not in outputs:
         raise click.BadParameter(f'node {node.pk} is not a finished TwinsWorkChain.', param_hint='PK')
     lyapunov = outputs.lyapunov.get_dict()
-    click.echo(twins_text(lyapunov))
+    echo(twins_text(lyapunov))
     time_ps, difference_A = (outputs.divergence.get_array(name) for name in ('time_ps', 'difference_A'))
     save(divergence(time_ps, difference_A, lyapunov), output, 'divergence', outputs.divergence)
 
@@ -231,4 +232,4 @@ def save(figure: Figure, folder: Path, name: str, node: orm.Node) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for suffix in ('png', 'svg'):
         figure.savefig(folder / f'{name}.{suffix}', dpi=200)
-    click.echo(f'Written: {folder / name}.png and .svg, from node {node.pk}')
+    echo(f'Written: {folder / name}.png and .svg, from node {node.pk}')

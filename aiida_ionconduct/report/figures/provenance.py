@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
+from aiida_ionconduct.labels import printable
 from aiida_ionconduct.report.result import Flow, StageRun
 
 FONT = 'Helvetica'
@@ -38,7 +39,7 @@ def draw(stages: Sequence[StageRun], flows: Sequence[Flow]) -> str:
         label = flow.title if flow.count == 1 else f'{flow.count} × {flow.title}'
         graph.node(
             f'd{index}',
-            f'{label}\n{_pks(flow.pks)}',
+            f'{graphviz.escape(printable(label))}\n{_pks(flow.pks)}',
             shape='ellipse',
             fontsize='9.5',
             margin='0.02,0.02',
@@ -56,8 +57,8 @@ def _stage_label(stage: StageRun) -> str:
     jobs = [f'{count} × {title}' if count > 1 else title for title, count in stage.jobs]
     note = '' if stage.state == 'finished' else stage.state
     lines = [*jobs, _pks(stage.pks), note]
-    small = ''.join(f'<br/><font point-size="9.5">{html.escape(line)}</font>' for line in lines if line)
-    return f'<<b>{html.escape(stage.title)}</b>{small}>'
+    small = ''.join(f'<br/><font point-size="9.5">{html.escape(printable(line))}</font>' for line in lines if line)
+    return f'<<b>{html.escape(printable(stage.title))}</b>{small}>'
 
 
 def _pks(pks: Sequence[int]) -> str:

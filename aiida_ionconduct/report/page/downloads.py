@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from aiida_ionconduct.labels import csv_cell
 from aiida_ionconduct.report.result import Campaign
 
 MAX_CSV_ROWS = 20000
@@ -29,11 +30,11 @@ def csv_uri(columns: Columns) -> str:
     """Return columns, padded to one length, as a CSV file in a data URI: at most MAX_CSV_ROWS evenly chosen rows."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator='\n')
-    writer.writerow(columns)
+    writer.writerow(map(csv_cell, columns))
     table = list(itertools.zip_longest(*columns.values(), fillvalue=''))
     for row in table[:: -(-len(table) // MAX_CSV_ROWS) or 1]:
         # The shortest digits that are the same number: a download is what the node holds.
-        writer.writerow([value.item() if isinstance(value, np.generic) else value for value in row])
+        writer.writerow([csv_cell(value.item() if isinstance(value, np.generic) else value) for value in row])
     return _data_uri('text/csv', stream.getvalue())
 
 
