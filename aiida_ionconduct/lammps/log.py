@@ -6,6 +6,7 @@ import functools
 import itertools
 import pathlib
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -125,7 +126,7 @@ def read_centres_of_mass(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
     with path.open('rb') as file:
         n_lines = sum(part.count(b'\n') for part in iter(functools.partial(file.read, 2**20), b''))
         file.seek(0)
-        lines = (line for line in file if line.endswith(b'\n') and not line.startswith(b'#'))
+        lines: Iterator[bytes] = (line for line in file if line.endswith(b'\n') and not line.startswith(b'#'))
         first = next(lines, b'')
         if not first:
             raise ValueError('the file of the centres of mass ends before its first block.')
