@@ -18,12 +18,29 @@ from typing import TYPE_CHECKING, Any
 from aiida_ionconduct.readers.formats import TrajectoryFormat, guess_format
 
 if TYPE_CHECKING:
-    from aiida_ionconduct.readers.reading import read_trajectory
-    from aiida_ionconduct.readers.trajectory import Trajectory, unwrap
+    from aiida_ionconduct.readers.options import ReadingOptions
+    from aiida_ionconduct.readers.reading import read_runs, read_trajectory
+    from aiida_ionconduct.readers.trajectory import Assumption, Trajectory, unwrap
 
-__all__ = ('Trajectory', 'TrajectoryFormat', 'guess_format', 'read_trajectory', 'unwrap')
+__all__ = (
+    'Assumption',
+    'ReadingOptions',
+    'Trajectory',
+    'TrajectoryFormat',
+    'guess_format',
+    'read_runs',
+    'read_trajectory',
+    'unwrap',
+)
 
-_MODULES = {'Trajectory': 'trajectory', 'read_trajectory': 'reading', 'unwrap': 'trajectory'}
+_MODULES = {
+    'Assumption': 'trajectory',
+    'ReadingOptions': 'options',
+    'Trajectory': 'trajectory',
+    'read_runs': 'reading',
+    'read_trajectory': 'reading',
+    'unwrap': 'trajectory',
+}
 
 
 def __getattr__(name: str) -> Any:

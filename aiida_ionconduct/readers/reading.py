@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from aiida_ionconduct.readers.arrays import read_npz
 from aiida_ionconduct.readers.formats import TrajectoryFormat, guess_format
 from aiida_ionconduct.readers.lammps import read_binary, read_text
-from aiida_ionconduct.readers.trajectory import Trajectory
+from aiida_ionconduct.readers.options import ReadingOptions
+from aiida_ionconduct.readers.trajectory import Assumption, Trajectory
 from aiida_ionconduct.readers.xdatcar import read_xdatcar
 from aiida_ionconduct.readers.xyz import read_extxyz
 
@@ -36,3 +37,27 @@ def read_trajectory(
     if file_format == 'lammps-text':
         return read_text(path, types)
     return READERS[file_format](path)
+
+
+def read_runs(paths: Sequence[str | pathlib.Path], options: ReadingOptions) -> list[Trajectory]:
+    """Read files, and return the runs that they hold.
+
+    :return: every run with unwrapped positions, one order of atoms, and a known time between frames.
+    :raises ValueError: if a file cannot be read or contradicts itself or the options, saying what to do.
+    :raises OSError: if a file cannot be opened.
+    """
+    runs = []
+    for path in map(pathlib.Path, paths):
+        run = read_trajectory(path, options.file_format, options.types)
+        run.dt_ps = options.dt_ps or run.interval_ps(options.timestep_fs)
+        if run.dt_ps is None:
+            raise ValueError(
+                f'`{path}` does not tell the time between two frames: give --dt-ps, or --timestep-fs where steps are '
+                'numbered.'
+            )
+        run.temperature_K = options.temperature_K or run.temperature_K
+        run.positions = run.positions[round(options.discard_ps / run.dt_ps) :]
+        run.paths = [path]
+        run.assumptions = [Assumption('time between frames', f'{run.dt_ps:g} ps', 'option or file')]
+        runs.append(run)
+    return runs

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +16,14 @@ INSIDE = 1e-6
 """How far outside the cell, in cell vectors, rounding may put a wrapped atom."""
 
 
+class Assumption(NamedTuple):
+    """Something that the analysis rests on, and where it is known from; three texts, as they are printed."""
+
+    subject: str
+    value: str
+    source: str
+
+
 @dataclass
 class Trajectory:
     """Frames of one run.
@@ -21,6 +31,9 @@ class Trajectory:
     ``positions`` are unwrapped, (frames, atoms, 3) in Å; ``cell`` is the mean cell, (3, 3), vectors as rows. What the
     file does not state is None. ``steps`` are the numbers of the MD steps and ``times_ps`` the times of the frames.
     ``notes`` say what was done to the data that the user should know.
+
+    ``dt_ps`` is the time between two frames in ps; ``charges`` are in e and ``masses`` in u, (atoms,); ``paths`` are the
+    files that the run was joined from; ``assumptions`` say what the numbers rest on.
     """
 
     positions: np.ndarray
@@ -30,6 +43,11 @@ class Trajectory:
     times_ps: np.ndarray | None = None
     temperature_K: float | None = None
     notes: list[str] = field(default_factory=list)
+    dt_ps: float | None = None
+    charges: np.ndarray | None = None
+    masses: np.ndarray | None = None
+    paths: list[Path] = field(default_factory=list)
+    assumptions: list[Assumption] = field(default_factory=list)
 
     def interval_ps(self, timestep_fs: float | None = None) -> float | None:
         """Return the time between two frames in ps, from their times or from their steps; None if neither is known.
