@@ -20,7 +20,8 @@ from aiida_ionconduct.readers.formats import TrajectoryFormat, guess_format
 if TYPE_CHECKING:
     from aiida_ionconduct.readers.options import ReadingOptions
     from aiida_ionconduct.readers.reading import read_runs, read_trajectory
-    from aiida_ionconduct.readers.trajectory import Assumption, Trajectory, unwrap
+    from aiida_ionconduct.readers.trajectory import Assumption, Trajectory
+    from aiida_ionconduct.readers.wrapping import unwrap
 
 __all__ = (
     'Assumption',
@@ -39,7 +40,7 @@ _MODULES = {
     'Trajectory': 'trajectory',
     'read_runs': 'reading',
     'read_trajectory': 'reading',
-    'unwrap': 'trajectory',
+    'unwrap': 'wrapping',
 }
 
 

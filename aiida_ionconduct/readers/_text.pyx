@@ -3,7 +3,7 @@
 
 from cython.parallel cimport prange
 from libc.math cimport fabs, rint
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport strtod
 from libc.string cimport memchr, memcmp, memcpy
 
@@ -17,7 +17,10 @@ cdef enum:
     DIGITS = 18  # that fit into an integer of 64 bits
     COORDINATES = 3
     FLAGS = 3
-    VALUES = 7  # of a row: coordinates, image flags, id
+    ID = 6
+    CHARGE = 7
+    VALUES = 8  # of a row: coordinates, image flags, id, charge
+    LABEL = -2  # a word that must stay the same
 
 cdef double[23] POWERS
 for _power in range(23):
@@ -79,8 +82,11 @@ def parse_frames(
     bint scaled,
     double[:, :, ::1] positions,
     int64_t[:, ::1] ids,
+    int64_t[:, ::1] labels,
+    double[:, ::1] charges,
     const int64_t[::1] expected,
-    int64_t[::1] others,
+    const int64_t[::1] expected_labels,
+    int64_t[:, ::1] others,
     Py_ssize_t[::1] whole,
 ):
     """Write the positions of every frame.
@@ -88,13 +94,16 @@ def parse_frames(
     :param text: the file.
     :param starts: (frames,), where the first row of each frame begins.
     :param targets: (columns,), for each column of the text 0, 1, 2 for coordinates, 3, 4, 5 for image flags, 6 for the
-        id, or -1 if the column is not wanted.
+        id, 7 for the charge, -2 for a word that labels the atom, or -1 if the column is not wanted.
     :param cells: (1 or frames, 3, 3), the unit of image flags and scaled coordinates.
     :param origins: (1 or frames, 3), added to scaled coordinates.
     :param positions: (frames, rows, 3).
     :param ids: (frames, rows), 0 if no column is the id; or (0, 0) if ids are not wanted.
-    :param expected: (rows,), ids to compare with instead of writing them; or (0,).
-    :param others: (frames,), zero on entry; set to the number of ids that differ from ``expected``.
+    :param labels: (frames, rows), a number that the words of the row that label the atom give; or (0, 0).
+    :param charges: (frames, rows), or (0, 0).
+    :param expected: (rows,), ids to compare with; or (0,).
+    :param expected_labels: (rows,), labels to compare with; or (0,).
+    :param others: (frames, 2), zero on entry; set to the numbers of ids and of labels that are not as expected.
     :param whole: (frames,), set to the number of rows that could be read: fewer than all if the text ends, a row has
         too few columns, or a word is not a number. The last row must end with a line feed: otherwise its last number
         may be cut.
@@ -112,8 +121,11 @@ def parse_frames(
             scaled,
             positions[f],
             &ids[f, 0] if ids.shape[0] else NULL,
+            &labels[f, 0] if labels.shape[0] else NULL,
+            &charges[f, 0] if charges.shape[0] else NULL,
             &expected[0] if expected.shape[0] else NULL,
-            &others[f],
+            &expected_labels[0] if expected_labels.shape[0] else NULL,
+            &others[f, 0],
         )
 
 
@@ -126,12 +138,16 @@ cdef Py_ssize_t parse_rows(
     bint scaled,
     double[:, ::1] positions,
     int64_t* ids,
+    int64_t* labels,
+    double* charges,
     const int64_t* expected,
+    const int64_t* expected_labels,
     int64_t* others,
 ) noexcept nogil:
     """Return how many rows could be read. The text ends with a line feed, so that no word reaches beyond its end."""
     cdef Py_ssize_t rows = positions.shape[0], columns = targets.shape[0], row, column, k
     cdef bint good = True, flags = False
+    cdef uint64_t label
     cdef double[VALUES] values
     for k in range(VALUES):
         values[k] = 0.0
@@ -140,6 +156,7 @@ cdef Py_ssize_t parse_rows(
     for row in range(rows):
         if p >= end:
             return row
+        label = 14695981039346656037U
         for column in range(columns):
             while p[0] == c' ' or p[0] == c'\t':
                 p += 1
@@ -149,6 +166,11 @@ cdef Py_ssize_t parse_rows(
                     return row
             elif p[0] <= c' ':
                 return row
+            elif targets[column] == LABEL:  # the hash of Fowler, Noll and Vo
+                while p[0] > c' ':
+                    label = (label ^ p[0]) * 1099511628211U
+                    p += 1
+                label = (label ^ c' ') * 1099511628211U
             else:
                 while p[0] > c' ':
                     p += 1
@@ -170,9 +192,15 @@ cdef Py_ssize_t parse_rows(
             for k in range(3):
                 positions[row, k] = values[k]
         if ids != NULL:
-            ids[row] = <int64_t> values[6]
-        if expected != NULL and expected[row] != <int64_t> values[6]:
+            ids[row] = <int64_t> values[ID]
+        if labels != NULL:
+            labels[row] = <int64_t> label
+        if charges != NULL:
+            charges[row] = values[CHARGE]
+        if expected != NULL and expected[row] != <int64_t> values[ID]:
             others[0] += 1
+        if expected_labels != NULL and expected_labels[row] != <int64_t> label:
+            others[1] += 1
     return rows
 
 
@@ -233,6 +261,9 @@ def unwrap_frames(
     double[:, ::1] last,
     double[:, ::1] images,
     double[:, ::1] longest,
+    const Py_ssize_t[::1] groups,
+    double[:, ::1] before,
+    double[:, :, ::1] sums,
 ):
     """Remove the jumps at the borders of the cell in place; every atom takes the shortest way.
 
@@ -241,9 +272,14 @@ def unwrap_frames(
     :param last: (rows, 3), for the fractional positions of the frame before.
     :param images: (rows, 3), zero on entry; the number of cells that each atom has crossed so far.
     :param longest: (frames, 2), zero on entry; set to the longest step to each frame, in cell vectors, and 3 atom + vector.
+    :param groups: (rows,), the number of the group of each atom.
+    :param before: (rows, 3), for the steps to the frame before.
+    :param sums: (groups, 3, 3), zero on entry; set to the sum of the squared steps, to how much the squares of two steps
+        in sequence lose if their sum is folded to the shortest way, and to how much the squares of steps beyond 0.4 would
+        gain if they went the other way round.
     """
     cdef Py_ssize_t frames = positions.shape[0], rows = positions.shape[1], f, i, k, c
-    cdef double s, step, whole
+    cdef double s, step, whole, double_step
     cdef bint moved
     with nogil:
         for f in range(frames):
@@ -264,9 +300,80 @@ def unwrap_frames(
                         step -= whole
                     if fabs(step) > longest[f, 0]:
                         longest[f, 0], longest[f, 1] = fabs(step), 3 * i + k
+                    sums[groups[i], k, 0] += step * step
+                    if fabs(step) > 0.4:
+                        sums[groups[i], k, 2] += 1.0 - 2.0 * fabs(step)
+                    if f > 1:
+                        double_step = step + before[i, k]
+                        if fabs(double_step) > 0.5:
+                            whole = fabs(double_step) - rint(fabs(double_step))
+                            sums[groups[i], k, 1] += double_step * double_step - whole * whole
+                    before[i, k] = step
                     moved = moved or images[i, k] != 0
                 if moved:  # what has not crossed a border keeps its digits
                     for k in range(3):
                         positions[f, i, k] -= (
                             images[i, 0] * cells[c, 0, k] + images[i, 1] * cells[c, 1, k] + images[i, 2] * cells[c, 2, k]
                         )
+
+
+def survey_frames(
+    const double[:, :, ::1] positions,
+    const double[:, :, ::1] inverses,
+    double[:, :, ::1] ranges,
+    int64_t[:, ::1] jumps,
+):
+    """Find the range of the fractional positions, and how many of them jump by more than half a cell vector.
+
+    :param positions: (frames, rows, 3).
+    :param inverses: (1 or frames, 3, 3), of the cells.
+    :param ranges: (frames, 2, 3), set to the least and the largest fractional position of each frame.
+    :param jumps: (frames, 3), zero on entry; set to the number of steps to each frame that are longer than half a cell
+        vector, to how many of those end within an eighth of whole cell vectors, and to the number of positions that are
+        not finite.
+    """
+    cdef Py_ssize_t frames = positions.shape[0], f
+    for f in prange(frames, schedule='static', nogil=True):
+        survey_frame(
+            &positions[f, 0, 0],
+            &positions[f - 1, 0, 0] if f else NULL,
+            positions.shape[1],
+            &inverses[f if inverses.shape[0] > 1 else 0, 0, 0],
+            &inverses[f - 1 if f and inverses.shape[0] > 1 else 0, 0, 0],
+            &ranges[f, 0, 0],
+            &jumps[f, 0],
+        )
+
+
+cdef void survey_frame(
+    const double* x,
+    const double* before,
+    Py_ssize_t rows,
+    const double* inverse,
+    const double* inverse_before,
+    double* ranges,
+    int64_t* jumps,
+) noexcept nogil:
+    """Survey one frame; ``before`` is NULL for the first."""
+    cdef Py_ssize_t i, k
+    cdef double s, step
+    for k in range(3):
+        ranges[k], ranges[3 + k] = 1e300, -1e300
+    for i in range(rows):
+        for k in range(3):
+            s = x[3 * i] * inverse[k] + x[3 * i + 1] * inverse[3 + k] + x[3 * i + 2] * inverse[6 + k]
+            if s < ranges[k]:
+                ranges[k] = s
+            if s > ranges[3 + k]:
+                ranges[3 + k] = s
+            if not fabs(s) < 1e300:
+                jumps[2] += 1
+            if before != NULL:
+                step = fabs(s - (
+                    before[3 * i] * inverse_before[k] + before[3 * i + 1] * inverse_before[3 + k]
+                    + before[3 * i + 2] * inverse_before[6 + k]
+                ))
+                if step > 0.5:
+                    jumps[0] += 1
+                    if fabs(step - rint(step)) < 0.125:
+                        jumps[1] += 1

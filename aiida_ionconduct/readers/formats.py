@@ -5,7 +5,9 @@ from __future__ import annotations
 import pathlib
 from typing import Literal, get_args
 
-TrajectoryFormat = Literal['lammps-text', 'lammps-binary', 'extxyz', 'xdatcar', 'npz']
+TrajectoryFormat = Literal['lammps-text', 'lammps-binary', 'extxyz', 'xdatcar', 'npz', 'cp.x', 'ase', 'mdanalysis']
+
+MDANALYSIS = ('.dcd', '.xtc', '.trr', '.h5md')
 
 
 def guess_format(path: str | pathlib.Path) -> TrajectoryFormat:
@@ -13,20 +15,36 @@ def guess_format(path: str | pathlib.Path) -> TrajectoryFormat:
 
     :raises ValueError: if the file has none of the formats.
     """
+    from aiida_ionconduct.readers.packed import first_bytes, unpacked_name
+
     path = pathlib.Path(path)
-    with path.open('rb') as handle:
-        start = handle.read(64)
-    name = path.name.removesuffix('.gz')
-    if start.startswith(b'ITEM:') or (path.suffix == '.gz' and name.endswith(('.lammpstrj', '.dump'))):
+    start, name = first_bytes(path), unpacked_name(path)
+    if start.startswith(b'ITEM:') or (path.name != name and name.endswith(('.lammpstrj', '.dump'))):
         return 'lammps-text'
-    if b'DUMPCUSTOM' in start:
+    if b'DUMPCUSTOM' in start[:64]:
         return 'lammps-binary'
     if name.endswith('.npz'):
         return 'npz'
     if name.endswith(('.extxyz', '.xyz')):
         return 'extxyz'
-    if 'XDATCAR' in name.upper():
+    if 'XDATCAR' in name.upper() or b'Direct configuration=' in start:
         return 'xdatcar'
+    if name.endswith('.pos'):
+        return 'cp.x'
+    if name.lower().endswith(MDANALYSIS):
+        return 'mdanalysis'
+    if b'Program PWSCF' in start or _ase_knows(path):
+        return 'ase'
     raise ValueError(
         f'`{path}` is no known trajectory: choose --file-format among {", ".join(get_args(TrajectoryFormat))}.'
     )
+
+
+def _ase_knows(path: pathlib.Path) -> bool:
+    """Whether ASE recognises the format of a file."""
+    from ase.io.formats import UnknownFileTypeError, filetype
+
+    try:
+        return filetype(str(path), guess=False) is not None
+    except (UnknownFileTypeError, OSError, ValueError, StopIteration):
+        return False

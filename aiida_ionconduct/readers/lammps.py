@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import pathlib
 import re
-from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from aiida_ionconduct.lammps.dump import read_dump
-from aiida_ionconduct.readers.text import Content, dump_frames, open_text, read_rows
-from aiida_ionconduct.readers.trajectory import Trajectory, unwrap
+from aiida_ionconduct.readers.frames import CUT, PACKED_CUT, Clock, Frames
+from aiida_ionconduct.readers.identity import in_one_order, mean_charges
+from aiida_ionconduct.readers.packed import Content, open_text
+from aiida_ionconduct.readers.text import dump_frames, read_rows
 
 FIRST = re.compile(rb'ITEM: TIMESTEP\s+\d+\s+(ITEM: .*?ITEM: ATOMS[^\n]*\n)', re.DOTALL)
 TIME = re.compile(rb'ITEM: TIME\s+([-+.\deE]+)\s')  # stands before the step, if it is written
+UNITS = {'metal': 1.0, 'real': 1e-3}
+"""Units whose lengths are in Å, and their time in ps."""
 KINDS = (('xu', 'yu', 'zu'), ('xsu', 'ysu', 'zsu'), ('x', 'y', 'z'), ('xs', 'ys', 'zs'))
 """Columns that positions are taken from, the best first: unwrapped, then wrapped, each first in Å, then scaled."""
 FLAGS = ('ix', 'iy', 'iz')
+LABELS = ('type', 'element', 'typelabel')
+HEADER_LIMIT = 1 << 16
+"""Bytes within which the header of the first frame must end."""
 
 
 class Header(NamedTuple):
@@ -29,27 +35,29 @@ class Header(NamedTuple):
     columns: list[str]
 
 
-def read_text(path: str | pathlib.Path, types: Sequence[str] | None = None) -> Trajectory:
+def read_text(path: str | Path) -> Frames:
     """Read a text dump.
 
-    :param types: chemical symbols of the types 1, 2, …, where the dump has no column ``element``.
-    :raises ValueError: if the file is no text dump, has no positions, its atoms change, or steps are too long to
-        unwrap.
+    :raises ValueError: if the file is no text dump, has no positions, or its atoms change.
     """
-    content = open_text(path)
-    match = FIRST.search(content)
+    content, packed_cut = open_text(path)
+    match = FIRST.search(content, 0, HEADER_LIMIT)
     if match is None:
         raise ValueError(f'`{path}` holds no frame of a LAMMPS dump.')
-    _check_units(content[: match.start()], path)
-    first = _parse_header(match.group(1))
+    start = bytes(content[: match.start()])
+    unit_ps = _time_unit(start, path)
+    first = _parse_header(match.group(1), path)
     frames = dump_frames(content, 2 * first.n_atoms * len(first.columns))
+    if not len(frames):
+        raise ValueError(f'`{path}` ends within its first frame.')
     headers = [first] if frames[:, 3].all() else _read_headers(content, frames, first, path)
     kind = next((kind for kind in KINDS if set(kind) <= set(first.columns)), None)
     if kind is None:
         raise ValueError(f'`{path}` has no positions: dump id, element and xu, yu, zu.')
     flags = FLAGS if 'u' not in kind[0] and set(FLAGS) <= set(first.columns) else ()
     cells, origins = (np.array([getattr(header, name) for header in headers]) for name in ('cell', 'origin'))
-    positions, ids, cut = read_rows(
+    names = [name for name in LABELS if name in first.columns]
+    rows = read_rows(
         content,
         frames[:, 2],
         first.n_atoms,
@@ -57,48 +65,58 @@ def read_text(path: str | pathlib.Path, types: Sequence[str] | None = None) -> T
         coordinates=kind,
         image_flags=flags,
         atom_id='id' if 'id' in first.columns else None,
+        labels=names,
+        charge='q' if 'q' in first.columns else None,
         cells=cells,
         origins=origins if kind[0].startswith('xs') else None,
     )
-    labels = _atom_labels(content, int(frames[0, 2]), first, types)
-    if ids is not None:
-        positions, order = _by_id(positions, ids)
-        labels = [labels[index] for index in order] if labels else None
-    cells = cells[: len(positions)]
-    notes: list[str] = []
-    if cut or content.rfind(b'ITEM: TIMESTEP') >= frames[-1, 2]:
-        notes.append('the file ends within a frame, which was left out.')
-    if 'u' not in kind[0] and not flags:
-        notes.append(
-            'the dump has neither unwrapped coordinates nor image flags: every atom was unwrapped the shortest way.'
-        )
-        positions = unwrap(positions, cells if len(cells) > 1 else cells[0])
-    times = [match.group(1) for match in TIME.finditer(content)] if TIME.search(content, 0, match.start()) else []
-    in_ps = 1e-3 if b'real' in content[: match.start()] else 1.0
-    return _without_repeats(
-        Trajectory(
-            positions=positions,
-            symbols=labels,
-            cell=cells.mean(axis=0) if len(cells) > 1 else cells[0],
-            steps=frames[: len(positions), 0],
-            times_ps=np.array(times[: len(positions)], dtype=float) * in_ps if times else None,
-            notes=notes,
-        )
+    positions, order, charges = in_one_order(rows, path, 'add `dump_modify … sort id` to the input of LAMMPS')
+    words = _first_words(content, int(frames[0, 2]), first, names)
+    words = {name: [column[row] for row in order] for name, column in words.items()}
+    n_frames = len(positions)
+    clocks = [Clock(name='ITEM: TIMESTEP', values=frames[:n_frames, 0], is_step=True)]
+    if TIME.search(content, 0, match.start()):
+        times = np.array([time.group(1) for time in TIME.finditer(content)][:n_frames], dtype=float)
+        if len(times) < n_frames:
+            raise ValueError(f'`{path}` states ITEM: TIME in {len(times)} of {n_frames} frames only.')
+        clocks.append(Clock(name='ITEM: TIME', values=times, unit_ps=unit_ps))
+    result = Frames(
+        path=Path(path),
+        positions=positions,
+        cells=cells[:n_frames] if len(cells) > 1 else cells[0],
+        wrapping='unwrapped' if 'u' in kind[0] or flags else 'wrapped',
+        wrapping_source=f'columns {" ".join((*kind, *flags))}',
+        by_id='id' if rows.ids is not None else None,
+        clocks=clocks,
     )
+    label = next((name for name in ('typelabel', 'element') if name in words), None)
+    result.words, result.words_source = (words[label], f'column {label}') if label else (None, '')
+    result.types = words.get('type')
+    if charges is not None:
+        result.charges = mean_charges(charges, result.notes)
+    if rows.cut or content.rfind(b'ITEM: TIMESTEP') >= frames[-1, 2]:
+        result.notes.append(CUT)
+    if packed_cut:
+        result.notes.append(PACKED_CUT)
+    return result
 
 
-def _check_units(start: bytes, path: str | pathlib.Path) -> None:
-    """Refuse a dump that states units whose lengths are not in Å.
+def _time_unit(start: bytes, path: str | Path) -> float | None:
+    """Return the unit of time in ps that a dump states, None if it states none.
 
     :param start: the text before the first frame.
-    :raises ValueError: naming the units.
+    :raises ValueError: for units whose lengths are not in Å.
     """
-    units = re.search(rb'ITEM: UNITS\s+(\S+)', start)
-    if units and units.group(1) not in (b'metal', b'real'):
-        raise ValueError(f'`{path}` is in {units.group(1).decode()} units: write it in metal or real units, in Å.')
+    match = re.search(rb'ITEM: UNITS\s+(\S+)', start)
+    if match is None:
+        return None
+    units = match.group(1).decode(errors='replace')
+    if units not in UNITS:
+        raise ValueError(f'`{path}` is in {units} units: write it in metal or real units, in Å.')
+    return UNITS[units]
 
 
-def _read_headers(content: Content, frames: np.ndarray, first: Header, path: str | pathlib.Path) -> list[Header]:
+def _read_headers(content: Content, frames: np.ndarray, first: Header, path: str | Path) -> list[Header]:
     """Return the header of every frame.
 
     :param frames: of :func:`~aiida_ionconduct.readers.text.dump_frames`.
@@ -108,92 +126,62 @@ def _read_headers(content: Content, frames: np.ndarray, first: Header, path: str
     for frame, (_, begin, end, _) in enumerate(frames):
         if content[begin:end] != text:
             text = content[begin:end]
-            header = _parse_header(text)
+            header = _parse_header(bytes(text), path)
             if (header.n_atoms, header.columns) != (first.n_atoms, first.columns):
                 raise ValueError(f'frame {frame} of `{path}` has other atoms or columns than the first.')
         headers.append(header)
     return headers
 
 
-def _parse_header(text: bytes) -> Header:
+def _parse_header(text: bytes, path: str | Path) -> Header:
     """Read what stands between the step and the first atom.
 
     :raises ValueError: if the box or the number of atoms is missing.
     """
-    parts = [section.decode().splitlines() for section in text.split(b'ITEM: ')[1:]]
-    sections = {lines[0].strip(): [line.split() for line in lines[1:]] for lines in parts}
+    parts = [section.decode(errors='replace').splitlines() for section in text.split(b'ITEM: ')[1:]]
+    sections = {lines[0].strip(): [line.split() for line in lines[1:]] for lines in parts if lines}
     box = next((name for name in sections if name.startswith('BOX BOUNDS')), None)
     if box is None or 'NUMBER OF ATOMS' not in sections:
         raise ValueError('a frame of the dump states no box or no number of atoms.')
-    rows = np.array(sections[box], dtype=float)
-    if 'abc' in box:
-        origin, cell = rows[:, 3], rows[:, :3]
-    else:
-        xy, xz, yz = rows[:, 2] if rows.shape[1] == 3 else (0.0, 0.0, 0.0)
-        # A tilted box states the bounds of the box around it.
-        low = rows[:, 0] - [min(0.0, xy, xz, xy + xz), min(0.0, yz), 0.0]
-        high = rows[:, 1] - [max(0.0, xy, xz, xy + xz), max(0.0, yz), 0.0]
-        lengths = high - low
-        origin, cell = low, np.array([[lengths[0], 0, 0], [xy, lengths[1], 0], [xz, yz, lengths[2]]])
-    columns = next(name for name in sections if name.startswith('ATOMS')).split()[1:]
-    return Header(origin, cell, int(sections['NUMBER OF ATOMS'][0][0]), columns)
+    try:
+        rows = np.array(sections[box], dtype=float)[:3]
+        n_atoms = int(sections['NUMBER OF ATOMS'][0][0])
+        if 'abc' in box:
+            origin, cell = rows[:, 3], rows[:, :3]
+        else:
+            xy, xz, yz = rows[:, 2] if rows.shape[1] == 3 else (0.0, 0.0, 0.0)
+            # A tilted box states the bounds of the box around it.
+            low = rows[:, 0] - [min(0.0, xy, xz, xy + xz), min(0.0, yz), 0.0]
+            high = rows[:, 1] - [max(0.0, xy, xz, xy + xz), max(0.0, yz), 0.0]
+            lengths = high - low
+            origin, cell = low, np.array([[lengths[0], 0, 0], [xy, lengths[1], 0], [xz, yz, lengths[2]]])
+    except (ValueError, IndexError) as exception:
+        raise ValueError(f'a frame of `{path}` has a header that cannot be read: {exception}.') from exception
+    if n_atoms < 1 or not np.isfinite(cell).all() or abs(np.linalg.det(cell)) < 1e-6:
+        raise ValueError(
+            f'a frame of `{path}` has a header that cannot be: {n_atoms} atoms in the cell {cell.tolist()}.'
+        )
+    columns = next((name for name in sections if name.startswith('ATOMS')), 'ATOMS').split()[1:]
+    return Header(origin, cell, n_atoms, columns)
 
 
-def _atom_labels(content: Content, start: int, header: Header, types: Sequence[str] | None) -> list[str] | None:
-    """Return the chemical symbols of the first frame, in the order of the file; None if they are unknown.
+def _first_words(content: Content, start: int, header: Header, names: list[str]) -> dict[str, list[str]]:
+    """Return the words that label the atoms of the first frame, in the order of the file, by column.
 
     :param start: where the first row begins.
-
-    :raises ValueError: if a type has no symbol.
     """
-    name = 'element' if 'element' in header.columns else 'type'
-    if name not in header.columns or (name == 'type' and types is None):
-        return None
-    column = header.columns.index(name)
+    columns = {name: header.columns.index(name) for name in names}
+    words: dict[str, list[str]] = {name: [] for name in names}
     end = start
-    words = []
-    for _ in range(header.n_atoms):
+    for _ in range(header.n_atoms if names else 0):
         begin, end = end, content.find(b'\n', end) + 1
-        words.append(content[begin:end].split()[column].decode())
-    if name == 'element' or types is None:
-        return words
-    missing = sorted({int(word) for word in words if int(word) > len(types)})
-    if missing:
-        raise ValueError(
-            f'the dump has atoms of type {missing[0]}, but {len(types)} symbols are given: {" ".join(types)}.'
-        )
-    return [types[int(word) - 1] for word in words]
+        row = bytes(content[begin:end]).split()
+        for name, column in columns.items():
+            words[name].append(row[column].decode(errors='replace'))
+    return words
 
 
-def _by_id(positions: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the frames with atoms in the order of their ids, and the rows of the first frame in that order.
-
-    :param positions: (frames, atoms, 3).
-    :param ids: (1 or frames, atoms).
-    :raises ValueError: if the atoms of a frame are not those of the first frame.
-    """
-    order = np.argsort(ids[0], kind='stable')
-    if (ids == ids[0]).all():
-        return (positions if (np.diff(order) == 1).all() else positions[:, order]), order
-    orders = np.argsort(ids, axis=1, kind='stable')
-    if (np.take_along_axis(ids, orders, 1) != ids[0, order]).any():
-        raise ValueError('the frames of the dump hold different atoms.')
-    return np.take_along_axis(positions, orders[:, :, None], 1), order
-
-
-def _without_repeats(run: Trajectory) -> Trajectory:
-    """Leave out frames that repeat the step of the frame before, as a restarted run writes them."""
-    if run.steps is None:
-        return run
-    keep = np.concatenate([[True], np.diff(run.steps) != 0])
-    if not keep.all():
-        run.notes.append(f'{np.sum(~keep)} frames repeat the step before and were left out.')
-        run.positions, run.steps = run.positions[keep], run.steps[keep]
-        run.times_ps = run.times_ps[keep] if run.times_ps is not None else None
-    return run
-
-
-def read_binary(path: str | pathlib.Path) -> Trajectory:
+def read_binary(path: str | Path) -> Frames:
     """Read a binary dump with unwrapped coordinates; it holds neither symbols nor a cell.
 
     :raises ValueError: as :func:`~aiida_ionconduct.lammps.dump.read_dump`, or if the dump has no columns xu, yu, zu.
@@ -202,7 +190,26 @@ def read_binary(path: str | pathlib.Path) -> Trajectory:
     if not set(KINDS[0]) <= set(dump.columns):
         raise ValueError(f'`{path}` has no columns xu yu zu.')
     values = dump.values[:, :, [dump.columns.index(name) for name in KINDS[0]]]
-    if 'id' in dump.columns:
-        values, _ = _by_id(values, dump.values[:, :, dump.columns.index('id')])
-    notes = ['the file ends within a frame, which was left out.'] if dump.truncated else []
-    return _without_repeats(Trajectory(positions=values, steps=np.asarray(dump.steps), notes=notes))
+    types = dump.values[:, :, dump.columns.index('type')].astype(int) if 'type' in dump.columns else None
+    by_id = 'id' if 'id' in dump.columns else None
+    if by_id:
+        order = np.argsort(dump.values[:, :, dump.columns.index('id')], axis=1, kind='stable')
+        ids = np.take_along_axis(dump.values[:, :, dump.columns.index('id')], order, 1)
+        if (ids != ids[0]).any():
+            raise ValueError(f'the frames of `{path}` hold different atoms.')
+        if (order != np.arange(order.shape[1])).any():
+            values = np.take_along_axis(values, order[:, :, None], 1)
+            types = None if types is None else np.take_along_axis(types, order, 1)
+    if types is not None and (types != types[0]).any():
+        frame, atom = map(int, np.argwhere(types != types[0])[0])
+        raise ValueError(f'in frame {frame} of `{path}`, the type of atom {atom} differs from the first frame.')
+    return Frames(
+        path=Path(path),
+        positions=values,
+        wrapping='unwrapped',
+        wrapping_source='columns xu yu zu',
+        by_id=by_id,
+        types=None if types is None else [str(kind) for kind in types[0]],
+        clocks=[Clock(name='steps of the binary dump', values=np.asarray(dump.steps), is_step=True)],
+        notes=[CUT] if dump.truncated else [],
+    )

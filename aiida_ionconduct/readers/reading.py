@@ -1,31 +1,71 @@
-"""The reader of each file format."""
+"""From files to runs: the reader of each format, and what is made of what it reads."""
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import numpy as np
+from ase.data import atomic_masses, atomic_numbers
+from ase.units import _amu, _k
+
+from aiida_ionconduct.readers import library
 from aiida_ionconduct.readers.arrays import read_npz
 from aiida_ionconduct.readers.formats import TrajectoryFormat, guess_format
+from aiida_ionconduct.readers.frames import Frames
+from aiida_ionconduct.readers.identity import check_order, check_unit, name_atoms
+from aiida_ionconduct.readers.joining import cut_overlaps, join_segments
 from aiida_ionconduct.readers.lammps import read_binary, read_text
 from aiida_ionconduct.readers.options import ReadingOptions
+from aiida_ionconduct.readers.structure import Structure, read_structure
+from aiida_ionconduct.readers.times import set_times
 from aiida_ionconduct.readers.trajectory import Assumption, Trajectory
+from aiida_ionconduct.readers.wrapping import remove_wrapping
 from aiida_ionconduct.readers.xdatcar import read_xdatcar
 from aiida_ionconduct.readers.xyz import read_extxyz
 
-READERS: dict[TrajectoryFormat, Callable[[str | pathlib.Path], Trajectory]] = {
+READERS: dict[TrajectoryFormat, Callable[[str | Path], Frames]] = {
     'lammps-text': read_text,
     'lammps-binary': read_binary,
     'extxyz': read_extxyz,
     'xdatcar': read_xdatcar,
     'npz': read_npz,
+    'cp.x': library.read_cpx,
+    'ase': library.read_with_ase,
+    'mdanalysis': library.read_with_mdanalysis,
 }
+FASTEST = 4.0
+"""How many times the mean-squared thermal step atoms may move between two frames: they cannot move further than freely."""
+SAME_K = 0.01
+"""Relative difference up to which a temperature in a file is the given one."""
+
+
+def _read_frames(path: Path, options: ReadingOptions, structure: Structure | None) -> Frames:
+    """Read a file, name its atoms, and make one run of a restarted run in it.
+
+    :raises ValueError: if the file cannot be read or contradicts itself or the options.
+    """
+    file_format = options.file_format or guess_format(path)
+    try:
+        frames = READERS[file_format](path)
+    except (UnicodeDecodeError, OverflowError, MemoryError, RecursionError, np.linalg.LinAlgError) as exception:
+        raise ValueError(
+            f'`{path}` cannot be read as {file_format}: {exception or type(exception).__name__}.'
+        ) from exception
+    name_atoms(frames, options.types, structure)
+    check_unit(frames, structure)
+    if frames.fractional and frames.cells is not None:
+        frames.positions, frames.fractional = frames.positions @ frames.cells, False
+    if frames.by_id or file_format.startswith('lammps'):
+        check_order(frames)
+    cut_overlaps(frames)
+    return frames
 
 
 def read_trajectory(
-    path: str | pathlib.Path, file_format: TrajectoryFormat | None = None, types: Sequence[str] | None = None
+    path: str | Path, file_format: TrajectoryFormat | None = None, types: Sequence[str] | None = None
 ) -> Trajectory:
-    """Read a trajectory.
+    """Read one file as it is, without asking for the time between its frames.
 
     :param file_format: by :func:`~aiida_ionconduct.readers.formats.guess_format` if not given.
     :param types: chemical symbols of the types 1, 2, … of a LAMMPS text dump without a column ``element``.
@@ -33,31 +73,124 @@ def read_trajectory(
     :raises ValueError: if the format is unknown or the file cannot be read, saying what to do.
     :raises OSError: if the file cannot be opened.
     """
-    file_format = file_format or guess_format(path)
-    if file_format == 'lammps-text':
-        return read_text(path, types)
-    return READERS[file_format](path)
+    frames = _read_frames(Path(path), ReadingOptions(file_format=file_format, types=types), None)
+    if frames.cells is None and frames.words is not None:
+        _require_cell(frames)
+    remove_wrapping(frames, None)
+    return _trajectory(frames, None)
 
 
-def read_runs(paths: Sequence[str | pathlib.Path], options: ReadingOptions) -> list[Trajectory]:
+def read_runs(paths: Sequence[str | Path], options: ReadingOptions) -> list[Trajectory]:
     """Read files, and return the runs that they hold.
 
     :return: every run with unwrapped positions, one order of atoms, and a known time between frames.
     :raises ValueError: if a file cannot be read or contradicts itself or the options, saying what to do.
     :raises OSError: if a file cannot be opened.
     """
-    runs = []
-    for path in map(pathlib.Path, paths):
-        run = read_trajectory(path, options.file_format, options.types)
-        run.dt_ps = options.dt_ps or run.interval_ps(options.timestep_fs)
-        if run.dt_ps is None:
+    structure = None if options.structure is None else read_structure(options.structure)
+    files = [_read_frames(Path(path), options, structure) for path in paths]
+    for frames in files:
+        _check_temperature(frames, options.temperature_K)
+        _require_cell(frames)
+        if frames.symbols is None:
             raise ValueError(
-                f'`{path}` does not tell the time between two frames: give --dt-ps, or --timestep-fs where steps are '
-                'numbered.'
+                f'`{frames.path}` states no symbols: give --structure FILE, or --types for the types of a LAMMPS dump.'
             )
+    runs = []
+    for frames in join_segments(files):
+        dt_ps = set_times(frames, options)
+        remove_wrapping(frames, options.wrapped, dt_ps)
+        _state_cell(frames)
+        run = _trajectory(frames, dt_ps)
+        if frames.cells is not None and frames.cells.ndim == 3 and run.cell is not None:
+            volume = np.abs(np.linalg.det(frames.cells)).mean()
+            run.cell = run.cell * np.cbrt(volume / abs(np.linalg.det(run.cell)))
         run.temperature_K = options.temperature_K or run.temperature_K
-        run.positions = run.positions[round(options.discard_ps / run.dt_ps) :]
-        run.paths = [path]
-        run.assumptions = [Assumption('time between frames', f'{run.dt_ps:g} ps', 'option or file')]
+        _check_speed(run, frames, options)
         runs.append(run)
     return runs
+
+
+def _trajectory(frames: Frames, dt_ps: float | None) -> Trajectory:
+    """Return the frames as a run."""
+    clock = next((clock for clock in frames.clocks if not clock.is_step and clock.unit_ps is not None), None)
+    times = None if clock is None else clock.values * (clock.unit_ps or 1.0)
+    if times is None and frames.dt_ps is not None:
+        times = frames.dt_ps * np.arange(len(frames.positions))
+    return Trajectory(
+        positions=frames.positions,
+        symbols=frames.symbols,
+        cell=frames.mean_cell(),
+        steps=frames.steps(),
+        times_ps=times,
+        temperature_K=frames.temperature_K,
+        notes=frames.notes,
+        dt_ps=dt_ps if dt_ps is not None else frames.dt_ps,
+        charges=frames.charges,
+        masses=frames.masses,
+        paths=frames.paths,
+        assumptions=frames.assumptions,
+    )
+
+
+def _require_cell(frames: Frames) -> None:
+    """Refuse frames without a cell.
+
+    :raises ValueError: saying what gives it.
+    """
+    if frames.cells is None:
+        raise ValueError(f'`{frames.path}` states no lattice (no cell): give --structure FILE.')
+
+
+def _check_temperature(frames: Frames, given: float | None) -> None:
+    """Compare the temperature that a file states with the given one.
+
+    :raises ValueError: if they differ.
+    """
+    stated = frames.temperature_K
+    if given is not None and stated is not None and abs(given - stated) > SAME_K * stated:
+        raise ValueError(
+            f'`{frames.path}` states {stated:g} K, but --temperature is {given:g} K: leave out the option.'
+        )
+
+
+def _state_cell(frames: Frames) -> None:
+    """Say which cell stands for all frames."""
+    if frames.cells is None or any(row.subject == 'cell' for row in frames.assumptions):
+        return
+    if frames.cells.ndim == 2:
+        frames.assumptions.append(Assumption('cell', 'constant', 'file'))
+        return
+    frames.assumptions.append(
+        Assumption('cell', f'mean of {len(frames.positions)} frames, with their mean volume', 'file')
+    )
+
+
+def _check_speed(run: Trajectory, frames: Frames, options: ReadingOptions) -> None:
+    """Compare the steps with the thermal velocity: in equilibrium, no atom moves further than freely, <Δr²> ≤ 3 kT/m Δt².
+
+    :raises ValueError: if steps are counted one by one and atoms would be faster: then frames were counted, not MD steps.
+    """
+    if run.temperature_K is None or run.symbols is None or not run.dt_ps or len(run.positions) < 2:
+        return
+    chosen = np.unique(np.linspace(0, len(run.positions) - 2, 200).astype(int))
+    steps = run.positions[chosen + 1] - run.positions[chosen]
+    steps = steps - steps.mean(axis=1, keepdims=True)
+    squares = np.sum(steps**2, axis=2).mean(axis=0)
+    for symbol in dict.fromkeys(run.symbols):
+        atoms = [atom for atom, other in enumerate(run.symbols) if other == symbol]
+        mass = float(atomic_masses[atomic_numbers[symbol]]) if run.masses is None else float(run.masses[atoms].mean())
+        free = 3 * _k * run.temperature_K / (mass * _amu) * 1e-4 * run.dt_ps**2  # m²/s² to Å²/ps²
+        if squares[atoms].mean() < FASTEST * free:
+            continue
+        speed = float(np.sqrt(squares[atoms].mean() / free))
+        text = (
+            f'{symbol} in `{frames.path}` would move {speed:.2g} times faster than at its thermal velocity at '
+            f'{run.temperature_K:g} K if {run.dt_ps:g} ps passed between two frames'
+        )
+        steps_alone = options.dt_ps is None and all(clock.is_step for clock in frames.clocks)
+        counted = frames.steps() if steps_alone else None
+        if counted is not None and len(counted) > 1 and counted[1] - counted[0] == 1:
+            raise ValueError(f'{text}: the file seems to count frames, not MD steps. Give --dt-ps.')
+        run.notes.append(f'WARNING: {text}: check the time between frames.')
+        return

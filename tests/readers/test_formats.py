@@ -21,6 +21,7 @@ def test_every_format_has_a_reader():
         ('run.bin', b'\xf6\xff\xff\xffDUMPCUSTOM', 'lammps-binary'),
         ('run.npz', b'PK', 'npz'),
         ('run.xyz.gz', b'\x1f\x8b', 'extxyz'),
+        ('run.dcd', b'CORD', 'mdanalysis'),
         ('XDATCAR_900K', b'Li3PO4', 'xdatcar'),
     ],
 )
@@ -32,7 +33,7 @@ def test_format_by_content_or_name(tmp_path, name, content, expected):
 
 
 def test_unknown_format(tmp_path):
-    path = tmp_path / 'run.dcd'
+    path = tmp_path / 'run.foo'
     path.write_bytes(b'CORD')
     with pytest.raises(ValueError, match='no known trajectory: choose --file-format'):
         guess_format(path)
