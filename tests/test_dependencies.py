@@ -16,6 +16,8 @@ DISTRIBUTIONS = importlib.metadata.packages_distributions()
 SETUP = pathlib.Path(__file__).parents[1] / 'setup.cfg'
 RUN_IN_JOBS = {'aiida_ionconduct.allegro.resume'}
 """Modules that a job runs in the environment of its engine; the others are imported where AiiDA runs."""
+READ_MORE = {'aiida_ionconduct.readers.library', 'aiida_ionconduct.readers.packed'}
+"""Modules that read more formats if the extra `formats` is installed, and name it if not."""
 
 
 def declared(section, key):
@@ -29,6 +31,7 @@ def declared(section, key):
 
 RUN_TIME = declared('options', 'install_requires')
 ENGINES = declared('options.extras_require', 'engines')
+FORMATS = declared('options.extras_require', 'formats')
 
 
 def third_party_imports():
@@ -44,8 +47,13 @@ def third_party_imports():
 @pytest.mark.parametrize(('module', 'places'), third_party_imports().items(), ids=list(third_party_imports()))
 def test_every_import_is_declared(module, places):
     """What comes today with another package may not come tomorrow: what is imported is declared."""
-    distributions = {canonicalize_name(name) for name in DISTRIBUTIONS[module]}
-    needed = [place for place in places if not (ENGINES.keys() & distributions and place.importer in RUN_IN_JOBS)]
+    distributions = {canonicalize_name(name) for name in DISTRIBUTIONS.get(module, [module])}
+    optional = ((ENGINES, RUN_IN_JOBS), (FORMATS, READ_MORE))
+    needed = [
+        place
+        for place in places
+        if not any(extra.keys() & distributions and place.importer in allowed for extra, allowed in optional)
+    ]
     missing = [place.where for place in needed if not RUN_TIME.keys() & distributions]
     assert not missing, f'{module} is of {" or ".join(sorted(distributions))}, which install_requires does not name'
 
