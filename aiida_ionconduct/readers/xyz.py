@@ -24,7 +24,7 @@ SPECIES = ('species', 'element', 'elements', 'symbol', 'symbols', 'Z', 'z', 'num
 POSITIONS = ('unwrapped_position', 'unwrapped_positions', 'pos_unwrapped', 'pos', 'positions', 'position')
 """Names of columns, the best first."""
 NUMBER = rb'\s*[=:]\s*"?([-+]?[\d.]+(?:[eE][-+]?\d+)?)'
-STEP = re.compile(rb'\b(?:timestep|md_?step|step|i)' + NUMBER, re.IGNORECASE)
+STEP = re.compile(rb'(?:\b(?:timestep|md_?step|step)|^\s*i(?=\s*=))' + NUMBER, re.IGNORECASE)
 TIME = re.compile(rb'\b(time|time_ps|time_fs|t_ps|t_fs)' + NUMBER, re.IGNORECASE)
 TEMPERATURE = re.compile(rb'\btemperature_K' + NUMBER, re.IGNORECASE)
 CP2K = re.compile(rb'^\s*i\s*=\s*\d+\s*,\s*time\s*=')
