@@ -9,29 +9,37 @@ from typing import Any
 import numpy as np
 
 from aiida_ionconduct.choices import Estimator
-from aiida_ionconduct.transport.checks import atom_charges, check_conditions, check_seeds
+from aiida_ionconduct.transport.checks import atom_charges, check_conditions, check_seeds, mobile_species
 from aiida_ionconduct.transport.constants import CM2_PER_S, SIEMENS_PER_CM
 from aiida_ionconduct.transport.curves import displacement_curves, plateau_curves
-from aiida_ionconduct.transport.displacement import Track, as_track, species_displacements
+from aiida_ionconduct.transport.displacement import as_track, species_displacements
 from aiida_ionconduct.transport.estimators import estimate
 from aiida_ionconduct.transport.estimators.results import Estimate
-from aiida_ionconduct.transport.estimators.spectral import matrix
+from aiida_ionconduct.transport.framework import choose_framework, tracer_frame
 from aiida_ionconduct.transport.haven import haven_ratio
 from aiida_ionconduct.transport.observed import observe
-from aiida_ionconduct.transport.reference_frame import collective_tracks
+from aiida_ionconduct.transport.onsager import conductivity_matrices, transference_numbers
+from aiida_ionconduct.transport.reference_frame import CollectiveTracks, collective_tracks
 from aiida_ionconduct.transport.result import TransportResult
+from aiida_ionconduct.transport.species import (
+    checked_charges,
+    mean_square_charges,
+    species_results,
+    tracer_of_all,
+)
 
 
 def analyse(
     seeds: Sequence[np.ndarray],
     symbols: Sequence[str],
-    charges: Mapping[str, float],
+    charges: Mapping[str, float] | Sequence[float] | np.ndarray | None,
     cell: np.ndarray,
     *,
     temperature_K: float,
     dt_ps: float,
-    mobile: str = 'Li',
+    mobile: str | Sequence[str] = 'Li',
     masses: Mapping[str, float] | None = None,
+    framework: Sequence[str] | None = None,
     estimator: Estimator = 'auto',
     **settings: Any,
 ) -> TransportResult:
@@ -39,53 +47,97 @@ def analyse(
 
     The full conductivity is over all species with integer charges (Grasselli and Baroni 2019,
     10.1038/s41567-019-0562-0) and does not depend on the frame of reference. The tracer displacement is relative to
-    the centre of mass of all atoms that are not mobile.
+    the centre of mass of the framework: the species that are not mobile and do not diffuse. Where there is none, as in
+    a melt, it is relative to the centre of mass of all atoms.
 
     :param seeds: unwrapped positions in Å, one array (frames, atoms, 3) per velocity seed, all of one shape.
     :param symbols: chemical symbols, one per atom.
-    :param charges: charge of every symbol, in e, whole except in mixed valence; they sum to zero over the atoms.
+    :param charges: charge of every symbol, in e, whole except in mixed valence, or of every atom; their sum is zero.
+        Without charges, and for atoms of one element, there is a tracer diffusivity and no conductivity.
     :param cell: (3, 3), cell vectors as rows, Å.
     :param temperature_K: temperature in K.
     :param dt_ps: time between two frames, in ps.
-    :param mobile: symbol of the mobile species.
+    :param mobile: symbol of the mobile species, or symbols of several.
     :param masses: mass per symbol in u; standard atomic weights by default.
+    :param framework: symbols of the framework, found from the motion by default; none for the barycentric frame.
     :param estimator: as for :func:`~aiida_ionconduct.transport.diffusivity`.
     :param settings: of the estimator, as for the same function.
     :raises ValueError: for input that cannot be analysed, saying what to do.
     """
     symbols = [str(symbol) for symbol in symbols]
     cell = np.asarray(cell, dtype=float)
-    atom_charges(symbols, charges)
+    moving = mobile_species(mobile, symbols)
+    charge_of, notes = checked_charges(symbols, charges, moving)
     volume = check_conditions(cell, temperature_K)
-    n_mobile = symbols.count(mobile)
-    if not n_mobile:
-        raise ValueError(f'no atom is the mobile species {mobile!r}: choose `mobile` among {sorted(set(symbols))}.')
-    if n_mobile == len(symbols) or charges[mobile] == 0:
-        raise ValueError(f'{mobile!r} must carry a charge and move through a framework of other atoms.')
     trajectories = check_seeds(seeds, len(symbols), dt_ps)
-    charge, tracer, parts = collective_tracks(trajectories, symbols, charges, mobile=mobile, cell=cell, masses=masses)
+    fixed = choose_framework(trajectories, symbols, moving, framework=framework, masses=masses)
+    tracks = collective_tracks(
+        trajectories, symbols, charge_of, mobile=moving, cell=cell, masses=masses, framework=fixed
+    )
+    facts = {
+        **_facts(symbols, moving, fixed, lengths=[len(positions) for positions in trajectories], dt_ps=dt_ps),
+        'temperature_K': float(temperature_K),
+        'volume_A3': volume,
+    }
+    squares = mean_square_charges(symbols, charge_of, moving)
+    return _result(
+        tracks, symbols, squares, facts=facts, notes=notes, dt_ps=dt_ps, estimator=estimator, settings=settings
+    )
 
-    charge_seen, tracer_seen = observe(charge, dt_ps), observe(tracer, dt_ps)
-    full = estimate(charge, dt_ps, estimator, charge_seen, **settings)
+
+def _result(
+    tracks: CollectiveTracks,
+    symbols: list[str],
+    squares: Mapping[str, float],
+    *,
+    facts: dict[str, Any],
+    notes: list[str],
+    dt_ps: float,
+    estimator: Estimator,
+    settings: Mapping[str, Any],
+) -> TransportResult:
+    """Estimate all coefficients.
+
+    :param squares: mean square charge of each mobile species.
+    """
+    tracer, n_mobile = tracer_of_all(tracks.tracer, symbols, squares), facts['n_mobile']
+    charge_seen, tracer_seen = observe(tracks.charge, dt_ps), observe(tracer, dt_ps)
+    full = estimate(tracks.charge, dt_ps, estimator, charge_seen, **settings)
     particle = estimate(tracer, dt_ps, estimator, tracer_seen, **settings)
     if particle.value is None:
         full = replace(full, value=None, stderr=None)
-    per_charge = SIEMENS_PER_CM / (volume * temperature_K)
-    per_particle = per_charge * n_mobile * charges[mobile] ** 2
+    per_charge = SIEMENS_PER_CM / (facts['volume_A3'] * facts['temperature_K'])
+    counts = {symbol: symbols.count(symbol) for symbol in squares}
+    per_particle = per_charge * sum(counts[symbol] * square for symbol, square in squares.items())
     sigma_full, sigma_tracer = full.scaled(per_charge), particle.scaled(per_particle)
+    if not per_particle:
+        sigma_tracer = replace(sigma_tracer, value=None, stderr=None)
     curves = displacement_curves(tracer_seen.displacements, charge_seen.displacements, dt_ps, dimension=3)
+    species = []
+    if len(squares) > 1:
+        shares = transference_numbers(tracks.framework_parts, sigma_full, dt_ps)
+        of_species = dict(zip(facts['species'], shares, strict=True)) if shares else {}
+        species = species_results(
+            tracks.tracer,
+            symbols,
+            squares,
+            of_species,
+            dt_ps=dt_ps,
+            per_charge=per_charge,
+            estimator=estimator,
+            **settings,
+        )
     return TransportResult(
         sigma_full=sigma_full,
         sigma_tracer=sigma_tracer,
         diffusivity=particle.scaled(CM2_PER_S),
         haven_ratio=haven_ratio(sigma_tracer, sigma_full, n_mobile),
         curves=_named(curves, per_charge, per_particle) | plateau_curves(sigma_full, sigma_tracer),
-        matrices=_conductivity_matrices(parts, sigma_full, sigma_tracer, dt_ps=dt_ps, per_charge=per_charge),
-        facts={
-            **_facts(symbols, mobile, [len(positions) for positions in trajectories], dt_ps),
-            'temperature_K': float(temperature_K),
-            'volume_A3': volume,
-        },
+        matrices=conductivity_matrices(tracks.parts, sigma_full, sigma_tracer, dt_ps=dt_ps, per_charge=per_charge),
+        facts=facts,
+        species=species,
+        notes=notes,
+        charged=per_particle > 0,
     )
 
 
@@ -159,47 +211,26 @@ def from_currents(
     return estimate(tracks, dt_ps, estimator, **settings).scaled(SIEMENS_PER_CM / (volume * temperature_K))
 
 
-def _facts(symbols: list[str], mobile: str, lengths: list[int], dt_ps: float) -> dict[str, Any]:
+def _facts(
+    symbols: list[str], mobile: list[str], framework: list[str], *, lengths: list[int], dt_ps: float
+) -> dict[str, Any]:
     """Return what was analysed, as attributes of the result.
 
+    :param framework: species that the tracer is followed against; none for the barycentric frame.
     :param lengths: number of frames of each seed.
     """
     species = list(dict.fromkeys(symbols))
-    others = ', '.join(sorted(set(species) - {mobile}))
     return {
         'species': species,
-        'frame': f'full: all species, frame-independent; tracer: relative to the centre of mass of {others}',
+        'frame': f'full: all species, frame-independent; tracer: {tracer_frame(species, mobile, framework)}',
         'n_seeds': len(lengths),
         'n_frames': sum(lengths),
         'n_atoms': len(symbols),
-        'n_mobile': symbols.count(mobile),
-        'mobile': mobile,
+        'n_mobile': sum(symbols.count(symbol) for symbol in mobile),
+        'mobile': ','.join(mobile),
         'total_time_ps': float((sum(lengths) - len(lengths)) * dt_ps),
         'dt_ps': float(dt_ps),
     }
-
-
-def _conductivity_matrices(
-    parts: list[Track], sigma_full: Estimate, sigma_tracer: Estimate, *, dt_ps: float, per_charge: float
-) -> dict[str, np.ndarray]:
-    """Return the matrices of :class:`TransportResult`; none without a spectral estimate of a value."""
-    spectral = sigma_full.diagnostics['spectral']
-    if sigma_full.value is None or sigma_tracer.value is None or spectral is None:
-        return {}
-    n_species = parts[0].dimension // 3
-    # Isotropic averages: the same component of both species, a third of their sum.
-    onsager = [
-        per_charge * np.einsum('axbx->ab', elements.reshape(n_species, 3, n_species, 3)) / 3
-        for elements in matrix(parts, dt_ps, spectral)
-    ]
-    matrices = {}
-    for name, (values, errors) in {
-        'sigma_full_tensor': sigma_full.diagnostics['tensor'],
-        'sigma_tracer_tensor': sigma_tracer.diagnostics['tensor'],
-        'onsager': onsager,
-    }.items():
-        matrices[name], matrices[f'{name}_stderr'] = values, errors
-    return matrices
 
 
 def _named(curves: dict[str, np.ndarray], per_charge: float, per_particle: float) -> dict[str, np.ndarray]:

@@ -10,22 +10,49 @@ import numpy as np
 from aiida_ionconduct.transport.displacement import as_floats
 from aiida_ionconduct.transport.estimators import check_runs
 
+ROUNDING = 1e-5  # e for each atom: what the digits of a file may leave of a total charge of zero
 
-def atom_charges(symbols: Sequence[str], charges: Mapping[str, float]) -> np.ndarray:
-    """Return the charge of every atom in e, (atoms,), checked: known for every symbol and zero in total.
 
+def atom_charges(symbols: Sequence[str], charges: Mapping[str, float] | Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return the charge of every atom in e, (atoms,), checked: known for every atom and zero in total.
+
+    Charges that are not integers are rounded in files: what their rounding leaves in total is taken off all atoms.
+
+    :param charges: by symbol, or of every atom.
     :raises ValueError: if a charge is missing, or the charges do not sum to zero.
     """
-    missing = sorted(set(symbols) - set(charges))
-    if missing:
-        raise ValueError(f'`charges` lacks {missing}: give the integer oxidation state of every species.')
-    values = np.array([charges[symbol] for symbol in symbols], dtype=float)
-    if abs(values.sum()) > 1e-9:
+    if isinstance(charges, Mapping):
+        missing = sorted(set(symbols) - set(charges))
+        if missing:
+            raise ValueError(f'`charges` lacks {missing}: give the integer oxidation state of every species.')
+        values = np.array([charges[symbol] for symbol in symbols], dtype=float)
+    else:
+        values = np.array(charges, dtype=float)
+        if values.shape != (len(symbols),) or not np.isfinite(values).all():
+            raise ValueError(
+                f'`charges` has shape {values.shape}: give a finite charge for each of {len(symbols)} atoms.'
+            )
+    whole = not (values % 1).any()
+    if abs(values.sum()) > (1e-9 if whole else ROUNDING * len(values)):
         raise ValueError(
             f'the charges sum to {values.sum():+g} e over the {len(symbols)} atoms: give oxidation states that sum to '
             'zero, or the conductivity depends on the frame of reference.'
         )
-    return values
+    return values if whole else values - values.mean()
+
+
+def mobile_species(mobile: str | Sequence[str], symbols: Sequence[str]) -> list[str]:
+    """Return the mobile species as a list, checked.
+
+    :raises ValueError: if there is none, or none of its atoms.
+    """
+    species = [mobile] if isinstance(mobile, str) else list(dict.fromkeys(mobile))
+    for symbol in species:
+        if symbol not in symbols:
+            raise ValueError(f'no atom is the mobile species {symbol!r}: choose `mobile` among {sorted(set(symbols))}.')
+    if not species:
+        raise ValueError(f'there is no mobile species: choose `mobile` among {sorted(set(symbols))}.')
+    return species
 
 
 def check_conditions(cell: np.ndarray, temperature_K: float) -> float:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from aiida_ionconduct.transport.estimators import log_slope
+from aiida_ionconduct.transport.estimators.growth import log_slope
 from aiida_ionconduct.transport.estimators.results import Estimate
 
 MAX_POINTS = 300

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from ase.data import atomic_masses, atomic_numbers
 
 from aiida_ionconduct.transport.displacement import Track, as_track, species_displacements
+from aiida_ionconduct.transport.masses import atomic_mass
 
 
 class CollectiveTracks(NamedTuple):
@@ -23,12 +23,14 @@ class CollectiveTracks(NamedTuple):
 
     ``charge``: the charge displacement mu(t) in e Å; ``tracer``: the mobile ions in Å, relative to the framework's
     centre of mass; ``parts``: each species' part of mu(t) in the barycentric frame, species and components side by
-    side, the species in the order in which they first come among the symbols.
+    side, the species in the order in which they first come among the symbols; ``framework_parts``: the same relative to
+    the framework.
     """
 
     charge: list[Track]
     tracer: list[Track]
     parts: list[Track]
+    framework_parts: list[Track]
 
 
 def mobile_positions(positions: np.ndarray, symbols: Sequence[str], mobile: str = 'Li') -> np.ndarray:
@@ -54,47 +56,67 @@ def mobile_positions(positions: np.ndarray, symbols: Sequence[str], mobile: str 
 def collective_tracks(
     trajectories: Sequence[np.ndarray],
     symbols: Sequence[str],
-    charges: Mapping[str, float],
+    charges: Mapping[str, float] | np.ndarray,
     *,
-    mobile: str,
+    mobile: str | Sequence[str],
     cell: np.ndarray,
     masses: Mapping[str, float] | None = None,
+    framework: Sequence[str] | None = None,
 ) -> CollectiveTracks:
     """Return the charge displacement, the mobile ions relative to the framework, and each species' part of the charge.
 
     :param trajectories: (frames, atoms, 3), Å, one per seed, as returned by
         :func:`~aiida_ionconduct.transport.checks.check_seeds`.
+    :param charges: by symbol, or of every atom, (atoms,), e.
+    :param mobile: one species or several.
     :param cell: (3, 3), cell vectors as rows, Å.
     :param masses: mass per symbol in u; standard atomic weights by default.
+    :param framework: the species that tracers are followed against, all that are not mobile by default; none of them
+        for the barycentric frame.
     :raises ValueError: if a trajectory holds a value that is not finite or is wrapped into the cell.
     """
     species = list(dict.fromkeys(symbols))
+    moving = [mobile] if isinstance(mobile, str) else list(mobile)
+    if framework is None:
+        framework = [symbol for symbol in species if symbol not in moving]
     species_of = np.array([species.index(symbol) for symbol in symbols])
-    charge_of = np.array([charges[symbol] for symbol in species], dtype=float)
-    mass_of = np.array([atomic_mass(symbol, masses) for symbol in species])
     count = np.bincount(species_of)
-    framework = np.where(np.array(species) == mobile, 0.0, mass_of)
-    framework /= framework @ count
-    own = np.diag(charge_of) - np.outer(charge_of * count, mass_of / (mass_of @ count))
-    particles = np.flatnonzero(species_of == species.index(mobile))
-    tracks = CollectiveTracks([], [], [])
+    if isinstance(charges, Mapping):
+        charge_of, excess = np.array([charges[symbol] for symbol in species], dtype=float), None
+    else:
+        charge_of = np.bincount(species_of, charges) / count
+        excess = charges - charge_of[species_of]
+    mass_of = np.array([atomic_mass(symbol, masses) for symbol in species])
+    reference = np.where(np.isin(species, framework), mass_of, 0.0) if framework else mass_of.copy()
+    reference /= reference @ count
+    barycentric, relative = (
+        np.diag(charge_of) - np.outer(charge_of * count, weights)
+        for weights in (mass_of / (mass_of @ count), reference)
+    )
+    particles = np.flatnonzero(np.isin(species_of, [species.index(symbol) for symbol in moving]))
+    tracks = CollectiveTracks([], [], [], [])
     for seed, positions in enumerate(trajectories):
         steps = species_displacements(positions, species_of, cell, f'seeds[{seed}]')
-        tracks.charge.append(as_track(np.tensordot(charge_of, steps, 1)[:, None]))
-        tracks.tracer.append(Track(positions, particles, np.tensordot(framework, steps, 1)))
-        # Species and components side by side, as the coordinates of one particle.
-        partial = np.tensordot(own, steps, 1)
-        tracks.parts.append(as_track(np.concatenate(list(partial), axis=1)[:, None]))
+        beyond = None if excess is None else _excess_displacements(positions, species_of, excess)
+        charge = np.tensordot(charge_of, steps, 1)
+        tracks.charge.append(as_track((charge if beyond is None else charge + beyond.sum(axis=0))[:, None]))
+        tracks.tracer.append(Track(positions, particles, np.tensordot(reference, steps, 1)))
+        for parts, own in ((tracks.parts, barycentric), (tracks.framework_parts, relative)):
+            partial = np.tensordot(own, steps, 1)
+            partial = partial if beyond is None else partial + beyond
+            # Species and components side by side, as the coordinates of one particle.
+            parts.append(as_track(np.concatenate(list(partial), axis=1)[:, None]))
     return tracks
 
 
-def atomic_mass(symbol: str, masses: Mapping[str, float] | None = None) -> float:
-    """Return the mass of a species in u: the given one, else the standard atomic weight.
+def _excess_displacements(positions: np.ndarray, species: np.ndarray, excess: np.ndarray) -> np.ndarray:
+    """Return sum_i q_i [r_i(t) - r_i(0)] over the particles of each species, (species, frames, 3), for small charges.
 
-    :raises ValueError: if the mass is not known.
+    :param positions: (frames, n, 3).
+    :param species: (n,), the number of every particle's species.
+    :param excess: (n,), the charge of every particle beyond the mean of its species.
     """
-    if masses is not None and symbol in masses:
-        return float(masses[symbol])
-    if symbol not in atomic_numbers:
-        raise ValueError(f'{symbol!r} is not a chemical element: give its mass in `masses`.')
-    return float(atomic_masses[atomic_numbers[symbol]])
+    weights = np.where(species == np.arange(species.max() + 1)[:, None], excess, 0.0)
+    displacements = np.array([weights @ (frame - positions[0]) for frame in positions.astype(float, copy=False)])
+    moved: np.ndarray = displacements.transpose(1, 0, 2)
+    return moved

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from aiida_ionconduct.transport.estimators.results import Estimate
+from aiida_ionconduct.transport.species import SpeciesResult
 
 # A result is called converged when the 95 % half-width of the full conductivity is below this share of its value and
 # every slope is on its plateau.
@@ -30,7 +31,9 @@ class TransportResult:
     the input. ``matrices``, of the spectral estimator only, all in S/cm and each with its ``…_stderr``:
     ``sigma_full_tensor`` and ``sigma_tracer_tensor`` (3, 3), the conductivity a third of the trace, and ``onsager``
     (species, species), the part of each pair of species in sigma_full, in the barycentric frame; the species are
-    ``facts['species']``.
+    ``facts['species']``. ``species`` are the coefficients of each mobile species where there are several: then
+    ``sigma_tracer`` is their sum, and ``diffusivity`` their mean, weighted by the square of the charge. ``notes`` say
+    what to know of the charges; if there are none (``charged``), there is no conductivity.
     """
 
     sigma_full: Estimate
@@ -40,6 +43,9 @@ class TransportResult:
     curves: dict[str, np.ndarray]
     matrices: dict[str, np.ndarray]
     facts: dict[str, Any]
+    species: list[SpeciesResult] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    charged: bool = True
 
     @property
     def diffusive(self) -> bool:
@@ -64,13 +70,17 @@ class TransportResult:
     @property
     def warnings(self) -> list[str]:
         """What a reader has to know before using the numbers."""
-        warnings = [f'full conductivity: {text}' for text in self.sigma_full.diagnostics['warnings']]
-        warnings += [f'tracer: {text}' for text in self.sigma_tracer.diagnostics['warnings']]
-        for name, sigma in (('full', self.sigma_full), ('tracer', self.sigma_tracer)):
+        conductivities = {'full': self.sigma_full, 'tracer': self.sigma_tracer} if self.charged else {}
+        warnings = [f'full conductivity: {text}' for text in self.sigma_full.diagnostics['warnings'] if self.charged]
+        tracers = {f'tracer, {species.symbol}': species.diffusivity for species in self.species}
+        for name, tracer in (tracers or {'tracer': self.sigma_tracer}).items():
+            warnings += [f'{name}: {text}' for text in tracer.diagnostics['warnings']]
+        for name, sigma in conductivities.items():
             if sigma.value is None:
                 warnings.append(
                     f'no {name} conductivity: below {sigma.interval(0.95)[1]:.2g} S/cm at 97.5 % confidence'
                 )
+        warnings += self.notes
         if self.facts['n_atoms'] < FEW_ATOMS:
             warnings.append(f'{self.facts["n_atoms"]} atoms: check the finite-size effect with a larger cell')
         return warnings
@@ -81,8 +91,10 @@ class TransportResult:
             **_flat('sigma_full_S_per_cm', 'sigma_full', self.sigma_full),
             **_flat('sigma_tracer_S_per_cm', 'sigma_tracer', self.sigma_tracer),
             **_flat('haven_ratio', 'haven_ratio', self.haven_ratio),
-            **_flat('diffusivity_cm2_per_s', 'diffusivity', self.diffusivity),
+            **_flat('diffusivity_cm2_per_s', 'diffusivity', None if self.species else self.diffusivity),
         }
+        for species in self.species:
+            numbers |= _of_species(species)
         tracer = self.sigma_tracer.diagnostics
         return {
             **self.facts,
@@ -109,3 +121,17 @@ def _flat(value_name: str, name: str, number: Estimate | None) -> dict[str, Any]
     if number is None or number.value is None:
         return {value_name: None, f'{name}_stderr': None, f'{name}_ci95': None}
     return {value_name: number.value, f'{name}_stderr': number.stderr, f'{name}_ci95': list(number.interval(0.95))}
+
+
+def _of_species(species: SpeciesResult) -> dict[str, Any]:
+    """Return the numbers of a species, their names with its symbol at the end."""
+    share = species.transference
+    numbers = {
+        'n_mobile': species.n_ions,
+        **_flat('diffusivity_cm2_per_s', 'diffusivity', species.diffusivity),
+        **_flat('sigma_tracer_S_per_cm', 'sigma_tracer', species.sigma_tracer),
+        'transference': None if share is None else share.value,
+        'transference_stderr': None if share is None else share.stderr,
+        'transference_ci95': None if share is None else list(share.interval),
+    }
+    return {f'{name}_{species.symbol}': value for name, value in numbers.items()}

@@ -30,9 +30,8 @@ def result(input_):
 def test_displacements_of_argyrodite_are_those_by_brute_force(argyrodite):
     species = [str(symbol) for symbol in argyrodite['species']]
     charges = {'Li': 1, 'P': 5, 'S': -2, 'Cl': -1}
-    (charge,), (tracer,), _ = collective_tracks(
-        [argyrodite['pos']], species, charges, mobile='Li', cell=argyrodite['cell']
-    )
+    tracks = collective_tracks([argyrodite['pos']], species, charges, mobile='Li', cell=argyrodite['cell'])
+    (charge,), (tracer,) = tracks.charge, tracks.tracer
     np.testing.assert_allclose(simple_displacement(tracer)[LAGS], FRAMEWORK, rtol=1e-9)
     np.testing.assert_allclose(simple_displacement(charge)[LAGS] / species.count('Li'), CHARGE, rtol=1e-9)
 

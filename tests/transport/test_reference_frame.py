@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from aiida_ionconduct.transport import mobile_positions
-from aiida_ionconduct.transport.reference_frame import atomic_mass, collective_tracks
+from aiida_ionconduct.transport.masses import atomic_mass
+from aiida_ionconduct.transport.reference_frame import collective_tracks
 
 SYMBOLS = ['Li', 'Li', 'P', 'O']
 

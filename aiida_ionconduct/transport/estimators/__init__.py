@@ -4,7 +4,8 @@ What is averaged over (particles, origins, components) is never taken as indepen
 between seeds and between long stretches of a seed, or are scaled to it.
 
 ``spectral`` (the default), ``covariance``, ``cepstral`` and ``multivariate`` hold the estimator of that name,
-``einstein`` the straight lines through displacements and the Green–Kubo integral, ``results`` what all of them return.
+``einstein`` the straight lines through displacements and the Green–Kubo integral, ``growth`` whether displacements grow
+at all, ``results`` what all of them return.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from scipy import stats
 
 from aiida_ionconduct.choices import Estimator
 from aiida_ionconduct.transport.constants import CM2_PER_S
-from aiida_ionconduct.transport.displacement import Track, as_track, displacement_series
+from aiida_ionconduct.transport.displacement import Track, as_track
 from aiida_ionconduct.transport.estimators.cepstral import cepstral
 from aiida_ionconduct.transport.estimators.covariance import covariance
 from aiida_ionconduct.transport.estimators.einstein import block, einstein, green_kubo
+from aiida_ionconduct.transport.estimators.growth import CAGED_RESOLVED, RESOLVED, Growth, growth, widened
 from aiida_ionconduct.transport.estimators.multivariate import multivariate
-from aiida_ionconduct.transport.estimators.results import Estimate, Slope, mean_and_error
+from aiida_ionconduct.transport.estimators.results import Estimate, Slope
 from aiida_ionconduct.transport.estimators.spectral import spectral
 from aiida_ionconduct.transport.observed import Observed, at_least_two
 
@@ -38,11 +40,6 @@ ESTIMATORS: dict[Estimator, Callable[..., Slope]] = {
     'multivariate': multivariate,
 }
 AUTO: Estimator = 'spectral'  # the estimator whose intervals hold: benchmarks/coverage.py
-# One-sided confidence that a slope is above zero, without which no number is given.
-RESOLVED = 0.90
-# At the longest lags the MSD of a caged particle grows with an exponent near 0; below this exponent the growth is no
-# diffusion. An exponent between this value and 1 is usual: vibrations add a constant to the MSD.
-SATURATED_BETA = 0.5
 MIN_FRAMES = 20
 MANY = 1e9  # degrees of freedom of an error that is known, finite so that JSON can hold it
 
@@ -93,12 +90,10 @@ def estimate(
         slope = spectral(tracks, dt_ps, observed.spectra if observed else None)
     else:
         slope = ESTIMATORS[name](halves, dt_ps, **settings)
-    beta, beta_stderr, saturated = _growth(halves, observed.displacements if observed else None)
-    resolved = slope.value > 0 and not saturated
-    if slope.mixture is not None:
-        resolved = bool(resolved and slope.mixture.below(0.0) < 1 - RESOLVED)
-    else:
-        resolved = bool(resolved and slope.value > stats.t.ppf(RESOLVED, slope.dof) * slope.stderr)
+    seen = growth(halves, dt_ps, observed.displacements if observed else None)
+    resolved, too_large = _resolved(slope, seen), seen.caged and seen.rises and seen.exceeded_by(slope)
+    if seen.caged:
+        slope = widened(slope, seen)
     diagnostics = {
         'lag_ps': slope.lag_ps,
         'slope': slope.value,
@@ -109,10 +104,11 @@ def estimate(
         'spectral': slope.spectral,
         'tensor': slope.tensor,
         'plateau': slope.plateau,
-        'beta': beta,
-        'beta_stderr': beta_stderr,
+        'beta': seen.beta,
+        'beta_stderr': seen.beta_stderr,
+        'caged': seen.caged,
         'scan': slope.scan,
-        'warnings': _warnings(slope, n_seeds=n_seeds, resolved=resolved, saturated=saturated, beta=beta),
+        'warnings': _warnings(slope, seen, n_seeds=n_seeds, resolved=resolved, too_large=too_large),
     }
     value, stderr = (slope.value, slope.stderr) if resolved else (None, None)
     return Estimate(value, stderr, name, min(slope.dof, MANY), diagnostics)
@@ -138,43 +134,35 @@ def check_runs(shapes: list[tuple[int, ...]], dt_ps: float) -> None:
         raise ValueError(f'`dt_ps` is {dt_ps}: give the positive time between two frames in ps.')
 
 
-def _growth(tracks: list[Track], displacements: np.ndarray | None) -> tuple[float, float, bool]:
-    """Return beta = d ln M/d ln t over the octave up to a quarter of the run, its error, and whether M saturates.
+def _resolved(slope: Slope, seen: Growth) -> bool:
+    """Whether a slope is above zero beyond its error.
 
-    :param displacements: (samples, lags) of :class:`~aiida_ionconduct.transport.observed.Observed`, where it is known.
+    If most of the MSD is motion within cages, the slope must also not be the last of that motion: the MSD still rises
+    at the longest lags, and no less than the slope says.
     """
-    lag = max(1, tracks[0].n_frames // 8)
-    if displacements is None:
-        series = [displacement_series(track, [lag, 2 * lag]) for track in tracks]
-        near, far = np.array([[by_lag[k].mean() for k in (lag, 2 * lag)] for by_lag in series]).T
+    confidence = CAGED_RESOLVED if seen.caged else RESOLVED
+    if slope.mixture is not None:
+        above_zero = slope.mixture.below(0.0) < 1 - confidence
     else:
-        near, far = displacements[:, lag], displacements[:, 2 * lag]
-    beta, error, dof = log_slope(near, far)
-    return beta, error, bool(beta < SATURATED_BETA and beta + stats.t.ppf(0.99, dof) * error < 1)
+        above_zero = slope.value > stats.t.ppf(confidence, slope.dof) * slope.stderr
+    return bool(slope.value > 0 and above_zero and not (seen.caged and (not seen.rises or seen.exceeded_by(slope))))
 
 
-def log_slope(near: np.ndarray, far: np.ndarray, octaves: float = 1.0) -> tuple[float, float, int]:
-    """Return d ln M / d ln t between two lags, its standard error and degrees of freedom.
-
-    :param near: (seeds,) MSD at the shorter lag.
-    :param far: (seeds,) MSD at the longer lag.
-    :param octaves: log2 of the ratio of the lags.
-    """
-    if near.mean() <= 0 or far.mean() <= 0:
-        return 0.0, 0.0, len(near) - 1
-    width = octaves * math.log(2)
-    _, error, dof = mean_and_error((far / far.mean() - near / near.mean()) / width)
-    return math.log(far.mean() / near.mean()) / width, error, dof
-
-
-def _warnings(slope: Slope, *, n_seeds: int, resolved: bool, saturated: bool, beta: float) -> list[str]:
+def _warnings(slope: Slope, seen: Growth, *, n_seeds: int, resolved: bool, too_large: bool) -> list[str]:
     """Say what a reader has to know before using the number."""
     lag = f'{slope.lag_ps:.3g} ps'
+    saturates = seen.caged and not resolved and not too_large
     checks = {
-        f'not diffusive: the mean-squared displacement saturates (beta = {beta:.2f} at the longest lag)': saturated,
-        f'not resolved: the slope at {lag} is not above zero beyond its error; run longer or add seeds': (
-            not resolved and not saturated
+        f'not diffusive: the mean-squared displacement saturates (beta = {seen.beta:.2f} at the longest lag)': (
+            saturates
         ),
+        f'not settled: motion within cages counts in the slope at {lag}, which is above that at the longest lags; '
+        'choose a longer lag or run longer': too_large,
+        f'not resolved: the slope at {lag} is not above zero beyond its error; run longer or add seeds': (
+            not (resolved or saturates or too_large)
+        ),
+        f'slow: most of the mean-squared displacement is motion within cages (beta = {seen.beta:.2f} at the longest '
+        'lag), and the number rests on its growth beyond them': resolved and seen.caged,
         f'no plateau: the slope still falls at {lag}; run longer': resolved and not slope.plateau,
         'one seed: the error rests on the parts of a single run; add seeds': n_seeds == 1,
     }

@@ -110,9 +110,9 @@ class Estimate:
 
     ``stderr`` is one standard error and ``dof`` its degrees of freedom. ``diagnostics`` holds ``lag_ps``, ``slope`` and
     ``slope_stderr`` (raw, resolved or not), ``blocks`` (seeds, blocks: their scatter is the error), ``bias`` (the part
-    of the error that is not scatter), ``plateau``, ``beta``, ``beta_stderr``, ``scan`` and ``warnings``; and, of a
-    spectral estimate, else None, ``mixture`` (a :class:`Mixture`, which gives the interval), ``spectral``
-    (:class:`SpectralWeights`) and ``tensor`` ((d, d), and its standard error).
+    of the error that is not scatter), ``plateau``, ``beta``, ``beta_stderr``, ``caged`` (whether most of the motion is
+    within cages), ``scan`` and ``warnings``; and, of a spectral estimate, else None, ``mixture`` (a :class:`Mixture`,
+    which gives the interval), ``spectral`` (:class:`SpectralWeights`) and ``tensor`` ((d, d), and its standard error).
     """
 
     value: float | None

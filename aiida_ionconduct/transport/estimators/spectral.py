@@ -122,10 +122,15 @@ def matrix(tracks: list[Track], dt_ps: float, spectral: SpectralWeights) -> tupl
     :param tracks: one per seed, of as many frames as the tracks of that estimate.
     :param spectral: how that estimate averages over the spectrum.
     """
+    value, samples = matrix_samples(tracks, dt_ps, spectral)
+    return value, _matrix_error(samples)
+
+
+def matrix_samples(tracks: list[Track], dt_ps: float, spectral: SpectralWeights) -> tuple[np.ndarray, np.ndarray]:
+    """Return the matrix (d, d) of :func:`matrix`, and that of each segment of each run, (seeds, segments, d, d)."""
     grid = spectral_grid(tracks[0].n_frames, dt_ps)
     runs = [spectra(track, grid, tuple({1, spectral.segments})) for track in tracks]
-    value, samples = _averaged_matrices(runs, spectral.weights, spectral.segments, grid)
-    return value, _matrix_error(samples)
+    return _averaged_matrices(runs, spectral.weights, spectral.segments, grid)
 
 
 def _averaged_matrices(
