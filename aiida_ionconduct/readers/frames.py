@@ -19,8 +19,8 @@ PACKED_CUT = 'the packed file is cut or damaged: the whole frames before that we
 class Clock:
     """Numbers of the frames that grow with time, (frames,).
 
-    ``unit_ps`` is the time in ps of a difference of one, None if the file does not tell; ``is_step`` if the numbers count
-    MD steps, ``is_count`` if they may count the frames as well (XDATCAR).
+    ``unit_ps`` is the time in ps of a difference of one, None if the file does not tell; ``is_step`` if the numbers
+    count MD steps, ``is_count`` if they may count the frames as well (XDATCAR).
     """
 
     name: str
@@ -34,10 +34,11 @@ class Clock:
 class Frames:
     """The frames of a file.
 
-    ``positions`` are (frames, atoms, 3) in Å; ``cells`` (3, 3) or (frames, 3, 3) in Å, vectors as rows; ``words`` name the
-    species of each atom and ``types`` are the words of its LAMMPS type, both as they stand in the file; ``symbols`` follow
-    from them. ``charges`` are (atoms,) in e, ``masses`` (atoms,) in u. ``by_id`` is the column by which atoms were sorted,
-    ``fractional`` whether the positions wait for a cell, ``unit`` the unit that positions were turned from, and its Å.
+    ``positions`` are (frames, atoms, 3) in Å; ``cells`` (3, 3) or (frames, 3, 3) in Å, vectors as rows; ``words`` name
+    the species of each atom and ``types`` are the words of its LAMMPS type, both as they stand in the file; ``symbols``
+    follow from them. ``charges`` are (atoms,) in e, ``masses`` (atoms,) in u. ``by_id`` is the column by which atoms
+    were sorted, ``fractional`` tells whether the positions wait for a cell, ``unit`` is the unit that the positions had
+    and its length in Å.
     """
 
     path: Path

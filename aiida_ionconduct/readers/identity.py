@@ -107,7 +107,8 @@ def name_atoms(frames: Frames, types: Sequence[str] | None, structure: Structure
                 k for k, pair in enumerate(zip(symbols_of_source, found[first], strict=True)) if len(set(pair)) > 1
             )
             raise ValueError(
-                f'`{path}`: atom {atom + 1} is {found[first][atom]} by {first}, but {symbols_of_source[atom]} by {source}: '
+                f'`{path}`: atom {atom + 1} is {found[first][atom]} by {first}, but {symbols_of_source[atom]} by '
+                f'{source}: '
                 'leave out the source that is wrong, or put it into the order of the trajectory.'
             )
     if found:
@@ -203,7 +204,8 @@ def _compare_places(frames: Frames, structure: Structure) -> None:
         wrong += distances[nearest] < NEAR and symbols[nearest] != symbols[atom]
     if wrong > 0.2 * len(symbols):
         raise ValueError(
-            f'{wrong} of {len(symbols)} atoms in the first frame of `{frames.path}` lie where `{structure.path}` has another '
+            f'{wrong} of {len(symbols)} atoms in the first frame of `{frames.path}` lie where `{structure.path}` has '
+            'another '
             'element: the structure has its atoms in another order. Give it in the order of the trajectory.'
         )
 
@@ -225,14 +227,16 @@ def check_unit(frames: Frames, structure: Structure | None) -> None:
         if plain < 0.5 and stated > 2 * plain:
             frames.positions /= factor
             frames.notes.append(
-                f'WARNING: the comments state positions in {name}, but by {structure.path.name} they are in Å: read as Å.'
+                f'WARNING: the comments state positions in {name}, but by {structure.path.name} they are in Å: read '
+                'as Å.'
             )
             name, source = 'angstrom', f'--structure {structure.path.name}'
     elif cell is not None:
         width = np.ptp(frames.positions[0] @ np.linalg.inv(cell), axis=0)
         if (width < FILLED).all() and frames.positions.shape[1] > FEW and (width / factor < 1.1).all():
             raise ValueError(
-                f'the atoms of `{frames.path}` fill only {100 * width.max():.0f} % of each cell vector if positions are in '
+                f'the atoms of `{frames.path}` fill only {100 * width.max():.0f} % of each cell vector if positions '
+                'are in '
                 f'{name}, as the comments state: give --structure FILE, whose positions tell the unit.'
             )
     frames.assumptions.append(Assumption('unit of positions', name, source))
@@ -268,7 +272,8 @@ def check_order(frames: Frames) -> None:
         share = np.median(np.sum(step**2, axis=2), axis=1) / np.median(np.sum(other**2, axis=2), axis=1).clip(1e-30)
         if share.max() > SHUFFLED:
             raise ValueError(
-                f'`{frames.path}` has no ids, and between frames {int(np.argmax(share))} and {int(np.argmax(share)) + 1} '
+                f'`{frames.path}` has no ids, and between frames {int(np.argmax(share))} and '
+                f'{int(np.argmax(share)) + 1} '
                 'its rows change places (or frames are too far apart to tell): write ids, in LAMMPS `dump … id type xu '
                 'yu zu` with `dump_modify … sort id`.'
             )

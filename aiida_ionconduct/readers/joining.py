@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +28,11 @@ def _apart(frames: Frames, frame: int, other: Frames, other_frame: int) -> np.nd
     """Return how far each atom of a frame is from the same atom of another frame, but for whole cells, (atoms,), Å."""
     cell, other_cell = frames.cell_of(frame), other.cell_of(other_frame)
     if cell is None or other_cell is None:
-        return np.linalg.norm(frames.positions[frame] - other.positions[other_frame], axis=1)
+        apart: np.ndarray = np.linalg.norm(frames.positions[frame] - other.positions[other_frame], axis=1)
+        return apart
     step = other.positions[other_frame] @ np.linalg.inv(other_cell) - frames.positions[frame] @ np.linalg.inv(cell)
-    return np.linalg.norm((step - np.rint(step)) @ cell, axis=1)
+    distances: np.ndarray = np.linalg.norm((step - np.rint(step)) @ cell, axis=1)
+    return distances
 
 
 def _rms(distances: np.ndarray) -> float:
@@ -39,7 +43,7 @@ def _rms(distances: np.ndarray) -> float:
 def _usual_step(frames: Frames) -> float:
     """Return the longest root-mean-square step from one frame to the next among some frames, Å."""
     last = len(frames.positions) - 1
-    chosen = np.unique(np.linspace(0, last - 1, min(last, SAMPLES)).astype(int)) if last else []
+    chosen = np.unique(np.linspace(0, last - 1, min(last, SAMPLES)).astype(int))
     return max((_rms(_apart(frames, frame, frames, frame + 1)) for frame in chosen), default=0.0)
 
 
@@ -93,9 +97,9 @@ def _continued(first: Frames, second: Frames, kept: int) -> Frames:
     """
     # Whole cells by which the second begins elsewhere, as programs may fold atoms when they restart.
     at = min(kept, len(first.positions) - 1)
-    cell, positions = second.cell_of(0), second.positions
-    if cell is not None and first.cell_of(at) is not None:
-        step = positions[0] @ np.linalg.inv(cell) - first.positions[at] @ np.linalg.inv(first.cell_of(at))
+    cell, cell_before, positions = second.cell_of(0), first.cell_of(at), second.positions
+    if cell is not None and cell_before is not None:
+        step = positions[0] @ np.linalg.inv(cell) - first.positions[at] @ np.linalg.inv(cell_before)
         images = np.rint(step)
         if images.any():
             cells = second.cells if second.cells is not None and second.cells.ndim == 3 else cell
@@ -138,12 +142,13 @@ def cut_overlaps(frames: Frames) -> None:
     if len(begins) > 2 + len(numbers) // 2:
         raise ValueError(f'the steps of `{frames.path}` do not grow from frame to frame: sort its frames by step.')
     joined, dropped = _slice(frames, begins[0], begins[1]), 0
-    for begin, end in zip(begins[1:-1], begins[2:], strict=True):
+    for begin, end in itertools.pairwise(begins[1:]):
         segment = _slice(frames, begin, end)
         kept = _first_kept(joined, segment)
         if kept is None:
             raise ValueError(
-                f'the steps of `{frames.path}` go back from {numbers[begin - 1]:g} to {numbers[begin]:g} at frame {begin}, '
+                f'the steps of `{frames.path}` go back from {numbers[begin - 1]:g} to {numbers[begin]:g} at frame '
+                f'{begin}, '
                 'and the positions do not continue: it holds two runs. Cut it into two files at that frame.'
             )
         dropped += len(joined.positions) - kept
@@ -157,8 +162,6 @@ def cut_overlaps(frames: Frames) -> None:
 
 def _slice(frames: Frames, begin: int, end: int) -> Frames:
     """Return some frames, with clocks of their own."""
-    from dataclasses import replace
-
     part = replace(frames, clocks=[replace(clock) for clock in frames.clocks], notes=[], assumptions=[])
     part.keep(slice(begin, end))
     return part
@@ -227,13 +230,14 @@ def _join_single(files: Sequence[Frames]) -> Frames:
         raise ValueError(f'`{first.path}` and `{other.path}` hold one frame each, but of different atoms.')
     result = first
     for clock in result.clocks:
-        values = [next((c.values[0] for c in files[k].clocks if c.name == clock.name), None) for k in order]
-        clock.values = np.array(values) if None not in values else np.empty(0)
-    result.clocks = [clock for clock in result.clocks if len(clock.values)] if by_step else []
+        clock.values = np.array(
+            [other.values[0] for k in order for other in files[k].clocks if other.name == clock.name]
+        )
+    result.clocks = [clock for clock in result.clocks if len(clock.values) == len(files)] if by_step else []
     result.positions = np.concatenate([files[k].positions for k in order])
-    if all(files[k].cells is not None for k in order):
-        cells = [files[k].cell_of(0) for k in order]
-        result.cells = first.cells if all(np.array_equal(cell, cells[0]) for cell in cells) else np.array(cells)
+    cells = [cell for k in order if (cell := files[k].cell_of(0)) is not None]
+    if len(cells) == len(files):
+        result.cells = cells[0] if all(np.array_equal(cell, cells[0]) for cell in cells) else np.array(cells)
     result.paths = [files[k].path for k in order]
     source = 'steps in the files' if by_step else 'numbers in their names'
     result.notes.append(f'{len(files)} files of one frame each were taken as one run, in the order of the {source}.')

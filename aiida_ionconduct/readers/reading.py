@@ -35,7 +35,7 @@ READERS: dict[TrajectoryFormat, Callable[[str | Path], Frames]] = {
     'mdanalysis': library.read_with_mdanalysis,
 }
 FASTEST = 4.0
-"""How many times the mean-squared thermal step atoms may move between two frames: they cannot move further than freely."""
+"""Times the mean-squared thermal step that atoms may move between two frames: they cannot move further than freely."""
 SAME_K = 0.01
 """Relative difference up to which a temperature in a file is the given one."""
 
@@ -47,11 +47,16 @@ def _read_frames(path: Path, options: ReadingOptions, structure: Structure | Non
     """
     file_format = options.file_format or guess_format(path)
     try:
-        frames = READERS[file_format](path)
+        with np.errstate(over='ignore', invalid='ignore'):
+            frames = READERS[file_format](path)
+            finite = np.isfinite(frames.positions.sum()) and (frames.cells is None or np.isfinite(frames.cells).all())
     except (UnicodeDecodeError, OverflowError, MemoryError, RecursionError, np.linalg.LinAlgError) as exception:
         raise ValueError(
             f'`{path}` cannot be read as {file_format}: {exception or type(exception).__name__}.'
         ) from exception
+    if not finite:
+        frame = int(np.argmin(np.isfinite(frames.positions).all(axis=(1, 2))))
+        raise ValueError(f'frame {frame} of `{path}` has a position or cell that is not a number.')
     name_atoms(frames, options.types, structure)
     check_unit(frames, structure)
     if frames.fractional and frames.cells is not None:
@@ -102,9 +107,7 @@ def read_runs(paths: Sequence[str | Path], options: ReadingOptions) -> list[Traj
         remove_wrapping(frames, options.wrapped, dt_ps)
         _state_cell(frames)
         run = _trajectory(frames, dt_ps)
-        if frames.cells is not None and frames.cells.ndim == 3 and run.cell is not None:
-            volume = np.abs(np.linalg.det(frames.cells)).mean()
-            run.cell = run.cell * np.cbrt(volume / abs(np.linalg.det(run.cell)))
+        run.cell = _cell_of_mean_volume(frames)
         run.temperature_K = options.temperature_K or run.temperature_K
         _check_speed(run, frames, options)
         runs.append(run)
@@ -154,6 +157,15 @@ def _check_temperature(frames: Frames, given: float | None) -> None:
         )
 
 
+def _cell_of_mean_volume(frames: Frames) -> np.ndarray | None:
+    """Return the mean cell with the mean volume of all frames, (3, 3) in Å; None if no cell is known."""
+    mean = frames.mean_cell()
+    if frames.cells is None or mean is None or frames.cells.ndim == 2:
+        return mean
+    volume = float(np.abs(np.linalg.det(frames.cells)).mean())
+    return np.asarray(mean * np.cbrt(volume / abs(np.linalg.det(mean))))
+
+
 def _state_cell(frames: Frames) -> None:
     """Say which cell stands for all frames."""
     if frames.cells is None or any(row.subject == 'cell' for row in frames.assumptions):
@@ -169,28 +181,26 @@ def _state_cell(frames: Frames) -> None:
 def _check_speed(run: Trajectory, frames: Frames, options: ReadingOptions) -> None:
     """Compare the steps with the thermal velocity: in equilibrium, no atom moves further than freely, <Δr²> ≤ 3 kT/m Δt².
 
-    :raises ValueError: if steps are counted one by one and atoms would be faster: then frames were counted, not MD steps.
+    :raises ValueError: if steps are counted one by one and atoms would be faster: frames were counted, not MD steps.
     """
     if run.temperature_K is None or run.symbols is None or not run.dt_ps or len(run.positions) < 2:
         return
     chosen = np.unique(np.linspace(0, len(run.positions) - 2, 200).astype(int))
     steps = run.positions[chosen + 1] - run.positions[chosen]
-    steps = steps - steps.mean(axis=1, keepdims=True)
-    squares = np.sum(steps**2, axis=2).mean(axis=0)
-    for symbol in dict.fromkeys(run.symbols):
-        atoms = [atom for atom, other in enumerate(run.symbols) if other == symbol]
-        mass = float(atomic_masses[atomic_numbers[symbol]]) if run.masses is None else float(run.masses[atoms].mean())
-        free = 3 * _k * run.temperature_K / (mass * _amu) * 1e-4 * run.dt_ps**2  # m²/s² to Å²/ps²
-        if squares[atoms].mean() < FASTEST * free:
-            continue
-        speed = float(np.sqrt(squares[atoms].mean() / free))
-        text = (
-            f'{symbol} in `{frames.path}` would move {speed:.2g} times faster than at its thermal velocity at '
-            f'{run.temperature_K:g} K if {run.dt_ps:g} ps passed between two frames'
-        )
-        steps_alone = options.dt_ps is None and all(clock.is_step for clock in frames.clocks)
-        counted = frames.steps() if steps_alone else None
-        if counted is not None and len(counted) > 1 and counted[1] - counted[0] == 1:
-            raise ValueError(f'{text}: the file seems to count frames, not MD steps. Give --dt-ps.')
-        run.notes.append(f'WARNING: {text}: check the time between frames.')
+    squares = np.sum((steps - steps.mean(axis=1, keepdims=True)) ** 2, axis=2).mean(axis=0)
+    masses = atomic_masses[[atomic_numbers[symbol] for symbol in run.symbols]] if run.masses is None else run.masses
+    free = 3 * _k * run.temperature_K / (masses * _amu) * 1e-4 * run.dt_ps**2  # m²/s² to Å²/ps²
+    symbols = np.array(run.symbols)
+    ratios = {symbol: float((squares / free)[symbols == symbol].mean()) for symbol in dict.fromkeys(run.symbols)}
+    symbol = max(ratios, key=lambda symbol: ratios[symbol])
+    if ratios[symbol] < FASTEST:
         return
+    text = (
+        f'{symbol} in `{frames.path}` would move {ratios[symbol] ** 0.5:.2g} times faster than at its thermal '
+        'velocity at '
+        f'{run.temperature_K:g} K if {run.dt_ps:g} ps passed between two frames'
+    )
+    counted = frames.steps() if options.dt_ps is None and all(clock.is_step for clock in frames.clocks) else None
+    if counted is not None and counted[1] - counted[0] == 1:
+        raise ValueError(f'{text}: the file seems to count frames, not MD steps. Give --dt-ps.')
+    run.notes.append(f'WARNING: {text}: check the time between frames.')

@@ -56,7 +56,9 @@ def _read_lammps_data(path: Path) -> Structure:
 
     :raises ValueError: if types have no element, or the atoms cannot be read.
     """
-    sections, styles, header, name = {}, {}, [], ''
+    sections: dict[str, list[str]] = {}
+    styles: dict[str, str | None] = {}
+    header, name = [], ''
     for line in path.read_text(errors='replace').splitlines()[1:]:
         match = SECTION.match(line.strip())
         if match:

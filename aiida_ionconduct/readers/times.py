@@ -45,7 +45,7 @@ def set_times(frames: Frames, options: ReadingOptions) -> float:
     dt_ps = next(iter(known.values()))
     for clock in frames.clocks:
         if clock.unit_ps is None and not clock.is_step:
-            unit = _unit_of_gap(gaps[clock.name], dt_ps, clock, frames, next(iter(known)))
+            unit = _unit_of_gap(gaps[clock.name], clock, dt_ps=dt_ps, source=next(iter(known)), frames=frames)
             known[f'{clock.name} in {unit}'] = dt_ps
         elif clock.is_count and options.timestep_fs and options.dt_ps:
             _whole_steps(gaps[clock.name], dt_ps, options, frames)
@@ -95,7 +95,8 @@ def times_ps(frames: Frames, options: ReadingOptions) -> np.ndarray | None:
         gap = float(np.median(np.diff(passed)))
         unit = clock.unit_ps or (given / gap if given and gap > 0 else None)
         if unit is not None:
-            return passed * unit
+            times: np.ndarray = passed * unit
+            return times
     return None if given is None else number * given
 
 
@@ -133,7 +134,8 @@ def _equal_gap(clock: Clock, frames: Frames, options: ReadingOptions) -> float:
         return float(clock.values[-1] - clock.values[0]) / len(gaps)
     frame = int(wrong[0])
     text = (
-        f'the frames of `{frames.path}` are not equally spaced in time: {clock.name} goes from {clock.values[frame]:g} to '
+        f'the frames of `{frames.path}` are not equally spaced in time: {clock.name} goes from '
+        f'{clock.values[frame]:g} to '
         f'{clock.values[frame + 1]:g} between frames {frame} and {frame + 1}, where {usual:g} is the usual difference. '
     )
     times, last = times_ps(frames, options), int(wrong[-1]) + 1
@@ -183,7 +185,7 @@ def _compare(known: dict[str, float], frames: Frames) -> None:
             )
 
 
-def _unit_of_gap(gap: float, dt_ps: float, clock: Clock, frames: Frames, source: str) -> str:
+def _unit_of_gap(gap: float, clock: Clock, *, dt_ps: float, source: str, frames: Frames) -> str:
     """Return the unit in which a difference of times is the known time.
 
     :raises ValueError: if there is none.
@@ -205,6 +207,7 @@ def _whole_steps(gap: float, dt_ps: float, options: ReadingOptions, frames: Fram
     steps = dt_ps * 1000 / (options.timestep_fs or 1)
     if abs(steps - round(steps)) > AGREE * steps or round(steps) < 1:
         raise ValueError(
-            f'--dt-ps {dt_ps:g} is no whole number of steps of --timestep-fs {options.timestep_fs:g} in `{frames.path}`: '
+            f'--dt-ps {dt_ps:g} is no whole number of steps of --timestep-fs {options.timestep_fs:g} in '
+            f'`{frames.path}`: '
             'leave out the one that is wrong.'
         )

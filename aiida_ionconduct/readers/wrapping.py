@@ -97,7 +97,8 @@ def unwrap(
     if risk > RISK_REFUSED:
         raise ValueError(
             f'the positions are wrapped and the frames too far apart to unwrap them: atoms of {names[group]} move '
-            f'so far between two frames that about {100 * risk:.0f} % of the mean-squared displacement would be lost. {advice}'
+            f'so far between two frames that about {100 * risk:.0f} % of the mean-squared displacement would be lost. '
+            f'{advice}'
         )
     ambiguous = sums[:, :, 2] / np.maximum(sums[:, :, 0], 1e-300)
     frame = int(np.argmax(longest[:, 0]))

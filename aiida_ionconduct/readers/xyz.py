@@ -36,7 +36,7 @@ LENGTHS = {b'atomic_unit': Bohr, b'angstrom': 1.0, b'nanometer': 10.0}
 
 
 class Names(NamedTuple):
-    """The names of the columns: of all, of the three coordinates, and of what else is read, None where there is none."""
+    """The names of all columns, of the coordinates, and of other columns that are read, None where there is none."""
 
     columns: list[str]
     coordinates: list[str]
@@ -60,7 +60,7 @@ def read_extxyz(path: str | Path) -> Frames:
     n_frames = (len(lines) - 1) // per_frame if n_atoms > 0 else 0
     if not n_frames:
         raise ValueError(f'`{path}` ends within its first frame.')
-    comments = _comments(content, lines, n_frames, per_frame, path)
+    comments = _comments(content, lines, n_frames=n_frames, per_frame=per_frame, path=path)
     first = bytes(content[lines[2] : lines[3]]).decode(errors='replace').split()
     names = _names(comments, first, path)
     starts = lines[2 : 2 + n_frames * per_frame : per_frame]
@@ -109,7 +109,7 @@ def read_extxyz(path: str | Path) -> Frames:
     return frames
 
 
-def _comments(content: Content, lines: np.ndarray, n_frames: int, per_frame: int, path: str | Path) -> list[bytes]:
+def _comments(content: Content, lines: np.ndarray, *, n_frames: int, per_frame: int, path: str | Path) -> list[bytes]:
     """Return the comment of every frame.
 
     :param lines: where each line begins.
@@ -176,7 +176,8 @@ def _lattices(comments: list[bytes], path: str | Path) -> np.ndarray | None:
             return None if len(known) == 1 and not next(iter(known.values())).any() else _no_cell()
     except ValueError as exception:
         raise ValueError(f'the lattice of a frame of `{path}` cannot be read: {exception}.') from exception
-    return known[stated[0]] if len(known) == 1 else np.array([known[text] for text in stated])
+    cells: np.ndarray = known[stated[0]] if len(known) == 1 else np.array([known[text] for text in stated])
+    return cells
 
 
 def _no_cell() -> np.ndarray:
@@ -192,7 +193,8 @@ def _lattice(text: bytes) -> np.ndarray:
     match = LATTICE.search(text)
     values = next(group for group in match.groups() if group is not None) if match else b''
     numbers = np.array(values.replace(b',', b' ').split(), dtype=float)
-    return np.diag(numbers) if numbers.size == 3 else numbers.reshape(3, 3)
+    cell: np.ndarray = np.diag(numbers) if numbers.size == 3 else numbers.reshape(3, 3)
+    return cell
 
 
 def _ipi_cell(text: bytes) -> np.ndarray:
@@ -202,7 +204,7 @@ def _ipi_cell(text: bytes) -> np.ndarray:
     numbers = np.array(values.split(), dtype=float)
     if kind == b'abcABC':
         return np.asarray(Cell.fromcellpar(numbers[:6]).array)
-    return numbers[:9].reshape(3, 3).T
+    return np.asarray(numbers[:9].reshape(3, 3).T)
 
 
 def _use_unit(frames: Frames, unit: bytes, path: str | Path) -> None:

@@ -45,7 +45,11 @@ def test_time_without_units_alone(read):
 @pytest.mark.parametrize(
     ('head', 'options', 'says'),
     [
-        ('ITEM: UNITS\nreal', {'timestep_fs': 2.0}, r'0\.2 ps by ITEM: TIMESTEP × --timestep-fs, but 0\.1 ps by ITEM: TIME'),
+        (
+            'ITEM: UNITS\nreal',
+            {'timestep_fs': 2.0},
+            r'0\.2 ps by ITEM: TIMESTEP × --timestep-fs, but 0\.1 ps by ITEM: TIME',
+        ),
         ('ITEM: UNITS\nmetal', {'dt_ps': 0.1}, r'100 ps by ITEM: TIME, but 0\.1 ps by --dt-ps'),
         ('', {'timestep_fs': 2.0}, r'0\.2 ps by .* but ITEM: TIME differs by 100'),
         ('ITEM: UNITS\nreal', {'timestep_fs': 1.0, 'dt_ps': 0.2}, r'0\.1 ps by .* but 0\.2 ps by --dt-ps'),
@@ -58,7 +62,7 @@ def test_times_that_contradict(read, head, options, says):
 
 
 def test_steps_are_not_known_times(read):
-    with pytest.raises(ValueError, match='it numbers MD steps. Give --timestep-fs, or --dt-ps'):
+    with pytest.raises(ValueError, match=r'it numbers MD steps. Give --timestep-fs, or --dt-ps'):
         read(dump(walk()))
 
 
@@ -97,7 +101,7 @@ def test_advice_to_discard_works(read, before, options):
 
 
 def test_discard_everything(read):
-    with pytest.raises(ValueError, match='--discard-ps 99 leaves nothing of the 5.9 ps'):
+    with pytest.raises(ValueError, match=r'--discard-ps 99 leaves nothing of the 5.9 ps'):
         read(dump(walk()), timestep_fs=1.0, discard_ps=99.0)
 
 
@@ -124,7 +128,7 @@ def test_xdatcar_numbered_by_nblock(read):
 
 
 def test_xdatcar_no_whole_steps(read):
-    with pytest.raises(ValueError, match='--dt-ps 0.1 is no whole number of steps of --timestep-fs 3'):
+    with pytest.raises(ValueError, match=r'--dt-ps 0\.1 is no whole number of steps of --timestep-fs 3'):
         read(xdatcar(walk()), 'XDATCAR', timestep_fs=3.0, dt_ps=0.1)
 
 
@@ -169,7 +173,7 @@ def test_time_of_an_archive_against_the_option(tmp_path):
 def test_faster_than_thermal(read):
     """Atoms cannot move further than freely: then frames were counted, not steps."""
     steps = range(60)
-    with pytest.raises(ValueError, match='times faster than at its thermal velocity at 600 K.*Give --dt-ps'):
+    with pytest.raises(ValueError, match=r'times faster than at its thermal velocity at 600 K.*Give --dt-ps'):
         read(dump(walk(), steps=steps), timestep_fs=1.0, temperature_K=600.0)
     assert read(dump(walk(), steps=steps), dt_ps=0.1, temperature_K=600.0).notes == []
     assert 'WARNING' in read(dump(walk(), steps=steps), dt_ps=0.001, temperature_K=600.0).notes[0]
