@@ -19,6 +19,9 @@ NEAR, MANY = 0.7, 20_000
 """In Å, within which an atom lies at a place of the structure; the number of atoms up to which that is looked at."""
 FILLED, FEW = 0.8, 16
 """More than so many atoms of a solid or liquid fill more than this share of the cell."""
+ROW_SAMPLES = 100
+ROWS_RANDOM = 0.5
+"""Mean-squared step, in units of the mean-squared distance of random positions, that means that rows change places."""
 SHUFFLED = 0.25
 """A typical step of this share of the distance between random positions means that rows change places."""
 
@@ -97,6 +100,8 @@ def name_atoms(frames: Frames, types: Sequence[str] | None, structure: Structure
             frames.masses = np.array([mass or usual for mass, usual in zip(masses, standard, strict=True)])
     if by_type := _symbols_of_types(frames, types):
         found['--types' if (frames.types or ['1'])[0].isdigit() else 'column type'] = by_type
+    if types and frames.types is None and frames.words_source in found:
+        _compare_types(list(dict.fromkeys(found[frames.words_source])), types, path)
     if structure is not None:
         _compare_structure(frames, structure)
         found[f'--structure {structure.path.name}'] = structure.symbols
@@ -117,6 +122,19 @@ def name_atoms(frames: Frames, types: Sequence[str] | None, structure: Structure
     if structure is not None and structure.cell is not None and frames.cells is None:
         frames.cells = structure.cell
         frames.assumptions.append(Assumption('cell', 'constant', f'--structure {structure.path.name}'))
+
+
+def _compare_types(symbols: list[str], types: Sequence[str], path: Path) -> None:
+    """Refuse ``--types`` that contradict a file that names its species itself.
+
+    :param symbols: in the order of the file.
+    :raises ValueError: naming both.
+    """
+    if list(dict.fromkeys(types)) != symbols:
+        raise ValueError(
+            f'`{path}` names its species itself, {" ".join(symbols)}, but --types says {" ".join(types)}: leave out '
+            '--types.'
+        )
 
 
 def _formula(symbols: Sequence[str]) -> str:
@@ -276,4 +294,29 @@ def check_order(frames: Frames) -> None:
                 f'{int(np.argmax(share)) + 1} '
                 'its rows change places (or frames are too far apart to tell): write ids, in LAMMPS `dump … id type xu '
                 'yu zu` with `dump_modify … sort id`.'
+            )
+
+
+def check_rows(frames: Frames) -> None:
+    """Check the order of rows where it is usual that programs keep it: rows that change places move at once as far as ever.
+
+    :raises ValueError: if rows change places in every frame.
+    """
+    n_frames = len(frames.positions)
+    if frames.by_id is not None or frames.cells is None or n_frames < FEW:
+        return
+    lags = (1, n_frames // 4)
+    begins = np.unique(np.linspace(0, n_frames - 1 - lags[1], ROW_SAMPLES).astype(int))
+    names = np.array(frames.types or frames.words or ['atom'] * frames.positions.shape[1])
+    for name in dict.fromkeys(names.tolist()):
+        chosen = np.flatnonzero(names == name)
+        if len(chosen) < FEW:
+            continue
+        soon, late = (frames.positions[begins + lag][:, chosen] - frames.positions[begins][:, chosen] for lag in lags)
+        step = soon @ np.linalg.inv(frames.cell_of(0))
+        far = np.sum((step - np.rint(step)) ** 2) > ROWS_RANDOM * step.size / 12  # 1/12 for positions at random
+        if far and np.sum(late**2) < 2 * np.sum(soon**2):
+            raise ValueError(
+                f'the rows of {name} in `{frames.path}` change places from frame to frame (or frames are too far apart '
+                'to tell): write atoms in one order, or with a column `id`.'
             )

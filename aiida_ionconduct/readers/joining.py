@@ -12,6 +12,7 @@ import numpy as np
 
 from aiida_ionconduct.readers.frames import Frames
 from aiida_ionconduct.readers.trajectory import Assumption
+from aiida_ionconduct.readers.wrapping import HAIR
 
 SAME = 0.01
 """In Å, how far the positions of the same frame may lie apart in two files, by rounding."""
@@ -101,7 +102,7 @@ def _continued(first: Frames, second: Frames, kept: int) -> Frames:
     if cell is not None and cell_before is not None:
         step = positions[0] @ np.linalg.inv(cell) - first.positions[at] @ np.linalg.inv(cell_before)
         images = np.rint(step)
-        if images.any():
+        if images.any() and not _in_one_window(first, second):
             cells = second.cells if second.cells is not None and second.cells.ndim == 3 else cell
             positions = positions - images @ cells
     if first.cells is not None and second.cells is not None:
@@ -126,6 +127,18 @@ def _continued(first: Frames, second: Frames, kept: int) -> Frames:
         clock.values = np.concatenate([values, more])
     first.positions = np.concatenate([first.positions[:kept], positions])
     return first
+
+
+def _in_one_window(first: Frames, second: Frames) -> bool:
+    """Whether all positions lie in one window of one cell: then they are folded into it, and unwrapped later."""
+    ranges = []
+    for frames in (first, second):
+        if frames.cells is None:
+            return False
+        fractional = frames.positions @ np.linalg.inv(frames.cells)
+        ranges.append((fractional.min(axis=(0, 1)), fractional.max(axis=(0, 1))))
+    (low, high), (next_low, next_high) = ranges
+    return bool((np.maximum(high, next_high) - np.minimum(low, next_low) <= 1 + HAIR).all())
 
 
 def cut_overlaps(frames: Frames) -> None:

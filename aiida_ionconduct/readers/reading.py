@@ -13,7 +13,7 @@ from aiida_ionconduct.readers import library
 from aiida_ionconduct.readers.arrays import read_npz
 from aiida_ionconduct.readers.formats import TrajectoryFormat, guess_format
 from aiida_ionconduct.readers.frames import Frames
-from aiida_ionconduct.readers.identity import check_order, check_unit, name_atoms
+from aiida_ionconduct.readers.identity import check_order, check_rows, check_unit, name_atoms
 from aiida_ionconduct.readers.joining import cut_overlaps, join_segments
 from aiida_ionconduct.readers.lammps import read_binary, read_text
 from aiida_ionconduct.readers.options import ReadingOptions
@@ -63,6 +63,8 @@ def _read_frames(path: Path, options: ReadingOptions, structure: Structure | Non
         frames.positions, frames.fractional = frames.positions @ frames.cells, False
     if frames.by_id or file_format.startswith('lammps'):
         check_order(frames)
+    elif file_format != 'xdatcar':
+        check_rows(frames)
     cut_overlaps(frames)
     return frames
 

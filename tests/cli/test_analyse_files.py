@@ -251,7 +251,7 @@ REFUSED = {
     'time without units': (
         {'a.lammpstrj': files.lammps_dump(RUN, times=STEPS)},
         'a.lammpstrj -T 600 --types Li,Cl',
-        'UNITS.*--timestep-fs',
+        'TIME has no unit.*--timestep-fs',
         f'a.lammpstrj {LAMMPS}',
     ),
     'time against the time step': (
@@ -360,7 +360,7 @@ REFUSED = {
     'coarse frames of a wrapped run': (
         {'XDATCAR': files.xdatcar(HOPS)},
         'XDATCAR -T 600 --dt-ps 5',
-        'ps',
+        r'frames too far apart.*every 0\.\d+ ps',
         None,
     ),
     'plain XYZ without a cell': (

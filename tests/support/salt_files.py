@@ -58,12 +58,11 @@ def salt(n_frames: int = 200, *, seed: int = 0, n_pairs: int = 32, diffusivity: 
 
 
 def hopping_salt(n_frames: int = 400, *, rate: float = 0.3, length: float = 10.0, seed: int = 3) -> Salt:
-    """Return a run of Li that hop by a third of the cell, ``rate`` hops in every interval of 5 ps."""
+    """Return a run of Li that hop by a third of the cell, at random and ``rate`` times in 5 ps along each axis."""
     rng = np.random.default_rng(seed)
     hops = np.zeros((n_frames, 64, 3))
-    moves = rng.uniform(size=(n_frames, 32)) < rate
-    directions = np.eye(3)[rng.integers(3, size=(n_frames, 32))] * rng.choice([-1, 1], (n_frames, 32, 1))
-    hops[:, :32] = moves[..., None] * directions * length / 3
+    forth, back = rng.poisson(rate / 2, (2, n_frames, 32, 3))
+    hops[:, :32] = (forth - back) * length / 3
     hops[0] = rng.integers(0, 3, (64, 3)) * length / 3
     positions = np.cumsum(hops, axis=0) + rng.normal(scale=0.08, size=hops.shape)
     lengths = np.full((n_frames, 3), length)
