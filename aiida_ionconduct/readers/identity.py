@@ -113,12 +113,13 @@ def name_atoms(frames: Frames, types: Sequence[str] | None, structure: Structure
             )
             raise ValueError(
                 f'`{path}`: atom {atom + 1} is {found[first][atom]} by {first}, but {symbols_of_source[atom]} by '
-                f'{source}: '
-                'leave out the source that is wrong, or put it into the order of the trajectory.'
+                f'{source}: leave out the source that is wrong, or put it into the order of the trajectory.'
             )
     if found:
         source, frames.symbols = next(iter(found.items()))
         frames.assumptions.append(Assumption('symbols', _formula(frames.symbols), ', '.join(found)))
+    if structure is not None and len(found) == 1 and frames.types is None and frames.unit is None:
+        _compare_places(frames, structure)
     if structure is not None and structure.cell is not None and frames.cells is None:
         frames.cells = structure.cell
         frames.assumptions.append(Assumption('cell', 'constant', f'--structure {structure.path.name}'))
@@ -223,8 +224,7 @@ def _compare_places(frames: Frames, structure: Structure) -> None:
     if wrong > 0.2 * len(symbols):
         raise ValueError(
             f'{wrong} of {len(symbols)} atoms in the first frame of `{frames.path}` lie where `{structure.path}` has '
-            'another '
-            'element: the structure has its atoms in another order. Give it in the order of the trajectory.'
+            'another element: the structure has its atoms in another order. Give it in the order of the trajectory.'
         )
 
 

@@ -119,7 +119,7 @@ def read_runs(paths: Sequence[str | Path], options: ReadingOptions) -> list[Traj
 def _trajectory(frames: Frames, dt_ps: float | None) -> Trajectory:
     """Return the frames as a run."""
     clock = next((clock for clock in frames.clocks if not clock.is_step and clock.unit_ps is not None), None)
-    times = None if clock is None else clock.values * (clock.unit_ps or 1.0)
+    times = None if clock is None else np.asarray(clock.values * (clock.unit_ps or 1.0))
     if times is None and frames.dt_ps is not None:
         times = frames.dt_ps * np.arange(len(frames.positions))
     return Trajectory(
@@ -181,7 +181,9 @@ def _state_cell(frames: Frames) -> None:
 
 
 def _check_speed(run: Trajectory, frames: Frames, options: ReadingOptions) -> None:
-    """Compare the steps with the thermal velocity: in equilibrium, no atom moves further than freely, <Δr²> ≤ 3 kT/m Δt².
+    """Compare the steps with the thermal velocity: no atom moves further than freely.
+
+    In equilibrium, <Δr²> ≤ 3 kT/m Δt², as no correlation of velocities is above their mean square.
 
     :raises ValueError: if steps are counted one by one and atoms would be faster: frames were counted, not MD steps.
     """

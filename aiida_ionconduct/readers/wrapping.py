@@ -89,7 +89,7 @@ def unwrap(
     risks = sums[:, :, 1] / 4 / np.maximum(sums[:, :, 0], 1e-300)
     group, _ = np.unravel_index(int(np.argmax(risks)), risks.shape)
     risk = float(risks.max())
-    every = '' if dt_ps is None else f' (every {dt_ps * min(0.5, 0.2 * RISK_REFUSED / max(risk, 1e-9)):.2g} ps)'
+    every = '' if dt_ps is None else f' (every {dt_ps * min(0.5, 0.4 * RISK_NOTED / max(risk, 1e-9)):.2g} ps)'
     advice = (
         f'Write frames more often{every}, or unwrapped (xu yu zu or ix iy iz in a LAMMPS dump); if the positions are '
         'unwrapped already, give --unwrapped.'
