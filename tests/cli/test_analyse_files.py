@@ -211,6 +211,36 @@ RIGHT = {
         },
         f'a.lammpstrj b.lammpstrj {LAMMPS}',
     ),
+    'segments of one run, wrapped': (
+        {
+            'a.lammpstrj': files.lammps_dump(RUN[:120], 'id type x y z'),
+            'b.lammpstrj': files.lammps_dump(RUN[120:], 'id type x y z', steps=STEPS[120:]),
+        },
+        f'b.lammpstrj a.lammpstrj {LAMMPS}',
+    ),
+    'segments that overlap': (
+        {
+            'a.lammpstrj': files.lammps_dump(RUN[:120]),
+            'b.lammpstrj': files.lammps_dump(RUN[100:], steps=STEPS[100:]),
+        },
+        f'a.lammpstrj b.lammpstrj {LAMMPS}',
+    ),
+    'two XDATCARs of one run in one file': (
+        {'XDATCAR': files.xdatcar(RUN[:80]) + files.xdatcar(RUN[80:])},
+        'XDATCAR -T 600 --dt-ps 0.1',
+    ),
+    'steps numbered anew': (
+        {'a.lammpstrj': files.lammps_dump(RUN, steps=STEPS[:100] + STEPS[:100])},
+        f'a.lammpstrj {LAMMPS}',
+    ),
+    'lines that end as on Windows': (
+        {'dump.xyz': files.gpumd_xyz(RUN).replace('\n', '\r\n')},
+        'dump.xyz -T 600',
+    ),
+    'species in capitals': (
+        {'a.extxyz': files.xyz(RUN, files.EXTXYZ, species=['LI'] * 32 + ['CL'] * 32)},
+        'a.extxyz -T 600 --dt-ps 0.1',
+    ),
     'restart that repeats frames': (
         {'a.lammpstrj': files.lammps_dump(RUN[[*range(120), *range(100, 200)]], steps=STEPS[:120] + STEPS[100:])},
         f'a.lammpstrj {LAMMPS}',
@@ -242,6 +272,8 @@ def test_right_number(here, case):
 
 
 HOPS = files.hopping_salt()
+ROWS = [np.r_[order[order < 32], order[order >= 32]] for order in files.orders(len(RUN.positions), 64, True)]
+SHUFFLED = replace(RUN, positions=np.array([x[rows] for x, rows in zip(RUN.positions, ROWS, strict=True)]))
 GAP = [step if frame < 100 else step + 30_000 for frame, step in enumerate(STEPS)]
 LOG = sorted({int(1.6**k) for k in range(20)} | {0})
 ORDER, MIXED = mixed_order(RUN)
@@ -317,6 +349,24 @@ REFUSED = {
         f'a.lammpstrj {LAMMPS}',
         'sort id',
         None,
+    ),
+    'extxyz without id, rows of one species shuffled': (
+        {'a.extxyz': files.xyz(SHUFFLED, files.EXTXYZ)},
+        'a.extxyz -T 600 --dt-ps 0.1',
+        'change places',
+        None,
+    ),
+    'two runs in one XDATCAR': (
+        {'XDATCAR': files.xdatcar(RUN[:80]) + files.xdatcar(OTHER_SEED[:80])},
+        'XDATCAR -T 600 --dt-ps 0.1',
+        'two runs',
+        None,
+    ),
+    'types against the species of an XDATCAR': (
+        {'XDATCAR': files.xdatcar(RUN)},
+        'XDATCAR -T 600 --dt-ps 0.1 --types Cl,Li',
+        'leave out --types',
+        'XDATCAR -T 600 --dt-ps 0.1',
     ),
     'an id changes its type': (
         {'a.lammpstrj': one_type_swaps(files.lammps_dump(RUN))},
