@@ -1,24 +1,18 @@
-"""Stored runs or plain files into conductivities: what ``aiida-ionconduct analyse`` does."""
+"""Stored runs into conductivities, and what ``aiida-ionconduct analyse`` does for runs and files alike."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from aiida_ionconduct.cli.words import echo
-from aiida_ionconduct.readers import Trajectory, read_trajectory
 from aiida_ionconduct.structures.checks import check_charges
-from aiida_ionconduct.transport import analyse
 
 if TYPE_CHECKING:
     from aiida import orm
-    from ase import Atoms
 
     from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
-    from aiida_ionconduct.readers import TrajectoryFormat
     from aiida_ionconduct.report.result import Campaign
 
 Pairs = Sequence[tuple[str, Any]]
@@ -57,15 +51,18 @@ def analyse_nodes(
     nodes: Sequence[orm.Node],
     *,
     temperature: float | None,
-    mobile: str | None,
+    mobile: Sequence[str] | None,
     charges: Pairs,
     discard_ps: float,
     estimator: str | None,
+    framework: Sequence[str] | None = None,
     **settings: Any,
 ) -> Campaign:
     """Analyse stored runs, temperature by temperature, as calculation functions.
 
     :param temperature: in K, the only one to analyse; None for all.
+    :param mobile: the mobile species, one alone; by default that of the previous analysis, else Li.
+    :param framework: species that tracers are followed against, none for the barycentric frame; found by default.
     :param settings: of :func:`estimator_settings`.
     :return: the new conductivities and their Arrhenius line.
     :raises ValueError: for nodes without trajectories or bad settings, saying what to do.
@@ -77,14 +74,19 @@ def analyse_nodes(
     from aiida_ionconduct.report.graph.campaign import collect_conductivity
     from aiida_ionconduct.report.result import Campaign
 
+    if mobile and len(mobile) > 1:
+        raise ValueError('stored runs are analysed for one mobile species: give a single symbol to --mobile.')
+    if wrong := [f'{name}={value}' for name, value in charges if not isinstance(value, int)]:
+        raise ValueError(f'stored runs are analysed with whole charges by symbol, not with {", ".join(wrong)}.')
     conductivities = []
     for _, (runs, before) in sorted(runs_by_temperature(nodes, temperature).items()):
         first = next(iter(runs.values()))
         chosen = estimator_settings(estimator, first.length_ps - discard_ps, **settings)
         kept = {name: value for name, value in before.items() if not (chosen and name in ('estimator', *SETTINGS))}
-        own = {'mobile': mobile or before.get('mobile', 'Li')}
+        own: dict[str, Any] = {'mobile': mobile[0] if mobile else before.get('mobile', 'Li')}
         own['charges'] = charges_of(first.symbols, {**before.get('charges', {}), **dict(charges)})
         own |= {'discard_ps': discard_ps} if discard_ps else {}
+        own |= {} if framework is None else {'framework': list(framework)}
         conductivities.append(analyse_trajectories(orm.Dict({**kept, **own, **chosen}), **runs))
     with_number = {temperature_label(node.temperature_K): node for node in conductivities if has_number(node)}
     return Campaign(
@@ -148,112 +150,6 @@ def _results_of(node: orm.Node) -> tuple[list[ConductivityData], dict[str, IonTr
     links = node.base.links.get_outgoing(IonTrajectoryData, LinkType.RETURN).all()
     runs = {link.link_label.removeprefix('trajectories__'): link.node for link in links}
     return [], cast('dict[str, IonTrajectoryData]', runs)
-
-
-# Files ---------------------------------------------------------------------------------------------------------------
-
-
-def analyse_files(
-    paths: Sequence[Path],
-    *,
-    temperature: float | None,
-    mobile: str | None,
-    charges: Pairs,
-    discard_ps: float,
-    estimator: str | None,
-    timestep_fs: float | None,
-    dt_ps: float | None,
-    masses: Pairs,
-    types: list[str] | None,
-    structure: Path | None,
-    file_format: TrajectoryFormat | None,
-    **settings: Any,
-) -> Campaign:
-    """Analyse files, each of a velocity seed at the same temperature; no profile is needed.
-
-    :param temperature: in K, where the files do not state it.
-    :param timestep_fs: MD time step, where the files number their frames by steps.
-    :param dt_ps: time between two frames, where the files do not state it.
-    :param masses: symbols and masses in u that are not the standard masses.
-    :param types: chemical symbols of the types of LAMMPS dumps.
-    :param structure: file with the symbols and the cell that the files do not state.
-    :param settings: of :func:`estimator_settings`.
-    :return: a campaign with this conductivity alone.
-    :raises ValueError: for files that cannot be read, do not fit each other, or lack what no option gives.
-    """
-    from aiida_ionconduct.report.result import Campaign, Conductivity
-
-    runs = [read_trajectory(path, file_format, types) for path in paths]
-    for path, run in zip(paths, runs, strict=True):
-        for note in run.notes:
-            echo(f'{path}: {note}', err=True)
-    symbols, cell = symbols_and_cell(runs, structure)
-    interval_ps = _interval_ps(runs, dt_ps, timestep_fs)
-    temperature_K = _temperature_K(runs, temperature)
-    first = round(discard_ps / interval_ps)
-    shortest = min(len(run.positions) for run in runs)
-    if len({len(run.positions) for run in runs}) > 1:
-        echo(f'the runs differ in length: all are cut to {shortest} frames.', err=True)
-    result = analyse(
-        [run.positions[first:shortest] for run in runs],
-        symbols,
-        charges_of(symbols, dict(charges)),
-        cell,
-        temperature_K=temperature_K,
-        dt_ps=interval_ps,
-        mobile=mobile or 'Li',
-        masses=dict(masses) or None,
-        **estimator_settings(estimator, (shortest - 1 - first) * interval_ps, **settings),
-    )
-    return Campaign({'state': 'finished'}, conductivities=[Conductivity(result.attributes(), result.curves)])
-
-
-def _temperature_K(runs: Sequence[Trajectory], given: float | None) -> float:
-    """Return the temperature of all runs."""
-    temperatures = [run.temperature_K if given is None else given for run in runs]
-    known = [T for T in temperatures if T is not None]
-    if len(known) < len(runs) or np.ptp(known) > 0.5:
-        listed = ', '.join('unknown' if T is None else f'{T:g} K' for T in temperatures)
-        raise ValueError(f'the temperature of the files must be one ({listed}): give --temperature.')
-    return float(known[0])
-
-
-def _interval_ps(runs: Sequence[Trajectory], dt_ps: float | None, timestep_fs: float | None) -> float:
-    """Return the time between two frames of all runs."""
-    intervals = [interval for run in runs if (interval := dt_ps or run.interval_ps(timestep_fs)) is not None]
-    if len(intervals) < len(runs):
-        raise ValueError(
-            'the time between two frames is not known: give --dt-ps, or --timestep-fs where steps are numbered.'
-        )
-    if np.ptp(intervals) > 1e-6 * intervals[0]:
-        listed = ', '.join(f'{interval:g}' for interval in intervals)
-        raise ValueError(f'the files have frames at different intervals: {listed} ps.')
-    return intervals[0]
-
-
-def symbols_and_cell(runs: list[Trajectory], structure: Path | None) -> tuple[list[str], np.ndarray]:
-    """Return the symbols and the cell (3, 3) in Å that the files or the structure state, checked against each other.
-
-    :raises ValueError: if the symbols or the cell are missing or differ.
-    """
-    symbols, cell = runs[0].symbols, runs[0].cell
-    if structure is not None:
-        import ase.io
-
-        atoms = cast('Atoms', ase.io.read(structure))
-        symbols, cell = symbols or list(atoms.symbols), atoms.cell.array if cell is None else cell
-    if symbols is None:
-        raise ValueError(
-            'the file states no symbols: give --structure FILE, or --types for the types of a LAMMPS dump.'
-        )
-    if cell is None:
-        raise ValueError('the file states no cell: give --structure FILE.')
-    for run in runs:
-        if run.positions.shape[1] != len(symbols) or (run.symbols and run.symbols != symbols):
-            raise ValueError('the files, or the structure, do not hold the same atoms in the same order.')
-        if run.cell is not None and not np.allclose(run.cell, cell, rtol=0.01):
-            raise ValueError('the files have different cells.')
-    return symbols, cell
 
 
 def charges_of(symbols: list[str], charges: Mapping[str, float]) -> dict[str, float]:

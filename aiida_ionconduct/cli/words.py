@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from aiida_ionconduct.labels import terminal_text
 
+PAIR = re.compile(r'[A-Za-z][^=/]*=[^=]+')
+NUMBERS = re.compile(r'[A-Za-z]\w*=[^=,]+(,[A-Za-z]\w*=[^=,]+)*')
 KINDS = {str: 'text', int: 'an integer', float: 'a number'}
 
 
@@ -38,26 +43,54 @@ class Pairs(click.ParamType):
             self.fail(f'`{content}` in `{value}` must be {KINDS[self.kind]}.', param, ctx)
 
 
+class Charges(Pairs):
+    """``SYMBOL=CHARGE``, whole or not, or the word ``column``."""
+
+    name = 'symbol=charge'
+
+    def __init__(self) -> None:
+        """Take numbers."""
+        super().__init__(float)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str | int | float]:
+        """Return whole charges as integers."""
+        if value == 'column':
+            return value, ''
+        symbol, charge = super().convert(value, param, ctx)
+        return symbol, int(charge) if float(charge).is_integer() else charge
+
+
 class PairsOption(click.Option):
-    """An option that takes several pairs: ``--charges Li=1 P=5``, ``--charges Li=1,P=5``, or the option repeated."""
+    """An option of pairs, given several times, with several words, or with commas between numbers.
+
+    ``--charges Li=1 --charges P=5``, ``--charges Li=1 P=5`` and ``--charges Li=1,P=5`` are the same. A word after the
+    first belongs to the option if it is a pair and no file.
+    """
 
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
-        """Let the option take all pairs that follow it, and split them at the commas."""
+        """Let the option take the words that follow it."""
         super().add_to_parser(parser, ctx)
         for name in self.opts:
-            option = parser._long_opt.get(name)
-            if option is not None:
-                self._process, option.process = option.process, self._take_all
-                break
+            option = parser._long_opt.get(name) or parser._short_opt[name]
+            option.process = self._taking_all(option.process)
 
-    def _take_all(self, value: Any, state: Any) -> None:
-        """Process the value and the pairs behind it."""
-        words = [value]
-        while state.rargs and '=' in state.rargs[0] and not state.rargs[0].startswith('-'):
-            words.append(state.rargs.pop(0))
-        for word in words:
-            for pair in str(word).split(','):
-                self._process(pair, state)
+    def _taking_all(self, process: Callable[[str, Any], None]) -> Callable[[str, Any], None]:
+        """Return a function that processes a word as the parser does, and the pairs that follow it."""
+        numbers = isinstance(self.type, Pairs) and self.type.kind is not str
+
+        def words(value: str) -> list[str]:
+            return value.split(',') if numbers and NUMBERS.fullmatch(value) else [value]
+
+        def process_all(value: str, state: Any) -> None:
+            taken = words(value)
+            while state.rargs and PAIR.fullmatch(state.rargs[0]) and not Path(state.rargs[0]).exists():
+                taken += words(state.rargs.pop(0))
+            for word in taken:
+                process(word, state)
+
+        return process_all
 
 
 class Symbols(click.ParamType):

@@ -11,7 +11,7 @@ import numpy as np
 from aiida_ionconduct.choices import Estimator
 from aiida_ionconduct.transport.checks import atom_charges, check_conditions, check_seeds, mobile_species
 from aiida_ionconduct.transport.constants import CM2_PER_S, SIEMENS_PER_CM
-from aiida_ionconduct.transport.curves import displacement_curves, plateau_curves
+from aiida_ionconduct.transport.curves import axis_curves, displacement_curves, named_curves, plateau_curves
 from aiida_ionconduct.transport.displacement import as_track, species_displacements
 from aiida_ionconduct.transport.estimators import estimate
 from aiida_ionconduct.transport.estimators.results import Estimate
@@ -22,7 +22,9 @@ from aiida_ionconduct.transport.onsager import conductivity_matrices, transferen
 from aiida_ionconduct.transport.reference_frame import CollectiveTracks, collective_tracks
 from aiida_ionconduct.transport.result import TransportResult
 from aiida_ionconduct.transport.species import (
+    charges_in_words,
     checked_charges,
+    conductivity_scales,
     mean_square_charges,
     species_results,
     tracer_of_all,
@@ -40,6 +42,7 @@ def analyse(
     mobile: str | Sequence[str] = 'Li',
     masses: Mapping[str, float] | None = None,
     framework: Sequence[str] | None = None,
+    axes: bool = False,
     estimator: Estimator = 'auto',
     **settings: Any,
 ) -> TransportResult:
@@ -60,6 +63,7 @@ def analyse(
     :param mobile: symbol of the mobile species, or symbols of several.
     :param masses: mass per symbol in u; standard atomic weights by default.
     :param framework: symbols of the framework, found from the motion by default; none for the barycentric frame.
+    :param axes: whether the curves are also given along x, y and z.
     :param estimator: as for :func:`~aiida_ionconduct.transport.diffusivity`.
     :param settings: of the estimator, as for the same function.
     :raises ValueError: for input that cannot be analysed, saying what to do.
@@ -80,9 +84,17 @@ def analyse(
         'volume_A3': volume,
     }
     squares = mean_square_charges(symbols, charge_of, moving)
-    return _result(
+    result = _result(
         tracks, symbols, squares, facts=facts, notes=notes, dt_ps=dt_ps, estimator=estimator, settings=settings
     )
+    result = replace(result, charge_words=charges_in_words(symbols, charge_of))
+    if axes:
+        tracer = tracer_of_all(tracks.tracer, symbols, squares)
+        per_charge, per_particle = conductivity_scales(symbols, squares, volume * temperature_K)
+        result.curves.update(
+            axis_curves(tracer, tracks.charge, dt_ps, per_charge=per_charge, per_particle=per_particle)
+        )
+    return result
 
 
 def _result(
@@ -106,9 +118,7 @@ def _result(
     particle = estimate(tracer, dt_ps, estimator, tracer_seen, **settings)
     if particle.value is None:
         full = replace(full, value=None, stderr=None)
-    per_charge = SIEMENS_PER_CM / (facts['volume_A3'] * facts['temperature_K'])
-    counts = {symbol: symbols.count(symbol) for symbol in squares}
-    per_particle = per_charge * sum(counts[symbol] * square for symbol, square in squares.items())
+    per_charge, per_particle = conductivity_scales(symbols, squares, facts['volume_A3'] * facts['temperature_K'])
     sigma_full, sigma_tracer = full.scaled(per_charge), particle.scaled(per_particle)
     if not per_particle:
         sigma_tracer = replace(sigma_tracer, value=None, stderr=None)
@@ -132,7 +142,7 @@ def _result(
         sigma_tracer=sigma_tracer,
         diffusivity=particle.scaled(CM2_PER_S),
         haven_ratio=haven_ratio(sigma_tracer, sigma_full, n_mobile),
-        curves=_named(curves, per_charge, per_particle) | plateau_curves(sigma_full, sigma_tracer),
+        curves=named_curves(curves, per_charge, per_particle) | plateau_curves(sigma_full, sigma_tracer),
         matrices=conductivity_matrices(tracks.parts, sigma_full, sigma_tracer, dt_ps=dt_ps, per_charge=per_charge),
         facts=facts,
         species=species,
@@ -230,21 +240,4 @@ def _facts(
         'mobile': ','.join(mobile),
         'total_time_ps': float((sum(lengths) - len(lengths)) * dt_ps),
         'dt_ps': float(dt_ps),
-    }
-
-
-def _named(curves: dict[str, np.ndarray], per_charge: float, per_particle: float) -> dict[str, np.ndarray]:
-    """Return the curves under the names of the stored arrays, running slopes as conductivities in S/cm."""
-    return {
-        'lag_ps': curves['lag_ps'],
-        'msd_A2': curves['msd'],
-        'msd_stderr': curves['msd_stderr'],
-        'charge_msd_e2A2': curves['charge_msd'],
-        'charge_msd_stderr': curves['charge_msd_stderr'],
-        'running_sigma_full_S_per_cm': curves['charge_msd_running'] * per_charge,
-        'running_sigma_full_stderr': curves['charge_msd_running_stderr'] * per_charge,
-        'running_sigma_tracer_S_per_cm': curves['msd_running'] * per_particle,
-        'running_sigma_tracer_stderr': curves['msd_running_stderr'] * per_particle,
-        'beta': curves['beta'],
-        'beta_stderr': curves['beta_stderr'],
     }

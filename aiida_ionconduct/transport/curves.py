@@ -6,10 +6,13 @@ import math
 
 import numpy as np
 
+from aiida_ionconduct.transport.displacement import Track, simple_displacement
 from aiida_ionconduct.transport.estimators.growth import log_slope
 from aiida_ionconduct.transport.estimators.results import Estimate
+from aiida_ionconduct.transport.observed import at_least_two
 
 MAX_POINTS = 300
+UNITS = ('_e2A2', '_A2', '_S_per_cm', '_stderr')  # endings of the names of curves
 
 
 def curve_lags(longest: int) -> np.ndarray:
@@ -65,3 +68,42 @@ def plateau_curves(full: Estimate, tracer: Estimate) -> dict[str, np.ndarray]:
         curves[f'plateau_sigma_{name}_S_per_cm'] = scan['value'][here]
         curves[f'plateau_sigma_{name}_stderr'] = scan['stderr'][here]
     return curves
+
+
+def named_curves(curves: dict[str, np.ndarray], per_charge: float, per_particle: float) -> dict[str, np.ndarray]:
+    """Return the curves under the names of the stored arrays, running slopes as conductivities in S/cm."""
+    return {
+        'lag_ps': curves['lag_ps'],
+        'msd_A2': curves['msd'],
+        'msd_stderr': curves['msd_stderr'],
+        'charge_msd_e2A2': curves['charge_msd'],
+        'charge_msd_stderr': curves['charge_msd_stderr'],
+        'running_sigma_full_S_per_cm': curves['charge_msd_running'] * per_charge,
+        'running_sigma_full_stderr': curves['charge_msd_running_stderr'] * per_charge,
+        'running_sigma_tracer_S_per_cm': curves['msd_running'] * per_particle,
+        'running_sigma_tracer_stderr': curves['msd_running_stderr'] * per_particle,
+        'beta': curves['beta'],
+        'beta_stderr': curves['beta_stderr'],
+    }
+
+
+def axis_curves(
+    tracer: list[Track], charge: list[Track], dt_ps: float, *, per_charge: float, per_particle: float
+) -> dict[str, np.ndarray]:
+    """Return the curves of :func:`named_curves` along each axis, such as ``msd_x_A2``."""
+    curves = {}
+    for number, axis in enumerate('xyz'):
+        along = [np.array([_along(track, number) for track in at_least_two(tracks)]) for tracks in (tracer, charge)]
+        named = named_curves(displacement_curves(*along, dt_ps, dimension=1), per_charge, per_particle)
+        for name, values in named.items():
+            if name != 'lag_ps':
+                unit = next((unit for unit in UNITS if name.endswith(unit)), '')
+                curves[f'{name.removesuffix(unit)}_{axis}{unit}'] = values
+    return curves
+
+
+def _along(track: Track, axis: int) -> np.ndarray:
+    """Return the mean-squared displacement (lags up to half a track) along an axis."""
+    component = slice(axis, axis + 1)
+    along = Track(track.positions[:, :, component], track.particles, track.shift[:, component])
+    return simple_displacement(along, (track.n_frames - 1) // 2)

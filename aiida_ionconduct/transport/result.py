@@ -33,7 +33,7 @@ class TransportResult:
     (species, species), the part of each pair of species in sigma_full, in the barycentric frame; the species are
     ``facts['species']``. ``species`` are the coefficients of each mobile species where there are several: then
     ``sigma_tracer`` is their sum, and ``diffusivity`` their mean, weighted by the square of the charge. ``notes`` say
-    what to know of the charges; if there are none (``charged``), there is no conductivity.
+    what to know of the charges, ``charge_words`` which they are; without any (not ``charged``), there is no conductivity.
     """
 
     sigma_full: Estimate
@@ -46,6 +46,7 @@ class TransportResult:
     species: list[SpeciesResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     charged: bool = True
+    charge_words: str = ''
 
     @property
     def diffusive(self) -> bool:

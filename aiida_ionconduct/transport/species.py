@@ -9,7 +9,7 @@ import numpy as np
 
 from aiida_ionconduct.choices import Estimator
 from aiida_ionconduct.transport.checks import atom_charges
-from aiida_ionconduct.transport.constants import CM2_PER_S
+from aiida_ionconduct.transport.constants import CM2_PER_S, SIEMENS_PER_CM
 from aiida_ionconduct.transport.displacement import Track, as_track
 from aiida_ionconduct.transport.estimators import estimate
 from aiida_ionconduct.transport.estimators.results import Estimate
@@ -66,6 +66,26 @@ def mean_square_charges(
         return {symbol: charges[symbol] ** 2 for symbol in mobile}
     kinds = np.array(symbols)
     return {symbol: float((charges[kinds == symbol] ** 2).mean()) for symbol in mobile}
+
+
+def charges_in_words(symbols: list[str], charges: Mapping[str, float] | np.ndarray) -> str:
+    """Return the charge of every species, or its range over the atoms."""
+    kinds, words = np.array(symbols), []
+    for symbol in dict.fromkeys(symbols):
+        of_atoms = np.array([charges[symbol]]) if isinstance(charges, Mapping) else charges[kinds == symbol]
+        low, high = f'{of_atoms.min():+.6g}', f'{of_atoms.max():+.6g}'
+        words.append(f'{symbol} {low}' if low == high else f'{symbol} {low} to {high}')
+    return ', '.join(words)
+
+
+def conductivity_scales(symbols: list[str], squares: Mapping[str, float], VT: float) -> tuple[float, float]:
+    """Return the conductivities in S/cm of 1 e²Å²/ps, and of a tracer diffusivity of 1 Å²/ps of all mobile ions.
+
+    :param squares: mean square charge of each mobile species.
+    :param VT: volume times temperature, Å³ K.
+    """
+    per_charge = SIEMENS_PER_CM / VT
+    return per_charge, per_charge * sum(symbols.count(symbol) * square for symbol, square in squares.items())
 
 
 def tracer_of_all(tracks: list[Track], symbols: list[str], squares: Mapping[str, float]) -> list[Track]:

@@ -61,6 +61,7 @@ EXTENDING = ('target_error', 'max_md_ns', 'ignore_validation', 'dry_run', 'detac
 @CHARGES
 @click.option(
     '--codes',
+    cls=PairsOption,
     type=Pairs(),
     multiple=True,
     metavar='NAME=LABEL',

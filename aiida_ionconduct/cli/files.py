@@ -1,0 +1,224 @@
+"""Plain trajectory files into conductivities: what ``aiida-ionconduct analyse FILE…`` does, without a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aiida_ionconduct.cli.analyse import Pairs, charges_of, estimator_settings
+from aiida_ionconduct.readers import Assumption, ReadingOptions, Trajectory, read_runs
+from aiida_ionconduct.structures.checks import OXIDATION_STATES
+from aiida_ionconduct.transport import TransportResult, analyse, arrhenius
+from aiida_ionconduct.transport.checks import mobile_species
+
+if TYPE_CHECKING:
+    from aiida_ionconduct.report.result import Campaign
+
+COLUMN = 'column'
+"""What is given instead of charges to take them from the files."""
+SAME_K = 0.5
+"""Files whose temperatures differ by no more are at one temperature."""
+WARNING = 'WARNING: '
+"""How a note of a reader begins that is a warning."""
+
+
+def analyse_files(
+    paths: Sequence[Path],
+    reading: ReadingOptions,
+    *,
+    mobile: Sequence[str] | None = None,
+    framework: Sequence[str] | None = None,
+    charges: Pairs = (),
+    masses: Pairs = (),
+    estimator: str | None = None,
+    axes: bool = False,
+    **settings: Any,
+) -> Campaign:
+    """Analyse files: the runs at each temperature are velocity seeds, and several temperatures give an Arrhenius line.
+
+    :param reading: what the user says about the files.
+    :param mobile: mobile species; the only element of the files, or Li, by default.
+    :param framework: species that tracers are followed against, none for the barycentric frame; found by default.
+    :param charges: by symbol where they are not the usual ones; ``(('column', ''),)`` takes them from the files.
+    :param masses: symbols and masses in u that are not the standard masses.
+    :param axes: whether the curves are also given for each axis.
+    :param settings: of :func:`~aiida_ionconduct.cli.analyse.estimator_settings`.
+    :return: a campaign with the conductivities and their Arrhenius line alone.
+    :raises ValueError: for files that cannot be read, do not fit each other, or lack what no option gives.
+    """
+    from aiida_ionconduct.report.result import Campaign, Conductivity
+
+    conductivities = []
+    for temperature_K, runs in _by_temperature(read_runs(paths, reading)):
+        kept, dropped = equal_lengths(runs)
+        symbols, dt_ps, cell = _in_common(kept)
+        given, source = run_charges(kept, symbols, charges)
+        moving = mobile_species(mobile or (symbols[:1] if len(set(symbols)) == 1 else ['Li']), symbols)
+        n_frames = len(kept[0].positions)
+        result = analyse(
+            [run.positions for run in kept],
+            symbols,
+            given,
+            cell,
+            temperature_K=temperature_K,
+            dt_ps=dt_ps,
+            mobile=moving,
+            masses=_masses(kept, symbols, dict(masses)),
+            framework=framework,
+            axes=axes,
+            **estimator_settings(estimator, (n_frames - 1) * dt_ps, **settings),
+        )
+        attributes = result.attributes()
+        notes = list(dict.fromkeys(note for run in runs for note in run.notes))
+        attributes['warnings'] += [*dropped, *(note[len(WARNING) :] for note in notes if note.startswith(WARNING))]
+        attributes['notes'] = [note for note in notes if not note.startswith(WARNING)]
+        stated = [
+            *_stated(runs),
+            Assumption('temperature', f'{temperature_K:g} K', '--temperature' if reading.temperature_K else 'file'),
+            Assumption('runs', f'{len(kept)} of {n_frames} frames each', 'files that do not continue each other'),
+            Assumption('mobile species', ', '.join(moving), '--mobile' if mobile else 'default'),
+            *_physics(result, source, framework),
+        ]
+        attributes['assumptions'] = [row._asdict() for row in stated]
+        attributes['files'] = [[str(path) for path in run.paths] for run in kept]
+        attributes['sigma_full_upper_S_per_cm'] = result.sigma_full.interval(0.95)[1] if result.charged else None
+        conductivities.append(Conductivity(attributes, result.curves))
+    return Campaign({'state': 'finished'}, conductivities=conductivities, arrhenius=_line(conductivities))
+
+
+def _by_temperature(runs: Sequence[Trajectory]) -> Iterator[tuple[float, list[Trajectory]]]:
+    """Yield the runs at each temperature in K, cold to hot.
+
+    :raises ValueError: if a temperature is not known.
+    """
+    unknown = [str(path) for run in runs if run.temperature_K is None for path in run.paths]
+    if unknown:
+        raise ValueError(f'the temperature is not known of {", ".join(unknown)}: give --temperature.')
+    group: list[Trajectory] = []
+    for run in sorted(runs, key=lambda run: run.temperature_K or 0.0):
+        if group and abs((run.temperature_K or 0.0) - (group[0].temperature_K or 0.0)) > SAME_K:
+            yield float(group[0].temperature_K or 0.0), group
+            group = []
+        group.append(run)
+    if group:
+        yield float(group[0].temperature_K or 0.0), group
+
+
+def equal_lengths(runs: Sequence[Trajectory]) -> tuple[list[Trajectory], list[str]]:
+    """Return the runs cut to one length, and warnings that say what was left out.
+
+    Shorter runs are left out and longer runs are cut, so that as many frames as possible remain.
+    """
+    lengths = np.array([len(run.positions) for run in runs])
+    if len(set(lengths)) < 2:
+        return list(runs), []
+    length = max(sorted(set(lengths)), key=lambda n: n * (lengths >= n).sum())
+    kept, warnings = [], []
+    for run, n_frames in zip(runs, lengths, strict=True):
+        name = ' + '.join(str(path) for path in run.paths) or 'a run'
+        if n_frames < length:
+            warnings.append(f'runs of unequal length: {name} ({n_frames} frames) is left out, the others are longer')
+            continue
+        if n_frames > length:
+            warnings.append(
+                f'runs of unequal length: the last {n_frames - length} of the {n_frames} frames of {name} are left out'
+            )
+            run.positions = run.positions[:length]
+        kept.append(run)
+    return kept, warnings
+
+
+def _in_common(runs: Sequence[Trajectory]) -> tuple[list[str], float, np.ndarray]:
+    """Return the symbols, the time between frames in ps, and the cell (3, 3) in Å, the mean over all frames.
+
+    :raises ValueError: if runs differ in them.
+    """
+    first = runs[0]
+    if first.symbols is None or first.cell is None or first.dt_ps is None:
+        raise ValueError('the file states no symbols, no cell or no time: give --structure FILE, --types or --dt-ps.')
+    for run in runs:
+        if run.symbols != first.symbols:
+            raise ValueError('the files, or the structure, do not hold the same atoms in the same order.')
+        if run.cell is None or not np.allclose(run.cell, first.cell, rtol=0.01, atol=0.01 * np.abs(first.cell).max()):
+            raise ValueError('the files have different cells: analyse them one by one.')
+    intervals = [run.dt_ps or 0.0 for run in runs]
+    if np.ptp(intervals) > 1e-6 * intervals[0]:
+        listed = ', '.join(f'{interval:g}' for interval in intervals)
+        raise ValueError(f'the files have frames at different intervals: {listed} ps.')
+    cells = np.array([run.cell for run in runs])
+    return first.symbols, first.dt_ps, cells[0] if len(runs) == 1 else cells.mean(axis=0)
+
+
+def run_charges(
+    runs: Sequence[Trajectory], symbols: list[str], charges: Pairs
+) -> tuple[Mapping[str, float] | np.ndarray | None, str]:
+    """Return the charges that the analysis takes, and where they are from.
+
+    :raises ValueError: if they are not known or do not balance.
+    """
+    given = dict(charges)
+    if COLUMN in given:
+        if len(given) > 1:
+            raise ValueError('--charges column takes all charges from the file: give no other charge.')
+        if any(run.charges is None for run in runs):
+            raise ValueError('--charges column: the file has no column of charges (q, charge).')
+        return np.mean([run.charges for run in runs], axis=0), 'column of the file, mean over the frames'
+    if len(set(symbols)) == 1:
+        return None, 'one element'
+    source = ' and '.join(
+        words for words, used in (('--charges', given), ('usual oxidation states', set(symbols) - set(given))) if used
+    )
+    if any(run.charges is not None for run in runs):
+        source += '; the column of charges in the file is not used, see --charges column'
+    if not any(float(value) % 1 for value in given.values()):
+        return charges_of(symbols, {symbol: int(value) for symbol, value in given.items()}), source
+    known = {symbol: {**OXIDATION_STATES, **given}.get(symbol) for symbol in dict.fromkeys(symbols)}
+    if unknown := [symbol for symbol, value in known.items() if value is None]:
+        raise ValueError(
+            f'no charge is known for {", ".join(unknown)}: give it, for instance --charges {unknown[0]}=3.'
+        )
+    return {symbol: float(value) for symbol, value in known.items() if value is not None}, source
+
+
+def _masses(runs: Sequence[Trajectory], symbols: list[str], given: Mapping[str, float]) -> dict[str, float] | None:
+    """Return the masses in u by symbol that files or the user state; None for standard masses."""
+    stated = {}
+    if runs[0].masses is not None:
+        kinds = np.array(symbols)
+        stated = {symbol: float(runs[0].masses[kinds == symbol].mean()) for symbol in dict.fromkeys(symbols)}
+    return {**stated, **given} or None
+
+
+def _stated(runs: Sequence[Trajectory]) -> list[Assumption]:
+    """Return what the readers have assumed, each row once, with its file where the files differ in it."""
+    rows: dict[Assumption, list[str]] = {}
+    for run in runs:
+        for row in run.assumptions:
+            rows.setdefault(row, []).append(' + '.join(path.name for path in run.paths))
+    return [
+        row if len(names) == len(runs) else row._replace(source=f'{", ".join(names)}: {row.source}')
+        for row, names in rows.items()
+    ]
+
+
+def _physics(result: TransportResult, charges: str, framework: Sequence[str] | None) -> list[Assumption]:
+    """Return what the analysis has assumed."""
+    frame = result.facts['frame'].rpartition('tracer: ')[2]
+    how = 'found from the motion of each species' if framework is None else '--framework'
+    return [
+        Assumption('charges', result.charge_words, charges),
+        Assumption('frame of the tracer', frame, how),
+        Assumption('frame of the full conductivity', 'none is needed', 'the charges sum to zero'),
+    ][: 3 if result.charged else 2]
+
+
+def _line(conductivities: Sequence[Any]) -> dict[str, Any]:
+    """Return the Arrhenius line of the conductivities with a number; empty for fewer than two."""
+    rows = [result.attributes for result in conductivities if result.attributes['sigma_full_S_per_cm'] is not None]
+    if len(rows) < 2:
+        return {}
+    columns = ('temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
+    return arrhenius(*([row[name] for row in rows] for name in columns))
