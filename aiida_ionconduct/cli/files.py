@@ -69,6 +69,7 @@ def analyse_files(
             masses=_masses(kept, symbols, dict(masses)),
             framework=framework,
             axes=axes,
+            unwrapped=True,
             **estimator_settings(estimator, (n_frames - 1) * dt_ps, **settings),
         )
         attributes = result.attributes()
@@ -163,9 +164,10 @@ def run_charges(
     if COLUMN in given:
         if len(given) > 1:
             raise ValueError('--charges column takes all charges from the file: give no other charge.')
-        if any(run.charges is None for run in runs):
+        columns = [run.charges for run in runs if run.charges is not None]
+        if len(columns) < len(runs):
             raise ValueError('--charges column: the file has no column of charges (q, charge).')
-        return np.mean([run.charges for run in runs], axis=0), 'column of the file, mean over the frames'
+        return np.mean(columns, axis=0), 'column of the file, mean over the frames'
     if len(set(symbols)) == 1:
         return None, 'one element'
     source = ' and '.join(

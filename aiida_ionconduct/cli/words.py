@@ -80,12 +80,15 @@ class PairsOption(click.Option):
         """Return a function that processes a word as the parser does, and the pairs that follow it."""
         numbers = isinstance(self.type, Pairs) and self.type.kind is not str
 
+        def is_pair(word: str) -> bool:
+            return bool(PAIR.fullmatch(word) or (numbers and NUMBERS.fullmatch(word))) and not Path(word).exists()
+
         def words(value: str) -> list[str]:
             return value.split(',') if numbers and NUMBERS.fullmatch(value) else [value]
 
         def process_all(value: str, state: Any) -> None:
             taken = words(value)
-            while state.rargs and PAIR.fullmatch(state.rargs[0]) and not Path(state.rargs[0]).exists():
+            while state.rargs and is_pair(state.rargs[0]):
                 taken += words(state.rargs.pop(0))
             for word in taken:
                 process(word, state)

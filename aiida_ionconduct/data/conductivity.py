@@ -30,9 +30,10 @@ class ConductivityData(orm.ArrayData):
     - what the results rest on: ``n_seeds``, ``seeds``, ``n_frames`` and ``total_time_ps`` of all seeds, ``dt_ps``
       between frames, ``estimator``, ``frame`` of reference, ``lag_ps`` and ``lag_tracer_ps`` that were chosen;
     - the order of the mobile ions: ``filled_share`` of the cell, and ``filled_share_stderr`` over seeds;
-    - whether the results can be used: ``diffusive``, ``converged`` (95 % half-width of σ below 20 %, slopes on a
-      plateau), ``plateau``, ``beta`` and ``beta_stderr`` (exponent of the MSD at long lags), ``warnings`` (a list of
-      sentences).
+    - whether the results can be used: ``caged`` (True where most of the displacement is motion within cages and the
+      number rests on the growth beyond it, else absent), ``diffusive``, ``converged`` (95 % half-width of σ below 20 %,
+      slopes on a plateau), ``plateau``, ``beta`` and ``beta_stderr`` (exponent of the MSD at long lags), ``warnings``
+      (a list of sentences).
     """
 
     @classmethod

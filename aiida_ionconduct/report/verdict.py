@@ -154,7 +154,13 @@ def _exponent(attributes: Mapping[str, Any]) -> str:
 
 
 def _subdiffusive(attributes: Mapping[str, Any]) -> bool:
-    """Whether the exponent of the displacement is below 1, by the rule of a campaign with a target."""
+    """Whether the exponent of the displacement is below 1, by the rule of a campaign with a target.
+
+    Where most of the displacement is motion within cages (``caged``), the exponent tells nothing: the number rests on
+    a slope that was resolved beyond that motion.
+    """
+    if attributes.get('caged'):
+        return False
     beta, stderr, n_seeds = (attributes.get(key) for key in ('beta', 'beta_stderr', 'n_seeds'))
     return beta is not None and stderr is not None and below_one(beta, stderr, n_seeds or 2)
 

@@ -4,7 +4,8 @@ Units: Å, ps, e, K, eV, S/cm and cm²/s. Which module holds what:
 
 - ``analysis``: the way from the trajectories at one temperature to a :class:`TransportResult` (``result``);
 - ``checks``: checks of charges, cell, temperature and trajectories;
-- ``reference_frame``: motion relative to the framework, and the charge displacement;
+- ``framework``: which species are at rest; ``reference_frame``: motion relative to them, and the charge displacement;
+- ``species``: charges and coefficients of the mobile species, ``masses`` of all; ``onsager``: matrices, transference;
 - ``displacement``: mean-squared displacements, the simple and the block method, on compiled loops (``_kernels.pyx``);
 - ``spectrum``: power spectra of currents; ``observed``: both in one pass over a trajectory;
 - ``estimators``: from these to a diffusivity with its interval;

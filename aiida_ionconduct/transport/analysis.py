@@ -43,6 +43,7 @@ def analyse(
     masses: Mapping[str, float] | None = None,
     framework: Sequence[str] | None = None,
     axes: bool = False,
+    unwrapped: bool = False,
     estimator: Estimator = 'auto',
     **settings: Any,
 ) -> TransportResult:
@@ -64,6 +65,7 @@ def analyse(
     :param masses: mass per symbol in u; standard atomic weights by default.
     :param framework: symbols of the framework, found from the motion by default; none for the barycentric frame.
     :param axes: whether the curves are also given along x, y and z.
+    :param unwrapped: whether the positions are known to be unwrapped; if not, steps of a cell vector are refused.
     :param estimator: as for :func:`~aiida_ionconduct.transport.diffusivity`.
     :param settings: of the estimator, as for the same function.
     :raises ValueError: for input that cannot be analysed, saying what to do.
@@ -76,7 +78,13 @@ def analyse(
     trajectories = check_seeds(seeds, len(symbols), dt_ps)
     fixed = choose_framework(trajectories, symbols, moving, framework=framework, masses=masses)
     tracks = collective_tracks(
-        trajectories, symbols, charge_of, mobile=moving, cell=cell, masses=masses, framework=fixed
+        trajectories,
+        symbols,
+        charge_of,
+        mobile=moving,
+        cell=None if unwrapped else cell,
+        masses=masses,
+        framework=fixed,
     )
     facts = {
         **_facts(symbols, moving, fixed, lengths=[len(positions) for positions in trajectories], dt_ps=dt_ps),
@@ -85,7 +93,15 @@ def analyse(
     }
     squares = mean_square_charges(symbols, charge_of, moving)
     result = _result(
-        tracks, symbols, squares, facts=facts, notes=notes, dt_ps=dt_ps, estimator=estimator, settings=settings
+        tracks,
+        symbols,
+        squares,
+        facts=facts,
+        notes=notes,
+        dt_ps=dt_ps,
+        estimator=estimator,
+        settings=settings,
+        others_diffuse=framework is None and bool(set(symbols) - {*moving, *fixed}),
     )
     result = replace(result, charge_words=charges_in_words(symbols, charge_of))
     if axes:
@@ -107,16 +123,18 @@ def _result(
     dt_ps: float,
     estimator: Estimator,
     settings: Mapping[str, Any],
+    others_diffuse: bool,
 ) -> TransportResult:
     """Estimate all coefficients.
 
     :param squares: mean square charge of each mobile species.
+    :param others_diffuse: whether species may carry charge that are neither mobile nor of the framework.
     """
     tracer, n_mobile = tracer_of_all(tracks.tracer, symbols, squares), facts['n_mobile']
     charge_seen, tracer_seen = observe(tracks.charge, dt_ps), observe(tracer, dt_ps)
     full = estimate(tracks.charge, dt_ps, estimator, charge_seen, **settings)
     particle = estimate(tracer, dt_ps, estimator, tracer_seen, **settings)
-    if particle.value is None:
+    if particle.value is None and not others_diffuse:
         full = replace(full, value=None, stderr=None)
     per_charge, per_particle = conductivity_scales(symbols, squares, facts['volume_A3'] * facts['temperature_K'])
     sigma_full, sigma_tracer = full.scaled(per_charge), particle.scaled(per_particle)

@@ -93,8 +93,8 @@ def axis_curves(
     """Return the curves of :func:`named_curves` along each axis, such as ``msd_x_A2``."""
     curves = {}
     for number, axis in enumerate('xyz'):
-        along = [np.array([_along(track, number) for track in at_least_two(tracks)]) for tracks in (tracer, charge)]
-        named = named_curves(displacement_curves(*along, dt_ps, dimension=1), per_charge, per_particle)
+        ions, charges = (np.array([_along(run, number) for run in at_least_two(tracks)]) for tracks in (tracer, charge))
+        named = named_curves(displacement_curves(ions, charges, dt_ps, dimension=1), per_charge, per_particle)
         for name, values in named.items():
             if name != 'lag_ps':
                 unit = next((unit for unit in UNITS if name.endswith(unit)), '')

@@ -59,7 +59,7 @@ def collective_tracks(
     charges: Mapping[str, float] | np.ndarray,
     *,
     mobile: str | Sequence[str],
-    cell: np.ndarray,
+    cell: np.ndarray | None,
     masses: Mapping[str, float] | None = None,
     framework: Sequence[str] | None = None,
 ) -> CollectiveTracks:
@@ -69,7 +69,7 @@ def collective_tracks(
         :func:`~aiida_ionconduct.transport.checks.check_seeds`.
     :param charges: by symbol, or of every atom, (atoms,), e.
     :param mobile: one species or several.
-    :param cell: (3, 3), cell vectors as rows, Å.
+    :param cell: (3, 3), cell vectors as rows, Å, where the positions must not be folded into it.
     :param masses: mass per symbol in u; standard atomic weights by default.
     :param framework: the species that tracers are followed against, all that are not mobile by default; none of them
         for the barycentric frame.

@@ -33,7 +33,8 @@ class TransportResult:
     (species, species), the part of each pair of species in sigma_full, in the barycentric frame; the species are
     ``facts['species']``. ``species`` are the coefficients of each mobile species where there are several: then
     ``sigma_tracer`` is their sum, and ``diffusivity`` their mean, weighted by the square of the charge. ``notes`` say
-    what to know of the charges, ``charge_words`` which they are; without any (not ``charged``), there is no conductivity.
+    what to know of the charges, ``charge_words`` which they are; without any (not ``charged``) there is no
+    conductivity.
     """
 
     sigma_full: Estimate
@@ -97,6 +98,8 @@ class TransportResult:
         for species in self.species:
             numbers |= _of_species(species)
         tracer = self.sigma_tracer.diagnostics
+        if self.diffusive and tracer['caged']:
+            numbers['caged'] = True
         return {
             **self.facts,
             **numbers,

@@ -50,7 +50,7 @@ def refusal(command):
 
 def reference(*runs, **options):
     """Return the result of the library on the arrays."""
-    settings = {'temperature_K': runs[0].temperature_K, 'dt_ps': runs[0].dt_ps, **options}
+    settings = {'temperature_K': runs[0].temperature_K, 'dt_ps': runs[0].dt_ps, 'unwrapped': True, **options}
     positions = [run.positions for run in runs]
     return analyse(positions, list(runs[0].symbols), {'Li': 1, 'Cl': -1}, runs[0].cell, **settings).attributes()
 

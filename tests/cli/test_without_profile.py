@@ -65,6 +65,14 @@ def test_analysis_of_files_as_json(home, trajectory):
     assert '"sigma_full_S_per_cm"' in run_at_home(home, 'analyse', trajectory, '--format', 'json')
 
 
+def test_page_and_curves_of_files(home, trajectory, tmp_path):
+    page, curves = tmp_path / 'page.html', tmp_path / 'curves'
+    printed = run_at_home(home, 'analyse', trajectory, '--page', str(page), '--csv', str(curves))
+    assert printed.splitlines()[-1] == f'Written: {curves}, {page}'
+    assert page.exists()
+    assert len(list(curves.iterdir())) == 2
+
+
 @pytest.mark.parametrize(
     ('words', 'says'),
     [

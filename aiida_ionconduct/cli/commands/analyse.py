@@ -166,12 +166,19 @@ def analyse_command(
         campaign = analyse_nodes(nodes, **{name: value for name, value in settings.items() if name not in FILE_OPTIONS})
     if layout == 'json':
         rows = [
-            {'pk': conductivity.pk, 'uuid': conductivity.uuid, **conductivity.attributes}
+            {
+                'pk': conductivity.pk,
+                'uuid': conductivity.uuid,
+                **conductivity.attributes,
+                **({'arrhenius': campaign.arrhenius} if campaign.arrhenius else {}),
+            }
             for conductivity in campaign.conductivities
         ]
         echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     echo(summary_tables(campaign, judged=False))
+    if written := [str(path) for path in (settings['csv'], settings['page']) if path is not None]:
+        echo(f'\nWritten: {", ".join(written)}')
     if stored := [f'{result.temperature_K:g} K: {result.pk}' for result in campaign.conductivities if result.pk]:
         echo(f'\nStored as ConductivityData, {", ".join(stored)}.')
 
@@ -195,11 +202,10 @@ def _of_files(
     if csv is not None:
         from aiida_ionconduct.report.tables.curves import write_curves
 
-        for path in write_curves(campaign, csv):
-            echo(f'Written: {path}', err=True)
+        write_curves(campaign, csv)
     if page is not None:
         from aiida_ionconduct.report.page.campaign import render
         from aiida_ionconduct.report.page.template import write
 
-        echo(f'Written: {write(render(campaign), page)}', err=True)
+        write(render(campaign), page)
     return campaign

@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any
 from aiida_ionconduct.report.figures.colours import colour_variables
 from aiida_ionconduct.report.figures.provenance import draw
 from aiida_ionconduct.report.figures.svg import embed
-from aiida_ionconduct.report.graph.campaign import collect
-from aiida_ionconduct.report.graph.details import collect_details
 from aiida_ionconduct.report.page.campaign_figures import campaign_drawings
 from aiida_ionconduct.report.page.downloads import json_uri
 from aiida_ionconduct.report.page.template import fill, write
 from aiida_ionconduct.report.result import Campaign, StageRun
 from aiida_ionconduct.report.tables.arrhenius import EXTRAPOLATION_WARNING, arrhenius_rows
-from aiida_ionconduct.report.tables.conductivity import conductivity_rows, sampling_rows, warning_texts
+from aiida_ionconduct.report.tables.conductivity import (
+    assumption_rows,
+    conductivity_rows,
+    note_texts,
+    sampling_rows,
+    warning_texts,
+)
 from aiida_ionconduct.report.tables.error_target import decision_rows, target_rows
 from aiida_ionconduct.report.tables.potential import error_rows, source_words, validation_table
 from aiida_ionconduct.report.tables.studies import density_rows
@@ -28,11 +32,13 @@ if TYPE_CHECKING:
 
 TABLES = (
     arrhenius_rows,
+    assumption_rows,
     cell_text,
     conductivity_rows,
     decision_rows,
     density_rows,
     error_rows,
+    note_texts,
     sampling_rows,
     source_words,
     target_rows,
@@ -49,6 +55,9 @@ def write_page(node: orm.WorkChainNode, path: str | Path) -> Path:
     :param path: the file to write; its folder is made.
     :return: the file written.
     """
+    from aiida_ionconduct.report.graph.campaign import collect
+    from aiida_ionconduct.report.graph.details import collect_details
+
     data = collect(node)
     data.details = collect_details(node)
     return write(render(data), path)

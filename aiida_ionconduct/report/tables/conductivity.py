@@ -38,11 +38,58 @@ def conductivity_rows(attributes: Mapping[str, Any]) -> list[tuple[str, str, str
     :param attributes: as :meth:`aiida_ionconduct.transport.TransportResult.attributes` returns them.
     """
     rows = []
-    for quantity in QUANTITIES:
+    for quantity in _quantities(attributes):
         value = attributes.get(quantity.value)
         estimate = format_estimate(value, attributes.get(quantity.stderr))
         rows.append((quantity.title, estimate, format_interval(attributes.get(quantity.interval), scale_of=value)))
     return rows
+
+
+def _quantities(attributes: Mapping[str, Any]) -> list[Quantity]:
+    """Return the quantities at one temperature; of several mobile species, those of each."""
+    species = str(attributes.get('mobile', '')).split(',')
+    if len(species) < 2:
+        return list(QUANTITIES)
+    of_each = (
+        Quantity('D, tracer', 'diffusivity_cm2_per_s', 'diffusivity_stderr', 'diffusivity_ci95', 'cm²/s'),
+        Quantity('σ, tracer', 'sigma_tracer_S_per_cm', 'sigma_tracer_stderr', 'sigma_tracer_ci95', 'S/cm'),
+        Quantity('Transference number', 'transference', 'transference_stderr', 'transference_ci95', ''),
+    )
+    return [
+        *QUANTITIES[:3],
+        *(
+            Quantity(
+                f'{kind.label}, {symbol}',
+                f'{kind.value}_{symbol}',
+                f'{kind.stderr}_{symbol}',
+                f'{kind.interval}_{symbol}',
+                kind.unit,
+            )
+            for symbol in species
+            for kind in of_each
+        ),
+    ]
+
+
+def assumption_rows(conductivities: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """Return subject, value and source of what the results rest on, each row once.
+
+    :return: a row that does not hold for all temperatures has its temperatures with the subject.
+    """
+    temperatures: dict[tuple[str, str, str], list[str]] = {}
+    for attributes in conductivities:
+        for row in attributes.get('assumptions') or []:
+            key = (row['subject'], row['value'], row['source'])
+            temperatures.setdefault(key, []).append(f'{attributes["temperature_K"]:g} K')
+    return [
+        (subject if len(where) == len(conductivities) else f'{subject}, {", ".join(where)}', value, source)
+        for (subject, value, source), where in temperatures.items()
+    ]
+
+
+def note_texts(conductivities: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the notes on how the files were read, each once."""
+    return list(dict.fromkeys(note for attributes in conductivities for note in attributes.get('notes') or []))
 
 
 def sampling_rows(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:

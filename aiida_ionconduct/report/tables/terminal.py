@@ -10,7 +10,13 @@ from tabulate import tabulate
 
 from aiida_ionconduct.report.result import Campaign
 from aiida_ionconduct.report.tables.arrhenius import EXTRAPOLATION_WARNING, arrhenius_rows
-from aiida_ionconduct.report.tables.conductivity import conductivity_rows, sampling_rows, warning_texts
+from aiida_ionconduct.report.tables.conductivity import (
+    assumption_rows,
+    conductivity_rows,
+    note_texts,
+    sampling_rows,
+    warning_texts,
+)
 from aiida_ionconduct.report.tables.error_target import target_rows
 from aiida_ionconduct.report.tables.potential import validation_rows
 from aiida_ionconduct.report.verdict import Verdict, campaign_verdict
@@ -38,6 +44,12 @@ def summary_tables(data: Campaign, judged: bool = True) -> str:
             for label, outcome in validation_rows(data.validation)
         ]
         sections.append(_table(checks, 'Validation', 'value', 'allowed', 'passed'))
+    if rows := assumption_rows(data.attributes):
+        sections.append(
+            tabulate(rows, headers=('Assumptions', '', 'from'), disable_numparse=True, maxcolwidths=[None, 50, 40])
+        )
+    if texts := note_texts(data.attributes):
+        sections.append('\n'.join(['Notes', *(_wrap(text, '- ') for text in texts)]))
     if texts := warning_texts(data.attributes, data.arrhenius):
         sections.append('\n'.join(['Warnings', *(_wrap(text, '- ') for text in texts)]))
     return '\n\n'.join([*sections, _statement(campaign_verdict(data)) if judged else _own_statement(data)])

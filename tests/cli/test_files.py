@@ -1,0 +1,230 @@
+"""`aiida-ionconduct analyse FILE…`: what is pooled, charges, frames of reference, and what is written."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from aiida_ionconduct.cli import cli
+from aiida_ionconduct.cli.files import equal_lengths
+from aiida_ionconduct.readers import Trajectory
+
+DT_PS = 0.1
+
+
+def write(path, number=0, frames=400, **content):
+    """Write a run of 12 lithium, 12 sodium and 24 chlorine atoms, in which lithium and sodium walk."""
+    rng = np.random.default_rng(number)
+    lithium, sodium = (np.cumsum(rng.normal(0, step, (frames, 12, 3)), axis=0) for step in (0.3, 0.15))
+    places = np.random.default_rng(0).uniform(0, 20, (1, 48, 3))
+    rest = rng.normal(0, 0.05, (frames, 24, 3))
+    content = {
+        'positions': places + np.concatenate((lithium, sodium, rest), axis=1),
+        'symbols': ['Li'] * 12 + ['Na'] * 12 + ['Cl'] * 24,
+        'cell': 20 * np.eye(3),
+        'dt_ps': DT_PS,
+        'temperature_K': 600.0,
+        **content,
+    }
+    np.savez(path, **content)
+    return str(path)
+
+
+def invoke(*words):
+    """Run the command on files that are unwrapped."""
+    return CliRunner().invoke(cli, ['analyse', '--unwrapped', *map(str, words)])
+
+
+def results(*words):
+    """Return the results of a command as data."""
+    result = invoke(*words, '--format', 'json')
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def stated(conductivity):
+    """Return the values of the assumptions by subject."""
+    return {row['subject']: row['value'] for row in conductivity['assumptions']}
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+    """Write one run."""
+    return write(tmp_path_factory.mktemp('run') / 'run.npz')
+
+
+def test_files_of_two_temperatures_give_a_line(tmp_path):
+    """Each temperature has its own seeds; before, one of them was asked for and then given to both."""
+    paths = [
+        write(tmp_path / f'{T}_{seed}.npz', 10 * seed + T, temperature_K=float(T))
+        for T in (600, 900)
+        for seed in (1, 2)
+    ]
+    cold, hot = results(*paths)
+    assert (cold['temperature_K'], hot['temperature_K']) == (600.0, 900.0)
+    assert cold['n_seeds'] == hot['n_seeds'] == 2
+    assert cold['arrhenius']['n_temperatures'] == 2
+    assert 'Activation energy' in invoke(*paths).output
+
+
+def test_a_temperature_that_the_file_contradicts_is_refused(run):
+    result = invoke(run, '-T', 900)
+    assert result.exit_code == 1
+    assert 'states 600 K, but --temperature is 900 K' in result.output
+
+
+def test_unequal_runs_are_cut_with_a_warning(tmp_path):
+    long, short = write(tmp_path / 'long.npz', 1, 400), write(tmp_path / 'short.npz', 2, 300)
+    (conductivity,) = results(long, short)
+    assert conductivity['n_seeds'] == 2
+    assert conductivity['n_frames'] == 600
+    (warning,) = [text for text in conductivity['warnings'] if 'unequal length' in text]
+    assert 'the last 100 of the 400 frames' in warning
+    assert 'long.npz' in warning
+
+
+def test_a_run_far_shorter_than_the_others_is_left_out(tmp_path):
+    """Cutting 400 frames to 60 would leave less than the long run alone."""
+    long, short = write(tmp_path / 'long.npz', 1, 400), write(tmp_path / 'short.npz', 2, 60)
+    (conductivity,) = results(long, short)
+    assert (conductivity['n_seeds'], conductivity['n_frames']) == (1, 400)
+    assert any('short.npz (60 frames) is left out' in text for text in conductivity['warnings'])
+    assert any('one seed' in text for text in conductivity['warnings'])
+    assert 'left out' in ' '.join(invoke(long, short).output.split())
+
+
+@pytest.mark.parametrize(
+    ('lengths', 'kept'), [((100, 100), (100, 100)), ((90, 100, 100), (90, 90, 90)), ((30, 100, 100), (100, 100))]
+)
+def test_most_frames_are_kept(lengths, kept):
+    runs, warnings = equal_lengths([Trajectory(np.zeros((n, 1, 3))) for n in lengths])
+    assert tuple(len(trajectory.positions) for trajectory in runs) == kept
+    assert bool(warnings) == (len(set(lengths)) > 1)
+
+
+def test_several_mobile_species(run):
+    (conductivity,) = results(run, '--mobile', 'Li,Na')
+    assert conductivity['diffusivity_cm2_per_s_Li'] > 2 * conductivity['diffusivity_cm2_per_s_Na']
+    assert conductivity['transference_Li'] + conductivity['transference_Na'] == pytest.approx(1, abs=0.05)
+    output = invoke(run, '--mobile', 'Li,Na').output
+    assert 'D, tracer, Na (cm²/s)' in output
+    assert 'Transference number, Li' in output
+
+
+def test_the_frame_is_stated(run):
+    """Sodium diffuses, and is no part of the framework of lithium."""
+    assert (
+        stated(results(run)[0])['frame of the tracer'] == 'relative to the centre of mass of Cl; Na may diffuse as well'
+    )
+    assert stated(results(run, '--framework', 'Cl,Na')[0])['frame of the tracer'].endswith('centre of mass of Cl, Na')
+    assert 'all atoms' in stated(results(run, '--framework', 'none')[0])['frame of the tracer']
+    assert 'framework cannot hold Xe' in invoke(run, '--framework', 'Xe').output
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        ('--charges', 'Li=1', 'Na=1', 'Cl=-1'),
+        ('--charges', 'Li=1,Na=1,Cl=-1'),
+        ('--charges', 'Li=1', '--charges', 'Na=1', '--charges', 'Cl=-1'),
+        ('--charges=Li=1', 'Na=1,Cl=-1'),
+    ],
+)
+def test_pairs_as_people_type_them(run, words):
+    """Also before the file, whose name is no pair."""
+    expected = results(run)[0]['sigma_full_S_per_cm']
+    assert results(run, *words)[0]['sigma_full_S_per_cm'] == expected
+    assert results(*words, run)[0]['sigma_full_S_per_cm'] == expected
+
+
+def test_charges_that_are_not_whole(run):
+    (conductivity,) = results(run, '--charges', 'Li=0.9', 'Na=0.9', 'Cl=-0.9')
+    whole = results(run)[0]
+    assert conductivity['sigma_full_S_per_cm'] == pytest.approx(0.81 * whole['sigma_full_S_per_cm'], rel=1e-6)
+    assert any('not whole numbers' in text for text in conductivity['warnings'])
+    assert stated(conductivity)['charges'] == 'Li +0.9, Na +0.9, Cl -0.9'
+    assert 'sum to' in invoke(run, '--charges', 'Li=0.9', 'Na=0.9', 'Cl=-0.8').output
+
+
+def test_charges_of_a_column(tmp_path):
+    lines = []
+    rng = np.random.default_rng(1)
+    lithium = np.cumsum(rng.normal(0, 0.3, (200, 4, 3)), axis=0) + 5
+    chlorine = rng.normal(0, 0.05, (200, 4, 3)) + rng.uniform(0, 20, (1, 4, 3))
+    for step, frame in enumerate(np.concatenate((lithium, chlorine), axis=1)):
+        lines += ['ITEM: TIMESTEP', str(100 * step), 'ITEM: NUMBER OF ATOMS', '8']
+        lines += ['ITEM: BOX BOUNDS pp pp pp', *['0 20'] * 3, 'ITEM: ATOMS id type q xu yu zu']
+        lines += [
+            f'{atom + 1} {1 + atom // 4} {0.8 if atom < 4 else -0.8} {x} {y} {z}'
+            for atom, (x, y, z) in enumerate(frame)
+        ]
+    path = tmp_path / 'charged.lammpstrj'
+    path.write_text('\n'.join(lines) + '\n')
+    options = ('-T', 600, '--timestep-fs', 1, '--types', 'Li,Cl')
+    (column,) = results(path, *options, '--charges', 'column')
+    (typed,) = results(path, *options, '--charges', 'Li=0.8', 'Cl=-0.8')
+    assert column['sigma_full_S_per_cm'] == pytest.approx(typed['sigma_full_S_per_cm'], rel=1e-9)
+    source = {row['subject']: row['source'] for row in results(path, *options)[0]['assumptions']}['charges']
+    assert 'see --charges column' in source
+
+
+def test_no_column_of_charges(run):
+    assert 'no column of charges' in invoke(run, '--charges', 'column').output
+
+
+def test_one_element_has_a_diffusivity(tmp_path):
+    rng = np.random.default_rng(1)
+    walk = np.cumsum(rng.normal(0, 0.3, (400, 20, 3)), axis=0)
+    path = write(tmp_path / 'argon.npz', positions=walk, symbols=['Ar'] * 20)
+    (conductivity,) = results(path)
+    assert conductivity['diffusivity_cm2_per_s'] == pytest.approx(0.045e-3 * 19 / 20, rel=0.3)
+    assert conductivity['sigma_full_S_per_cm'] is None
+    assert any('no conductivity' in text for text in conductivity['warnings'])
+
+
+@pytest.mark.parametrize(
+    ('option', 'value'),
+    [('--discard-ps', -5), ('--dt-ps', 0), ('--timestep-fs', -1), ('--temperature', 0), ('--nblock', 0)],
+)
+def test_numbers_that_cannot_be_are_refused_by_name(run, option, value):
+    result = invoke(run, option, value)
+    assert result.exit_code == 2
+    assert option in result.output
+
+
+def test_assumptions_stand_below_the_table(run):
+    output = invoke(run, '--discard-ps', 5).output
+    block = output[output.index('Assumptions') :]
+    for subject in ('time between frames', 'wrapping', 'charges', 'frame of the tracer', 'discarded', 'temperature'):
+        assert f'\n{subject} ' in block
+
+
+def test_curves_as_csv(run, tmp_path):
+    """The columns have units in their names; the displacement is the sum over the axes."""
+    (conductivity,) = results(run, '--csv', tmp_path / 'curves')
+    with (tmp_path / 'curves' / 'displacements_600K.csv').open() as stream:
+        rows = list(csv.DictReader(stream))
+    units = ('_ps', '_A2', '_e2A2', '_S_per_cm')
+    assert all(name.endswith(units) or name.startswith('beta') for name in rows[0])
+    for quantity in ('msd{}_A2', 'charge_msd{}_e2A2'):
+        whole = [float(row[quantity.format('')]) for row in rows]
+        axes = [sum(float(row[quantity.format(f'_{axis}')]) for axis in 'xyz') for row in rows]
+        np.testing.assert_allclose(axes, whole, rtol=1e-9)
+    for kind in ('full', 'tracer'):
+        name = f'running_sigma_{kind}{{}}_S_per_cm'
+        mean = [np.mean([float(row[name.format(f'_{axis}')]) for axis in 'xyz']) for row in rows]
+        np.testing.assert_allclose(mean, [float(row[name.format('')]) for row in rows], rtol=1e-9, atol=1e-12)
+    assert (tmp_path / 'curves' / 'plateau_600K.csv').exists()
+    assert conductivity['sigma_full_S_per_cm'] == results(run)[0]['sigma_full_S_per_cm']
+
+
+def test_page_of_files(run, tmp_path):
+    """The page has the numbers, the figures and what was assumed, and no commands for nodes."""
+    path = tmp_path / 'out' / 'page.html'
+    assert invoke(run, '--page', path).exit_code == 0
+    html = path.read_text()
+    for text in ('Assumptions', 'frame of the tracer', 'Mean squared displacement', 'Analysis of trajectory files'):
+        assert text in html
+    assert 'verdi process' not in html
