@@ -88,10 +88,10 @@ def name_atoms(frames: Frames, types: Sequence[str] | None, structure: Structure
     :raises ValueError: if two sources contradict each other.
     """
     path = frames.path
-    found: dict[str, list[str]] = {}
+    by_source: dict[str, list[str]] = {}
     words = _believable_words(frames, types)
     if words is not None and None not in (symbols := [symbol_of(word) for word in words]):
-        found[frames.words_source] = [symbol or '' for symbol in symbols]
+        by_source[frames.words_source] = [symbol or '' for symbol in symbols]
         masses = [mass_of(word) for word in words]
         if any(masses):
             from ase.data import atomic_masses, atomic_numbers
@@ -99,26 +99,26 @@ def name_atoms(frames: Frames, types: Sequence[str] | None, structure: Structure
             standard = [float(atomic_masses[atomic_numbers[symbol or 'X']]) for symbol in symbols]
             frames.masses = np.array([mass or usual for mass, usual in zip(masses, standard, strict=True)])
     if by_type := _symbols_of_types(frames, types):
-        found['--types' if (frames.types or ['1'])[0].isdigit() else 'column type'] = by_type
-    if types and frames.types is None and frames.words_source in found:
-        _compare_types(list(dict.fromkeys(found[frames.words_source])), types, path)
+        by_source['--types' if (frames.types or ['1'])[0].isdigit() else 'column type'] = by_type
+    if types and frames.types is None and frames.words_source in by_source:
+        _compare_types(list(dict.fromkeys(by_source[frames.words_source])), types, path)
     if structure is not None:
         _compare_structure(frames, structure)
-        found[f'--structure {structure.path.name}'] = structure.symbols
-    for source, symbols_of_source in found.items():
-        first = next(iter(found))
-        if symbols_of_source != found[first]:
+        by_source[f'--structure {structure.path.name}'] = structure.symbols
+    for source, symbols_of_source in by_source.items():
+        first = next(iter(by_source))
+        if symbols_of_source != by_source[first]:
             atom = next(
-                k for k, pair in enumerate(zip(symbols_of_source, found[first], strict=True)) if len(set(pair)) > 1
+                k for k, pair in enumerate(zip(symbols_of_source, by_source[first], strict=True)) if len(set(pair)) > 1
             )
             raise ValueError(
-                f'`{path}`: atom {atom + 1} is {found[first][atom]} by {first}, but {symbols_of_source[atom]} by '
+                f'`{path}`: atom {atom + 1} is {by_source[first][atom]} by {first}, but {symbols_of_source[atom]} by '
                 f'{source}: leave out the source that is wrong, or put it into the order of the trajectory.'
             )
-    if found:
-        source, frames.symbols = next(iter(found.items()))
-        frames.assumptions.append(Assumption('symbols', _formula(frames.symbols), ', '.join(found)))
-    if structure is not None and len(found) == 1 and frames.types is None and frames.unit is None:
+    if by_source:
+        source, frames.symbols = next(iter(by_source.items()))
+        frames.assumptions.append(Assumption('symbols', _formula(frames.symbols), ', '.join(by_source)))
+    if structure is not None and len(by_source) == 1 and frames.types is None and frames.unit is None:
         _compare_places(frames, structure)
     if structure is not None and structure.cell is not None and frames.cells is None:
         frames.cells = structure.cell
@@ -298,7 +298,7 @@ def check_order(frames: Frames) -> None:
 
 
 def check_rows(frames: Frames) -> None:
-    """Check the order of rows where it is usual that programs keep it: rows that change places move at once as far as ever.
+    """Check the order of rows that programs usually keep: rows that change places move at once as far as ever.
 
     :raises ValueError: if rows change places in every frame.
     """

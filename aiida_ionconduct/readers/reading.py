@@ -119,7 +119,7 @@ def read_runs(paths: Sequence[str | Path], options: ReadingOptions) -> list[Traj
 def _trajectory(frames: Frames, dt_ps: float | None) -> Trajectory:
     """Return the frames as a run."""
     clock = next((clock for clock in frames.clocks if not clock.is_step and clock.unit_ps is not None), None)
-    times = None if clock is None else np.asarray(clock.values * (clock.unit_ps or 1.0))
+    times: np.ndarray | None = None if clock is None else np.asarray(clock.values * (clock.unit_ps or 1.0))
     if times is None and frames.dt_ps is not None:
         times = frames.dt_ps * np.arange(len(frames.positions))
     return Trajectory(

@@ -12,7 +12,8 @@ from aiida_ionconduct.readers.packed import Content, open_text
 from aiida_ionconduct.readers.text import read_rows
 
 AXES = ('a', 'b', 'c')
-BLOCK = re.compile(rb'^[ \t]*(?:Direct configuration=|Konfig=)[ \t]*(\d+|\*+)[^\n]*\n', re.MULTILINE)
+BLOCKS = tuple(re.compile(word + rb'[ \t]*(\d+|\*+)[^\n]*\n') for word in (rb'Direct configuration=', rb'Konfig='))
+"""Lines before a frame; a pattern that begins with plain text is searched for at the speed of memory."""
 OLD = re.compile(rb'\A\s*(\d+)\s+\d+\s+\d+\s*\n[^\n]*\n[^\n]*\n\s*CAR\s*\n[^\n]*\n')
 BLANK = re.compile(rb'\n[ \t]*\r?\n')
 HEADER_BYTES = 4096
@@ -27,7 +28,7 @@ def read_xdatcar(path: str | Path) -> Frames:
     content, packed_cut = open_text(path)
     if old := OLD.match(content[:HEADER_BYTES]):
         return _read_old(content, int(old.group(1)), old.end(), path)
-    matches = list(BLOCK.finditer(content))
+    matches = next((matches for block in BLOCKS if (matches := list(block.finditer(content)))), [])
     if not matches:
         raise ValueError(f'`{path}` holds no `Direct configuration=`: it is no XDATCAR of VASP 5 or later.')
     cell, names, counts = _parse_header(bytes(content[: matches[0].start()]), path)
@@ -37,10 +38,11 @@ def read_xdatcar(path: str | Path) -> Frames:
     rows = read_rows(content, [match.end() for match in matches], n_atoms, columns=AXES, coordinates=AXES)
     cells = [cell]
     for match in matches[1 : len(rows.positions)]:
-        line = content.rfind(b'\n', 0, max(match.start() - 1, 0)) + 1
+        end = content.rfind(b'\n', 0, match.start()) + 1
+        line = content.rfind(b'\n', 0, max(end - 1, 0)) + 1
         # A row of coordinates has points, the numbers of atoms have none: then a header stands before the frame.
-        if b'.' not in content[line : match.start()]:
-            lines = bytes(content[max(0, match.start() - HEADER_BYTES) : match.start()]).splitlines()
+        if b'.' not in content[line:end]:
+            lines = bytes(content[max(0, end - HEADER_BYTES) : end]).splitlines()
             length = 7 if names else 6
             cell, other_names, other_counts = _parse_header(b'\n'.join(lines[-length:]), path)
             if (other_names, other_counts) != (names, counts):

@@ -241,6 +241,8 @@ def _clocks(comments: list[bytes]) -> list[Clock]:
 
 def _numbers(comments: list[bytes], pattern: re.Pattern[bytes], group: int) -> np.ndarray | None:
     """Return a number that every frame states, (frames,); None if a frame does not state it."""
+    if pattern.search(comments[0]) is None:
+        return None
     matches = [pattern.search(comment) for comment in comments]
     if None in matches:
         return None
