@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from aiida_ionconduct.readers.frames import Frames
 from aiida_ionconduct.readers.structure import Structure
@@ -24,6 +25,8 @@ ROWS_RANDOM = 0.5
 """Mean-squared step, in units of the mean-squared distance of random positions, that means that rows change places."""
 SHUFFLED = 0.25
 """A typical step of this share of the distance between random positions means that rows change places."""
+EXCHANGED = 0.1
+"""Rows of a few atoms change places if another order shortens the squared steps to this share."""
 
 
 def in_one_order(rows: Rows, path: str | Path, advice: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -288,13 +291,22 @@ def check_order(frames: Frames) -> None:
         step -= np.rint(step)
         other -= np.rint(other)
         share = np.median(np.sum(step**2, axis=2), axis=1) / np.median(np.sum(other**2, axis=2), axis=1).clip(1e-30)
-        if share.max() > SHUFFLED:
+        frame = int(np.argmax(share))
+        if share[frame] > SHUFFLED and (len(chosen) >= FEW or _exchanged(frames, chosen, frame)):
             raise ValueError(
-                f'`{frames.path}` has no ids, and between frames {int(np.argmax(share))} and '
-                f'{int(np.argmax(share)) + 1} '
-                'its rows change places (or frames are too far apart to tell): write ids, in LAMMPS `dump … id type xu '
-                'yu zu` with `dump_modify … sort id`.'
+                f'`{frames.path}` has no ids, and between frames {frame} and {frame + 1} its rows change places (or '
+                'frames are too far apart to tell): write ids, in LAMMPS `dump … id type xu yu zu` with '
+                '`dump_modify … sort id`.'
             )
+
+
+def _exchanged(frames: Frames, chosen: np.ndarray, frame: int) -> bool:
+    """Whether a few atoms of one species take the places of each other in the next frame, rather than move far."""
+    cell = frames.cell_of(frame)
+    before, after = (frames.positions[number, chosen] for number in (frame, frame + 1))
+    squares = np.sum(_shortest(after[None] - before[:, None], cell) ** 2, axis=2)
+    rows, columns = linear_sum_assignment(squares)
+    return bool(squares[rows, columns].sum() < EXCHANGED * np.trace(squares))
 
 
 def check_rows(frames: Frames) -> None:
@@ -302,8 +314,8 @@ def check_rows(frames: Frames) -> None:
 
     :raises ValueError: if rows change places in every frame.
     """
-    n_frames = len(frames.positions)
-    if frames.by_id is not None or frames.cells is None or n_frames < FEW:
+    n_frames, cell = len(frames.positions), frames.cell_of(0)
+    if frames.by_id is not None or cell is None or n_frames < FEW:
         return
     lags = (1, n_frames // 4)
     begins = np.unique(np.linspace(0, n_frames - 1 - lags[1], ROW_SAMPLES).astype(int))
@@ -313,7 +325,7 @@ def check_rows(frames: Frames) -> None:
         if len(chosen) < FEW:
             continue
         soon, late = (frames.positions[begins + lag][:, chosen] - frames.positions[begins][:, chosen] for lag in lags)
-        step = soon @ np.linalg.inv(frames.cell_of(0))
+        step = soon @ np.linalg.inv(cell)
         far = np.sum((step - np.rint(step)) ** 2) > ROWS_RANDOM * step.size / 12  # 1/12 for positions at random
         if far and np.sum(late**2) < 2 * np.sum(soon**2):
             raise ValueError(
