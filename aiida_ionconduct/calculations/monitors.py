@@ -13,6 +13,7 @@ from aiida.transports import Transport
 
 from aiida_ionconduct.allegro.configuration import METRICS
 from aiida_ionconduct.allegro.metrics import CURVES, read_rows
+from aiida_ionconduct.engines.shell import framed, unframed
 from aiida_ionconduct.lammps.log import find_explosion, read_log
 from aiida_ionconduct.lammps.parameters import MdParameters
 from aiida_ionconduct.lammps.script import STAGE_MARK
@@ -44,7 +45,7 @@ def both_ends(path: str, transport: Transport) -> str:
     """
     log = shlex.quote(path)
     command = f"grep -m 2 -A {HEAD_LINES} '^{STAGE_MARK}' {log}; echo {CUT}; tail -c {TAIL_BYTES} {log}"
-    _, output, _ = transport.exec_command_wait(command)
+    output, _ = unframed(transport.exec_command_wait(framed(command))[1])
     stages, _, end = output.partition(f'{CUT}\n')
     if (mark := end.find(f'\n{STAGE_MARK}')) >= 0:
         return end[mark + 1 :]  # lines before the mark belong to no stage, or to a stage that has ended

@@ -5,6 +5,7 @@ Every check yields rows; a row with a warning or an error says what to do.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -14,12 +15,14 @@ from typing import Any, NamedTuple
 
 from aiida import load_profile, orm
 from aiida.manage import get_config_option, get_manager
-from aiida.manage.configuration import get_config
+from aiida.manage.configuration import Profile, get_config
 
 import aiida_ionconduct
 from aiida_ionconduct.cli.setup import newest_source
 from aiida_ionconduct.farm import pseudopotentials, servers, shell, site
+from aiida_ionconduct.farm.broker import WINDOW_S, recent_ends
 from aiida_ionconduct.farm.daemon import daemon_client
+from aiida_ionconduct.farm.embedded import UNSAFE_ON_NETWORK, network_file_system
 from aiida_ionconduct.farm.trials import run_trials
 from aiida_ionconduct.lammps.plugin.build import installed_versions
 
@@ -42,12 +45,34 @@ def check_storage() -> Iterator[Row]:
     """Check whether the database answers."""
     profile = load_profile()
     if profile.storage_backend != 'core.psql_dos':
-        yield Row('storage', OK, profile.storage_backend)
+        yield embedded_row(profile)
         return
     try:
         yield Row('storage', OK, f'PostgreSQL {servers.check_postgres(profile.storage_config)}')
     except servers.ServerError as error:
         yield Row('storage', ERROR, *first_line_apart(error))
+
+
+def embedded_row(profile: Profile) -> Row:
+    """Return the row of a storage that needs no server, which must not be on a network file system."""
+    network = network_file_system(Path(profile.storage_config.get('filepath') or get_config().dirpath))
+    if not network:
+        return Row('storage', OK, profile.storage_backend)
+    remedy = 'move it to a profile on PostgreSQL or on a local disk: how-to/production, "Moving a profile"'
+    return Row('storage', WARNING, f'{profile.storage_backend} on {network}: {UNSAFE_ON_NETWORK}', remedy)
+
+
+def check_passwords() -> Iterator[Row]:
+    """Check that only the user can read the settings of AiiDA, and the copies of them that AiiDA leaves."""
+    folder = Path(get_config().dirpath)
+    paths = sorted(folder.glob('config.json*'))
+    open_to_others = [path.name for path in paths if path.stat().st_mode & 0o077]
+    if open_to_others:
+        remedy = f'chmod 600 {shlex.quote(str(folder))}/config.json*'
+        yield Row('passwords', ERROR, f'others can read {", ".join(open_to_others)} in {folder}', remedy)
+    else:
+        copies = f' and {len(paths) - 1} copies of it' if len(paths) > 1 else ''
+        yield Row('passwords', OK, f'config.json{copies}: for you alone')
 
 
 def check_broker() -> Iterator[Row]:
@@ -93,6 +118,9 @@ def check_daemon() -> Iterator[Row]:
         yield Row('daemon', OK, finding)
     else:
         yield Row('daemon', ERROR, finding, 'verdi daemon restart, and read its log')
+    if n_ends := len(recent_ends(load_profile())):
+        remedy = 'their log says what PostgreSQL or RabbitMQ lacks: verdi daemon logshow'
+        yield Row('ends', WARNING, f'workers have ended {n_ends} times in {WINDOW_S / 60:.0f} min', remedy)
     active = count_active({})
     slots = len(workers) * get_config_option('daemon.worker_process_slots')
     busy = active > BUSY_SLOTS * slots
@@ -148,26 +176,41 @@ def check_computers() -> Iterator[Row]:
     for computer in site.usable_computers():
         name = f'computer {computer.label}'
         try:
-            yield Row(name, OK, site.check_computer(computer))
+            answer = site.check_computer(computer)
             with computer.get_transport() as transport:
                 workdir = computer.get_workdir().format(username=shell.user_name(transport))
                 start = time.monotonic()
-                status, output, noise = shell.run(transport, 'df -Pk .', workdir)
+                _, _, noise = shell.run(transport, 'true')
                 took_s = time.monotonic() - start
+                free = shell.free_bytes(transport, workdir)
         except site.SiteError as error:
             yield Row(name, ERROR, *first_line_apart(error))
             continue
+        if site.NO_LOCKS in answer:
+            remedy = f'on Lustre, have it mounted with the option flock, or choose another workdir than {workdir}'
+            yield Row(name, WARNING, answer, remedy)
+        else:
+            yield Row(name, OK, answer)
         if took_s > SLOW_S:
             remedy = 'see what ~/.bashrc and ~/.bash_profile there run, or set use_login_shell: false for it'
             yield Row(f'shell of {computer.label}', WARNING, f'every command takes {took_s:.0f} s', remedy)
         if noise:
             remedy = 'print in ~/.bashrc and ~/.bash_profile there for terminals only, or set use_login_shell: false'
             yield Row(f'shell of {computer.label}', WARNING, 'prints at every command', remedy)
-        if status == 0:
-            yield disk_row(f'disk of {computer.label}', 1024 * float(output.splitlines()[-1].split()[3]), workdir)
+        if free is not None:
+            yield disk_row(f'disk of {computer.label}', free, workdir)
 
 
-CHECKS = (check_storage, check_broker, check_daemon, check_processes, check_engines, check_disk, check_computers)
+CHECKS = (
+    check_storage,
+    check_passwords,
+    check_broker,
+    check_daemon,
+    check_processes,
+    check_engines,
+    check_disk,
+    check_computers,
+)
 
 
 def examine(jobs: bool, timeout_s: float) -> Iterator[Row]:

@@ -24,7 +24,7 @@ import aiida_ionconduct
 from aiida_ionconduct.engines.programs import ENGINES, Engine
 from aiida_ionconduct.farm import pseudopotentials, servers, site
 from aiida_ionconduct.farm.daemon import daemon_client, start_daemon
-from aiida_ionconduct.farm.embedded import write_ahead
+from aiida_ionconduct.farm.embedded import UNSAFE_ON_NETWORK, network_file_system, write_ahead
 
 COMPUTER = 'localhost'
 PROFILE_OPTIONS = {
@@ -125,6 +125,8 @@ def ensure_profile(options: SetupOptions) -> str:
     if options.profile in config.profile_names:
         load_profile(options.profile, allow_switch=True)
         return check_profile(config.get_profile(options.profile), addresses)
+    if addresses is None:
+        refuse_network_file_system(Path(config.dirpath))
     backends = embedded_backends() if addresses is None else production_backends(options.profile, addresses, config)
     profile = create_profile(config, name=options.profile, email='aiida@localhost', **backends)
     if addresses is None:
@@ -139,6 +141,20 @@ def ensure_profile(options: SetupOptions) -> str:
     for node in (orm.CalculationNode(), orm.WorkflowNode()):
         set_process_state_change_timestamp(node)
     return f'created in {config.dirpath}'
+
+
+def refuse_network_file_system(folder: Path) -> None:
+    """Refuse to keep an SQLite database in a folder that several machines share.
+
+    :raises SetupError: naming the file system and two ways out.
+    """
+    if network := network_file_system(folder):
+        raise SetupError(
+            f'{folder} is on {network}, and {UNSAFE_ON_NETWORK}. Choose a folder on a local disk:\n'
+            '    export AIIDA_PATH=/var/tmp/$USER/aiida && mkdir -p "$AIIDA_PATH" && aiida-ionconduct setup\n'
+            '(a clone whose env.sh sets AIIDA_PATH must be on a local disk itself), or use servers: --postgres and '
+            '--rabbitmq.'
+        )
 
 
 def embedded_backends() -> dict[str, Any]:

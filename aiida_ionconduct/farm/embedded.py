@@ -11,6 +11,12 @@ import psutil
 # SQLite's write-ahead log needs memory that all processes share, which network file systems do not give.
 LOCAL_FILE_SYSTEMS = {'apfs', 'btrfs', 'ext2', 'ext3', 'ext4', 'f2fs', 'overlay', 'tmpfs', 'xfs', 'zfs'}
 
+NETWORK_FILE_SYSTEMS = {
+    'afs', 'beegfs', 'ceph', 'cifs', 'fuse.ceph-fuse', 'fuse.glusterfs', 'fuse.s3fs', 'fuse.sshfs', 'gpfs',
+    'lustre', 'ncpfs', 'nfs', 'nfs4', 'ocfs2', 'orangefs', 'panfs', 'pvfs2', 'smb2', 'smb3', 'smbfs', 'wekafs',
+}  # fmt: skip
+UNSAFE_ON_NETWORK = 'SQLite can lose data on a network file system when several processes write'
+
 
 def write_ahead(database: Path) -> bool:
     """Let a database be read while it is written, permanently; return whether its file system allows it.
@@ -23,6 +29,12 @@ def write_ahead(database: Path) -> bool:
     with contextlib.closing(sqlite3.connect(database)) as connection:
         (mode,) = connection.execute('PRAGMA journal_mode=WAL').fetchone()
     return mode == 'wal'
+
+
+def network_file_system(path: Path) -> str:
+    """Return the type of the network file system that a path is on; an empty text on a local disk, or if unknown."""
+    kind = file_system(path)
+    return kind if kind in NETWORK_FILE_SYSTEMS else ''
 
 
 def file_system(path: Path) -> str:

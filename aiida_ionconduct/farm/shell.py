@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from aiida.transports import Transport
 
-BEGIN, END = '=ionconduct-begin=', '=ionconduct-end='
+from aiida_ionconduct.engines.shell import framed, unframed
+
+LOCK_FILE = '.ionconduct_lock'
+LOCK_S = 10
+"""How long a lock that nobody holds may take."""
 
 
 def run(transport: Transport, command: str, workdir: str | None = None) -> tuple[int, str, str]:
     """Return the exit status of a command, what it has printed, and what the shell has printed around it."""
-    framed = f'echo; echo {BEGIN}; ( {command} ); status=$?; echo; echo {END}; exit $status'
-    status, output, _ = transport.exec_command_wait(framed, workdir=workdir)
-    before, _, rest = output.partition(f'\n{BEGIN}\n')
-    printed, _, after = rest.rpartition(f'\n{END}\n')
-    return status, printed, (before + after).strip()
+    status, output, _ = transport.exec_command_wait(framed(command), workdir=workdir)
+    return status, *unframed(output)
 
 
 def user_name(transport: Transport) -> str:
@@ -25,3 +26,21 @@ def user_name(transport: Transport) -> str:
     if status or len(printed.split()) != 1:
         raise OSError(f'`whoami` has ended with {status} and printed {printed!r}')
     return printed.strip()
+
+
+def free_bytes(transport: Transport, folder: str) -> float | None:
+    """Return the space that the user has left in a folder; None if the computer does not tell it.
+
+    The columns of ``df`` cannot be told apart, as the name of a share may hold spaces.
+    """
+    status, printed, _ = run(transport, 'stat -f -c "%a %S" .', folder)
+    words = printed.split()
+    if status or len(words) != 2 or not all(word.isdigit() for word in words):
+        return None
+    return float(words[0]) * float(words[1])
+
+
+def locks_work(transport: Transport, folder: str) -> bool:
+    """Return whether a file in a folder can be locked, which some network file systems refuse."""
+    command = f'timeout {2 * LOCK_S} flock -w {LOCK_S} {LOCK_FILE} true; status=$?; rm -f {LOCK_FILE}; exit $status'
+    return run(transport, command, folder)[0] == 0

@@ -27,6 +27,10 @@ PROPERTY = 'ionconduct_request'
 """Where they are stored with the computer."""
 LABEL = r'^[A-Za-z0-9][A-Za-z0-9._-]*$'
 MAX_SSH_TRANSFERS = 8
+NO_LOCKS = (
+    'file locks do not work in its folder. Each job is still submitted once, as Slurm is asked for it by its name; '
+    'only two submissions of a job at the same moment would not see each other'
+)
 MPI_PROGRAMS = {word for name, engine in ENGINES.items() if engine.with_mpi for word in (name, engine.plugin)}
 
 
@@ -199,8 +203,7 @@ def ensure_computer(label: str, wanted: Computer) -> str:
         options |= {**defaults, **(computer.get_configuration() if computer.is_configured else {}), **options}
         options |= {'backend': wanted.backend} if wanted.backend else {}
     computer.configure(**options)
-    check_computer(computer)
-    return state
+    return f'{state}; {NO_LOCKS}' if NO_LOCKS in check_computer(computer) else state
 
 
 def options_of_job(code: orm.AbstractCode, resources: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,7 +229,7 @@ def usable_computers() -> list[orm.Computer]:
 
 
 def check_computer(computer: orm.Computer) -> str:
-    """Return the name of the user on a computer, after its scheduler has answered.
+    """Return the name of the user on a computer, after its scheduler has answered, and whether file locks are missing.
 
     :raises SiteError: if it cannot be reached, its scheduler does not answer, or its folder cannot be written.
     """
@@ -244,9 +247,11 @@ def check_computer(computer: orm.Computer) -> str:
             scheduler.get_jobs(**({'user': user} if by_user else {'jobs': ['1']}))
             workdir = computer.get_workdir().format(username=user)
             transport.makedirs(workdir, ignore_existing=True)
+            needs_locks = computer.scheduler_type == SCHEDULERS['slurm'].plugins[0]
+            no_locks = needs_locks and not shell.locks_work(transport, workdir)
     except Exception as error:  # transports raise what their libraries raise
         raise SiteError(f'the computer {computer.label} does not answer: {error!r}\n{remedy}') from error
-    return f'answers {user}'
+    return f'answers {user}' + (f'; {NO_LOCKS}' if no_locks else '')
 
 
 def ensure_code(label: str, wanted: Code) -> str:

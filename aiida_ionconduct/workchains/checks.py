@@ -60,6 +60,22 @@ def check_gpus(codes: Mapping[str, orm.AbstractCode], resources: Mapping[str, An
             raise ValueError(f'resources.{engine.resources}.gpus: {complaint}')
 
 
+def check_mpi(codes: Mapping[str, orm.AbstractCode]) -> None:
+    """Refuse a code without MPI whose plugin insists on MPI, so that each of its jobs would end in an exception.
+
+    :param codes: by the labels of the engines.
+    :raises ValueError: naming the code.
+    """
+    for label, engine in ENGINES.items():
+        code = codes[label]
+        if engine.with_mpi and code.with_mpi is False:
+            raise ValueError(
+                f'the code {code.full_label} is set up to run without MPI, but its plugin insists on MPI. Relabel it '
+                f'(verdi code relabel {code.pk} {label}-old) and make it again: in the site file with `mpi: true`, or '
+                'by verdi code create core.code.installed with the option --with-mpi.'
+            )
+
+
 def check_dataset(structure: orm.StructureData, dataset: DatasetData | None) -> None:
     """Refuse a dataset that lacks an element of the structure.
 

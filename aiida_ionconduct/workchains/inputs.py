@@ -20,6 +20,7 @@ from aiida_ionconduct.workchains.checks import (
     check_electrons,
     check_gpus,
     check_model,
+    check_mpi,
     check_precision,
     check_pseudos,
     enough_atoms_for,
@@ -109,6 +110,7 @@ def get_builder_from_protocol(
     atoms = structure.get_ase()
     check_structure(atoms, mobile)
     charges = check_charges(atoms, charges)
+    check_mpi(codes)
     check_gpus(codes, p['resources'])
     check_dataset(structure, dataset)
     check_model(structure, model, trust_model=trust_model)

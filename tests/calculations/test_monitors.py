@@ -58,6 +58,23 @@ def test_healthy(look, running):
     assert look(running) is None
 
 
+def test_login_shell_that_prints(look, running, monkeypatch):
+    """A text that the shell prints before and after every command is not taken for a part of the log."""
+    original = LocalTransport.exec_command_wait
+
+    def talking(self, command, **kwargs):
+        script = f"trap 'echo ERROR in the farewell' EXIT; echo ERROR: the disk is nearly full; {command}"
+        return original(self, script, **kwargs)
+
+    monkeypatch.setattr(LocalTransport, 'exec_command_wait', talking)
+    assert look(running) is None
+    lines = running.splitlines(keepends=True)
+    row = next(line for line in reversed(lines) if len(line.split()) == 6 and line.split()[0].isdigit())
+    words = row.split()
+    words[4] = str(float(words[4]) - 20)
+    assert 'the total energy ran away' in look(running.replace(row, ' '.join(words) + '\n')).message
+
+
 def test_energy_runs_away(look, running):
     """The monitor leaves the exit code to the parser, so that what came before is kept."""
     lines = running.splitlines(keepends=True)

@@ -29,7 +29,7 @@ def run(aiida_localhost, tmp_path):
         folder = folder or tmp_path / 'work' / name[:2] / name[2:4] / name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / 'trajectory.bin').write_bytes(b'0' * 50_000)
-        node = orm.CalcJobNode(computer=aiida_localhost, process_type=clean.PROCESS_TYPE)
+        node = orm.CalcJobNode(computer=aiida_localhost, process_type='aiida.calculations:ionconduct.lammps.md')
         node.set_remote_workdir(str(folder))
         parameters = orm.Dict({'seeds': [1]}).store()
         node.base.links.add_incoming(parameters, LinkType.INPUT_CALC, 'parameters')
@@ -115,3 +115,74 @@ def test_shell(run, tmp_path):
     assert n_bytes >= 50_000
     assert not list(folder.parent.rglob('bad'))
     assert node.outputs.remote_folder.is_cleaned
+
+
+# Jobs of other programs -------------------------------------------------------------------------------------------
+
+RESULTS = {
+    'quantumespresso.pw': ('output_parameters', 'output_trajectory'),
+    'ionconduct.pw.frames': ('labelled', 'output_parameters'),
+    'ionconduct.allegro.train': ('model', 'checkpoint', 'output_parameters', 'parity'),
+    'ionconduct.allegro.compile': ('model',),
+    'ionconduct.allegro.evaluate': ('predictions',),
+}
+
+
+@pytest.fixture
+def job(aiida_localhost, tmp_path):
+    """Return a function that stores a job that ended well, called by a work chain, with a folder on the computer."""
+
+    def make(plugin, *, ended=True, caller='ionconduct.aimd', results=None):
+        folder = tmp_path / 'work' / plugin[:2] / plugin[2:4] / plugin
+        folder.mkdir(parents=True)
+        (folder / 'aiida.save').write_bytes(b'0' * 50_000)
+        chain = orm.WorkChainNode(process_type=f'aiida.workflows:{caller}')
+        chain.set_process_state(ProcessState.FINISHED if ended else ProcessState.WAITING)
+        base = orm.WorkChainNode(process_type='aiida.workflows:quantumespresso.pw.base')
+        base.set_process_state(ProcessState.FINISHED)
+        base.base.links.add_incoming(chain.store(), LinkType.CALL_WORK, 'base')
+        node = orm.CalcJobNode(computer=aiida_localhost, process_type=f'aiida.calculations:{plugin}')
+        node.set_remote_workdir(str(folder))
+        node.base.links.add_incoming(base.store(), LinkType.CALL_CALC, 'job')
+        node.set_process_state(ProcessState.FINISHED)
+        node.set_exit_status(0)
+        outputs = {'remote_folder': orm.RemoteData(remote_path=str(folder), computer=aiida_localhost)}
+        outputs |= {name: orm.Dict({}) for name in (RESULTS[plugin] if results is None else results)}
+        node.store()
+        for label, output in outputs.items():
+            output.base.links.add_incoming(node, LinkType.CREATE, label)
+            output.store()
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize('plugin', RESULTS)
+def test_other_jobs(job, plugin):
+    """The folders of pw.x and of trainings, which are the largest, can go as well."""
+    folder = job(plugin)
+    ((_, number, n_bytes),) = clean.clean(removable(), apply=True)
+    assert number == 1
+    assert n_bytes >= 50_000
+    assert not list(folder.glob('*'))
+
+
+@pytest.mark.parametrize('plugin', RESULTS)
+def test_jobs_of_a_running_work_chain(job, plugin):
+    """The next job of a relaxation goes on from the folder of this job."""
+    job(plugin, ended=False)
+    (kept,) = clean.remote_folders()
+    assert 'has not ended' in kept.reason
+
+
+@pytest.mark.parametrize('plugin', RESULTS)
+def test_results_that_are_not_stored(job, plugin):
+    job(plugin, results=RESULTS[plugin][1:])
+    (kept,) = clean.remote_folders()
+    assert kept.reason == f'{RESULTS[plugin][0]} is not stored'
+
+
+def test_jobs_of_the_user(job):
+    """Jobs of pw.x outside of this package are not looked at."""
+    job('quantumespresso.pw', caller='quantumespresso.pw.bands')
+    assert clean.remote_folders() == []

@@ -1,6 +1,8 @@
 """Tests of ``aiida-ionconduct doctor``; the codes themselves run in the integration tests."""
 
+import subprocess
 from collections import namedtuple
+from types import SimpleNamespace
 
 import pytest
 from aiida import orm
@@ -80,3 +82,20 @@ def test_paused():
         node.store()
     (row,) = doctor.check_processes()
     assert (row.state, row.finding) == (doctor.WARNING, '1 processes')
+
+
+def test_settings_that_others_can_read(tmp_path, monkeypatch):
+    """The settings and the copies that AiiDA leaves of them hold passwords; the advice works as typed."""
+    monkeypatch.setattr(doctor, 'get_config', lambda: SimpleNamespace(dirpath=str(tmp_path / "user's")))
+    (tmp_path / "user's").mkdir()
+    for name in ('config.json', 'config.json.20261129-120000.000000'):
+        (tmp_path / "user's" / name).touch(mode=0o600)
+    (row,) = doctor.check_passwords()
+    assert (row.state, '1 copies' in row.finding) == (doctor.OK, True)
+    (tmp_path / "user's" / 'config.json.20261129-120000.000000').chmod(0o644)
+    (row,) = doctor.check_passwords()
+    assert row.state == doctor.ERROR
+    assert 'others can read config.json.20261129-120000.000000' in row.finding
+    subprocess.run(row.remedy, shell=True, check=True)
+    (row,) = doctor.check_passwords()
+    assert row.state == doctor.OK

@@ -1,6 +1,8 @@
 """Tests of the broker whose workers end themselves; the faults are those of the integration tests."""
 
+import itertools
 import os
+import time
 
 import click
 import psycopg
@@ -82,3 +84,80 @@ def test_wait(monkeypatch):
     assert broker.wait_for(action, OSError) == 'here'
     with pytest.raises(StopIteration):
         broker.wait_for(action, OSError)
+
+
+# Workers that end in a loop ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def profile(aiida_profile):
+    """The profile of the tests, in which no worker has ended."""
+    broker.ends_file(aiida_profile).unlink(missing_ok=True)
+    yield aiida_profile
+    broker.ends_file(aiida_profile).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    'error', [psycopg.errors.DeadlockDetected, psycopg.errors.DiskFull, psycopg.errors.TooManyConnections]
+)
+def test_every_end_is_noted(ending, profile, error):
+    """While the server accepts connections, nothing else would hold the next worker back."""
+    context = type('Context', (ExceptionContext,), {'original_exception': error('x')})()
+    for number in (1, 2, 3):
+        with pytest.raises(EndedError):
+            broker.on_database_error(context)
+        assert len(broker.recent_ends(profile)) == number
+
+
+def test_workers_wait_longer_with_every_outage():
+    """The first end, as of an outage that all workers notice at once, holds nobody back; a loop comes to rest."""
+    assert broker.pause_s([]) == broker.pause_s([10.0]) == broker.pause_s([10.0, 10.5, 11.0, 10.2]) == 0
+    pauses = [broker.pause_s([60.0 * i for i in range(number)]) for number in range(2, 12)]
+    assert pauses[0] >= 2
+    assert all(later >= min(2 * earlier, broker.LONGEST_PAUSE_S) for earlier, later in itertools.pairwise(pauses))
+    assert pauses[-1] == broker.LONGEST_PAUSE_S
+
+
+def test_ends_are_forgotten(ending, profile, monkeypatch):
+    with pytest.raises(EndedError):
+        broker.end_worker('RabbitMQ was lost', profile)
+    later = time.time() + broker.WINDOW_S + 1
+    monkeypatch.setattr(time, 'time', lambda: later)
+    assert broker.recent_ends(profile) == []
+
+
+def test_damaged_notes_hold_nobody_back(profile):
+    broker.ends_file(profile).write_bytes(b'\xff\x00 what')
+    assert broker.recent_ends(profile) == []
+
+
+def test_worker_waits_itself_if_the_disk_is_full(ending, profile, monkeypatch):
+    """A worker that cannot leave a note waits before it ends."""
+    waited = []
+
+    def full(profile):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(broker, 'note_end', full)
+    monkeypatch.setattr(time, 'sleep', waited.append)
+    with pytest.raises(EndedError):
+        broker.end_worker('PostgreSQL: could not extend file', profile)
+    assert waited == [broker.LONGEST_PAUSE_S]
+
+
+def test_a_new_worker_pauses(profile, monkeypatch):
+    """The pause comes before the worker connects to anything."""
+    steps = []
+    monkeypatch.setattr(broker, 'is_daemon_worker', lambda: True)
+    monkeypatch.setattr(broker, 'recent_ends', lambda profile: [0.0, 60.0, 120.0])
+    monkeypatch.setattr(time, 'sleep', steps.append)
+
+    def connect(profile):
+        steps.append('connect')
+        raise EndedError
+
+    monkeypatch.setattr(broker, 'wait_for_database', connect)
+    with pytest.raises(EndedError):
+        broker.CrashOnlyRabbitmqBroker(profile)._create_communicator()
+    assert steps[-1] == 'connect'
+    assert 4 <= steps[0] <= 8

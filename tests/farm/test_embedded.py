@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from aiida_ionconduct.farm.embedded import file_system, write_ahead
+from aiida_ionconduct.cli import doctor, setup
+from aiida_ionconduct.farm.embedded import file_system, network_file_system, write_ahead
 
 
 @pytest.fixture
@@ -51,3 +52,28 @@ def test_not_on_a_network(database, tmp_path, monkeypatch, kind):
     assert not write_ahead(database)
     with contextlib.closing(sqlite3.connect(database)) as connection:
         assert connection.execute('PRAGMA journal_mode').fetchone() == ('delete',)
+
+
+@pytest.mark.parametrize(('kind', 'network'), [('nfs4', True), ('lustre', True), ('ext4', False), ('', False)])
+def test_network_file_systems(tmp_path, monkeypatch, kind, network):
+    mounted(monkeypatch, tmp_path, kind)
+    assert bool(network_file_system(tmp_path / 'folder')) == network
+
+
+@pytest.mark.parametrize('kind', ['nfs', 'cifs', 'beegfs'])
+def test_setup_refuses_a_network_file_system(tmp_path, monkeypatch, kind):
+    """SQLite on such a file system may lose data: `setup` says where else the profile could be."""
+    mounted(monkeypatch, tmp_path, kind)
+    monkeypatch.setattr(setup, 'get_config', lambda create: SimpleNamespace(dirpath=str(tmp_path), profile_names=[]))
+    with pytest.raises(setup.SetupError, match=rf'is on {kind}, and SQLite can lose data[^!]*AIIDA_PATH=') as raised:
+        setup.ensure_profile(setup.SetupOptions('new', 1, tmp_path))
+    assert '--postgres' in str(raised.value)
+
+
+@pytest.mark.parametrize(('kind', 'state'), [('nfs4', doctor.WARNING), ('ext4', doctor.OK)])
+def test_doctor_warns_of_a_network_file_system(tmp_path, monkeypatch, kind, state):
+    mounted(monkeypatch, tmp_path, kind)
+    profile = SimpleNamespace(storage_backend='core.sqlite_dos', storage_config={'filepath': str(tmp_path)})
+    row = doctor.embedded_row(profile)
+    assert row.state == state
+    assert (kind in row.finding) == (state == doctor.WARNING)

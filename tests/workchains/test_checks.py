@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from aiida_ionconduct.engines import ENGINES
-from aiida_ionconduct.workchains.checks import check_gpus
+from aiida_ionconduct.workchains.checks import check_gpus, check_mpi
 
 
 def codes(scheduler, **request):
@@ -39,3 +39,15 @@ def test_cuda_without_gpus_is_refused():
 )
 def test_cuda_with_gpus_is_accepted(scheduler, request_of_site, section):
     check_gpus(codes(scheduler, **request_of_site), section)
+
+
+@pytest.mark.parametrize('with_mpi', [False, None, True])
+def test_pw_without_mpi_is_refused(with_mpi):
+    """AiiDA would end each of its jobs with an exception, after the campaign has begun."""
+    code = SimpleNamespace(with_mpi=with_mpi, full_label='pw@cluster', pk=7)
+    known = {label: code if label == 'pw' else SimpleNamespace(with_mpi=False) for label in ENGINES}
+    if with_mpi is False:
+        with pytest.raises(ValueError, match=r'pw@cluster is set up to run without MPI.*verdi code relabel 7 pw-old'):
+            check_mpi(known)
+    else:
+        check_mpi(known)

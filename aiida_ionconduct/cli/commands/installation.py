@@ -107,14 +107,15 @@ def doctor_command(*, profile: str | None, jobs: bool, timeout: float) -> None:
     default=0.0,
     show_default=True,
     metavar='DAYS',
-    help='Take only runs that ended at least this many days ago.',
+    help='Take only jobs that ended at least this many days ago.',
 )
 @click.option('--apply', is_flag=True, help='Remove the folders; without this option they are only counted.')
 def clean_command(*, profile: str | None, older_than: float, apply: bool) -> None:
-    """Remove the remote folders of LAMMPS runs that ended well and whose trajectories are stored.
+    """Remove the remote folders of jobs that ended well and whose results are stored.
 
-    Without --apply nothing is removed. Runs that failed, that were cut short or that have not ended keep their
-    folders.
+    These are LAMMPS runs, trainings, and the jobs of pw.x of this package's work chains. Without --apply nothing is
+    removed. Jobs that failed, that were cut short or that have not ended keep their folders, and so do jobs of pw.x and
+    trainings whose work chain has not ended.
 
     \b
       aiida-ionconduct clean
@@ -126,7 +127,7 @@ def clean_command(*, profile: str | None, older_than: float, apply: bool) -> Non
     folders = remote_folders(older_than)
     for folder in folders:
         if folder.reason:
-            echo(f'LammpsMdCalculation<{folder.job.pk}> stays: {folder.reason}.')
+            echo(f'{folder.job.process_label}<{folder.job.pk}> stays: {folder.reason}.')
     total = 0
     for label, number, n_bytes in clean([folder for folder in folders if not folder.reason], apply=apply):
         total += number
