@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import click
@@ -14,8 +14,11 @@ from aiida.common import timezone
 from aiida.common.links import LinkType
 from tabulate import tabulate
 
+from aiida_ionconduct import labels
 from aiida_ionconduct.allegro.parameters import TrainingParameters
-from aiida_ionconduct.cli.plan import plan
+from aiida_ionconduct.cli.forecast import Forecast, StageProgress, forecast, shared_times
+from aiida_ionconduct.cli.plan import PlannedStage, plan
+from aiida_ionconduct.cli.waiting import BLOCKED, Waiting, n_moving, waiting_processes
 from aiida_ionconduct.cli.words import echo
 from aiida_ionconduct.data import ConductivityData
 from aiida_ionconduct.queries import CAMPAIGN
@@ -26,6 +29,8 @@ from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
 
 INTERVAL_S = 4.0
 TRAINING = 'AllegroTrainCalculation'
+MAX_QUEUED = 3
+"""Number of jobs waiting for their turn that are shown one by one."""
 
 
 class StageRow(NamedTuple):
@@ -48,18 +53,20 @@ def follow(node: orm.ProcessNode) -> bool:
     """
     terminal = sys.stdout.isatty()
     shown: list[StageRow] = []
+    said: list[str] = []
     height = 0
     ended: dict[int | None, StageRow] = {}
     try:
-        planned = planned_hours(node)
+        planned = planned_stages(node)
         while True:
             done = node.is_terminated
             tree = CallTree(node)
             # At the end all rows are made again: where a stage ended while its row was made, jobs may be missing in it.
-            rows = stage_rows(node, {} if done else ended, tree)
-            foot = footer(node, rows, planned)
+            waiting = waiting_processes(tree, node)
+            rows = stage_rows(node, {} if done else ended, tree, waiting)
+            foot = footer(node, tree, planned, waiting)
             if terminal:
-                text = '\n'.join([table(rows), *present_errors(tree, node), foot])
+                text = '\n'.join([table(rows), *present_errors(tree, node), *waiting_lines(waiting), foot])
                 click.echo(f'\x1b[{height}A\x1b[J' * bool(height), nl=False)
                 echo(text)
                 height = text.count('\n') + 1
@@ -68,6 +75,11 @@ def follow(node: orm.ProcessNode) -> bool:
                     if row not in shown:
                         echo('  '.join(cell for cell in row if cell) + f'  ({foot})')
                 shown = rows
+                # The line of a process changes with every look at the queue, so it is printed once.
+                begun = [entry for entry in waiting if f'{entry.kind}{entry.node.pk}' not in said]
+                for line in waiting_lines(begun):
+                    echo(line)
+                said = [f'{entry.kind}{entry.node.pk}' for entry in waiting]
             if done:
                 return True
             time.sleep(INTERVAL_S)
@@ -76,10 +88,12 @@ def follow(node: orm.ProcessNode) -> bool:
 
 
 def status(node: orm.ProcessNode) -> str:
-    """Return how far a process is: its stages, the errors of the numbers so far, the time it took and will take."""
+    """Return how far a process is: stages, errors of the numbers so far, what does not move, time so far and to go."""
     tree = CallTree(node)
-    rows = stage_rows(node, {}, tree)
-    return '\n'.join([table(rows), *present_errors(tree, node), footer(node, rows, planned_hours(node))])
+    waiting = waiting_processes(tree, node)
+    rows = stage_rows(node, {}, tree, waiting)
+    foot = footer(node, tree, planned_stages(node), waiting)
+    return '\n'.join([table(rows), *present_errors(tree, node), *waiting_lines(waiting), foot])
 
 
 def table(rows: Sequence[StageRow]) -> str:
@@ -88,30 +102,38 @@ def table(rows: Sequence[StageRow]) -> str:
 
 
 def stage_rows(
-    node: orm.ProcessNode, ended: dict[int | None, StageRow], tree: CallTree | None = None
+    node: orm.ProcessNode,
+    ended: dict[int | None, StageRow],
+    tree: CallTree | None = None,
+    waiting: Sequence[Waiting] = (),
 ) -> list[StageRow]:
     """Return a row for every work chain and job that the top has called.
 
     :param ended: rows of stages that have ended, by PK; they are added here, so that each is asked for only once.
     :param tree: the calls, where they are known.
+    :param waiting: the processes that do not move.
     """
     tree, rows = tree or CallTree(node), []
     for label, child in tree.called_by(node):
         if isinstance(child, orm.CalcFunctionNode):
             continue
         terminated = child.is_terminated
-        row = ended.get(child.pk) or _stage_row(label, child, tree.jobs(child))
+        row = ended.get(child.pk) or _stage_row(label, child, tree, waiting)
         if terminated:
             ended[child.pk] = row
         rows.append(row)
     return rows
 
 
-def _stage_row(label: str, child: orm.ProcessNode, jobs: Sequence[orm.CalcJobNode]) -> StageRow:
+def _stage_row(label: str, child: orm.ProcessNode, tree: CallTree, waiting: Sequence[Waiting]) -> StageRow:
     """Return the row of a stage."""
+    jobs = tree.jobs(child)
     done, total = sum(job.is_finished for job in jobs), n_jobs(child, jobs)
     progress = md_progress(child, done, total) or training_progress(jobs)
-    return StageRow(label, f'{child.process_label}<{child.pk}>', state(child), f'{done}/{total}', progress)
+    pks = {process.pk for process in tree.whole(child)}
+    own = [entry for entry in waiting if entry.node.pk in pks]
+    shown = own[0].kind if own and not n_moving(tree, child, own) else state(child)
+    return StageRow(label, f'{child.process_label}<{child.pk}>', shown, f'{done}/{total}', progress)
 
 
 def state(process: orm.ProcessNode) -> str:
@@ -162,49 +184,133 @@ def training_progress(jobs: Sequence[orm.CalcJobNode]) -> str:
     return ''
 
 
-def footer(node: orm.ProcessNode, rows: Sequence[StageRow], planned: Mapping[str, float]) -> str:
-    """Return the elapsed time and, for a process that runs, about when it will end."""
-    end = node.mtime if node.is_terminated else timezone.now()
-    elapsed_s = (end - node.ctime).total_seconds()
-    minutes, seconds = divmod(int(elapsed_s), 60)
-    text = f'{node.process_label}<{node.pk}> {state(node)}, {minutes}:{seconds:02d} elapsed'
-    left_s = None if node.is_terminated else remaining_s(elapsed_s, rows, planned)
-    if left_s is None:
-        return text
-    at = timezone.localtime(end + datetime.timedelta(seconds=left_s))
-    return f'{text}, ends about {at:%Y-%m-%d %H:%M} ({format_duration(left_s)} to go)'
+def footer(node: orm.ProcessNode, tree: CallTree, planned: Sequence[PlannedStage], waiting: Sequence[Waiting]) -> str:
+    """Return the elapsed time and, for a campaign that moves, between which times it will end.
 
-
-def planned_hours(node: orm.ProcessNode) -> dict[str, float]:
-    """Return the core hours planned for each stage of a campaign that runs, by the label of its call; else nothing."""
-    if node.process_type != CAMPAIGN or node.is_terminated:
-        return {}
-    hours: dict[str, float] = {}
-    for stage in plan(node.get_builder_restart()):
-        hours[stage.label] = hours.get(stage.label, 0.0) + stage.core_hours
-    return hours
-
-
-def remaining_s(elapsed_s: float, rows: Sequence[StageRow], planned: Mapping[str, float]) -> float | None:
-    """Return about how long a process will still take, in proportion to what is done; None before a first job is done.
-
-    :param planned: of :func:`planned_hours`; if empty, all stages so far count alike.
+    :param planned: of :func:`planned_stages`.
+    :param waiting: of :func:`~aiida_ionconduct.cli.waiting.waiting_processes`.
     """
-    shares: dict[str, list[float]] = {}
-    for row in rows:
-        done, total = map(int, row.jobs.split('/'))
-        shares.setdefault(planned_label(row.label, planned), []).append(done / total if total else 0.0)
-    weights = planned or dict.fromkeys(shares, 1.0)
-    spent = sum(hours * sum(shares[label]) / len(shares[label]) for label, hours in weights.items() if label in shares)
-    return elapsed_s * (sum(weights.values()) / spent - 1) if spent else None
+    now = node.mtime if node.is_terminated else timezone.now()
+    elapsed_s = (now - node.ctime).total_seconds()
+    minutes, seconds = divmod(int(elapsed_s), 60)
+    moves = n_moving(tree, node, waiting) > 0 or not waiting
+    shown_state = state(node) if node.is_terminated or moves else 'waiting'
+    text = f'{node.process_label}<{node.pk}> {shown_state}, {minutes}:{seconds:02d} elapsed'
+    if node.is_terminated:
+        return text
+    n_blocked = sum(entry.kind in BLOCKED for entry in waiting)
+    if n_blocked:
+        subject = '1 process does' if n_blocked == 1 else f'{n_blocked} processes do'
+        return f'{text}; the end cannot be predicted while {subject} not move'
+    if not moves:
+        return f'{text}; the end cannot be predicted while all jobs wait in the queue'
+    if not planned:
+        return text
+    return f'{text}; {ending(now, forecast(stage_progress(node, tree, planned, elapsed_s)))}'
 
 
-def planned_label(label: str, planned: Mapping[str, float]) -> str:
+def ending(now: datetime.datetime, predicted: Forecast | None) -> str:
+    """Return between which times a campaign will end, in words."""
+    if predicted is None:
+        return 'the end can be predicted when the first stage has a result'
+    first, last = (
+        timezone.localtime(now + datetime.timedelta(seconds=seconds)) for seconds in (predicted.low_s, predicted.high_s)
+    )
+    last_text = f'{last:%H:%M}' if first.date() == last.date() else f'{last:%Y-%m-%d %H:%M}'
+    low, high = (format_duration(seconds) for seconds in (predicted.low_s, predicted.high_s))
+    return f'ends between {first:%Y-%m-%d %H:%M} and {last_text} ({low} to {high} to go)'
+
+
+def waiting_lines(waiting: Sequence[Waiting]) -> list[str]:
+    """Return a line for each process that does not move; of jobs that wait for their turn the first."""
+    lines = [entry.text for entry in waiting if entry.kind in BLOCKED]
+    queued = [entry for entry in waiting if entry.kind == 'queued']
+    if len(queued) > MAX_QUEUED:
+        return [
+            *lines,
+            *(entry.text for entry in queued[:MAX_QUEUED]),
+            f'… and {len(queued) - MAX_QUEUED} more in the queue',
+        ]
+    return [*lines, *(entry.text for entry in queued)]
+
+
+def planned_stages(node: orm.ProcessNode) -> list[PlannedStage]:
+    """Return the plan of a campaign that runs; else nothing."""
+    if node.process_type != CAMPAIGN or node.is_terminated:
+        return []
+    return plan(node.get_builder_restart())
+
+
+def stage_progress(
+    node: orm.ProcessNode, tree: CallTree, planned: Sequence[PlannedStage], elapsed_s: float
+) -> list[StageProgress]:
+    """Return how far each planned stage of a campaign is.
+
+    :param elapsed_s: time since the campaign was submitted.
+    """
+    rows: dict[str, list[PlannedStage]] = {}
+    for stage in planned:
+        rows.setdefault(stage.label, []).append(stage)
+    spans: dict[str, list[tuple[float, float]]] = {}
+    children: dict[str, list[tuple[orm.ProcessNode, Sequence[orm.CalcJobNode]]]] = {}
+    for call, child in tree.called_by(node):
+        label = planned_label(call, rows)
+        if isinstance(child, orm.CalcFunctionNode) or label not in rows:
+            continue
+        begin = (child.ctime - node.ctime).total_seconds()
+        end = (child.mtime - node.ctime).total_seconds() if child.is_terminated else elapsed_s
+        spans.setdefault(label, []).append((begin, end))
+        children.setdefault(label, []).append((child, tree.jobs(child)))
+    times = shared_times(spans)
+    begun = [label for label in rows if label in children]
+    progress = []
+    for label, stages in rows.items():
+        called = children.get(label, [])
+        hours, n_planned = sum(stage.core_hours for stage in stages), sum(stage.jobs for stage in stages)
+        optional = sum(stage.core_hours for stage in stages if stage.name.endswith('at most'))
+        # Of rounds up to a limit, the last has ended when a later stage has begun.
+        over = called and all(child.is_terminated for child, _ in called) and (not optional or label != begun[-1])
+        progress.append(
+            StageProgress(
+                label=label,
+                program='/'.join(sorted({stage.program for stage in stages})),
+                hours=hours,
+                n_jobs=n_planned,
+                done=1.0 if over else share_done(called, n_planned),
+                n_done=sum(job.is_finished for _, jobs in called for job in jobs),
+                elapsed_s=times.get(label, 0.0),
+                unknown_steps=label == labels.RELAX,
+                optional=optional / hours if hours else 0.0,
+            )
+        )
+    return progress
+
+
+def share_done(children: Sequence[tuple[orm.ProcessNode, Sequence[orm.CalcJobNode]]], n_planned: int) -> float:
+    """Return which share of a stage is done, from 0 to 1.
+
+    :param children: the work chains of the stage with the jobs that each has so far.
+    :param n_planned: number of jobs that are planned for it.
+    """
+    if not children:
+        return 0.0
+    done, total = 0.0, 0.0
+    for child, jobs in children:
+        # A stage that does not say how many jobs it will have is done when it ends, unless the plan knows several jobs.
+        n_all = n_jobs(child, []) or (n_planned if n_planned > 1 and not child.is_terminated else 0)
+        size = max(n_all, len(jobs), 1)
+        n_done = size if child.is_terminated else min(sum(job.is_finished for job in jobs), size - 1) if n_all else 0
+        done, total = done + n_done, total + size
+    return done / max(total, n_planned)
+
+
+def planned_label(label: str, planned: Iterable[str]) -> str:
     """Return the label under which a stage was planned: all rounds of ``validate_0`` were planned as ``validate``.
 
     :param label: of the call.
-    :param planned: of :func:`planned_hours`.
+    :param planned: the labels of the plan.
     """
+    planned = list(planned)
     shared = [name for name in planned if label.startswith(f'{name}_')]
     return label if label in planned or not shared else max(shared, key=len)
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from aiida_ionconduct.cli import cli
 from aiida_ionconduct.cli.data import conductivity, dataset, model, trajectory
-from aiida_ionconduct.cli.follow import StageRow, planned_label, remaining_s
+from aiida_ionconduct.cli.follow import planned_label
 from aiida_ionconduct.cli.nodes import Node
 
 
@@ -87,20 +87,6 @@ def test_status(stored_campaign):
     assert result.exit_code == 1
     assert '[401] no run has ended well' in result.output
     assert invoke('status', stored_campaign.inputs.structure.pk).exit_code == 2
-
-
-def stage_row(label, jobs):
-    """Return a row of the live view in which only the label and the jobs matter."""
-    return StageRow(label, '', '', jobs, '')
-
-
-def test_predicted_end():
-    """What is done of the plan took the time so far; the rest takes as much in proportion."""
-    rows = [stage_row('relax', '1/1'), stage_row('aimd', '1/2'), stage_row('validate_1', '0/2')]
-    planned = {'relax': 1.0, 'aimd': 2.0, 'validate': 1.0, 'md': 4.0}
-    assert remaining_s(100.0, rows, planned) == pytest.approx(300.0)
-    assert remaining_s(100.0, rows, {}) == pytest.approx(100.0)
-    assert remaining_s(100.0, [], planned) is None
 
 
 @pytest.mark.parametrize(
