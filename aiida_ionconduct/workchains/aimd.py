@@ -29,6 +29,8 @@ class PwSegmentWorkChain(ParentWorkChain, PwBaseWorkChain):
     """``PwBaseWorkChain`` for a segment, which has done its work when its walltime is used: nothing is run again."""
 
     handle_diagonalization_errors = None  # would begin the segment anew; the next segment goes on instead
+    # Would go on from the last geometry without its velocities, and without its steps; excepts where there is none.
+    handle_ionic_interrupted_partial_trajectory = None
 
     @process_handler(priority=580, exit_codes=[PwCalculation.exit_codes.ERROR_OUT_OF_WALLTIME])
     def handle_out_of_walltime(self, calculation: orm.CalcJobNode) -> ProcessHandlerReport:

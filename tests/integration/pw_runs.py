@@ -61,6 +61,11 @@ def count_energies(output: str) -> int:
     return sum(line.startswith('!') for line in output.splitlines())
 
 
+def count_iterations(output: str) -> int:
+    """Return how many iterations of the first self-consistent cycle pw.x has printed."""
+    return output.partition('\n!')[0].count('iteration #')
+
+
 def disturb(workdir: str, count, act, n_jobs: int, seen: dict) -> None:
     """Do something to the pw.x below a folder that has done some steps, counted in its output; once in each job."""
     folders = set()
@@ -116,10 +121,22 @@ def describe_relaxation(node: orm.WorkChainNode, jobs: list) -> dict:
     }
 
 
+def describe_statuses(node: orm.WorkChainNode, jobs: list) -> dict:
+    """Return how the jobs and the work chains have ended, and how many energies each job has."""
+    outputs = [output_of(job.outputs.retrieved) for job in jobs]
+    return {
+        'jobs': [job.exit_status for job in jobs],
+        'n_energies': [count_energies(output) for output in outputs],
+        'excepted': [process.pk for process in node.called_descendants if process.is_excepted],
+    }
+
+
 RUNS = {
     'uncut': (aimd_builder, describe, None),
     'cut': (aimd_builder, describe, (count_whole_steps, hold, 2)),
     'killed': (aimd_builder, describe, (count_whole_steps, psutil.Process.kill, 1)),
+    'aimd_killed_at_once': (aimd_builder, describe_statuses, (count_iterations, psutil.Process.kill, 1)),
+    'relaxation_killed_at_once': (relaxation_builder, describe_statuses, (count_iterations, psutil.Process.kill, 1)),
     'equilibrated': (partial(aimd_builder, **EQUILIBRATED), describe, None),
     'relaxation': (relaxation_builder, describe_relaxation, (count_energies, psutil.Process.kill, 1)),
 }

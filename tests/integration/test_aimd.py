@@ -102,3 +102,16 @@ def test_killed_relaxation(run):
     assert relaxation['begins'][1] == relaxation['ends'][0] != relaxation['begins'][0]
     assert relaxation['energies_eV'][1][0] < relaxation['energies_eV'][0][0]
     assert relaxation['largest_force_eV_per_A'] < RELAXATION['forc_conv_thr'] * units.Rydberg / units.Bohr * 3**0.5
+
+
+@pytest.mark.parametrize('name', ['relaxation_killed_at_once', 'aimd_killed_at_once'])
+def test_killed_in_the_first_cycle(name, run):
+    """`kill -9` of pw.x in its first self-consistent cycle: the job is repeated, and nothing excepts."""
+    ended = run(name)
+    assert ended['exit_status'] == 0
+    assert ended['disturbed']['n_steps'] >= DISTURBED_AFTER
+    status, last_status = ended['jobs']
+    assert status != 0
+    assert last_status == 0
+    assert ended['n_energies'][0] == 0 < ended['n_energies'][1]
+    assert ended['excepted'] == []

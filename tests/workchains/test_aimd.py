@@ -249,6 +249,21 @@ def test_walltime_is_no_failure(child, run, submitted, generate_workchain):
     assert 'handle_diagonalization_errors' not in handlers
 
 
+@pytest.mark.parametrize('label', ['ERROR_IONIC_INTERRUPTED_PARTIAL_TRAJECTORY', 'ERROR_SCHEDULER_NODE_FAILURE'])
+def test_segment_that_a_node_took_down(label, run, submitted, generate_workchain, child):
+    """It ends, without an exception, also before its first step; the run goes on from its last whole step."""
+    process = run()
+    process.run_segment()
+    inputs = {name: value for name, value in submitted[0][1].items() if name != 'metadata'}
+    base = generate_workchain(PwSegmentWorkChain, inputs)
+    base.setup()
+    job = child(exit_status=PwCalculation.exit_codes[label].status, node_class=orm.CalcJobNode)
+    base.ctx.iteration, base.ctx.children = 1, [job]
+    exit_code = base.inspect_process()
+    assert exit_code == base.exit_codes.ERROR_UNHANDLED_FAILURE
+    assert len(submitted) == 1
+
+
 def test_seeds_differ_by_temperature(aimd, generate_workchain):
     """The same seed for all temperatures would give the same directions of motion."""
     process = aimd((600, 900, 1200))
