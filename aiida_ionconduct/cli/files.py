@@ -147,8 +147,11 @@ def _in_common(runs: Sequence[Trajectory]) -> tuple[list[str], float, np.ndarray
             raise ValueError('the files have different cells: analyse them one by one.')
     intervals = [run.dt_ps or 0.0 for run in runs]
     if np.ptp(intervals) > 1e-6 * intervals[0]:
-        listed = ', '.join(f'{interval:g}' for interval in intervals)
-        raise ValueError(f'the files have frames at different intervals: {listed} ps.')
+        listed = ', '.join(
+            f'{interval:g} ps in {" + ".join(map(str, run.paths))}'
+            for interval, run in zip(intervals, runs, strict=True)
+        )
+        raise ValueError(f'the files have frames at different intervals, {listed}: analyse them one by one.')
     cells = np.array([run.cell for run in runs])
     return first.symbols, first.dt_ps, cells[0] if len(runs) == 1 else cells.mean(axis=0)
 

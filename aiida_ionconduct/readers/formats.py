@@ -36,7 +36,8 @@ def guess_format(path: str | pathlib.Path) -> TrajectoryFormat:
     if b'Program PWSCF' in start or _ase_knows(path):
         return 'ase'
     raise ValueError(
-        f'`{path}` is no known trajectory: choose --file-format among {", ".join(get_args(TrajectoryFormat))}.'
+        f'`{path}` is no known trajectory: choose --file-format among {", ".join(get_args(TrajectoryFormat))}, or '
+        'write it as `dump custom` of LAMMPS or extended XYZ.'
     )
 
 

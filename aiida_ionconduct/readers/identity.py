@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from ase.units import Bohr
 from scipy.optimize import linear_sum_assignment
 
 from aiida_ionconduct.readers.frames import Frames
@@ -20,6 +21,12 @@ NEAR, MANY = 0.7, 20_000
 """In Å, within which an atom lies at a place of the structure; the number of atoms up to which that is looked at."""
 FILLED, FEW = 0.8, 16
 """More than so many atoms of a solid or liquid fill more than this share of the cell."""
+LARGER = 2.0
+"""Ratio of the volumes of two cells with the same atoms that another unit of length means."""
+OTHER_UNITS = {'bohr': Bohr, 'nm': 10.0}
+"""Units in Å that positions may have by mistake."""
+SMALLEST, TOUCHING, NEIGHBOURS = 2.0, 0.3, 100
+"""In Å³, the least volume of an atom (diamond: 5.7); in Å, nearer than any neighbour; how many atoms are looked at."""
 ROW_SAMPLES = 100
 ROWS_RANDOM = 0.5
 """Mean-squared step, in units of the mean-squared distance of random positions, that means that rows change places."""
@@ -236,14 +243,15 @@ def check_unit(frames: Frames, structure: Structure | None) -> None:
 
     :raises ValueError: if the atoms fill a part of the cell only, and there is no structure to tell the unit.
     """
+    if structure is not None and (frames.unit is None or frames.unit[1] == 1):
+        _compare_scale(frames, structure)
     if frames.unit is None or frames.unit[1] == 1:
         return
     name, factor = frames.unit
     cell, source = frames.cell_of(0), 'comment of the file'
     if structure is not None:
         stated, plain = (
-            float(np.median(np.linalg.norm(_shortest(first - structure.positions, cell), axis=1)))
-            for first in (frames.positions[0], frames.positions[0] / factor)
+            _median_distance(first, structure, cell) for first in (frames.positions[0], frames.positions[0] / factor)
         )
         if plain < 0.5 and stated > 2 * plain:
             frames.positions /= factor
@@ -261,6 +269,63 @@ def check_unit(frames: Frames, structure: Structure | None) -> None:
                 f'{name}, as the comments state: give --structure FILE, whose positions tell the unit.'
             )
     frames.assumptions.append(Assumption('unit of positions', name, source))
+
+
+def _compare_scale(frames: Frames, structure: Structure) -> None:
+    """Compare the lengths in a file with those of the structure, as positions in bohr or nm look like any others.
+
+    :raises ValueError: if the volumes of the cells differ much, or the positions fit the structure in another unit.
+    """
+    cell = frames.cell_of(0)
+    if cell is None or frames.fractional:
+        return
+    if structure.cell is not None:
+        ratio = abs(np.linalg.det(cell) / np.linalg.det(structure.cell))
+        if not 1 / LARGER < ratio < LARGER:
+            raise ValueError(
+                f'the cell of `{frames.path}` has {ratio:.3g} times the volume of the cell of `{structure.path}` for '
+                'the same number of atoms: give the structure of this run, or write the trajectory in Å (volumes are '
+                '6.75 times larger in bohr and 1000 times smaller in nm).'
+            )
+    stated = _median_distance(frames.positions[0], structure, cell)
+    for name, factor in OTHER_UNITS.items():
+        scaled = _median_distance(frames.positions[0] * factor, structure, cell)
+        if scaled < 0.5 and stated > 2 * scaled:
+            raise ValueError(
+                f'the first frame of `{frames.path}` is `{structure.path}` if its positions are in {name}, and not if '
+                'they are in Å: write the trajectory in Å.'
+            )
+
+
+def _median_distance(positions: np.ndarray, structure: Structure, cell: np.ndarray | None) -> float:
+    """Return the median distance in Å of atoms (atoms, 3), Å, from their places in a structure, but for whole cells."""
+    return float(np.median(np.linalg.norm(_shortest(positions - structure.positions, cell), axis=1)))
+
+
+def check_density(frames: Frames) -> None:
+    """Check that atoms have as much room as atoms need, and that they do not lie on top of each other.
+
+    :raises ValueError: if the cell is too small for the atoms.
+    """
+    cell, first = frames.cell_of(0), frames.positions[0]
+    if cell is None or frames.fractional:
+        return
+    volume = abs(float(np.linalg.det(cell))) / len(first)
+    if volume < SMALLEST:
+        raise ValueError(
+            f'the cell of `{frames.path}` has {volume:.2g} Å³ for each atom, less than any crystal: it seems to be in '
+            'nm. Write positions and cell in Å.'
+        )
+    chosen = np.unique(np.linspace(0, len(first) - 1, min(len(first), NEIGHBOURS)).astype(int))
+    nearest = []
+    for atom in chosen.tolist():
+        distances = np.linalg.norm(_shortest(np.delete(first, atom, axis=0) - first[atom], cell), axis=1)
+        nearest.append(distances.min(initial=np.inf))
+    if np.median(nearest) < TOUCHING:
+        frames.notes.append(
+            f'WARNING: in the first frame of {frames.path.name}, most atoms have a neighbour within {TOUCHING} Å: '
+            'check that the file holds positions (not velocities or forces), in Å.'
+        )
 
 
 def _shortest(steps: np.ndarray, cell: np.ndarray | None) -> np.ndarray:

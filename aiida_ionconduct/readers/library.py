@@ -23,6 +23,8 @@ TIME_STEPS = {
     'time step of pw.x': (re.compile(rb'Time step\s*=\s*[\d.]+ a\.u\.,\s*([\d.]+) femto'), 1e-3),
 }
 """Where outputs of VASP and Quantum ESPRESSO state the MD step, and its unit in ps; they write every step."""
+INFO_CLOCKS = {'time_ps': 1.0, 'time_fs': 1e-3, 'time': None, 'step': None, 'md_step': None, 'timestep': None}
+"""What frames of ASE may state about time (`Atoms.info`), and its unit in ps; None for steps and unknown units."""
 CPX_HEAD = re.compile(rb'^\s*(\d+)\s+([-+.\dEeDd]+)\s*$')
 
 
@@ -62,14 +64,14 @@ def read_with_ase(path: str | Path) -> Frames:
     path = Path(path)
     cells: list[np.ndarray] = []
     symbols: list[list[str]] = []
-    times: list[Any] = []
+    stated: list[dict[str, Any]] = []
 
     def frames() -> Iterator[np.ndarray]:
         read = 0
         try:
             for atoms in ase.io.iread(path, ':', format=_ase_format(path)):
                 cells.append(atoms.cell.array.copy())
-                times.append(atoms.info.get('time_ps'))
+                stated.append({name: atoms.info.get(name) for name in INFO_CLOCKS})
                 if not symbols or list(atoms.symbols) != symbols[-1]:
                     symbols.append(list(atoms.symbols))
                 read += 1
@@ -98,7 +100,7 @@ def read_with_ase(path: str | Path) -> Frames:
         cells=_cells(cells),
         words=symbols[0],
         words_source='file',
-        clocks=[] if None in times else [Clock(name='time_ps of the frames', values=np.array(times), unit_ps=1.0)],
+        clocks=_info_clocks(stated),
         notes=notes,
     )
     start = first_bytes(path, START)
@@ -106,6 +108,23 @@ def read_with_ase(path: str | Path) -> Frames:
         if (match := pattern.search(start)) and float(match.group(1)) > 0:
             result.dt_ps, result.dt_source = float(match.group(1)) * unit, source
     return result
+
+
+def _info_clocks(stated: list[dict[str, Any]]) -> list[Clock]:
+    """Return the steps and times that all frames state as different numbers.
+
+    :param stated: by name, for each frame.
+    """
+    clocks = []
+    for name, unit_ps in INFO_CLOCKS.items():
+        numbers = [frame[name] for frame in stated if isinstance(frame[name], int | float | np.number)]
+        if len(numbers) < len(stated) or len(set(numbers)) < len(numbers):
+            continue
+        is_step = 'step' in name
+        if not is_step or all(float(number).is_integer() for number in numbers):
+            values = np.array(numbers, dtype=np.int64 if is_step else float)
+            clocks.append(Clock(name=f'{name} of the frames', values=values, unit_ps=unit_ps, is_step=is_step))
+    return clocks
 
 
 def _ase_format(path: Path) -> str | None:

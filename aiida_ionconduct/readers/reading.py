@@ -13,7 +13,7 @@ from aiida_ionconduct.readers import library
 from aiida_ionconduct.readers.arrays import read_npz
 from aiida_ionconduct.readers.formats import TrajectoryFormat, guess_format
 from aiida_ionconduct.readers.frames import Frames
-from aiida_ionconduct.readers.identity import check_order, check_rows, check_unit, name_atoms
+from aiida_ionconduct.readers.identity import check_density, check_order, check_rows, check_unit, name_atoms
 from aiida_ionconduct.readers.joining import cut_overlaps, join_segments
 from aiida_ionconduct.readers.lammps import read_binary, read_text
 from aiida_ionconduct.readers.options import ReadingOptions
@@ -101,8 +101,12 @@ def read_runs(paths: Sequence[str | Path], options: ReadingOptions) -> list[Traj
         _require_cell(frames)
         if frames.symbols is None:
             raise ValueError(
-                f'`{frames.path}` states no symbols: give --structure FILE, or --types for the types of a LAMMPS dump.'
+                f'`{frames.path}` states no symbols: give --structure FILE, or --types for the types of a LAMMPS dump '
+                'or the groups of an old XDATCAR.'
             )
+        check_density(frames)
+    if options.dt_ps is not None:
+        _compare_steps(files)
     runs = []
     for frames in join_segments(files):
         dt_ps = set_times(frames, options)
@@ -136,6 +140,24 @@ def _trajectory(frames: Frames, dt_ps: float | None) -> Trajectory:
         paths=frames.paths,
         assumptions=frames.assumptions,
     )
+
+
+def _compare_steps(files: Sequence[Frames]) -> None:
+    """Compare the MD steps between frames of files for which the same time between frames is given.
+
+    :raises ValueError: if they differ, naming the files.
+    """
+    gaps: dict[float, Path] = {}
+    for frames in files:
+        clock = next((clock for clock in frames.clocks if clock.is_step and not clock.is_count), None)
+        if clock is not None and len(clock.values) > 1:
+            gaps.setdefault(float(np.median(np.diff(clock.values))), frames.path)
+    if len(gaps) > 1:
+        listed = ', '.join(f'{gap:g} in `{path}`' for gap, path in gaps.items())
+        raise ValueError(
+            f'the MD steps from frame to frame differ, {listed}, so that --dt-ps cannot hold for all files: give '
+            '--timestep-fs instead, or analyse the files one by one.'
+        )
 
 
 def _require_cell(frames: Frames) -> None:

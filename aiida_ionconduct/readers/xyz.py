@@ -29,8 +29,9 @@ TIME = re.compile(rb'\b(time|time_ps|time_fs|t_ps|t_fs)' + NUMBER, re.IGNORECASE
 TEMPERATURE = re.compile(rb'\btemperature_K' + NUMBER, re.IGNORECASE)
 CP2K = re.compile(rb'^\s*i\s*=\s*\d+\s*,\s*time\s*=')
 GPUMD = re.compile(rb'^\s*Time=\S+\s+pbc=')
-IPI = re.compile(rb'CELL\((\w+)\):((?:\s+[-+.\deE]+){6,9})')
+IPI = re.compile(rb'CELL[({](\w+)[)}]:((?:\s+[-+.\deE]+){6,9})')
 IPI_UNIT = re.compile(rb'\b(positions|cell)\{(\w+)\}')
+IPI_OTHER = re.compile(rb'\b(?:v|f|p|velocities|forces|momenta|v_centroid|f_centroid|p_centroid|forces_\w+)\{\w+\}')
 LENGTHS = {b'atomic_unit': Bohr, b'angstrom': 1.0, b'nanometer': 10.0}
 """Units of i-PI in Å."""
 
@@ -103,10 +104,20 @@ def read_extxyz(path: str | Path) -> Frames:
         frames.notes.append(CUT)
     if packed_cut:
         frames.notes.append(PACKED_CUT)
-    if b'positions{' in comments[0]:
-        unit = dict(IPI_UNIT.findall(comments[0])).get(b'positions', b'atomic_unit')
-        _use_unit(frames, unit, path)
+    if IPI.search(comments[0]):
+        _use_unit(frames, _ipi_unit(comments[0], path), path)
     return frames
+
+
+def _ipi_unit(comment: bytes, path: str | Path) -> bytes:
+    """Return the unit of the positions that a comment of i-PI states; i-PI writes atomic units by default.
+
+    :raises ValueError: if the file holds something else than positions.
+    """
+    if other := IPI_OTHER.search(comment):
+        raise ValueError(f'`{path}` of i-PI holds {other.group(0).decode()}, no positions: give the file of positions.')
+    units: dict[bytes, bytes] = dict(IPI_UNIT.findall(comment))
+    return units.get(b'positions', b'atomic_unit')
 
 
 def _comments(content: Content, lines: np.ndarray, *, n_frames: int, per_frame: int, path: str | Path) -> list[bytes]:

@@ -25,6 +25,17 @@ def test_ase_trajectory(tmp_path):
     assert (run.symbols, run.notes[0].startswith('read by ASE')) == (SYMBOLS, True)
 
 
+@pytest.mark.parametrize(('name', 'gap', 'options'), [('time_fs', 100.0, {}), ('step', 100, {'timestep_fs': 1.0})])
+def test_times_of_an_ase_trajectory(tmp_path, name, gap, options):
+    """Times and steps in the frames of ASE are used, and compared with the options."""
+    frames = [Atoms(SYMBOLS, x, cell=CELL, pbc=True, info={name: gap * frame}) for frame, x in enumerate(walk())]
+    ase.io.write(tmp_path / 'run.traj', frames)
+    (run,) = read_runs([tmp_path / 'run.traj'], ReadingOptions(**options))
+    assert run.dt_ps == pytest.approx(0.1)
+    with pytest.raises(ValueError, match=f'{name} of the frames.*--dt-ps'):
+        read_runs([tmp_path / 'run.traj'], ReadingOptions(timestep_fs=1.0, dt_ps=0.2))
+
+
 def test_cpx(tmp_path, structure):
     """Positions of cp.x are in bohr, its times in ps, its cells columns of vectors."""
 

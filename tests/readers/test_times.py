@@ -189,3 +189,13 @@ def test_options_that_cannot_be(name, value):
 def test_negative_discard():
     with pytest.raises(ValueError, match='must not be negative'):
         ReadingOptions(discard_ps=-5.0)
+
+
+def test_steps_that_differ_between_files(tmp_path):
+    """One time between frames does not hold for files with different steps between frames: both files are named."""
+    for name, gap in (('a.lammpstrj', 100), ('b.lammpstrj', 200)):
+        (tmp_path / name).write_text(dump(walk(seed=gap), steps=range(0, 60 * gap, gap)))
+    paths = [tmp_path / 'a.lammpstrj', tmp_path / 'b.lammpstrj']
+    with pytest.raises(ValueError, match=r'100 in .*a\.lammpstrj.*200 in .*b\.lammpstrj.*--timestep-fs'):
+        read_runs(paths, ReadingOptions(types=TYPES, dt_ps=0.1))
+    assert [run.dt_ps for run in read_runs(paths, ReadingOptions(types=TYPES, timestep_fs=1.0))] == [0.1, 0.2]
