@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pathlib
 
 import pytest
 import yaml
@@ -90,6 +91,12 @@ def test_everything_has_a_version():
     for name in JOBS:
         assert CalculationFactory(name).__dict__['CACHE_VERSION'] >= 1, name
         assert ParserFactory(name).__dict__['CACHE_VERSION'] >= 1, name
+
+
+def test_everything_has_a_fingerprint(datadir):
+    """What a job does and what its parser stores are both compared with what was noted for a version."""
+    for path in (datadir / 'fingerprints.yaml', pathlib.Path(__file__).parents[1] / 'parsers' / 'fingerprints.yaml'):
+        assert sorted(yaml.safe_load(path.read_text())) == sorted(JOBS)
 
 
 @pytest.fixture

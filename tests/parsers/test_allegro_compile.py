@@ -8,6 +8,7 @@ import pytest
 from aiida import orm
 
 from aiida_ionconduct.data import AllegroModelData
+from parser_fingerprints import check_fingerprint
 
 ENTRY_POINT = 'ionconduct.allegro.compile'
 # As nequip 0.19.1 has torch 2.13 write it into the archive.
@@ -82,3 +83,9 @@ def test_no_model(parse):
     results, calcfunction, _ = parse(written=False)
     assert calcfunction.exit_status == 310
     assert not results
+
+
+def test_version_changes_with_what_is_stored(parse):
+    """A parser that stores other things needs a new ``CACHE_VERSION``, or the cache returns what was stored before."""
+    results, calcfunction = parse(written=True)[:2]
+    check_fingerprint(ENTRY_POINT, results, calcfunction.exit_status)

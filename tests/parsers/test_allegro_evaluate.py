@@ -9,6 +9,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from aiida_ionconduct.calculations.functions.structures import frames_to_trajectory
 from aiida_ionconduct.data import AllegroModelData
+from parser_fingerprints import check_fingerprint
 
 ENTRY_POINT = 'ionconduct.allegro.evaluate'
 N_FRAMES = 3
@@ -68,3 +69,9 @@ def test_missing_predictions(n_frames, parse):
     assert calcfunction.exit_status == 310
     assert 'The model seed2 has written no predictions' in calcfunction.exit_message
     assert not results
+
+
+def test_version_changes_with_what_is_stored(parse):
+    """A parser that stores other things needs a new ``CACHE_VERSION``, or the cache returns what was stored before."""
+    results, calcfunction = parse(seed1=N_FRAMES, seed2=N_FRAMES)
+    check_fingerprint(ENTRY_POINT, results, calcfunction.exit_status)

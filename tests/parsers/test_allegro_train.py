@@ -15,6 +15,7 @@ from aiida_ionconduct.calculations.allegro_train import complaint_about_checkpoi
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.parameters import ParameterError
 from aiida_ionconduct.parsers.allegro_train import AllegroTrainParser
+from parser_fingerprints import check_fingerprint
 
 ENTRY_POINT = 'ionconduct.allegro.train'
 FIXTURES = pathlib.Path(__file__).parent / 'fixtures' / 'allegro_train'
@@ -339,3 +340,9 @@ def test_complete_training_whose_job_did_not_end(status, parse, monkeypatch):
     ((exit_status, message, _),) = returned
     assert exit_status == 0
     assert message == 'All results are there, although the scheduler says: The job hung.'
+
+
+def test_version_changes_with_what_is_stored(parse):
+    """A parser that stores other things needs a new ``CACHE_VERSION``, or the cache returns what was stored before."""
+    results, calcfunction = parse()
+    check_fingerprint(ENTRY_POINT, results, calcfunction.exit_status)

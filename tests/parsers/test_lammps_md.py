@@ -14,6 +14,7 @@ from aiida import orm
 from aiida_ionconduct.lammps.dump import read_dump
 from aiida_ionconduct.lammps.log import read_log
 from aiida_ionconduct.parsers.lammps_md import LammpsMdParser
+from parser_fingerprints import check_fingerprint
 
 ENTRY_POINT = 'ionconduct.lammps.md'
 FIXTURES = pathlib.Path(__file__).parent / 'fixtures' / 'lammps_md'
@@ -458,3 +459,9 @@ def test_memory_does_not_grow_with_the_text(parse):
     kept = 8 * (1 + 12 * 3)  # bytes of the step and the centres of a block
     print(peaks, (peaks[1] - peaks[0]) / 10000, kept)
     assert (peaks[1] - peaks[0]) / 10000 < 2 * kept
+
+
+def test_version_changes_with_what_is_stored(parse):
+    """A parser that stores other things needs a new ``CACHE_VERSION``, or the cache returns what was stored before."""
+    results, calcfunction = parse('replicas', seeds=[7, 8, 9])
+    check_fingerprint(ENTRY_POINT, results, calcfunction.exit_status)

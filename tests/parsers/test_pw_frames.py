@@ -11,6 +11,7 @@ from ase import units
 
 from aiida_ionconduct.calculations.functions.structures import frames_to_trajectory
 from aiida_ionconduct.parsers.pw_frames import PwFramesParser
+from parser_fingerprints import check_fingerprint
 
 ENTRY_POINT = 'ionconduct.pw.frames'
 OUTPUTS = pathlib.Path(__file__).parent / 'fixtures' / 'pw_frames' / 'default'
@@ -94,3 +95,9 @@ def test_complete_labelling_whose_job_did_not_end(status, parse, monkeypatch):
     ((exit_status, message, _),) = returned
     assert exit_status == 0
     assert message == 'All results are there, although the scheduler says: The job hung.'
+
+
+def test_version_changes_with_what_is_stored(parse):
+    """A parser that stores other things needs a new ``CACHE_VERSION``, or the cache returns what was stored before."""
+    results, calcfunction = parse([1, 2, 0, 3], [0, 1, 2])[:2]
+    check_fingerprint(ENTRY_POINT, results, calcfunction.exit_status)

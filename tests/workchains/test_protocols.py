@@ -7,11 +7,19 @@ import pytest
 import yaml
 
 from aiida_ionconduct.allegro.parameters import TrainingParameters
+from aiida_ionconduct.engines.schedulers import job_options
 from aiida_ionconduct.lammps.parameters import MdParameters
 from aiida_ionconduct.workchains import protocols
 from aiida_ionconduct.workchains.aimd import THERMOSTATS
 from aiida_ionconduct.workchains.protocols import load, protocol_inputs
-from aiida_ionconduct.workchains.protocols.parameters import ConductivityParameters, PwThermostat
+from aiida_ionconduct.workchains.protocols.parameters import (
+    ConductivityParameters,
+    JobResources,
+    MdResources,
+    OtherPwResources,
+    PwThermostat,
+    TrainingResources,
+)
 
 NAMES = ('quickstart', 'fast', 'balanced', 'stringent', 'talk')
 
@@ -144,3 +152,21 @@ def test_thermostats_are_those_of_aimd():
 def test_values_stay_as_they_are_written():
     """The stored values are as the user has written them, not as the check converts them."""
     assert protocol_inputs('conductivity', 'fast', {'temperatures_K': [700]})['temperatures_K'][0].__class__ is int
+
+
+# Keys of a protocol ------------------------------------------------------------------------------------------------
+
+REQUESTS = {
+    'partition': 'short', 'account': 'ab12', 'qos': 'high', 'constraint': 'a&b', 'max_memory_kb': 2**20,
+    'directives': ['--exclusive'], 'num_machines': 2, 'num_mpiprocs_per_machine': 8, 'max_wallclock_seconds': 60,
+    'threads': 4, 'gpus': 2, 'gpu_type': 'h100',
+}  # fmt: skip
+"""A value for every key with which a section of ``resources`` asks for something, other than in the request below."""
+LEAST = {'num_machines': 1, 'num_mpiprocs_per_machine': 1, 'max_wallclock_seconds': 3600, 'gpus': 1}
+
+
+@pytest.mark.parametrize('section', [JobResources, OtherPwResources, TrainingResources, MdResources])
+def test_no_key_of_a_protocol_is_dropped(section):
+    """Whatever a section of ``resources`` may say changes what a job asks for."""
+    for key in set(section.model_fields) - {'kokkos', 'mliap'}:
+        assert job_options('core.slurm', {**LEAST, key: REQUESTS[key]}) != job_options('core.slurm', LEAST), key
