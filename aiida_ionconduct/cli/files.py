@@ -85,7 +85,6 @@ def analyse_files(
         ]
         attributes['assumptions'] = [row._asdict() for row in stated]
         attributes['files'] = [[str(path) for path in run.paths] for run in kept]
-        attributes['sigma_full_upper_S_per_cm'] = result.sigma_full.interval(0.95)[1] if result.charged else None
         conductivities.append(Conductivity(attributes, result.curves))
     return Campaign({'state': 'finished'}, conductivities=conductivities, arrhenius=_line(conductivities))
 

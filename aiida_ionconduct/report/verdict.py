@@ -14,8 +14,8 @@ from aiida_ionconduct.report.number_format import (
     format_percent,
 )
 from aiida_ionconduct.report.result import Campaign
-from aiida_ionconduct.studies.error_target import below_one
 from aiida_ionconduct.transport.result import MAX_RELATIVE_HALF_WIDTH, half_width_over_value
+from aiida_ionconduct.transport.verdict import diffusion
 
 DEMONSTRATION_PROTOCOL = 'quickstart'
 
@@ -134,35 +134,20 @@ def _precision(conductivities: Sequence[Mapping[str, Any]]) -> Criterion:
 
 def _diffusive(conductivities: Sequence[Mapping[str, Any]]) -> Criterion:
     texts = [_exponent(attributes) for attributes in conductivities]
-    passed = bool(conductivities) and all(
-        attributes.get('diffusive') and not _subdiffusive(attributes) for attributes in conductivities
-    )
+    passed = bool(conductivities) and all(diffusive_answer(attributes) == 'yes' for attributes in conductivities)
     return Criterion('Diffusive at every temperature', passed, _per_temperature(conductivities, texts))
 
 
 def diffusive_answer(attributes: Mapping[str, Any]) -> str:
     """Return whether the motion at one temperature is diffusive, in words."""
-    answer = {True: 'yes', False: 'no', None: MISSING}[attributes.get('diffusive')]
-    if attributes.get('diffusive') and _subdiffusive(attributes):
-        return 'not yet'
-    return answer
+    resolved = attributes.get('diffusive')
+    plateau = attributes.get('plateau_tracer', attributes.get('plateau'))
+    return MISSING if resolved is None else diffusion(resolved=resolved, plateau=plateau is not False)
 
 
 def _exponent(attributes: Mapping[str, Any]) -> str:
     answer, beta = diffusive_answer(attributes), attributes.get('beta')
     return answer if beta is None else f'{answer}, β = {format_estimate(beta, attributes.get("beta_stderr"))}'
-
-
-def _subdiffusive(attributes: Mapping[str, Any]) -> bool:
-    """Whether the exponent of the displacement is below 1, by the rule of a campaign with a target.
-
-    Where most of the displacement is motion within cages (``caged``), the exponent tells nothing: the number rests on
-    a slope that was resolved beyond that motion.
-    """
-    if attributes.get('caged'):
-        return False
-    beta, stderr, n_seeds = (attributes.get(key) for key in ('beta', 'beta_stderr', 'n_seeds'))
-    return beta is not None and stderr is not None and below_one(beta, stderr, n_seeds or 2)
 
 
 def _validated(validation: Mapping[str, Any] | None) -> Criterion:

@@ -18,7 +18,9 @@ from aiida_ionconduct.transport.checks import atom_charges, check_conditions, ch
 from aiida_ionconduct.transport.constants import SIEMENS_PER_CM
 from aiida_ionconduct.transport.curves import curve_lags
 from aiida_ionconduct.transport.displacement import Track, block_displacements, simple_displacement
+from aiida_ionconduct.transport.estimators.growth import Change, slope_change
 from aiida_ionconduct.transport.reference_frame import collective_tracks
+from aiida_ionconduct.transport.verdict import diffusion
 
 Quantity = Literal['full', 'tracer']
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
@@ -27,7 +29,7 @@ Slopes = dict[tuple[str, str, int], np.ndarray]
 FIT_FROM = 0.1  # of a block: the straight line goes from here to the end of the block
 CONVERGED_ERROR = 0.2  # relative standard error of the longest blocks
 SIGNIFICANT = 0.05  # probability below which two lengths of blocks are said to disagree
-BETA = 0.1  # an exponent nearer to 1 than this is accepted, whatever its error
+RESOLVED = 0.9  # one-sided confidence that the slope of the longest blocks is above zero
 
 
 class BlockSizeStudy(NamedTuple):
@@ -55,6 +57,7 @@ def block_size_study(
     dt_ps: float,
     mobile: str = 'Li',
     block_ps: Sequence[float] | None = None,
+    framework: Sequence[str] | None = None,
 ) -> BlockSizeStudy:
     """Compare conductivities from blocks of several lengths, and with the simple method up to the same lags.
 
@@ -79,12 +82,15 @@ def block_size_study(
             f'{mobile!r} must move through a framework of other atoms: choose `mobile` among {set(symbols)}.'
         )
     lengths = block_frames(block_ps, len(trajectories[0]), dt_ps)
-    tracks = collective_tracks(trajectories, symbols, charges, mobile=mobile, cell=cell)
+    if len({len(positions) for positions in trajectories}) > 1:
+        raise ValueError('the runs have different lengths: give runs of one length, which are cut into equal blocks.')
+    tracks = collective_tracks(trajectories, symbols, charges, mobile=mobile, cell=cell, framework=framework)
     per_charge = SIEMENS_PER_CM / (volume * temperature_K)
     scales: dict[Quantity, float] = {'full': per_charge, 'tracer': per_charge * n_mobile * charges[mobile] ** 2}
     rows: list[dict[str, Any]] = []
     curves: dict[str, np.ndarray] = {}
     slopes: Slopes = {}
+    changes: dict[Quantity, Change] = {}
     for quantity, track_of in zip(QUANTITIES, (tracks.charge, tracks.tracer), strict=True):
         simple = np.array([simple_displacement(track) for track in track_of])
         for length in lengths:
@@ -96,10 +102,12 @@ def block_size_study(
                 slopes[quantity, method, length] = samples
                 row = {'block_ps': length * dt_ps, 'quantity': quantity, 'method': method, 'n_blocks': n_blocks}
                 rows.append({**row, **_mean_over_seeds(samples), **_exponent(values)})
+                if method == 'block':
+                    changes[quantity] = slope_change(values[:, [length // 4, length // 2, length]], [1, 2, 4])
                 name = f'{method}_{length * dt_ps:g}'
                 scale = scales[quantity] / 6
                 curves |= _running(values, dt_ps, name=name, quantity=quantity, scale=scale)
-    converged, statement = _judge(rows, slopes, lengths, dt_ps)
+    converged, statement = _judge(rows, slopes, lengths, dt_ps=dt_ps, changes=changes)
     return BlockSizeStudy(rows, curves, converged, statement)
 
 
@@ -168,8 +176,13 @@ def _running(values: np.ndarray, dt_ps: float, *, name: str, quantity: Quantity,
     return curves
 
 
-def _judge(rows: list[dict[str, Any]], slopes: Slopes, lengths: list[int], dt_ps: float) -> tuple[bool, list[str]]:
-    """Return whether the study is converged, and sentences on how blocks and methods agree and on the errors."""
+def _judge(
+    rows: list[dict[str, Any]], slopes: Slopes, lengths: list[int], *, dt_ps: float, changes: Mapping[Quantity, Change]
+) -> tuple[bool, list[str]]:
+    """Return whether the study is converged, and sentences on how blocks and methods agree and on the errors.
+
+    :param changes: how the slope changes with the lag within the longest blocks.
+    """
     by_key = {(row['quantity'], row['method'], round(row['block_ps'] / dt_ps)): row for row in rows}
     statement: list[str] = []
     faults: list[str] = []
@@ -178,7 +191,9 @@ def _judge(rows: list[dict[str, Any]], slopes: Slopes, lengths: list[int], dt_ps
         listed = [by_key[quantity, 'block', length] for length in lengths]
         values = ', '.join(f'{row["sigma_S_per_cm"]:.3g} ± {row["stderr"]:.2g}' for row in listed)
         disagreements = _disagreeing_lengths(quantity, slopes, lengths, dt_ps)
-        doubts = _doubts_of_longest(quantity, listed[-1])
+        doubts = _doubts_of_longest(
+            quantity, listed[-1], changes[quantity], len(slopes[quantity, 'block', lengths[-1]])
+        )
         faults += disagreements + doubts
         statement += [
             f'{quantity}: blocks of {names} ps give {values} S/cm.',
@@ -210,15 +225,19 @@ def _disagreeing_methods(quantity: Quantity, slopes: Slopes, lengths: list[int],
     ]
 
 
-def _doubts_of_longest(quantity: Quantity, row: dict[str, Any]) -> list[str]:
-    """Return sentences on a large error of the longest blocks, and on an exponent that is not 1."""
+def _doubts_of_longest(quantity: Quantity, row: dict[str, Any], change: Change, n_seeds: int) -> list[str]:
+    """Return sentences on a large error of the longest blocks, and on displacements that do not grow by diffusion."""
     sentences = []
     relative = row['stderr'] / row['sigma_S_per_cm'] if row['sigma_S_per_cm'] > 0 else math.inf
     if relative > CONVERGED_ERROR:
         sentences.append(f'{quantity}: the error of the longest blocks is {relative:.0%}, not {CONVERGED_ERROR:.0%}.')
-    if abs(row['beta'] - 1) > max(BETA, 2 * row['beta_stderr']):
+    resolved = row['sigma_S_per_cm'] > stats.t.ppf(RESOLVED, n_seeds - 1) * row['stderr']
+    answer = diffusion(resolved=bool(resolved), plateau=change == 'none')
+    if answer != 'yes':
+        why = 'the slope is not above zero beyond its error' if answer == 'no' else f'the slope {change} with the lag'
         sentences.append(
-            f'{quantity}: the displacement grows with the exponent {row["beta"]:.2f} ± {row["beta_stderr"]:.2f}, not 1.'
+            f'{quantity}: in the longest blocks {why}; the displacement grows with the exponent {row["beta"]:.2f} ± '
+            f'{row["beta_stderr"]:.2f}.'
         )
     return sentences
 

@@ -15,6 +15,7 @@ from pydantic import Field
 from scipy import stats
 
 from aiida_ionconduct.parameters import Parameters
+from aiida_ionconduct.transport.verdict import diffusion
 
 Ending = Literal['converged', 'budget exhausted', 'not diffusive on this time scale']
 CONVERGED: Final = 'converged'
@@ -24,8 +25,6 @@ Action = Literal['longer', 'more seeds', 'nothing']
 LONGER: Final = 'longer'
 MORE_SEEDS: Final = 'more seeds'
 NOTHING: Final = 'nothing'
-# Diffusion is taken as reached unless the exponent of the MSD is below this value, and below 1 at this confidence.
-BETA, BETA_CONFIDENCE = 0.8, 0.995
 # The error of an error makes the first prediction the worst, so that no round multiplies the MD by more than this.
 MAX_GROWTH = 4.0
 # A prediction is followed to the quantile of its own distribution that is undershot with this probability: MD that is
@@ -58,8 +57,8 @@ Plan = dict[str, Any]
 class Known(NamedTuple):
     """What the analysis at one temperature has given: the full conductivity (any unit), or None, and the runs.
 
-    ``dof`` degrees of freedom of the error; ``upper`` end of the 95 % interval, or the upper bound without a value;
-    ``plateau`` of the slope; ``beta`` exponent of the mean-squared displacement at the longest lags.
+    ``dof`` degrees of freedom of the error; ``upper`` end of the 95 % interval, or the upper bound without a value,
+    None where there is no bound; ``plateau``: whether the slope no longer changes with the lag.
     """
 
     n_seeds: int
@@ -67,15 +66,18 @@ class Known(NamedTuple):
     value: float | None
     stderr: float | None
     dof: float
-    upper: float
+    upper: float | None
     plateau: bool
-    beta: float
-    beta_stderr: float
 
     @property
     def relative_error(self) -> float | None:
         """Standard error over the value."""
         return None if self.value is None or self.stderr is None else self.stderr / self.value
+
+    @property
+    def bound(self) -> str:
+        """The upper bound in words."""
+        return 'without an upper bound' if self.upper is None else f'below {self.upper:.2g}'
 
     def cost_ns(self, equilibration_ps: float) -> float:
         """Return the MD that the runs took, in ns."""
@@ -182,24 +184,11 @@ def plan(known: Known, target: PrecisionTarget, *, earlier: Sequence[Plan] = (),
 
 def _why_too_short(known: Known) -> list[str]:
     """Return why only longer runs help; an empty list where they are long enough."""
-    reasons = []
-    if known.value is None:
-        reasons.append(
-            f'no conductivity is resolved in {known.length_ps:g} ps, only that it is below {known.upper:.2g}'
-        )
-    elif not known.plateau:
-        reasons.append(f'the slope is on no plateau yet in {known.length_ps:g} ps')
-    if below_one(known.beta, known.beta_stderr, known.n_seeds):
-        reasons.append(
-            f'the mean-squared displacement grows with the exponent {known.beta:.2f} ± {known.beta_stderr:.2f}, not 1'
-        )
-    return reasons
-
-
-def below_one(beta: float, beta_stderr: float, n_seeds: int) -> bool:
-    """Return whether an exponent of the mean-squared displacement shows that the runs are too short for diffusion."""
-    t = stats.t.ppf(BETA_CONFIDENCE, max(n_seeds - 1, 1))
-    return bool(beta < BETA and beta + t * beta_stderr < 1)
+    answer = diffusion(resolved=known.value is not None, plateau=known.plateau)
+    if answer == 'no':
+        known_only = 'nor an upper bound' if known.upper is None else f'only that it is {known.bound}'
+        return [f'no conductivity is resolved in {known.length_ps:g} ps, {known_only}']
+    return [f'the slope is on no plateau yet in {known.length_ps:g} ps'] if answer == 'not yet' else []
 
 
 def variance_interval(dof: float) -> tuple[float, float]:
@@ -248,7 +237,7 @@ def _stop(planned: Plan, known: Known, why: str) -> None:
     """End a temperature without its target, in place."""
     ending: Ending
     if known.value is None:
-        ending, answer, reasons = NOT_DIFFUSIVE, f'below {known.upper:.2g}', planned['reasons'][:1]
+        ending, answer, reasons = NOT_DIFFUSIVE, known.bound, planned['reasons'][:1]
     else:
         low, high = planned['predicted_md_ns_ci68']
         ending, reasons = EXHAUSTED, planned['reasons']

@@ -54,7 +54,8 @@ def analyse(
     the centre of mass of the framework: the species that are not mobile and do not diffuse. Where there is none, as in
     a melt, it is relative to the centre of mass of all atoms.
 
-    :param seeds: unwrapped positions in Å, one array (frames, atoms, 3) per velocity seed, all of one shape.
+    :param seeds: unwrapped positions in Å, one array (frames, atoms, 3) per velocity seed, all of the same atoms. The
+        default estimator uses runs of unequal length whole; the others say what they leave out.
     :param symbols: chemical symbols, one per atom.
     :param charges: charge of every symbol, in e, whole except in mixed valence, or of every atom; their sum is zero.
         Without charges, and for atoms of one element, there is a tracer diffusivity and no conductivity.
@@ -135,7 +136,8 @@ def _result(
     full = estimate(tracks.charge, dt_ps, estimator, charge_seen, **settings)
     particle = estimate(tracer, dt_ps, estimator, tracer_seen, **settings)
     if particle.value is None and not others_diffuse:
-        full = replace(full, value=None, stderr=None)
+        ballistic = {'ballistic': full.diagnostics['ballistic'] or particle.diagnostics['ballistic']}
+        full = replace(full, value=None, stderr=None, diagnostics={**full.diagnostics, **ballistic})
     per_charge, per_particle = conductivity_scales(symbols, squares, facts['volume_A3'] * facts['temperature_K'])
     sigma_full, sigma_tracer = full.scaled(per_charge), particle.scaled(per_particle)
     if not per_particle:

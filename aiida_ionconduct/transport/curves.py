@@ -9,7 +9,7 @@ import numpy as np
 from aiida_ionconduct.transport.displacement import Track, simple_displacement
 from aiida_ionconduct.transport.estimators.growth import log_slope
 from aiida_ionconduct.transport.estimators.results import Estimate
-from aiida_ionconduct.transport.observed import at_least_two
+from aiida_ionconduct.transport.observed import equal_stretches
 
 MAX_POINTS = 300
 UNITS = ('_e2A2', '_A2', '_S_per_cm', '_stderr')  # endings of the names of curves
@@ -93,7 +93,9 @@ def axis_curves(
     """Return the curves of :func:`named_curves` along each axis, such as ``msd_x_A2``."""
     curves = {}
     for number, axis in enumerate('xyz'):
-        ions, charges = (np.array([_along(run, number) for run in at_least_two(tracks)]) for tracks in (tracer, charge))
+        ions, charges = (
+            np.array([_along(run, number) for run in equal_stretches(tracks)]) for tracks in (tracer, charge)
+        )
         named = named_curves(displacement_curves(ions, charges, dt_ps, dimension=1), per_charge, per_particle)
         for name, values in named.items():
             if name != 'lag_ps':

@@ -15,6 +15,7 @@ FRAMES = 200
 # A species is at rest if its slope is below this share of the fastest one: what it moves then hardly moves its centre.
 SLOW = 0.1
 CONFIDENCE = 0.99
+MIN_FRAMES = 8  # of a run, below which nothing is seen
 
 
 def choose_framework(
@@ -52,11 +53,15 @@ def at_rest(
     """Return the candidates that do not diffuse.
 
     The atoms of a species are followed relative to their own centre of mass, so that no frame of reference is needed.
-    A species of one atom is followed relative to the others that are at rest, or to all atoms.
+    A species of one atom is followed relative to the others that are at rest, or to all atoms. Where all runs are too
+    short to see anything, all candidates are taken to be at rest.
 
     :param trajectories: (frames, atoms, 3), Å, one per seed.
     :param candidates: species among the symbols.
     """
+    trajectories = [positions for positions in trajectories if len(positions) >= MIN_FRAMES]
+    if not trajectories:
+        return list(candidates)
     kinds = np.array(symbols)
     weights = np.array([atomic_mass(symbol, masses) for symbol in symbols])
     runs = [positions[:: max(1, len(positions) // FRAMES)].astype(float) for positions in trajectories]
@@ -101,10 +106,11 @@ def _slope(
     samples = []
     for positions in runs:
         centre = np.einsum('tax,a->tx', positions[:, reference], weights[reference] / weights[reference].sum())
-        relative = positions[:, atoms] - centre[:, None]
         lag = max(1, len(positions) // 8)
-        near, far = (((relative[k:] - relative[:-k]) ** 2).mean(axis=0) for k in (lag, 2 * lag))
-        samples.append((far - near).ravel())
+        with np.errstate(invalid='ignore'):  # values that are not finite are refused elsewhere, by name
+            relative = positions[:, atoms] - centre[:, None]
+            near, far = (((relative[k:] - relative[:-k]) ** 2).mean(axis=0) for k in (lag, 2 * lag))
+            samples.append((far - near).ravel())
     values = np.concatenate(samples)
     count = atoms.sum()
     own = count / (count - 1) if (atoms == reference).all() else 1.0

@@ -52,10 +52,10 @@ def transference_numbers(parts: list[Track], sigma_full: Estimate, dt_ps: float)
     value, samples = matrix_samples(parts, dt_ps, spectral)
     rows = _over_species(value).sum(axis=1)
     shares = rows / rows.sum()
-    scatter = np.array([_over_species(sample).sum(axis=1) for segments in samples for sample in segments])
+    scatter = np.array([_over_species(sample).sum(axis=1) for sample in samples.values])
     residuals = (scatter - shares * scatter.sum(axis=1, keepdims=True)) / rows.sum()
     dof = max(len(residuals) - 1, 1)
-    errors = np.sqrt((residuals**2).sum(axis=0) / dof / len(residuals))
+    errors = np.sqrt(samples.shares @ residuals**2 / dof)
     reach = stats.t.ppf(0.975, dof) * errors
     return [
         Transference(float(share), float(error), (float(share - half), float(share + half)))

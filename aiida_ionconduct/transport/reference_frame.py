@@ -1,7 +1,7 @@
 """Motion relative to the framework: the one place that knows what mobile ions move against.
 
-The *framework* is all atoms that are not of the mobile species. Tracer displacements are taken relative to its centre
-of mass, as a sum over the mobile species alone depends on the frame of reference: for a rigid framework, the
+The *framework* are the species that are not mobile and do not diffuse. Tracer displacements are taken relative to their
+centre of mass, as a sum over the mobile species alone depends on the frame of reference: for a rigid framework, the
 conductivity over the mobile species in the barycentric frame lacks the factor (1 + M_mobile/M_framework)². The charge
 displacement mu(t) = sum_i q_i [r_i(t) - r_i(0)] over all species does not depend on the frame, the total charge being
 zero.
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aiida_ionconduct.transport.displacement import Track, as_track, species_displacements
+from aiida_ionconduct.transport.framework import choose_framework
 from aiida_ionconduct.transport.masses import atomic_mass
 
 
@@ -33,23 +34,35 @@ class CollectiveTracks(NamedTuple):
     framework_parts: list[Track]
 
 
-def mobile_positions(positions: np.ndarray, symbols: Sequence[str], mobile: str = 'Li') -> np.ndarray:
+def mobile_positions(
+    positions: np.ndarray,
+    symbols: Sequence[str],
+    mobile: str | Sequence[str] = 'Li',
+    framework: Sequence[str] | None = None,
+) -> np.ndarray:
     """Return unwrapped positions of the mobile ions, (frames, ions, 3), Å, in the frame of the framework.
 
     The framework's centre of mass stays where it is in the first frame, so that the positions of that frame are kept.
 
     :param positions: (frames, atoms, 3), unwrapped, Å.
     :param symbols: chemical symbols, one per atom.
+    :param mobile: one species or several.
+    :param framework: symbols of the framework; none for the barycentric frame. Found from the motion by default, for
+        which :func:`~aiida_ionconduct.transport.framework.choose_framework` takes several runs together.
     :raises ValueError: if there is no mobile ion, or nothing else.
     """
-    is_mobile = np.array([symbol == mobile for symbol in symbols])
+    species = [mobile] if isinstance(mobile, str) else list(mobile)
+    is_mobile = np.isin(symbols, species)
     if not is_mobile.any() or is_mobile.all():
         raise ValueError(
-            f'{mobile!r} must be among the atoms, and not all of them: choose from {sorted(set(symbols))}.'
+            f'{", ".join(map(repr, species))} must be among the atoms, and not all of them: choose from '
+            f'{sorted(set(symbols))}.'
         )
-    masses = np.array([atomic_mass(symbol) for symbol in symbols])[~is_mobile]
-    framework = np.einsum('tax,a->tx', positions[:, ~is_mobile].astype(float), masses / masses.sum())
-    relative: np.ndarray = positions[:, is_mobile] - (framework - framework[0])[:, None]
+    fixed = choose_framework([positions], symbols, species, framework=framework)
+    is_reference = np.isin(symbols, fixed) if fixed else np.ones(len(symbols), dtype=bool)
+    masses = np.array([atomic_mass(symbol) for symbol in symbols])[is_reference]
+    centre = np.einsum('tax,a->tx', positions[:, is_reference].astype(float), masses / masses.sum())
+    relative: np.ndarray = positions[:, is_mobile] - (centre - centre[0])[:, None]
     return relative
 
 
@@ -71,14 +84,12 @@ def collective_tracks(
     :param mobile: one species or several.
     :param cell: (3, 3), cell vectors as rows, Å, where the positions must not be folded into it.
     :param masses: mass per symbol in u; standard atomic weights by default.
-    :param framework: the species that tracers are followed against, all that are not mobile by default; none of them
-        for the barycentric frame.
+    :param framework: as for :func:`~aiida_ionconduct.transport.analyse`.
     :raises ValueError: if a trajectory holds a value that is not finite or is wrapped into the cell.
     """
     species = list(dict.fromkeys(symbols))
     moving = [mobile] if isinstance(mobile, str) else list(mobile)
-    if framework is None:
-        framework = [symbol for symbol in species if symbol not in moving]
+    framework = choose_framework(trajectories, symbols, moving, framework=framework, masses=masses)
     species_of = np.array([species.index(symbol) for symbol in symbols])
     count = np.bincount(species_of)
     if isinstance(charges, Mapping):

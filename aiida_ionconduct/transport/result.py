@@ -79,9 +79,8 @@ class TransportResult:
             warnings += [f'{name}: {text}' for text in tracer.diagnostics['warnings']]
         for name, sigma in conductivities.items():
             if sigma.value is None:
-                warnings.append(
-                    f'no {name} conductivity: below {sigma.interval(0.95)[1]:.2g} S/cm at 97.5 % confidence'
-                )
+                known = f'below {sigma.upper:.2g} S/cm at 97.5 % confidence' if sigma.upper else 'and no upper bound'
+                warnings.append(f'no {name} conductivity: {known}')
         warnings += self.notes
         if self.facts['n_atoms'] < FEW_ATOMS:
             warnings.append(f'{self.facts["n_atoms"]} atoms: check the finite-size effect with a larger cell')
@@ -112,6 +111,8 @@ class TransportResult:
             'diffusive': self.diffusive,
             'converged': self.converged,
             'plateau': self.plateau,
+            'plateau_tracer': tracer['plateau'],
+            'sigma_full_upper_S_per_cm': self.sigma_full.upper if self.charged else None,
             'warnings': self.warnings,
             **{
                 name if name.endswith('stderr') else f'{name}_S_per_cm': values.tolist()
@@ -132,6 +133,7 @@ def _of_species(species: SpeciesResult) -> dict[str, Any]:
     share = species.transference
     numbers = {
         'n_mobile': species.n_ions,
+        'diffusive': species.diffusivity.value is not None,
         **_flat('diffusivity_cm2_per_s', 'diffusivity', species.diffusivity),
         **_flat('sigma_tracer_S_per_cm', 'sigma_tracer', species.sigma_tracer),
         'transference': None if share is None else share.value,

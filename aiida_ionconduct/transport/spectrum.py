@@ -60,8 +60,8 @@ class Grid(NamedTuple):
         return sums / np.diff(self.edges)
 
 
-@lru_cache(maxsize=8)
-def spectral_grid(n_frames: int, dt_ps: float) -> Grid:
+@lru_cache(maxsize=32)
+def spectral_grid(n_frames: int, dt_ps: float, longest_frames: int = 0) -> Grid:
     """Return the frequencies and the expected spectra of a run.
 
     The expectations are exact for a run of this length with its taper and its block average, so that neither leakage
@@ -69,6 +69,8 @@ def spectral_grid(n_frames: int, dt_ps: float) -> Grid:
 
     :param n_frames: frames in the run.
     :param dt_ps: time between two frames.
+    :param longest_frames: frames in the longest of several runs, which gives the relaxation times; those in this run by
+        default.
     """
     block = max(1, n_frames // MAX_FRAMES)
     steps = n_frames // block - 1
@@ -83,9 +85,7 @@ def spectral_grid(n_frames: int, dt_ps: float) -> Grid:
     pairs[0] = 0.5  # the zero frequency is real
     taper = _tapering(steps)
     loss = (taper**4).sum() * steps / (taper**2).sum() ** 2
-    length, shortest = steps * block * dt_ps, block * dt_ps / 8
-    longest = max(length * LONGEST_TIME, min(USUAL_TIME_PS, length / 2))
-    times = np.geomspace(shortest, longest, max(2, round(np.log2(longest / shortest) * TIMES_PER_OCTAVE) + 1))
+    times = _relaxation_times(max(n_frames, longest_frames), dt_ps)
     grid = Grid(
         block=block,
         frames=steps + 1,
@@ -104,6 +104,14 @@ def spectral_grid(n_frames: int, dt_ps: float) -> Grid:
         for time in times
     ]
     return grid._replace(white=white, relaxation=np.array(relaxation))
+
+
+def _relaxation_times(n_frames: int, dt_ps: float) -> np.ndarray:
+    """Return the relaxation times in ps that are considered for a run."""
+    block = max(1, n_frames // MAX_FRAMES)
+    length, shortest = (n_frames // block - 1) * block * dt_ps, block * dt_ps / 8
+    longest = max(length * LONGEST_TIME, min(USUAL_TIME_PS, length / 2))
+    return np.geomspace(shortest, longest, max(2, round(np.log2(longest / shortest) * TIMES_PER_OCTAVE) + 1))
 
 
 def _tapering(steps: int) -> np.ndarray:

@@ -34,7 +34,7 @@ def with_budget(max_md_ns):
 def known(error=0.2, n_seeds=4, length_ps=100.0, **changes):
     """Return what an analysis has given, diffusive and on a plateau unless changed."""
     value = None if error is None else 1.0
-    runs = Known(n_seeds, length_ps, value, error, 20.0, 1.4, plateau=True, beta=1.0, beta_stderr=0.05)
+    runs = Known(n_seeds, length_ps, value, error, 20.0, 1.4, plateau=True)
     return runs._replace(**changes)
 
 
@@ -68,8 +68,8 @@ def test_before_the_last_round_less_is_run_than_predicted():
     ('changes', 'reason'),
     [
         ({'plateau': False}, 'on no plateau yet in 100 ps'),
-        ({'beta': 0.7, 'beta_stderr': 0.01}, 'exponent 0.70 ± 0.01'),
         ({'value': None, 'stderr': None}, 'no conductivity is resolved in 100 ps, only that it is below 1.4'),
+        ({'value': None, 'stderr': None, 'upper': None}, 'no conductivity is resolved in 100 ps, nor an upper bound'),
     ],
 )
 def test_longer_until_diffusive(changes, reason):
@@ -77,10 +77,6 @@ def test_longer_until_diffusive(changes, reason):
     planned = plan(known(0.05, **changes), TARGET)
     assert (planned['action'], planned['length_ps'], planned['n_seeds']) == (LONGER, pytest.approx(200.0), 4)
     assert reason in planned['reasons'][0]
-
-
-def test_a_noisy_exponent_is_no_reason():
-    assert plan(known(0.05, beta=0.7, beta_stderr=0.2), TARGET)['action'] == NOTHING
 
 
 def test_a_run_is_made_longer_where_a_whole_seed_would_be_too_much():

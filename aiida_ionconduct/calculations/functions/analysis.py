@@ -12,7 +12,7 @@ from ase.formula import Formula
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
 from aiida_ionconduct.density import density, participation
 from aiida_ionconduct.studies.temperatures import haven_ratios, order_change, prefactor, transition
-from aiida_ionconduct.transport import analyse, arrhenius, mobile_positions
+from aiida_ionconduct.transport import analyse, arrhenius, choose_framework, mobile_positions
 
 # Runs at several temperatures are compared if their lengths differ by less than this share: in a longer run the ions
 # get to more places.
@@ -25,7 +25,7 @@ FILLED_FRAMES = 2000  # of each seed, evenly spread
 def analyse_trajectories(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> ConductivityData:
     """Return the full and tracer conductivity from all seeds at one temperature.
 
-    :param parameters: ``charges`` by chemical symbol, ``mobile``, and any other argument of
+    :param parameters: ``charges`` by chemical symbol, ``mobile`` (a symbol or a list), and any other argument of
         :func:`aiida_ionconduct.transport.analyse`; ``discard_ps`` is left out of the beginning of every run.
     :param trajectories: one run per seed, by the label of the run, such as ``T1200_seed1``.
     :return: the conductivity, which states its seeds and composition.
@@ -47,17 +47,23 @@ def analyse_trajectories(parameters: orm.Dict, **trajectories: IonTrajectoryData
         composition=f'{formula:metal}',
         reduced_composition=f'{formula.reduce()[0]:metal}',
         seeds=[run.base.attributes.get('seed') for run in runs],
-        sigma_full_upper_S_per_cm=result.sigma_full.interval(0.95)[1],
-        **filled_share(runs, parameters.get_dict().get('mobile', 'Li')),
+        **filled_share(runs, settings.get('mobile', 'Li'), settings.get('framework')),
     )
 
 
-def filled_share(runs: list[IonTrajectoryData], mobile: str) -> dict[str, float | None]:
+def filled_share(
+    runs: list[IonTrajectoryData], mobile: str | list[str], framework: list[str] | None = None
+) -> dict[str, float | None]:
     """Return the share of the cell that the mobile ions fill, a measure of their order, and its error over seeds."""
-    shares = []
-    for run in runs:
-        positions = run.positions[:: max(1, len(run.positions) // FILLED_FRAMES)]
-        shares.append(participation(density([mobile_positions(positions, run.symbols, mobile)], run.cell)))
+    symbols, species = runs[0].symbols, [mobile] if isinstance(mobile, str) else mobile
+    if set(symbols) <= set(species):
+        return {'filled_share': None, 'filled_share_stderr': None}
+    frames = [run.positions[:: max(1, len(run.positions) // FILLED_FRAMES)] for run in runs]
+    framework = choose_framework(frames, symbols, species, framework=framework)
+    shares = [
+        participation(density([mobile_positions(positions, symbols, species, framework)], run.cell))
+        for run, positions in zip(runs, frames, strict=True)
+    ]
     stderr = float(np.std(shares, ddof=1) / len(shares) ** 0.5) if len(shares) > 1 else None
     return {'filled_share': float(np.mean(shares)), 'filled_share_stderr': stderr}
 

@@ -43,6 +43,4 @@ def _known_from(node: ConductivityData) -> Known:
         dof=a['sigma_full_dof'],
         upper=a['sigma_full_upper_S_per_cm'],
         plateau=a['plateau'],
-        beta=a['beta'],
-        beta_stderr=a['beta_stderr'],
     )

@@ -18,7 +18,7 @@ from aiida_ionconduct.density import write_cube as write_cube_file
 from aiida_ionconduct.studies.block_size import block_size_study
 from aiida_ionconduct.studies.finite_size import finite_size
 from aiida_ionconduct.studies.lyapunov import MEANING, divergence
-from aiida_ionconduct.transport import mobile_positions
+from aiida_ionconduct.transport import choose_framework, mobile_positions
 
 DENSITY_SETTINGS = ('spacing_A', 'separation_A', 'core_A')
 BY_SITE = ('occupancy', 'occupancy_stderr', 'residence_ps', 'residence_stderr', 'jumps')
@@ -97,7 +97,8 @@ def mobile_density(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> d
     runs = _runs_of_one_state(trajectories)
     first = runs[0]
     spacing, separation, core = ({key: settings[key]} if key in settings else {} for key in DENSITY_SETTINGS)
-    seeds = [mobile_positions(run.positions, first.symbols, mobile) for run in runs]
+    at_rest = choose_framework([run.positions for run in runs], first.symbols, [mobile])
+    seeds = [mobile_positions(run.positions, first.symbols, mobile, at_rest) for run in runs]
     values = density(seeds, first.cell, **spacing)
     sites = find_sites(values, first.cell, **separation)
     jumps = jump_statistics(seeds, sites, first.cell, first.frame_interval_ps, **core)

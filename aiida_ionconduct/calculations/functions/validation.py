@@ -16,7 +16,7 @@ from ase import Atoms
 from aiida_ionconduct.data import IonTrajectoryData
 from aiida_ionconduct.labels import read_temperature, temperature_label
 from aiida_ionconduct.structures import minimum_distances_of, radial_distribution
-from aiida_ionconduct.transport import mean_squared_displacement, mobile_positions
+from aiida_ionconduct.transport import choose_framework, mean_squared_displacement, mobile_positions
 
 Limit = float | list[float | None]
 """A number bounds the magnitude of a value, a pair the value from below and above; None in a pair is no bound."""
@@ -229,8 +229,9 @@ def _displacement_checks(
     if lag_ps < max(MIN_MSD_LAG_PS, run.frame_interval_ps):
         return []
     symbols = list(reference.symbols)
-    msd = mean_squared_displacement(mobile_positions(run.positions, run.symbols, mobile))
-    msd_aimd = mean_squared_displacement(mobile_positions(reference.get_positions(), symbols, mobile))
+    at_rest = choose_framework([run.positions], run.symbols, [mobile])
+    msd = mean_squared_displacement(mobile_positions(run.positions, run.symbols, mobile, at_rest))
+    msd_aimd = mean_squared_displacement(mobile_positions(reference.get_positions(), symbols, mobile, at_rest))
     ratio = msd[round(lag_ps / run.frame_interval_ps)] / msd_aimd[round(lag_ps / spacing)]
     factor = limits['msd_factor']
     name, label = f'msd_{mobile}_{temperature}K', f'MSD of {mobile} over that of AIMD, {lag_ps:.2g} ps, {temperature} K'

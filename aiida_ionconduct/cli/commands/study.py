@@ -122,7 +122,7 @@ def density_command(
     from aiida_ionconduct.calculations.functions.studies import mobile_density
     from aiida_ionconduct.report.figures.density import isosurfaces, superposition
     from aiida_ionconduct.report.tables.studies import density_text
-    from aiida_ionconduct.transport import mobile_positions
+    from aiida_ionconduct.transport import choose_framework, mobile_positions
 
     made = mobile_density(orm.Dict({'mobile': mobile, 'spacing_A': spacing, 'core_A': core}), **runs)
     numbers = made['statistics'].get_dict()
@@ -132,7 +132,8 @@ def density_command(
     (output / f'{name}.cube').write_text(made['cube'].get_content())
     echo(f'Written: {output / name}.cube')
     is_mobile = np.array(first.symbols) == mobile
-    moving = np.concatenate([mobile_positions(run.positions, first.symbols, mobile) for run in runs.values()])
+    at_rest = choose_framework([run.positions for run in runs.values()], first.symbols, [mobile])
+    moving = np.concatenate([mobile_positions(run.positions, first.symbols, mobile, at_rest) for run in runs.values()])
     save(
         superposition(moving, first.positions[0, ~is_mobile], first.cell),
         output,

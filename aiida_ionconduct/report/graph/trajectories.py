@@ -16,7 +16,7 @@ from aiida_ionconduct.report.graph.call_tree import CallTree, linked
 from aiida_ionconduct.report.result import AgainstAimd, IonDensity
 from aiida_ionconduct.structures.rdf import radial_distribution
 from aiida_ionconduct.studies.block_size import block_size_study
-from aiida_ionconduct.transport import mean_squared_displacement, mobile_positions
+from aiida_ionconduct.transport import choose_framework, mean_squared_displacement, mobile_positions
 
 MOST_COORDINATES = 200_000_000
 """The most coordinates of all seeds at one temperature: beyond it a block study would take minutes."""
@@ -72,7 +72,9 @@ def densities(runs: RunsByTemperature, mobile: str) -> dict[float, IonDensity]:
         if mobile not in first.symbols or len(set(first.symbols)) == 1:
             continue
         stride = max(1, sum(run.base.attributes.get('n_frames') for run in seeds) // DENSITY_FRAMES)
-        moving = [mobile_positions(run.positions[::stride], first.symbols, mobile) for run in seeds]
+        frames = [run.positions[::stride] for run in seeds]
+        at_rest = choose_framework(frames, first.symbols, [mobile])
+        moving = [mobile_positions(positions, first.symbols, mobile, at_rest) for positions in frames]
         others = np.array(first.symbols) != mobile
         maps[temperature] = {
             'density': density(moving, first.cell, DENSITY_SPACING_A),
@@ -114,13 +116,14 @@ def compare(run: IonTrajectoryData, reference: orm.TrajectoryData, mobile: str) 
     cells = {'Allegro': run.cell, 'AIMD': aimd_cells[0]}
     intervals_ps = {'Allegro': run.frame_interval_ps, 'AIMD': float(times[1] - times[0]) if len(times) > 1 else 0.0}
     rdf, msd = {}, {}
+    at_rest = choose_framework([run.positions], run.symbols, [mobile])
     for source, frames in positions.items():
         rdf[source] = radial_distribution(
             frames, symbols[source], cells[source], RDF_R_MAX_A, bin_width=RDF_BIN_A, n_samples=RDF_FRAMES
         )
         # The displacement over more than half of a run has too few origins to be shown.
         lags = np.arange(len(frames) // 2)
-        moving = mobile_positions(frames, symbols[source], mobile)
+        moving = mobile_positions(frames, symbols[source], mobile, at_rest)
         msd[source] = (lags * intervals_ps[source], mean_squared_displacement(moving)[: len(lags)])
     n_bins = len(next(iter(rdf['AIMD'].values())))
     return {'r_A': (np.arange(n_bins) + 0.5) * RDF_BIN_A, 'rdf': rdf, 'msd': msd}

@@ -28,7 +28,7 @@ from aiida_ionconduct.transport.estimators.growth import CAGED_RESOLVED, RESOLVE
 from aiida_ionconduct.transport.estimators.multivariate import multivariate
 from aiida_ionconduct.transport.estimators.results import Estimate, Slope
 from aiida_ionconduct.transport.estimators.spectral import spectral
-from aiida_ionconduct.transport.observed import Observed, at_least_two
+from aiida_ionconduct.transport.observed import Observed, equal_stretches
 
 ESTIMATORS: dict[Estimator, Callable[..., Slope]] = {
     'spectral': spectral,
@@ -49,7 +49,7 @@ def diffusivity(
 ) -> Estimate:
     """Estimate the diffusivity of particles, or of collective coordinates.
 
-    :param tracks: one array per seed, (frames, n, d), unwrapped, all of one shape.
+    :param tracks: one array per seed, (frames, n, d), unwrapped; only the numbers of frames may differ.
     :param dt_ps: time between two frames.
     :param estimator: 'auto', which is 'spectral', or one of 'spectral' (fits of the current's spectrum, averaged over
         models), 'cve' (covariance-based, the lag chosen by a plateau scan), 'einstein' (straight line through the
@@ -85,12 +85,14 @@ def estimate(
     if unknown := sorted(set(settings) - set(known)):
         raise ValueError(f"'{name}' has no setting {', '.join(unknown)}: it has {', '.join(known) or 'none'}.")
     check_runs([track.positions.shape for track in tracks], dt_ps)
-    n_seeds, halves = len(tracks), at_least_two(tracks)
+    stretches = equal_stretches(tracks)
     if name == 'spectral':
         slope = spectral(tracks, dt_ps, observed.spectra if observed else None)
     else:
-        slope = ESTIMATORS[name](halves, dt_ps, **settings)
-    seen = growth(halves, dt_ps, observed.displacements if observed else None)
+        slope = ESTIMATORS[name](stretches, dt_ps, **settings)
+        slope = slope._replace(warnings=(*slope.warnings, *_left_out(tracks, stretches, name)))
+    seen = growth(stretches, dt_ps, observed.displacements if observed else None)
+    slope = slope._replace(plateau=slope.plateau and seen.change == 'none')
     resolved, too_large = _resolved(slope, seen), seen.caged and seen.rises and seen.exceeded_by(slope)
     if seen.caged:
         slope = widened(slope, seen)
@@ -107,27 +109,29 @@ def estimate(
         'beta': seen.beta,
         'beta_stderr': seen.beta_stderr,
         'caged': seen.caged,
+        'ballistic': seen.change == 'rises',
         'scan': slope.scan,
-        'warnings': _warnings(slope, seen, n_seeds=n_seeds, resolved=resolved, too_large=too_large),
+        'warnings': _warnings(slope, seen, n_seeds=len(tracks), resolved=resolved, too_large=too_large),
     }
     value, stderr = (slope.value, slope.stderr) if resolved else (None, None)
     return Estimate(value, stderr, name, min(slope.dof, MANY), diagnostics)
 
 
 def check_runs(shapes: list[tuple[int, ...]], dt_ps: float) -> None:
-    """Check that the seeds have one shape, enough frames, and a positive time between frames.
+    """Check that the seeds have the same atoms, enough frames, and a positive time between frames.
 
     :raises ValueError: otherwise, saying what to do.
     """
     if not shapes:
         raise ValueError('no seeds were given: give a list with at least one trajectory.')
-    if len(set(shapes)) > 1:
+    if len({shape[1:] for shape in shapes}) > 1:
         raise ValueError(
-            f'the seeds have different shapes {shapes}: cut them to the same number of frames and give the same atoms.'
+            f'the seeds have different shapes {shapes}: give the same atoms; numbers of frames may differ.'
         )
-    if shapes[0][0] < MIN_FRAMES:
+    shortest = min(shape[0] for shape in shapes)
+    if shortest < MIN_FRAMES:
         raise ValueError(
-            f'{shapes[0][0]} frames are too few for an error estimate: give at least {MIN_FRAMES}, '
+            f'{shortest} frames are too few for an error estimate: give at least {MIN_FRAMES}, '
             'by running longer or storing more often.'
         )
     if not (math.isfinite(dt_ps) and dt_ps > 0):
@@ -135,7 +139,7 @@ def check_runs(shapes: list[tuple[int, ...]], dt_ps: float) -> None:
 
 
 def _resolved(slope: Slope, seen: Growth) -> bool:
-    """Whether a slope is above zero beyond its error.
+    """Whether a slope is above zero beyond its error, and not that of motion that has yet to turn into diffusion.
 
     If most of the MSD is motion within cages, the slope must also not be the last of that motion: the MSD still rises
     at the longest lags, and no less than the slope says.
@@ -145,12 +149,26 @@ def _resolved(slope: Slope, seen: Growth) -> bool:
         above_zero = slope.mixture.below(0.0) < 1 - confidence
     else:
         above_zero = slope.value > stats.t.ppf(confidence, slope.dof) * slope.stderr
+    if seen.change == 'rises':
+        return False
     return bool(slope.value > 0 and above_zero and not (seen.caged and (not seen.rises or seen.exceeded_by(slope))))
+
+
+def _left_out(tracks: list[Track], stretches: list[Track], name: str) -> list[str]:
+    """Return a warning on the frames of runs of unequal length that an estimator leaves out."""
+    frames, used = (sum(track.n_frames for track in part) for part in (tracks, stretches))
+    if len({track.n_frames for track in tracks}) == 1 or used == frames:
+        return []
+    return [
+        f'runs of unequal length: `{name}` takes {len(stretches)} stretches of {stretches[0].n_frames} frames, and '
+        f'{frames - used} of {frames} frames are left out; the estimator auto takes all'
+    ]
 
 
 def _warnings(slope: Slope, seen: Growth, *, n_seeds: int, resolved: bool, too_large: bool) -> list[str]:
     """Say what a reader has to know before using the number."""
     lag = f'{slope.lag_ps:.3g} ps'
+    ballistic = seen.change == 'rises'
     saturates = seen.caged and not resolved and not too_large
     checks = {
         f'not diffusive: the mean-squared displacement saturates (beta = {seen.beta:.2f} at the longest lag)': (
@@ -159,8 +177,10 @@ def _warnings(slope: Slope, seen: Growth, *, n_seeds: int, resolved: bool, too_l
         f'not settled: motion within cages counts in the slope at {lag}, which is above that at the longest lags; '
         'choose a longer lag or run longer': too_large,
         f'not resolved: the slope at {lag} is not above zero beyond its error; run longer or add seeds': (
-            not (resolved or saturates or too_large)
+            not (resolved or saturates or too_large or ballistic)
         ),
+        f'not diffusive yet: the mean-squared displacement grows faster than in proportion to time (beta = '
+        f'{seen.beta:.2f} at the longest lag), and the data give no upper bound; run longer': ballistic,
         f'slow: most of the mean-squared displacement is motion within cages (beta = {seen.beta:.2f} at the longest '
         'lag), and the number rests on its growth beyond them': resolved and seen.caged,
         f'no plateau: the slope still falls at {lag}; run longer': resolved and not slope.plateau,

@@ -1,9 +1,10 @@
-"""How the mean-squared displacement grows at the longest lags: its exponent, and whether it grows at all."""
+"""How the mean-squared displacement grows at the longest lags: its exponent, its slope, and how the slope changes."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -18,6 +19,12 @@ CAGED_BETA = 0.5
 # One-sided confidence that a slope is above zero, without which no number is given: of an estimate, and of an estimate
 # for particles whose MSD is mostly motion within cages.
 RESOLVED, CAGED_RESOLVED = 0.90, 0.99
+# The slope is said to change with the lag if it does so by more than this share from one octave of lags to the next,
+# beyond its error at this one-sided confidence.
+CHANGE, CHANGE_CONFIDENCE = 0.25, 0.995
+
+
+Change = Literal['none', 'falls', 'rises']
 
 
 class Growth(NamedTuple):
@@ -25,7 +32,7 @@ class Growth(NamedTuple):
 
     ``beta`` is d ln M/d ln t; ``caged`` whether most of M is motion within cages; ``slope`` the slope of M over that
     octave as a diffusivity in Å²/ps. As M flattens while cages are explored, this slope is above the diffusivity or at
-    it. ``dof`` are the degrees of freedom of both errors.
+    it. ``dof`` are the degrees of freedom of both errors. ``change`` is how the slope changes from the octave before.
     """
 
     beta: float
@@ -34,6 +41,7 @@ class Growth(NamedTuple):
     slope: float
     slope_stderr: float
     dof: int
+    change: Change
 
     @property
     def rises(self) -> bool:
@@ -52,15 +60,32 @@ def growth(tracks: list[Track], dt_ps: float, displacements: np.ndarray | None =
     :param displacements: (samples, lags) of :class:`~aiida_ionconduct.transport.observed.Observed`, where it is known.
     """
     lag = max(1, tracks[0].n_frames // 8)
+    lags = [lag // 2, lag, 2 * lag]
     if displacements is None:
-        series = [displacement_series(track, [lag, 2 * lag]) for track in tracks]
-        near, far = np.array([[by_lag[k].mean() for k in (lag, 2 * lag)] for by_lag in series]).T
+        series = [displacement_series(track, lags) for track in tracks]
+        values = np.array([[by_lag[k].mean() for k in lags] for by_lag in series])
     else:
-        near, far = displacements[:, lag], displacements[:, 2 * lag]
+        values = displacements[:, lags]
+    near, far = values[:, 1:].T
     beta, error, dof = log_slope(near, far)
     slope, slope_stderr, _ = mean_and_error((far - near) / (2 * tracks[0].dimension * lag * dt_ps))
     caged = bool(beta < CAGED_BETA and beta + stats.t.ppf(0.99, dof) * error < 1)
-    return Growth(beta, error, caged, slope, slope_stderr, dof)
+    return Growth(beta, error, caged, slope, slope_stderr, dof, slope_change(values, lags))
+
+
+def slope_change(displacements: np.ndarray, lags: Sequence[int]) -> Change:
+    """Return whether the slope of the MSD changes from one octave of lags to the next.
+
+    :param displacements: (samples, 3), MSD at three lags.
+    :param lags: three lags in frames, each about twice the one before.
+    """
+    early, late = (np.diff(displacements, axis=1) / np.diff(lags)).T
+    difference, error, dof = mean_and_error(late - early)
+    if abs(difference) <= stats.t.ppf(CHANGE_CONFIDENCE, dof) * error:
+        return 'none'
+    if difference < -CHANGE * abs(early.mean()):
+        return 'falls'
+    return 'rises' if difference > CHANGE * abs(early.mean()) else 'none'
 
 
 def widened(estimate: Slope, seen: Growth) -> Slope:

@@ -12,8 +12,9 @@ import numpy as np
 from scipy import optimize
 
 from aiida_ionconduct.transport.displacement import Track
+from aiida_ionconduct.transport.estimators.lengths import trace
 from aiida_ionconduct.transport.estimators.results import Slope
-from aiida_ionconduct.transport.estimators.spectral import at_rest, independent_components, trace
+from aiida_ionconduct.transport.estimators.spectral import at_rest, independent_components
 from aiida_ionconduct.transport.spectrum import spectra, spectral_grid
 
 CUTOFF_THZ = 0.5

@@ -47,8 +47,11 @@ class Mixture(NamedTuple):
         factor = np.exp(reach * np.where(in_proportion, relative, 0.0))
         low = float(np.where(in_proportion, self.values / factor, self.values - reach * self.widths).min())
         high = float(np.where(in_proportion, self.values * factor, self.values + reach * self.widths).max())
-        if not high > low:
+        # A single value has its quantile at an end of this range, to rounding.
+        if not high > low or self.below(low) >= probability:
             return low
+        if self.below(high) <= probability:
+            return high
         return float(optimize.brentq(lambda x: self.below(x) - probability, low, high, xtol=1e-6 * (high - low)))
 
     @property
@@ -64,12 +67,11 @@ class Mixture(NamedTuple):
 class SpectralWeights(NamedTuple):
     """How a spectral estimate is an average over the spectrum.
 
-    ``weights`` (bins,); ``segments`` of a run whose values are independent; ``variance`` (bins,) of the spectrum, and
-    ``shot_noise`` the variance that all bins share.
+    ``weights`` (bins,); ``variance`` (bins,) of the spectrum, and ``shot_noise`` the variance that all bins share. The
+    bins are those of :class:`~aiida_ionconduct.transport.estimators.lengths.Bins`.
     """
 
     weights: np.ndarray
-    segments: int
     variance: np.ndarray
     shot_noise: float
 
@@ -111,8 +113,9 @@ class Estimate:
     ``stderr`` is one standard error and ``dof`` its degrees of freedom. ``diagnostics`` holds ``lag_ps``, ``slope`` and
     ``slope_stderr`` (raw, resolved or not), ``blocks`` (seeds, blocks: their scatter is the error), ``bias`` (the part
     of the error that is not scatter), ``plateau``, ``beta``, ``beta_stderr``, ``caged`` (whether most of the motion is
-    within cages), ``scan`` and ``warnings``; and, of a spectral estimate, else None, ``mixture`` (a :class:`Mixture`,
-    which gives the interval), ``spectral`` (:class:`SpectralWeights`) and ``tensor`` ((d, d), and its standard error).
+    within cages), ``ballistic`` (whether the slope still rises with the lag), ``scan`` and ``warnings``; and, of a
+    spectral estimate, else None, ``mixture`` (a :class:`Mixture`, which gives the interval), ``spectral``
+    (:class:`SpectralWeights`) and ``tensor`` ((d, d), and its standard error).
     """
 
     value: float | None
@@ -125,13 +128,16 @@ class Estimate:
         """Return the two-sided confidence interval.
 
         It comes from the estimator's own distribution where it has one, and is Student's t of the logarithm otherwise.
-        Without a value it reaches from zero to the upper bound that the data allow.
+        Without a value it reaches from zero to the upper bound that the data allow; of motion that is ballistic during
+        the whole run, they allow none.
 
         :param level: between 0 and 1.
         :raises ValueError: if the level is not between 0 and 1.
         """
         if not 0 < level < 1:
             raise ValueError(f'`level` is {level}: give a probability between 0 and 1.')
+        if self.diagnostics.get('ballistic'):
+            return 0.0, math.inf
         mixture, above = self.diagnostics.get('mixture'), 0.5 + level / 2
         if mixture is not None:
             high = max(mixture.quantile(above), 0.0)
@@ -141,6 +147,12 @@ class Estimate:
             slope, error = self.diagnostics['slope'], self.diagnostics['slope_stderr']
             return 0.0, float(max(slope, 0.0) + t * error)
         return _log_interval(self.value, self.stderr, t)
+
+    @property
+    def upper(self) -> float | None:
+        """The upper bound at 97.5 % confidence; None where the data allow none."""
+        high = self.interval(0.95)[1]
+        return high if math.isfinite(high) else None
 
     def scaled(self, factor: float) -> Estimate:
         """Return the estimate in another unit: value, errors, blocks and scan times a positive factor."""

@@ -16,8 +16,20 @@ from typing import NamedTuple
 import numpy as np
 
 from aiida_ionconduct.transport.displacement import Track
+from aiida_ionconduct.transport.estimators.lengths import (
+    Bins,
+    Group,
+    Samples,
+    averaged_matrices,
+    band_lag_ps,
+    groups_by_length,
+    join,
+    join_bins,
+    segment_samples,
+    trace,
+)
 from aiida_ionconduct.transport.estimators.results import Mixture, Slope, SpectralWeights
-from aiida_ionconduct.transport.spectrum import SEGMENTS, USUAL_TIME_PS, Grid, spectra, spectral_grid
+from aiida_ionconduct.transport.spectrum import USUAL_TIME_PS, Grid
 
 MIN_BINS = 6  # in a fit
 # Ions always vibrate and hop back within picoseconds, so the spectrum is taken as white below this frequency only: a
@@ -32,8 +44,6 @@ AMPLITUDE = 2.0  # scale of the prior of a relaxation's amplitude, in units of t
 TOLERANCE = 0.03
 # Beyond the frequency at which the spectrum has risen or fallen by this factor, it tells nothing of its value at zero.
 RANGE = 100.0
-# Least sum of frequencies in a segment, weighted as in the value, for its value to be independent and normal.
-INDEPENDENT = 6
 # The scatter of few segments is known badly: theory counts as this many segments.
 THEORY_DOF = 30
 # The scatter of segments is somewhat below theory; from the coverage of the intervals (benchmarks/coverage.py).
@@ -60,36 +70,38 @@ class Models(NamedTuple):
 def spectral(tracks: list[Track], dt_ps: float, runs: list[dict[int, np.ndarray]] | None = None) -> Slope:
     """Estimate D from the averaged models; the error from the scatter of segments and the spread of the models.
 
+    Runs of several lengths are fitted together, each with the spectra that a run of its length is expected to show.
+
     :param runs: the spectra of the tracks, where they are known.
     """
-    grid = spectral_grid(tracks[0].n_frames, dt_ps)
-    runs = runs or [spectra(track, grid, SEGMENTS) for track in tracks]
-    matrices = np.array([run[1][0, : len(grid.frequency)] for run in runs])  # (seeds, frequencies, d, d)
-    power = np.trace(matrices, axis1=2, axis2=3) / tracks[0].dimension
-    mean = grid.binned(power).mean(axis=0)
-    if not mean.max() > 0:
+    groups = groups_by_length(tracks, dt_ps, runs)
+    powers = [trace(group.spectra(1)[:, 0, : len(group.grid.frequency)]) for group in groups]  # (seeds, frequencies)
+    means = [group.grid.binned(power).mean(axis=0) for group, power in zip(groups, powers, strict=True)]
+    if not max(mean.max() for mean in means) > 0:
         return at_rest(len(tracks), dt_ps)
-    independent = independent_components(power, mean, grid, len(tracks[0].particles) * tracks[0].dimension)
-    dof = 1 / (1 / (independent * len(tracks) * grid.pairs) + TOLERANCE**2)
-    models = _fit_models(mean, dof, grid)
+    bins, mean = join_bins(groups), join(groups, means)
+    independent = _pooled_components(powers, means, groups, len(tracks[0].particles) * tracks[0].dimension)
+    samples_of_bins = independent * join(groups, [len(group.runs) * group.grid.pairs for group in groups])
+    dof = 1 / (1 / samples_of_bins + TOLERANCE**2)
+    models = _fit_models(mean, dof, bins)
     probability = np.exp(models.score - models.score.max())
     probability /= probability.sum()
     weights = probability @ models.weights
     value = float(probability @ models.value)
 
-    count = _independent_segments(len(tracks), weights, grid)
-    tensor, samples = _averaged_matrices(runs, weights, count, grid)
-    blocks = trace(samples)
-    lag_ps = float(1 / (2 * _bandwidth(weights, grid)))
-    gaussian = mean**2 / (independent * len(tracks) * grid.pairs)
-    shot = _shot_noise(runs, gaussian, round(probability @ models.cut), grid)
+    tensor, sampled = averaged_matrices(groups, weights)
+    values = trace(sampled.values)
+    cutoff = float(bins.top[round(probability @ models.cut) - 1])
+    shot = _shot_noise(groups, mean**2 / samples_of_bins, cutoff)
     theory = float((weights**2 * mean**2 / dof).sum()) + shot
-    scatter = float(blocks.var(ddof=1)) / blocks.size
-    scatter_dof = blocks.size - 1
+    scatter = float(sampled.variance(values))
+    scatter_dof = values.size - 1
     ratio = (scatter_dof * scatter + THEORY_DOF * theory) / ((scatter_dof + THEORY_DOF) * theory)
-    if tracks[0].n_frames * dt_ps < USUAL_TIME_PS:
+    blocks = values.reshape(len(tracks) if len(groups) == 1 else 1, -1)
+    lag_ps = band_lag_ps(groups, weights)
+    if max(track.n_frames for track in tracks) * dt_ps < USUAL_TIME_PS:
         # All of it may be vibration.
-        return Slope(value, abs(value), 1, blocks, abs(value), lag_ps, False, _cutoff_scan(models, grid))
+        return Slope(value, abs(value), 1, blocks, abs(value), lag_ps, False, _cutoff_scan(models, bins))
     keep = probability > 1e-6
     mixture = Mixture(
         probability[keep] / probability[keep].sum(),
@@ -106,10 +118,10 @@ def spectral(tracks: list[Track], dt_ps: float, runs: list[dict[int, np.ndarray]
         bias=math.sqrt(max(stderr**2 - ratio * theory, 0.0)),
         lag_ps=lag_ps,
         plateau=bool(probability @ models.lowest < (1 + PLATEAU) * value),
-        scan=_cutoff_scan(models, grid),
+        scan=_cutoff_scan(models, bins),
         mixture=mixture,
-        spectral=SpectralWeights(weights, count, mean**2 / dof, shot),
-        tensor=(tensor, _matrix_error(samples)),
+        spectral=SpectralWeights(weights, mean**2 / dof, shot),
+        tensor=(tensor, sampled.error()),
     )
 
 
@@ -122,43 +134,19 @@ def matrix(tracks: list[Track], dt_ps: float, spectral: SpectralWeights) -> tupl
     :param tracks: one per seed, of as many frames as the tracks of that estimate.
     :param spectral: how that estimate averages over the spectrum.
     """
-    value, samples = matrix_samples(tracks, dt_ps, spectral)
-    return value, _matrix_error(samples)
+    value, sampled = matrix_samples(tracks, dt_ps, spectral)
+    return value, sampled.error()
 
 
-def matrix_samples(tracks: list[Track], dt_ps: float, spectral: SpectralWeights) -> tuple[np.ndarray, np.ndarray]:
-    """Return the matrix (d, d) of :func:`matrix`, and that of each segment of each run, (seeds, segments, d, d)."""
-    grid = spectral_grid(tracks[0].n_frames, dt_ps)
-    runs = [spectra(track, grid, tuple({1, spectral.segments})) for track in tracks]
-    return _averaged_matrices(runs, spectral.weights, spectral.segments, grid)
-
-
-def _averaged_matrices(
-    runs: list[dict[int, np.ndarray]], weights: np.ndarray, segments: int, grid: Grid
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weighted spectrum of all runs, (d, d), and of each segment of each run, (seeds, segments, d, d)."""
-    mean = np.mean([run[1][0, : len(grid.frequency)] for run in runs], axis=0)
-    value = np.einsum('ijb,b->ij', grid.binned(np.moveaxis(mean, 0, 2)), weights)
-    return value, _segment_values([run[segments] for run in runs], weights, grid)
-
-
-def _matrix_error(samples: np.ndarray) -> np.ndarray:
-    """Return the standard error (d, d) of the mean of (seeds, segments, d, d)."""
-    count = samples.shape[0] * samples.shape[1]
-    error: np.ndarray = samples.std(axis=(0, 1), ddof=1) / math.sqrt(count) if count > 1 else np.abs(samples[0, 0])
-    return error
+def matrix_samples(tracks: list[Track], dt_ps: float, spectral: SpectralWeights) -> tuple[np.ndarray, Samples]:
+    """Return the matrix (d, d) of :func:`matrix`, and that of each segment of each run."""
+    return averaged_matrices(groups_by_length(tracks, dt_ps), spectral.weights)
 
 
 def at_rest(n_seeds: int, dt_ps: float) -> Slope:
     """Return the result for particles that do not move at all."""
     scan = {'lag_ps': np.array([dt_ps]), 'value': np.zeros(1), 'stderr': np.zeros(1)}
     return Slope(0.0, 0.0, math.inf, np.zeros((n_seeds, 2)), 0.0, dt_ps, True, scan)
-
-
-def trace(matrices: np.ndarray) -> np.ndarray:
-    """Return the mean over components of (…, d, d)."""
-    mean: np.ndarray = np.trace(matrices, axis1=-2, axis2=-1) / matrices.shape[-1]
-    return mean
 
 
 def independent_components(power: np.ndarray, mean: np.ndarray, grid: Grid, most: int) -> float:
@@ -169,19 +157,39 @@ def independent_components(power: np.ndarray, mean: np.ndarray, grid: Grid, most
     what its frequencies share is ``_shot_noise``.
 
     :param power: (seeds, frequencies).
+    :param mean: (bins,), the mean of the seeds.
     :param most: particles times components.
     """
+    return _components(*_relative_variance(power, mean, grid), most)
+
+
+def _pooled_components(powers: list[np.ndarray], means: list[np.ndarray], groups: list[Group], most: int) -> float:
+    """Return :func:`independent_components` of runs of several lengths."""
+    sums = [
+        _relative_variance(power, mean, group.grid) for power, mean, group in zip(powers, means, groups, strict=True)
+    ]
+    totals, degrees = zip(*sums, strict=True)
+    return _components(sum(totals), sum(degrees), most)
+
+
+def _components(total: float, degrees: float, most: int) -> float:
+    """Return the inverse of the relative variance, a total over degrees of freedom, as a number of components."""
+    return float(np.clip(degrees / total if total else 1.0, 1.0, most))
+
+
+def _relative_variance(power: np.ndarray, mean: np.ndarray, grid: Grid) -> tuple[float, float]:
+    """Return the relative variances of a power (seeds, frequencies) within bins: their sum, and the sum of weights."""
     total = degrees = 0.0
     for low, high, level in zip(grid.edges[1:-1], grid.edges[2:], mean[1:], strict=True):
-        if high - low > 1:
+        if high - low > 1 and level > 0:
             samples = power[:, low:high] / level
             weight = min(samples.size - len(samples), 40)
             total += weight * samples.var(axis=1, ddof=1).mean()
             degrees += weight
-    return float(np.clip(degrees / total if total else 1.0, 1.0, most))
+    return total, degrees
 
 
-def _fit_models(mean: np.ndarray, dof: np.ndarray, grid: Grid) -> Models:
+def _fit_models(mean: np.ndarray, dof: np.ndarray, grid: Bins) -> Models:
     """Fit all models up to all cutoffs, about two for each octave."""
     parts, inertia = [], grid.white - grid.relaxation
     # A relaxation longer than usual is less probable, in proportion.
@@ -205,7 +213,7 @@ def _fit_models(mean: np.ndarray, dof: np.ndarray, grid: Grid) -> Models:
     return Models(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _cutoffs(mean: np.ndarray, grid: Grid) -> list[int]:
+def _cutoffs(mean: np.ndarray, grid: Bins) -> list[int]:
     """Return numbers of bins, from the fewest that can be fitted to the last before the spectrum leaves its range."""
     smooth = np.convolve(np.pad(mean, 1, mode='edge'), np.full(3, 1 / 3), mode='valid')
     spread = np.maximum.accumulate(smooth) / np.maximum(np.minimum.accumulate(smooth), 1e-300)
@@ -218,7 +226,7 @@ def _cutoffs(mean: np.ndarray, grid: Grid) -> list[int]:
 
 
 def _fit(
-    mean: np.ndarray, dof: np.ndarray, design: np.ndarray, *, cut: int, grid: Grid, log_prior: np.ndarray
+    mean: np.ndarray, dof: np.ndarray, design: np.ndarray, *, cut: int, grid: Bins, log_prior: np.ndarray
 ) -> Models:
     """Fit models that are linear in their parameters, D the first, to the lowest bins by Fisher scoring.
 
@@ -249,7 +257,7 @@ def _fit(
         if design.shape[2] > 1
         else np.ones((len(design), 1))
     ).sum(axis=1)
-    octaves = math.log2(grid.top[cut - 1] / grid.top[1])
+    octaves = math.log2(grid.top[cut - 1] / grid.top[grid.lowest])
     weights = np.zeros((len(design), len(mean)))
     # `white` is scaled to a maximum of one like the others: undo that for D.
     white = np.abs(grid.white[:cut]).max()
@@ -260,62 +268,27 @@ def _fit(
         covariance[:, 0, 0] / white**2,
         weights,
         np.full(len(design), cut),
-        fitted[:, 1],
+        fitted[:, grid.lowest],
     )
 
 
-def _bandwidth(weights: np.ndarray, grid: Grid) -> float:
-    """Return the width in THz of the band that the value rests on."""
-    size = np.diff(grid.edges)
-    density = weights / size
-    return float((density * size).sum() ** 2 / (density**2 * size).sum() * grid.frequency[1])
-
-
-def _independent_segments(n_seeds: int, weights: np.ndarray, grid: Grid) -> int:
-    """Return into how many segments a run can be cut so that their values are independent; at least two for one run.
-
-    :param weights: (bins,) of the spectrum in the value.
-    """
-    frequencies = _bandwidth(weights, grid) / grid.frequency[1]
-    least = 1 if n_seeds > 1 else 2
-    return max([n for n in SEGMENTS if n > least and frequencies / n >= INDEPENDENT], default=least)
-
-
-def _segment_values(runs: list[np.ndarray], weights: np.ndarray, grid: Grid) -> np.ndarray:
-    """Return the value of each segment of each run, (seeds, segments, d, d).
-
-    :param runs: per seed the spectra (segments, frequencies, d, d).
-    :param weights: (bins,) of the spectrum in the value.
-    """
-    size = np.diff(grid.edges)
-    density = np.repeat(weights / size, size)
-    density[0] = density[min(1, len(density) - 1)]
-    segments, n_frequencies = runs[0].shape[:2]
-    frequency = np.arange(n_frequencies) / ((grid.frames // segments - 1) * grid.step_ps)
-    share = np.interp(frequency, grid.frequency, density, right=0.0)
-    share[0] *= 0.5
-    values: np.ndarray = np.array([np.einsum('sfij,f->sij', run, share) for run in runs])
-    values *= frequency[1] / grid.frequency[1]
-    return values
-
-
-def _shot_noise(runs: list[dict[int, np.ndarray]], variance: np.ndarray, cut: int, grid: Grid) -> float:
+def _shot_noise(groups: list[Group], variance: np.ndarray, cutoff: float) -> float:
     """Return the variance of the value that all its frequencies share, and that no band averages away.
 
     How many hops a run holds makes its whole spectrum higher or lower. It shows in the scatter of the mean over a band
     from segment to segment, beyond what a Gaussian process with that spectrum would have.
 
     :param variance: (bins,) variance of the mean of all runs' spectra for a Gaussian process.
-    :param cut: number of bins in the band.
+    :param cutoff: highest frequency of the band, THz.
     """
-    band = np.where(np.arange(len(variance)) < cut, np.diff(grid.edges), 0.0)
-    band /= band.sum()
-    segments = _independent_segments(len(runs), band, grid)
-    values = trace(_segment_values([run[segments] for run in runs], band, grid))
-    return max(float(values.var(ddof=1)) / values.size - float(band**2 @ variance), 0.0)
+    bands = [np.where(group.grid.top <= cutoff, np.diff(group.grid.edges) * len(group.runs), 0.0) for group in groups]
+    total = sum(band.sum() for band in bands)
+    band = join(groups, [part / total for part in bands])
+    sampled = segment_samples(groups, band)
+    return max(float(sampled.variance(trace(sampled.values))) - float(band**2 @ variance), 0.0)
 
 
-def _cutoff_scan(models: Models, grid: Grid) -> dict[str, np.ndarray]:
+def _cutoff_scan(models: Models, grid: Bins) -> dict[str, np.ndarray]:
     """Return the value that each cutoff alone gives, against the time that it resolves."""
     rows = []
     for cut in np.unique(models.cut)[::-1]:
