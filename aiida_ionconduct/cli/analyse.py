@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from aiida_ionconduct.structures.checks import check_charges
+from aiida_ionconduct.structures.checks import OXIDATION_STATES, check_charges
 
 if TYPE_CHECKING:
     from aiida import orm
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Pairs = Sequence[tuple[str, Any]]
 """Values by chemical symbol, as the command line gives them."""
+
+COLUMN = 'column'
+"""What is given instead of charges to take them from the files."""
 
 SETTINGS = {'block_ps': 'block', 'lag_ps': 'cve', 'fit_ps': 'einstein'}
 """Settings, and the estimator that each of them belongs to."""
@@ -61,7 +64,8 @@ def analyse_nodes(
     """Analyse stored runs, temperature by temperature, as calculation functions.
 
     :param temperature: in K, the only one to analyse; None for all.
-    :param mobile: the mobile species, one alone; by default that of the previous analysis, else Li.
+    :param mobile: the mobile species; by default those of the previous analysis, else Li.
+    :param charges: by symbol where they are not those of the previous analysis or the usual ones.
     :param framework: species that tracers are followed against, none for the barycentric frame; found by default.
     :param settings: of :func:`estimator_settings`.
     :return: the new conductivities and their Arrhenius line.
@@ -74,17 +78,21 @@ def analyse_nodes(
     from aiida_ionconduct.report.graph.campaign import collect_conductivity
     from aiida_ionconduct.report.result import Campaign
 
-    if mobile and len(mobile) > 1:
-        raise ValueError('stored runs are analysed for one mobile species: give a single symbol to --mobile.')
-    if wrong := [f'{name}={value}' for name, value in charges if not isinstance(value, int)]:
-        raise ValueError(f'stored runs are analysed with whole charges by symbol, not with {", ".join(wrong)}.')
+    given = {name: float(value) for name, value in charges if name != COLUMN}
+    if len(given) < len(charges):
+        raise ValueError('--charges column is for files: stored runs hold no charges of atoms. Give --charges Li=1 …')
     conductivities = []
     for _, (runs, before) in sorted(runs_by_temperature(nodes, temperature).items()):
         first = next(iter(runs.values()))
+        shortest = min(run.length_ps for run in runs.values())
+        if discard_ps >= shortest:
+            raise ValueError(f'--discard-ps {discard_ps:g} leaves nothing of a run of {shortest:g} ps.')
         chosen = estimator_settings(estimator, first.length_ps - discard_ps, **settings)
         kept = {name: value for name, value in before.items() if not (chosen and name in ('estimator', *SETTINGS))}
-        own: dict[str, Any] = {'mobile': mobile[0] if mobile else before.get('mobile', 'Li')}
-        own['charges'] = charges_of(first.symbols, {**before.get('charges', {}), **dict(charges)})
+        own: dict[str, Any] = {'mobile': before.get('mobile', 'Li')}
+        if mobile:
+            own['mobile'] = mobile[0] if len(mobile) == 1 else list(mobile)
+        own['charges'] = charges_of(first.symbols, {**before.get('charges', {}), **given})
         own |= {'discard_ps': discard_ps} if discard_ps else {}
         own |= {} if framework is None else {'framework': list(framework)}
         conductivities.append(analyse_trajectories(orm.Dict({**kept, **own, **chosen}), **runs))
@@ -153,10 +161,20 @@ def _results_of(node: orm.Node) -> tuple[list[ConductivityData], dict[str, IonTr
 
 
 def charges_of(symbols: list[str], charges: Mapping[str, float]) -> dict[str, float]:
-    """Return the charges: the given charges and, of other elements, the usual oxidation states.
+    """Return the charges by symbol: the given charges and, of other elements, the usual oxidation states.
 
     :raises ValueError: as :func:`~aiida_ionconduct.structures.checks.check_charges`.
     """
     from ase import Atoms
 
-    return check_charges(Atoms(symbols), charges)
+    if not any(charge % 1 for charge in charges.values()):
+        return dict(check_charges(Atoms(symbols), {symbol: int(charge) for symbol, charge in charges.items()}))
+    species = list(dict.fromkeys(symbols))
+    if absent := sorted(set(charges) - set(species)):
+        raise ValueError(f'charges are given for {", ".join(absent)}, which the runs do not contain.')
+    known = {**OXIDATION_STATES, **charges}
+    if unknown := [symbol for symbol in species if symbol not in known]:
+        raise ValueError(
+            f'no charge is known for {", ".join(unknown)}: give it, for instance --charges {unknown[0]}=3.'
+        )
+    return {symbol: float(known[symbol]) for symbol in species}

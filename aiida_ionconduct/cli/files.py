@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiida_ionconduct.cli.analyse import Pairs, charges_of, estimator_settings
+from aiida_ionconduct.cli.analyse import COLUMN, Pairs, charges_of, estimator_settings
 from aiida_ionconduct.readers import Assumption, ReadingOptions, Trajectory, read_runs
 from aiida_ionconduct.structures.checks import OXIDATION_STATES
 from aiida_ionconduct.transport import TransportResult, analyse, arrhenius
 from aiida_ionconduct.transport.checks import mobile_species
+from aiida_ionconduct.transport.estimators import MIN_FRAMES
+from aiida_ionconduct.transport.observed import stretch_length
 
 if TYPE_CHECKING:
     from aiida_ionconduct.report.result import Campaign
 
-COLUMN = 'column'
-"""What is given instead of charges to take them from the files."""
 SAME_K = 0.5
 """Files whose temperatures differ by no more are at one temperature."""
 WARNING = 'WARNING: '
@@ -53,11 +53,11 @@ def analyse_files(
 
     conductivities = []
     for temperature_K, runs in _by_temperature(read_runs(paths, reading)):
-        kept, dropped = equal_lengths(runs)
+        kept, dropped = long_enough(runs)
         symbols, dt_ps, cell = _in_common(kept)
         given, source = run_charges(kept, symbols, charges)
-        moving = mobile_species(mobile or (symbols[:1] if len(set(symbols)) == 1 else ['Li']), symbols)
-        n_frames = len(kept[0].positions)
+        moving, known_from = mobile_ions(mobile, symbols)
+        lengths = [len(run.positions) for run in kept]
         result = analyse(
             [run.positions for run in kept],
             symbols,
@@ -70,7 +70,7 @@ def analyse_files(
             framework=framework,
             axes=axes,
             unwrapped=True,
-            **estimator_settings(estimator, (n_frames - 1) * dt_ps, **settings),
+            **estimator_settings(estimator, (stretch_length(lengths) - 1) * dt_ps, **settings),
         )
         attributes = result.attributes()
         notes = list(dict.fromkeys(note for run in runs for note in run.notes))
@@ -79,14 +79,21 @@ def analyse_files(
         stated = [
             *_stated(runs),
             Assumption('temperature', f'{temperature_K:g} K', '--temperature' if reading.temperature_K else 'file'),
-            Assumption('runs', f'{len(kept)} of {n_frames} frames each', 'files that do not continue each other'),
-            Assumption('mobile species', ', '.join(moving), '--mobile' if mobile else 'default'),
+            Assumption('runs', _lengths_in_words(lengths), 'files that do not continue each other'),
+            Assumption('mobile species', ', '.join(moving), known_from),
             *_physics(result, source, framework),
         ]
         attributes['assumptions'] = [row._asdict() for row in stated]
         attributes['files'] = [[str(path) for path in run.paths] for run in kept]
         conductivities.append(Conductivity(attributes, result.curves))
     return Campaign({'state': 'finished'}, conductivities=conductivities, arrhenius=_line(conductivities))
+
+
+def _lengths_in_words(lengths: list[int]) -> str:
+    """Return how many runs there are, and of how many frames."""
+    if len(set(lengths)) == 1:
+        return f'{len(lengths)} of {lengths[0]} frames' + (' each' if len(lengths) > 1 else '')
+    return f'{len(lengths)} of {", ".join(map(str, lengths))} frames'
 
 
 def _by_temperature(runs: Sequence[Trajectory]) -> Iterator[tuple[float, list[Trajectory]]]:
@@ -96,7 +103,7 @@ def _by_temperature(runs: Sequence[Trajectory]) -> Iterator[tuple[float, list[Tr
     """
     unknown = [str(path) for run in runs if run.temperature_K is None for path in run.paths]
     if unknown:
-        raise ValueError(f'the temperature is not known of {", ".join(unknown)}: give --temperature.')
+        raise ValueError(f'what is the temperature of {", ".join(unknown)}? Give --temperature in K.')
     group: list[Trajectory] = []
     for run in sorted(runs, key=lambda run: run.temperature_K or 0.0):
         if group and abs((run.temperature_K or 0.0) - (group[0].temperature_K or 0.0)) > SAME_K:
@@ -107,28 +114,35 @@ def _by_temperature(runs: Sequence[Trajectory]) -> Iterator[tuple[float, list[Tr
         yield float(group[0].temperature_K or 0.0), group
 
 
-def equal_lengths(runs: Sequence[Trajectory]) -> tuple[list[Trajectory], list[str]]:
-    """Return the runs cut to one length, and warnings that say what was left out.
-
-    Shorter runs are left out and longer runs are cut, so that as many frames as possible remain.
-    """
-    lengths = np.array([len(run.positions) for run in runs])
-    if len(set(lengths)) < 2:
+def long_enough(runs: Sequence[Trajectory]) -> tuple[list[Trajectory], list[str]]:
+    """Return the runs without those that are too short to be analysed, and warnings that name these."""
+    kept = [run for run in runs if len(run.positions) >= MIN_FRAMES]
+    if not kept:
         return list(runs), []
-    length = max(sorted(set(lengths)), key=lambda n: n * (lengths >= n).sum())
-    kept, warnings = [], []
-    for run, n_frames in zip(runs, lengths, strict=True):
-        name = ' + '.join(str(path) for path in run.paths) or 'a run'
-        if n_frames < length:
-            warnings.append(f'runs of unequal length: {name} ({n_frames} frames) is left out, the others are longer')
-            continue
-        if n_frames > length:
-            warnings.append(
-                f'runs of unequal length: the last {n_frames - length} of the {n_frames} frames of {name} are left out'
-            )
-            run.positions = run.positions[:length]
-        kept.append(run)
-    return kept, warnings
+    return kept, [
+        f'{" + ".join(map(str, run.paths)) or "a run"} is left out: it holds {len(run.positions)} frames, and a run '
+        f'needs at least {MIN_FRAMES}'
+        for run in runs
+        if len(run.positions) < MIN_FRAMES
+    ]
+
+
+def mobile_ions(mobile: Sequence[str] | None, symbols: Sequence[str]) -> tuple[list[str], str]:
+    """Return the mobile species, and where they are known from.
+
+    :param mobile: as the user gives them; the only element, or Li, by default.
+    :raises ValueError: if they are not known or not among the symbols.
+    """
+    species = list(dict.fromkeys(symbols))
+    if mobile:
+        return mobile_species(mobile, symbols), '--mobile'
+    if len(species) == 1:
+        return species, 'the only element'
+    if 'Li' not in species:
+        raise ValueError(f'which ion is mobile? Give --mobile, one or several of {", ".join(species)}.')
+    others = [symbol for symbol in species if symbol != 'Li' and OXIDATION_STATES.get(symbol, 0) in (1, 2)]
+    also = f'; {", ".join(others)} may be mobile as well, see --mobile Li,{others[0]}' if others else ''
+    return ['Li'], f'default{also}'
 
 
 def _in_common(runs: Sequence[Trajectory]) -> tuple[list[str], float, np.ndarray]:
@@ -151,8 +165,8 @@ def _in_common(runs: Sequence[Trajectory]) -> tuple[list[str], float, np.ndarray
             for interval, run in zip(intervals, runs, strict=True)
         )
         raise ValueError(f'the files have frames at different intervals, {listed}: analyse them one by one.')
-    cells = np.array([run.cell for run in runs])
-    return first.symbols, first.dt_ps, cells[0] if len(runs) == 1 else cells.mean(axis=0)
+    cells, frames = np.array([run.cell for run in runs]), [len(run.positions) for run in runs]
+    return first.symbols, first.dt_ps, cells[0] if len(runs) == 1 else np.average(cells, axis=0, weights=frames)
 
 
 def run_charges(
@@ -177,14 +191,7 @@ def run_charges(
     )
     if any(run.charges is not None for run in runs):
         source += '; the column of charges in the file is not used, see --charges column'
-    if not any(float(value) % 1 for value in given.values()):
-        return charges_of(symbols, {symbol: int(value) for symbol, value in given.items()}), source
-    known = {symbol: {**OXIDATION_STATES, **given}.get(symbol) for symbol in dict.fromkeys(symbols)}
-    if unknown := [symbol for symbol, value in known.items() if value is None]:
-        raise ValueError(
-            f'no charge is known for {", ".join(unknown)}: give it, for instance --charges {unknown[0]}=3.'
-        )
-    return {symbol: float(value) for symbol, value in known.items() if value is not None}, source
+    return charges_of(symbols, given), source
 
 
 def _masses(runs: Sequence[Trajectory], symbols: list[str], given: Mapping[str, float]) -> dict[str, float] | None:

@@ -17,7 +17,7 @@ from aiida_ionconduct.transport.estimators import estimate
 from aiida_ionconduct.transport.estimators.results import Estimate
 from aiida_ionconduct.transport.framework import choose_framework, tracer_frame
 from aiida_ionconduct.transport.haven import haven_ratio
-from aiida_ionconduct.transport.observed import observe
+from aiida_ionconduct.transport.observed import curves_in_words, observe
 from aiida_ionconduct.transport.onsager import conductivity_matrices, transference_numbers
 from aiida_ionconduct.transport.reference_frame import CollectiveTracks, collective_tracks
 from aiida_ionconduct.transport.result import TransportResult
@@ -77,6 +77,7 @@ def analyse(
     charge_of, notes = checked_charges(symbols, charges, moving)
     volume = check_conditions(cell, temperature_K)
     trajectories = check_seeds(seeds, len(symbols), dt_ps)
+    notes += curves_in_words([len(positions) for positions in trajectories])
     fixed = choose_framework(trajectories, symbols, moving, framework=framework, masses=masses)
     tracks = collective_tracks(
         trajectories,

@@ -78,3 +78,18 @@ def stretch_length(lengths: Sequence[int]) -> int:
     used = {length: sum(n // length for n in lengths) for length in candidates}
     several = [length for length in candidates if used[length] > 1]
     return max(several, key=lambda length: (used[length] * length, length))
+
+
+def curves_in_words(lengths: Sequence[int]) -> list[str]:
+    """Return what curves of runs of unequal length are means over; nothing for runs of one length.
+
+    :param lengths: numbers of frames of the runs.
+    """
+    if len(set(lengths)) == 1:
+        return []
+    length = stretch_length(lengths)
+    count = sum(n // length for n in lengths)
+    return [
+        f'runs of unequal length: the curves are means over {count} stretches of {length} frames, without '
+        f'{sum(lengths) - count * length} of {sum(lengths)} frames'
+    ]

@@ -79,7 +79,9 @@ class TransportResult:
             warnings += [f'{name}: {text}' for text in tracer.diagnostics['warnings']]
         for name, sigma in conductivities.items():
             if sigma.value is None:
-                known = f'below {sigma.upper:.2g} S/cm at 97.5 % confidence' if sigma.upper else 'and no upper bound'
+                known = 'no upper bound either'
+                if sigma.upper is not None:
+                    known = f'below {sigma.upper:.2g} S/cm at 97.5 % confidence'
                 warnings.append(f'no {name} conductivity: {known}')
         warnings += self.notes
         if self.facts['n_atoms'] < FEW_ATOMS:

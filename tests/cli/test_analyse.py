@@ -101,7 +101,7 @@ def test_options_reach_the_analysis(files, runs, tmp_path):
 @pytest.mark.parametrize(
     ('kind', 'options', 'status', 'says'),
     [
-        ('lammps', ('--timestep-fs', '2', '--types', 'Li,Cl'), 1, 'give --temperature'),
+        ('lammps', ('--timestep-fs', '2', '--types', 'Li,Cl'), 1, 'Give --temperature in K'),
         ('lammps', ('--temperature', '900', '--types', 'Li,Cl'), 1, 'Give --timestep-fs, or --dt-ps'),
         (
             'lammps',

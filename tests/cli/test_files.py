@@ -8,8 +8,6 @@ import pytest
 from click.testing import CliRunner
 
 from aiida_ionconduct.cli import cli
-from aiida_ionconduct.cli.files import equal_lengths
-from aiida_ionconduct.readers import Trajectory
 
 DT_PS = 0.1
 
@@ -75,33 +73,71 @@ def test_a_temperature_that_the_file_contradicts_is_refused(run):
     assert 'states 600 K, but --temperature is 900 K' in result.output
 
 
-def test_unequal_runs_are_cut_with_a_warning(tmp_path):
-    long, short = write(tmp_path / 'long.npz', 1, 400), write(tmp_path / 'short.npz', 2, 300)
-    (conductivity,) = results(long, short)
-    assert conductivity['n_seeds'] == 2
-    assert conductivity['n_frames'] == 600
-    (warning,) = [text for text in conductivity['warnings'] if 'unequal length' in text]
-    assert 'the last 100 of the 400 frames' in warning
-    assert 'long.npz' in warning
-
-
-def test_a_run_far_shorter_than_the_others_is_left_out(tmp_path):
-    """Cutting 400 frames to 60 would leave less than the long run alone."""
+def test_unequal_runs_are_used_whole(tmp_path):
+    """The default estimator takes all frames, and the result says of how many the curves are means."""
     long, short = write(tmp_path / 'long.npz', 1, 400), write(tmp_path / 'short.npz', 2, 60)
     (conductivity,) = results(long, short)
+    assert (conductivity['n_seeds'], conductivity['n_frames']) == (2, 460)
+    assert stated(conductivity)['runs'] == '2 of 400, 60 frames'
+    assert any('the curves are means over 2 stretches of 200 frames' in text for text in conductivity['warnings'])
+    assert conductivity['sigma_full_S_per_cm'] != results(long)[0]['sigma_full_S_per_cm']
+
+
+def test_estimators_that_cannot_take_unequal_runs_say_what_they_leave_out(tmp_path):
+    """Seeds of 400 and 60 frames are two halves of the long one for a straight line."""
+    paths = write(tmp_path / 'long.npz', 1, 400), write(tmp_path / 'short.npz', 2, 60)
+    (conductivity,) = results(*paths, '--fit-ps', 2, 8)
+    said = '`einstein` takes 2 stretches of 200 frames, and 60 of 460 frames are left out'
+    assert any(said in text for text in conductivity['warnings'])
+    assert said in ' '.join(invoke(*paths, '--fit-ps', 2, 8).output.split())
+    assert 'does not fit into runs of 19.9 ps' in invoke(*paths, '--fit-ps', 2, 30).output
+
+
+def test_a_run_of_few_frames_is_left_out_by_name(tmp_path):
+    paths = write(tmp_path / 'long.npz', 1, 400), write(tmp_path / 'short.npz', 2, 12)
+    (conductivity,) = results(*paths)
     assert (conductivity['n_seeds'], conductivity['n_frames']) == (1, 400)
-    assert any('short.npz (60 frames) is left out' in text for text in conductivity['warnings'])
-    assert any('one seed' in text for text in conductivity['warnings'])
-    assert 'left out' in ' '.join(invoke(long, short).output.split())
+    assert any('short.npz is left out: it holds 12 frames' in text for text in conductivity['warnings'])
+    assert '12 frames are too few' in invoke(paths[1]).output
 
 
-@pytest.mark.parametrize(
-    ('lengths', 'kept'), [((100, 100), (100, 100)), ((90, 100, 100), (90, 90, 90)), ((30, 100, 100), (100, 100))]
-)
-def test_most_frames_are_kept(lengths, kept):
-    runs, warnings = equal_lengths([Trajectory(np.zeros((n, 1, 3))) for n in lengths])
-    assert tuple(len(trajectory.positions) for trajectory in runs) == kept
-    assert bool(warnings) == (len(set(lengths)) > 1)
+def test_the_mean_cell_counts_frames(tmp_path):
+    paths = (
+        write(tmp_path / 'long.npz', 1, 300),
+        write(tmp_path / 'short.npz', 2, 100, cell=20.1 * np.eye(3)),
+    )
+    (conductivity,) = results(*paths)
+    assert conductivity['volume_A3'] == pytest.approx(20.025**3, rel=1e-9)
+
+
+def test_the_mobile_ion_is_asked_for(tmp_path):
+    """Without lithium there is no default, and with another candidate the default says so."""
+    names = ['K'] * 12 + ['Na'] * 12 + ['Cl'] * 24
+    path = write(tmp_path / 'salt.npz', symbols=names)
+    output = invoke(path).output
+    assert 'which ion is mobile? Give --mobile, one or several of K, Na, Cl.' in output
+    assert invoke(path, '--mobile', 'Na').exit_code == 0
+    (conductivity,) = results(write(tmp_path / 'two.npz'))
+    (row,) = [row for row in conductivity['assumptions'] if row['subject'] == 'mobile species']
+    assert row['source'] == 'default; Na may be mobile as well, see --mobile Li,Na'
+
+
+def test_the_temperature_is_asked_for(tmp_path):
+    path = tmp_path / 'bare.npz'
+    with np.load(write(tmp_path / 'full.npz')) as content:
+        np.savez(path, **{name: content[name] for name in content if name != 'temperature_K'})
+    output = ' '.join(invoke(path).output.split())
+    assert 'what is the temperature of' in output
+    assert 'Give --temperature in K' in output
+    assert invoke(path, '--temperature', 600).exit_code == 0
+
+
+def test_more_is_discarded_than_there_is(tmp_path):
+    """Also of the shorter run alone, which is named."""
+    paths = write(tmp_path / 'long.npz', 1, 400), write(tmp_path / 'short.npz', 2, 100)
+    output = ' '.join(invoke(*paths, '--discard-ps', 20).output.split())
+    assert '--discard-ps 20 leaves nothing of the 9.9 ps of' in output
+    assert 'short.npz' in output
 
 
 def test_several_mobile_species(run):

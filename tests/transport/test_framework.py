@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
-from aiida_ionconduct.transport import analyse
+from aiida_ionconduct.transport import analyse, mobile_positions
 
 DT_PS = 0.1
 CONDITIONS = {'cell': 30 * np.eye(3), 'temperature_K': 600.0, 'dt_ps': DT_PS}
@@ -98,3 +99,91 @@ def test_a_framework_of_other_or_mobile_atoms_is_refused(framework):
 def test_a_barycentric_frame_can_be_asked_for():
     result = analyse(**lithium_aluminate(np.random.default_rng(0)), framework=[])
     assert 'centre of mass of all atoms' in result.facts['frame']
+
+
+def rotating_thiophosphate(rng, tau_ps, seeds=4, frames=2000, n_groups=12):
+    """Return an analysis' arguments: lithium walks, PS4 groups turn about P by random angles with a relaxation time."""
+    lithium = walk(rng, 24, 0.05, seeds, frames)
+    centres = vibration(rng, n_groups, seeds, frames)
+    corners = 2.05 * np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / 3**0.5
+    turns = Rotation.from_rotvec(rng.normal(0, np.sqrt(DT_PS / tau_ps), (seeds * n_groups * frames, 3)))
+    steps = turns.as_matrix().reshape(seeds, frames, n_groups, 3, 3)
+    orientation = np.broadcast_to(np.eye(3), (seeds, n_groups, 3, 3))
+    sulfur = np.empty((seeds, frames, n_groups, 4, 3))
+    for frame in range(frames):
+        orientation = steps[:, frame] @ orientation
+        sulfur[:, frame] = centres[:, frame, :, None] + np.einsum('sgij,cj->sgci', orientation, corners)
+    positions = np.concatenate((lithium, centres, sulfur.reshape(seeds, frames, -1, 3)), axis=2)
+    return {
+        'seeds': list(positions),
+        'symbols': ['Li'] * 24 + ['P'] * n_groups + ['S'] * 4 * n_groups,
+        'charges': {'Li': 2, 'P': 4, 'S': -2},
+        **CONDITIONS,
+    }
+
+
+def test_groups_that_rotate_fast_belong_to_the_framework():
+    """Sulfur moves by ångströms and does not diffuse: the framework is P and S."""
+    result = analyse(**rotating_thiophosphate(np.random.default_rng(5), tau_ps=1.0))
+    assert result.facts['frame'].endswith('relative to the centre of mass of P, S')
+    low, high = result.diffusivity.interval(0.99)
+    assert low < 0.05e-4 < high
+
+
+def test_groups_that_rotate_slowly_leave_their_centres_as_the_framework():
+    """Sulfur that turns once in the run cannot be told from sulfur that diffuses: phosphorus remains, as is said."""
+    result = analyse(**rotating_thiophosphate(np.random.default_rng(6), tau_ps=60.0))
+    assert 'centre of mass of P; S may diffuse as well' in result.facts['frame']
+    low, high = result.diffusivity.interval(0.99)
+    assert low < 0.05e-4 < high
+
+
+@pytest.mark.parametrize('framework', [None, ['P'], ['P', 'S'], []])
+def test_displacements_by_brute_force(framework):
+    """Lithium relative to the centre of mass of the stated species, step by step."""
+    arguments = rotating_thiophosphate(np.random.default_rng(7), tau_ps=1.0, seeds=2, frames=200)
+    result = analyse(**arguments, framework=framework)
+    kinds = np.array(arguments['symbols'])
+    chosen = {'P', 'S'} if framework is None else set(framework) or set(kinds)
+    masses = np.array([{'Li': 6.94, 'P': 30.973761998, 'S': 32.06}[kind] if kind in chosen else 0.0 for kind in kinds])
+    lag, squares = 3, []
+    for positions in arguments['seeds']:
+        for start in range(len(positions) - lag):
+            step = positions[start + lag] - positions[start]
+            step = step - masses @ step / masses.sum()
+            squares += [float(move @ move) for move in step[kinds == 'Li']]
+    curve = dict(zip(np.round(result.curves['lag_ps'] / DT_PS).astype(int), result.curves['msd_A2'], strict=True))
+    assert curve[lag] == pytest.approx(np.mean(squares), rel=1e-9)
+
+
+def test_of_two_species_one_diffuses():
+    """Each has its own verdict: sodium vibrates, and has a bound instead of a number."""
+    rng = np.random.default_rng(8)
+    parts = [walk(rng, 16, 0.05, 4), vibration(rng, 16, 4), vibration(rng, 32, 4)]
+    symbols, charges = ['Li'] * 16 + ['Na'] * 16 + ['Cl'] * 32, {'Li': 1, 'Na': 1, 'Cl': -1}
+    result = analyse(list(np.concatenate(parts, axis=2)), symbols, charges, **CONDITIONS, mobile=['Li', 'Na'])
+    attributes = result.attributes()
+    assert (attributes['diffusive_Li'], attributes['diffusive_Na']) == (True, False)
+    low, high = attributes['diffusivity_ci95_Li']
+    assert low < 0.05e-4 < high
+    assert attributes['diffusivity_cm2_per_s_Na'] is None
+    assert any(text.startswith('tracer, Na: not diffusive') for text in attributes['warnings'])
+
+
+def test_the_barycentric_frame_does_not_drift():
+    """A melt whose centre of mass flies away has the diffusivities of one at rest."""
+    still = molten_salt(np.random.default_rng(9))
+    drift = 0.02 * np.arange(1000)[:, None, None] * np.array([1.0, 0.3, -0.5])
+    moved = {**still, 'seeds': [seed + drift for seed in still['seeds']]}
+    assert analyse(**moved).diffusivity.value == pytest.approx(analyse(**still).diffusivity.value, rel=1e-6)
+
+
+def test_densities_take_the_framework_of_the_analysis():
+    """Positions of oxygen in LiAlO2 are relative to aluminium at rest, not to lithium that diffuses."""
+    input_ = lithium_aluminate(np.random.default_rng(10))
+    (positions, _), symbols = input_['seeds'], input_['symbols']
+    oxygen = mobile_positions(positions, symbols, 'O')
+    aluminium = positions[:, 24:48].mean(axis=1)
+    expected = positions[:, 48:] - (aluminium - aluminium[0])[:, None]
+    np.testing.assert_allclose(oxygen, expected, atol=1e-9)
+    np.testing.assert_allclose(oxygen, mobile_positions(positions, symbols, 'O', ['Al']), atol=1e-12)

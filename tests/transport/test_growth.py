@@ -1,10 +1,13 @@
 """Is it diffusion? The verdict follows from the slope and its error, not from the exponent alone."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy.signal import lfilter
 
 from aiida_ionconduct.transport import analyse, diffusivity
+from aiida_ionconduct.transport.verdict import diffusion
 
 DT_PS = 0.1
 
@@ -73,3 +76,81 @@ def test_both_conductivities_of_a_slow_conductor(slow):
     assert result.diffusive
     assert result.attributes()['diffusive'] is True
     assert not any('saturates' in text for text in result.warnings if text.startswith('tracer'))
+
+
+def fractional(number, alpha, n_ions=50, seeds=4, frames=1000):
+    """Return fractional Brownian motion, whose MSD grows as the power alpha of the time, without end."""
+    rng = np.random.default_rng(number)
+    lags = np.arange(frames)
+    covariance = ((lags + 1.0) ** alpha - 2.0 * lags**alpha + np.abs(lags - 1.0) ** alpha) / 2
+    ring = np.concatenate((covariance, covariance[1:-1][::-1]))
+    power = np.fft.fft(ring).real.clip(0)
+    shape = (seeds * n_ions * 3, len(ring))
+    noise = rng.normal(size=shape) + 1j * rng.normal(size=shape)
+    steps = np.fft.fft(np.sqrt(power / len(ring)) * noise, axis=1)[:, :frames].real
+    return list(np.cumsum(steps, axis=1).reshape(seeds, n_ions, 3, frames).transpose(0, 3, 1, 2))
+
+
+def inertial(number, D, tau_ps, n_ions=50, seeds=4, frames=1000):
+    """Return motion that is ballistic up to a time and diffusive beyond it."""
+    rng = np.random.default_rng(number)
+    decay = np.exp(-DT_PS / tau_ps)
+    noise = rng.normal(0, np.sqrt(1 - decay**2), (seeds, frames, n_ions, 3))
+    noise[:, 0] /= np.sqrt(1 - decay**2)
+    return list(np.cumsum(lfilter([1], [1, -decay], noise, axis=1), axis=1) * np.sqrt(D / tau_ps) * DT_PS)
+
+
+@pytest.mark.parametrize('alpha', [0.4, 0.6])
+def test_subdiffusion_without_end_is_no_diffusion_yet(alpha):
+    """The slope falls by a quarter and more from octave to octave: the number is no plateau, and the result says so."""
+    for number in range(3):
+        estimate = diffusivity(fractional(number, alpha), DT_PS)
+        assert not estimate.diagnostics['plateau']
+        assert any('the slope still falls' in text for text in estimate.diagnostics['warnings'])
+
+
+@pytest.mark.parametrize('tau_ps', [25.0, 150.0])
+@pytest.mark.parametrize('estimator', ['auto', 'cve', 'einstein', 'block'])
+def test_motion_that_is_still_ballistic_has_neither_number_nor_bound(tau_ps, estimator):
+    """Nothing in such a run tells how far the ions would fly: any bound could be too low."""
+    estimate = diffusivity(inertial(1, 0.5, tau_ps), DT_PS, estimator)
+    assert estimate.value is None
+    assert estimate.interval() == (0.0, np.inf)
+    assert estimate.upper is None
+    assert any('grows faster than in proportion' in text for text in estimate.diagnostics['warnings'])
+
+
+def test_inertia_of_a_start_is_no_obstacle():
+    """Ions that are ballistic for 2 of 100 ps have their number."""
+    held = [diffusivity(inertial(number, 0.5, 2.0), DT_PS).interval(0.99) for number in range(6)]
+    assert all(low < 0.5e-4 < high for low, high in held)
+
+
+def test_a_result_without_a_bound_can_be_stored():
+    """JSON has no infinity: the bound is None, and the warning says that there is none."""
+    ions = np.array(inertial(2, 0.5, 150.0))
+    rest = np.random.default_rng(3).normal(0, 0.05, ions.shape)
+    seeds = list(np.concatenate((ions, rest), axis=2))
+    symbols, charges = ['Li'] * 50 + ['Cl'] * 50, {'Li': 1, 'Cl': -1}
+    result = analyse(seeds, symbols, charges, 30 * np.eye(3), temperature_K=600.0, dt_ps=DT_PS)
+    attributes = json.loads(json.dumps(result.attributes(), allow_nan=False))
+    assert attributes['sigma_full_S_per_cm'] is None
+    assert attributes['sigma_full_upper_S_per_cm'] is None
+    assert 'no full conductivity: no upper bound either' in attributes['warnings']
+
+
+def test_the_verdict_follows_from_the_estimate():
+    """Resolved and on a plateau: nothing else, in particular not the exponent, enters."""
+    assert diffusion(resolved=True, plateau=True) == 'yes'
+    assert diffusion(resolved=True, plateau=False) == 'not yet'
+    assert diffusion(resolved=False, plateau=True) == 'no'
+
+
+@pytest.mark.parametrize('tau_ps', [1.0, 10.0])
+def test_the_bound_of_cages_with_rare_hops_holds(tau_ps):
+    """Of 30 replicas with D = 1e-8 cm²/s, at least 26 bounds are above it (chance of failure below 2 %)."""
+    bounds = [
+        diffusivity(caged(number, 1e-4, tau_ps, n_ions=20, length_ps=100.0), DT_PS).interval(0.95)[1]
+        for number in range(30)
+    ]
+    assert np.mean(np.array(bounds) > 1e-8) > 26 / 30 - 1e-9
