@@ -29,7 +29,7 @@ def measure(source, n_seeds, length_ps):
     d = estimate.diagnostics
     known = Known(
         n_seeds, length_ps, estimate.value, estimate.stderr, estimate.dof, estimate.interval(0.95)[1],
-        d['plateau'], d['beta'], d['beta_stderr'],
+        d['plateau'],
     )  # fmt: skip
     return known, estimate
 

@@ -213,7 +213,7 @@ def synthetic_details() -> dict:
     lag, msd, r = 0.01 * np.arange(30), 0.4 * np.arange(30), 0.05 + 0.1 * np.arange(50)
     g = {pair: np.exp(-((r - place) ** 2) / 0.05) for pair, place in (('Li-O', 2.0), ('O-O', 2.8), ('Li-Li', 3.0))}
     time = 0.1 * np.arange(60)
-    known = Known(4, 20.0, 0.012, 0.003, 3.0, 0.018, True, 0.96, 0.08)
+    known = Known(4, 20.0, 0.012, 0.003, 3.0, 0.018, True)
     target = PrecisionTarget(target_relative_error=0.1, max_md_ns=100.0, max_iterations=5)
     return {
         'crystal': {

@@ -146,7 +146,7 @@ def test_decision_is_that_of_the_library(aiida_profile):
     target = PrecisionTarget(
         target_relative_error=0.1, max_md_ns=50.0, max_iterations=8, equilibration_ps=10.0, quantum_ps=0.1
     )
-    known = {'T900': Known(4, 100.0, 1.0, 0.3, 30.0, 1.7, True, 0.98, 0.05)}
+    known = {'T900': Known(4, 100.0, 1.0, 0.3, 30.0, 1.7, True)}
     first = decide_next(decision_settings(target), T900=node)
     assert first.get_dict() == stored(decide(known, target))
     second = decide_next(decision_settings(target, lost_ns=0.5), T900=node, round_01=first)
