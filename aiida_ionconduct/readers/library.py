@@ -222,7 +222,8 @@ def _cpx_blocks(path: Path) -> tuple[list[tuple[int, float]], list[list[list[flo
     heads: list[tuple[int, float]] = []
     blocks: list[list[list[float]]] = []
     content, _ = open_text(path)
-    for number, line in enumerate(bytes(content[:]).splitlines(), 1):
+    whole = bytes(content[: content.rfind(b'\n') + 1])  # the number at an end without a line feed may be cut
+    for number, line in enumerate(whole.splitlines(), 1):
         words = line.replace(b'D', b'E').split()
         try:
             if CPX_HEAD.match(line):
@@ -232,7 +233,7 @@ def _cpx_blocks(path: Path) -> tuple[list[tuple[int, float]], list[list[list[flo
                 blocks[-1].append([float(word) for word in words[:3]])
         except (ValueError, IndexError) as exception:
             raise ValueError(
-                f'line {number} of `{path}` is none of cp.x: step and time, then rows of three.'
+                f'line {number} of `{path}` is not as cp.x writes it: step and time, then rows of three numbers.'
             ) from exception
     cut = len(blocks) > 1 and len(blocks[-1]) != len(blocks[0])
     if cut:

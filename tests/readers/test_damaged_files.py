@@ -1,10 +1,14 @@
 """Files that were cut or damaged: frames that are whole, or a ValueError that names the file; never anything else."""
 
+import io
 import resource
 import signal
 
+import ase.io
 import numpy as np
 import pytest
+from ase.io.trajectory import TrajectoryWriter
+from ase.units import Bohr
 
 import salt_files as files
 from aiida_ionconduct.readers import ReadingOptions, read_runs
@@ -17,9 +21,30 @@ MEMORY = 2**30
 """Bytes that a read may ask for, numbers in the file notwithstanding."""
 TYPED = {'types': ['Li', 'Cl'], 'timestep_fs': 1.0}
 INTERVAL = {'dt_ps': 0.1}
+STRUCTURE = {'structure': 'start.extxyz'}
+"""The first frame, which is written beside files that name no symbols or no cell."""
 PYTHON_WORDS = ('could not convert', 'invalid literal', 'cannot reshape', 'not enough values', "'utf-8' codec")
 """How messages of Python and NumPy begin, which tell a user nothing about the file."""
 HUGE = (b'9999999999999', b'-1', b'1e308', b'nan', b'inf', b'0', b'4294967297', b'1e-320', b'\xff\xfe', b'**')
+
+
+def cpx(run):
+    """Return positions in bohr with the step and the time in ps, as cp.x writes them."""
+    return ''.join(
+        f'{100 * frame:8d} {frame * run.dt_ps:.6f}\n' + ''.join(' {:.8f} {:.8f} {:.8f}\n'.format(*row) for row in rows)
+        for frame, rows in enumerate(run.positions / Bohr)
+    )
+
+
+def ase_trajectory(run):
+    """Return the file of ASE's own binary format."""
+    buffer = io.BytesIO()
+    with TrajectoryWriter(buffer) as writer:
+        for frame in range(len(run.positions)):
+            writer.write(files.atoms(run, frame, wrapped=False))
+        return buffer.getvalue()
+
+
 TEXT = {
     'lammps': ('a.lammpstrj', files.lammps_dump(RUN), TYPED),
     'lammps with time': (
@@ -39,9 +64,12 @@ TEXT = {
     'gpumd': ('a.xyz', files.gpumd_xyz(RUN), {}),
     'i-PI': ('a.xyz', files.ipi_xyz(RUN), {**INTERVAL, 'wrapped': False}),
     'xdatcar': ('XDATCAR', files.xdatcar(RUN), INTERVAL),
+    'CP2K': ('a.xyz', files.cp2k_xyz(RUN), {**STRUCTURE, 'wrapped': False}),
+    'cp.x': ('a.pos', cpx(RUN), STRUCTURE),
 }
 PACKED = {
     'npz': ('a.npz', files.npz(RUN), {'wrapped': False}),
+    'traj': ('a.traj', ase_trajectory(RUN), {**INTERVAL, 'wrapped': False}),
     'gz': ('a.lammpstrj.gz', files.COMPRESS['gz'](files.lammps_dump(RUN).encode()), TYPED),
     'bz2': ('a.lammpstrj.bz2', files.COMPRESS['bz2'](files.lammps_dump(RUN).encode()), TYPED),
     'xz': ('a.lammpstrj.xz', files.COMPRESS['xz'](files.lammps_dump(RUN).encode()), TYPED),
@@ -70,6 +98,10 @@ def limits():
 def read_damaged(path, content, options):
     """Return the runs of a file, or none if it is refused with a ValueError that says something."""
     path.write_bytes(content)
+    if 'structure' in options:
+        options = {**options, 'structure': path.parent / options['structure']}
+        if not options['structure'].exists():
+            ase.io.write(options['structure'], files.atoms(RUN))
     signal.alarm(LONGEST_S)
     try:
         runs, refusal = read_runs([path], ReadingOptions(temperature_K=600.0, **options)), None
