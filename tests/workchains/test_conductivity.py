@@ -216,6 +216,7 @@ def stages(child, trained, dataset, generate_structure, ion_trajectory, model, p
     return ended
 
 
+@pytest.mark.slow
 def test_stages_of_a_campaign(run_campaign):
     """From a crystal to the conductivity, with a round of relabelling before the potential is judged."""
     run = run_campaign()
@@ -235,6 +236,7 @@ def test_stages_of_a_campaign(run_campaign):
     assert set(run.node.outputs.conductivities) == {'T1200'}
 
 
+@pytest.mark.slow
 def test_relabelling(run_campaign, stages):
     """The potential explores the relaxed cell at a higher temperature; its labelled frames join the training set."""
     run = run_campaign()
@@ -247,6 +249,7 @@ def test_relabelling(run_campaign, stages):
     assert training.dataset.base.attributes.get('sources') == {'aimd': 5, 'rattled': 4, 'relabelled_1': 4}
 
 
+@pytest.mark.slow
 def test_relabelled_training_goes_on_from_the_last_weights(run_campaign, trained):
     first = trained()
     run = run_campaign(ended={'train_0': first})
@@ -257,12 +260,14 @@ def test_relabelled_training_goes_on_from_the_last_weights(run_campaign, trained
     assert training.parameters.get_dict() == run.inputs_of('train_0').train.parameters.get_dict() | changes
 
 
+@pytest.mark.slow
 def test_some_runs_of_an_exploration_may_fail(run_campaign, child, ion_trajectory):
     """Some runs explode with a potential that has seen few frames."""
     exploration = child(exit_status=401, trajectories__T1500_seed201=ion_trajectory(1500, 201))
     assert run_campaign(ended={'explore_1': exploration}).node.is_finished_ok
 
 
+@pytest.mark.slow
 def test_potential_that_fails_is_trained_again(run_campaign, child):
     """A further round follows while rounds are left; with a potential that passes, the campaign goes on."""
     failed = child(exit_status=420, validation=orm.Dict({'passed': False}))
@@ -273,6 +278,7 @@ def test_potential_that_fails_is_trained_again(run_campaign, child):
     assert run.node.outputs.validation['passed']
 
 
+@pytest.mark.slow
 def test_stages_with_a_model(run_campaign, model):
     """A given model is only compiled before it is judged."""
     run = run_campaign(model=model())
@@ -281,6 +287,7 @@ def test_stages_with_a_model(run_campaign, model):
     assert run.node.is_finished_ok
 
 
+@pytest.mark.slow
 def test_failure_keeps_what_was_made(run_campaign, child):
     """If every run of the production fails, the campaign ends with the exit code of that stage."""
     run = run_campaign(ended={'md': child(exit_status=401)})

@@ -13,7 +13,7 @@ from aiida_ionconduct.report.page.campaign import write_page
 from aiida_ionconduct.structures import radial_distribution
 from aiida_ionconduct.transport.displacement import mean_squared_displacement
 
-pytestmark = pytest.mark.usefixtures('aiida_profile_clean')
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('aiida_profile_clean')]
 
 SYMBOLS, CELL, DT_PS = ['Li'] * 4 + ['Cl'] * 4, np.diag([7.0, 8.0, 9.0]), 0.05
 CHARGES = {'Li': 1, 'Cl': -1}
