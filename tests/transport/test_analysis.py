@@ -251,7 +251,7 @@ def test_bad_input_is_refused(input_, change, message):
     ('spoil', 'message'),
     [
         (lambda seeds: [seed[:19] for seed in seeds], '19 frames are too few'),
-        (lambda seeds: [seeds[0], seeds[1][:-1]], 'different shapes'),
+        (lambda seeds: [seeds[0], seeds[1][:, :-1]], 'different shapes'),
         (lambda seeds: [seeds[0], seeds[0]], r'`seeds\[0\]` and `seeds\[1\]` are the same run'),
         (
             lambda seeds: [seeds[0], np.where(np.arange(400)[:, None, None] == 9, np.nan, seeds[1])],
