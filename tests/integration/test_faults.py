@@ -212,6 +212,22 @@ def test_node_drained(farm, campaign, undisturbed):
     check(farm, campaign, pk, undisturbed)
 
 
+def test_held_job_is_named(farm, campaign, undisturbed):
+    """`status` says that a job is held, and what to type; what it says releases the job."""
+    farm.gate.touch()
+    pk = campaign(N_MANY, max_concurrent=N_MANY)
+    (held, *_) = wait_until(lambda: farm.slurm_jobs('PENDING'), farm, within=pk)
+    farm.services.slurm('scontrol', 'uhold', held)
+    text = wait_until(lambda: (shown := farm.run('aiida-ionconduct', 'status', pk)).count('is held') and shown, farm)
+    assert f'job {held}' in text
+    assert 'a user has held it (JobHeldUser)' in text
+    assert f'scontrol release {held}' in text
+    assert 'the end cannot be predicted while 1 process does not move' in text
+    farm.services.slurm('scontrol', 'release', held)
+    farm.gate.unlink()
+    check(farm, campaign, pk, undisturbed)
+
+
 def test_ssh_cut(farm, campaign, undisturbed):
     """The ssh server and its sessions die while jobs run, and come back."""
     farm.gate.touch()
