@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from aiida_ionconduct import labels
 from aiida_ionconduct.allegro.parameters import TrainingParameters
-from aiida_ionconduct.structures import supercell_matrix
+from aiida_ionconduct.structures import states_text, supercell_matrix
 from aiida_ionconduct.workchains.precision import MAX_ITERATIONS, has_previous
 from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
 
@@ -62,8 +62,8 @@ def plan_table(builder: Builder, protocol: str) -> str:
         )
     return (
         f'{formula}, {len(builder.structure.sites)} atoms, protocol {protocol}, {builder.mobile.value} mobile, charges '
-        + ', '.join(f'{symbol} {charge:+d}' for symbol, charge in builder.charges.get_dict().items())
-        + f'\n\n{tabulate(rows, headers=headers, tablefmt="simple")}\n\n{total} of core time in all, good to a factor '
+        f'{states_text(builder.charges.get_dict())}'
+        f'\n\n{tabulate(rows, headers=headers, tablefmt="simple")}\n\n{total} of core time in all, good to a factor '
         f'of three.{goal}'
     )
 
@@ -73,6 +73,8 @@ def plan(builder: Builder) -> list[PlannedStage]:
     n_atoms = len(builder.structure.sites)
     matrix = supercell_matrix(np.array(builder.structure.cell), n_atoms, builder.n_atoms_min.value)
     n_supercell = n_atoms * round(np.linalg.det(matrix))
+    if builder.supercell is not None:  # of the campaign that is extended
+        n_supercell = len(builder.supercell.sites)
     stages, n_frames = dft_stages(builder, n_atoms)
     # An unused namespace of a builder has the keys of its ports as well, so a required input shows whether it is used.
     if 'parameters' in builder.allegro['train']:

@@ -23,6 +23,7 @@ from aiida_ionconduct.report.page.campaign import write_page
 from aiida_ionconduct.report.tables.terminal import summary_tables
 from aiida_ionconduct.structures import CRYSTALS, crystal, read_structure, states_text
 from aiida_ionconduct.structures.composition import composition_table, deviations
+from aiida_ionconduct.structures.oxidation import ONLY_TRACER
 from aiida_ionconduct.structures.site_table import SiteRow, sites_table
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 from aiida_ionconduct.workchains.inputs import load_codes
@@ -63,7 +64,7 @@ def submit(
         builder = get_extension(campaign, options['target_error'], options['max_md_ns'])
         protocol = campaign.base.extras.get('protocol', '')
     echo(plan_table(builder, protocol))
-    for warning in hydrogen_warnings(builder):
+    for warning in [*charge_warnings(builder), *hydrogen_warnings(builder)]:
         echo(warning)
     if dry_run:
         echo('Nothing was submitted.')
@@ -80,6 +81,15 @@ def submit(
     echo(f'{"Submitted" if is_new else "The same is on its way:"} {node.process_label}<{node.pk}>.\n')
     if not detach:
         finish(cast('orm.WorkChainNode', node), output)
+
+
+def charge_warnings(builder: Any) -> list[str]:
+    """Return warnings of charges that are averages of an element."""
+    return [
+        f'Warning: {symbol} has the average charge {charge:+.3g}. {ONLY_TRACER.format(symbol=symbol)}'
+        for symbol, charge in builder.charges.get_dict().items()
+        if charge % 1
+    ]
 
 
 def hydrogen_warnings(builder: Any) -> list[str]:

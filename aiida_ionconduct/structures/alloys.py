@@ -18,7 +18,7 @@ from ase.data import atomic_numbers
 from tabulate import tabulate
 
 from aiida_ionconduct.structures.cells import CellChoice, Requirement, choose_cell, units_in_cell
-from aiida_ionconduct.structures.checks import OXIDATION_STATES
+from aiida_ionconduct.structures.checks import OXIDATION_STATES, check_overlap
 from aiida_ionconduct.structures.composition import TOLERANCE, Deviation, composition_table, fill
 from aiida_ionconduct.structures.contacts import RELAXED, bonds_between_full_sites, contact_limit, short_contacts
 from aiida_ionconduct.structures.crystals import CRYSTALS, read_disordered
@@ -40,6 +40,7 @@ VOLUMES_A3 = {'Li3PO4': 78.65, 'Li4SiO4': 82.45}
 """Volume of one formula unit in Å³: gamma-Li3PO4 (Wang et al. 1995) and Li4SiO4 (2.41 g/cm³, Tranqui et al., Acta
 Cryst. B 35, 2479 (1979)). The end member of an alloy is looked up here."""
 DENSITY_TOLERANCE = 0.05
+MAX_STRAIN = 0.05  # larger strains are not advised
 
 
 class Candidate(NamedTuple):
@@ -187,14 +188,18 @@ def ordered_cells(
     lattice = _site_lattice(choice.structure, matrix, recipe, origins=origins, is_mixed_valence=average is not None)
     options: dict[str, Any] = {'name': f'{supercell_text(matrix)} of {formula}', 'seed': seed, 'n_best': n_best}
     limit = partial(contact_limit, charges=recipe.oxidation, bonds=bonds)
-    limit_factor = 1.0
-    try:
-        candidates = _candidates(lattice, recipe.oxidation, limit=limit, **options)
-    except CrowdedError:
-        limit_factor = RELAXED
-        candidates = _candidates(lattice, recipe.oxidation, limit=partial(limit, factor=RELAXED), **options)
+    candidates, limit_factor, is_shared = _least_crowded(
+        lattice, recipe.oxidation, limit=limit, compensate=compensate, options=options
+    )
+    if is_shared:
+        notes.append(
+            f'The occupancies of the single sites would bring ions too near to each other: {compensate} is distributed '
+            'over all its partly occupied sites, in the same total number.'
+        )
+    if limit_factor < 1:
         short = short_contacts(candidates[0].atoms, recipe.oxidation, bonds)
         notes.append(f'Sites of the file are very near to each other, relax the cell: {"; ".join(short)}.')
+    check_overlap(candidates[0].atoms)
     share = choice.n_cells * len(choice.structure) / len(structure)
     _check_density(candidates[0].atoms, expected_A3 and expected_A3 * share)
     used = {symbol: recipe.oxidation[symbol] for symbol in dict.fromkeys(candidates[0].atoms.symbols)}
@@ -300,7 +305,8 @@ def _site_lattice(
         extra = build_supercell(interstitial, matrix)
         if len(extra) < n_added:
             raise ValueError(
-                f'{n_added} {recipe.compensate} must be added, and there is room for {len(extra)}: set `strain`.'
+                f'{n_added} {recipe.compensate} must be added, and there is room for {len(extra)}: strain the cell, '
+                'such as with --strain 0.02.'
             )
         sites = np.arange(len(positions), len(positions) + len(extra))
         sublattices.append(Sublattice(sites, {recipe.compensate: n_added, VACANCY: len(extra) - n_added}))
@@ -310,6 +316,46 @@ def _site_lattice(
     operations = symmetry_operations(cell, supercell.positions, [kinds[index] for index in supercell.arrays['site']])
     permutations = site_permutations(cell, positions, operations)
     return SiteLattice(cell, positions, sublattices, permutations, names, from_file)
+
+
+def _least_crowded(
+    lattice: SiteLattice,
+    oxidation: dict[str, float],
+    *,
+    limit: Callable[..., float],
+    compensate: str,
+    options: Mapping[str, Any],
+) -> tuple[list[Candidate], float, bool]:
+    """Return candidates with the largest limits that the sites allow, the factor of the limits, and how.
+
+    If the numbers of ions on the single sites keep no limits, the compensating ion is distributed over all its partly
+    occupied sites; only then are the limits shortened.
+
+    :param options: of :func:`_candidates`.
+    :return: candidates, factor of the limits, and whether the compensating ion shares its sites.
+    :raises CrowdedError: of the numbers in the file, if ions are too near to each other in every distribution.
+    """
+    shared = _with_shared_sites(lattice, compensate)
+    trials = [(sites, factor) for factor in (1.0, RELAXED) for sites in (lattice, shared) if sites is not None]
+    problem: CrowdedError | None = None
+    for sites, factor in trials:
+        try:
+            candidates = _candidates(sites, oxidation, limit=partial(limit, factor=factor), **options)
+        except CrowdedError as exception:
+            problem = exception if sites is lattice or problem is None else problem
+        else:
+            return candidates, factor, sites is not lattice
+    raise problem or CrowdedError('the crystal has no sites.')
+
+
+def _with_shared_sites(lattice: SiteLattice, ion: str) -> SiteLattice | None:
+    """Return the sites with all sublattices of an ion and vacancies in one; None if there are fewer than two."""
+    partly = [part for part in lattice.sublattices if set(part.counts) == {ion, VACANCY}]
+    if len(partly) < 2:
+        return None
+    counts = {name: sum(part.counts[name] for part in partly) for name in (ion, VACANCY)}
+    others = [part for part in lattice.sublattices if set(part.counts) != {ion, VACANCY}]
+    return lattice._replace(sublattices=[*others, Sublattice(np.concatenate([part.sites for part in partly]), counts)])
 
 
 def _candidates(
@@ -343,16 +389,20 @@ def _candidates(
             sites = site_rows(lattice.origins, [search.species[code] for code in occupation])
             candidates.append(Candidate(atoms, energy, description, sites))
     if not candidates:
+        text, strain = _contacts_text(search, distributions[0][1], lattice.names)
+        advice = f', or strain the cell: --strain {strain:g}' if strain <= MAX_STRAIN else ''
         raise CrowdedError(
             f'the ions of {name} cannot be distributed over their sites without two too near to each other: '
-            f'{_contacts_text(search, distributions[0][1], lattice.names)}. Correct the occupancies of these sites, or '
-            'set `strain`.'
+            f'{text}. Correct the positions or occupancies of these sites in the file{advice}.'
         )
     return candidates
 
 
-def _contacts_text(search: OrderingSearch, occupation: np.ndarray, names: Sequence[str]) -> str:
-    """Return which sites hold ions that are too near to each other, the shortest distance of each kind of pair."""
+def _contacts_text(search: OrderingSearch, occupation: np.ndarray, names: Sequence[str]) -> tuple[str, float]:
+    """Return which sites hold ions that are too near to each other, and the linear strain that would part them.
+
+    The text has the shortest distance of each kind of pair.
+    """
     shortest: dict[tuple[str, str], tuple[float, float]] = {}
     for pair in search.contacts(occupation):
         first, second = occupation[list(pair)]
@@ -360,10 +410,12 @@ def _contacts_text(search: OrderingSearch, occupation: np.ndarray, names: Sequen
         symbols = [f'{search.species[code]} on {names[site]}' for site, code in zip(pair, (first, second), strict=True)]
         key = (min(symbols), max(symbols))
         shortest[key] = min(shortest.get(key, (distance, limit)), (distance, limit))
-    return '; '.join(
+    text = '; '.join(
         f'{first} and {second}, {distance:.2f} Å (at least {limit:.2f} Å)'
         for (first, second), (distance, limit) in sorted(shortest.items())
     )
+    strain = max(limit / max(distance, 1e-3) - 1 for distance, limit in shortest.values())
+    return text, math.ceil(100 * strain + 0.1) / 100
 
 
 def _site_name(label: str, occupancies: Mapping[str, float]) -> str:
@@ -396,7 +448,8 @@ def _states(
     try:
         return oxidation_states(amounts, user=user, stated=stated, structure=structure)
     except ValueError as exception:
-        raise ValueError(' '.join([*notes, str(exception)])) from exception
+        sentence = str(exception)
+        raise ValueError(' '.join([*notes, sentence[0].upper() + sentence[1:]]) if notes else sentence) from exception
 
 
 def _average_state(symbol: str, choice: CellChoice, oxidation: Mapping[str, float]) -> float:

@@ -16,8 +16,9 @@ OXIDATION_STATES = {
 }  # fmt: skip
 """Usual integer oxidation states in solid electrolytes; anything else is stated by the user."""
 
-CONTACT_FRACTION = 0.6
-"""Atoms nearer than this fraction of the sum of their covalent radii overlap: no bond in a solid is that short."""
+CONTACT_FRACTION = 0.52
+"""Atoms nearer than this fraction of the sum of their covalent radii overlap. No bond in a solid is that short, and no
+contact in an ordered cell (:mod:`.contacts`), where averaged positions may still have to be relaxed."""
 
 MAX_VOLUME_A3 = 100.0
 """A cell with more volume for each atom is mostly empty: caesium iodide, one of the loosest salts, has 48 Å³."""
@@ -55,6 +56,14 @@ def check_structure(atoms: Atoms, mobile: str = 'Li') -> None:
             f'the structure {atoms.symbols} has no {mobile}: name its mobile species with --mobile, '
             f'one of {", ".join(sorted(set(atoms.symbols)))}.'
         )
+    check_overlap(atoms)
+
+
+def check_overlap(atoms: Atoms) -> None:
+    """Refuse atoms that are nearer to each other than any bond, see :data:`CONTACT_FRACTION`.
+
+    :raises ValueError: naming the nearest pair.
+    """
     cutoffs = CONTACT_FRACTION * covalent_radii[atoms.numbers]
     first, second, distance = neighbor_list('ijd', atoms, cutoffs)
     if len(first):

@@ -31,9 +31,10 @@ ANION_RADII_A = {
     'H': 0.9, 'N': 1.46, 'O': 1.38, 'F': 1.31, 'S': 1.84, 'Cl': 1.81, 'Se': 1.98, 'Br': 1.96, 'Te': 2.21, 'I': 2.20,
 }  # fmt: skip
 """Ionic radii of Shannon (1976) at six neighbours; of hydrogen, half the H–H distance of BH4 and NH2 groups."""
-RELAXED = 0.85
+RELAXED = 0.8
 """Factor of all limits where no distribution keeps them: averaged positions are that wrong, a relaxation mends it."""
 BOND_MARGIN = 0.95  # of the bonds in the file
+FULL = 0.95  # occupancy of a site that counts as always occupied
 
 
 def contact_limit(
@@ -69,7 +70,7 @@ def bonds_between_full_sites(structure: Structure) -> dict[str, float]:
 
     Several species may share such a site.
     """
-    full = [site for site in structure if site.species.num_atoms > 0.999]
+    full = [site for site in structure if site.species.num_atoms > FULL]
     if not full:
         return {}
     symbols = [[element.symbol for element in site.species.elements] for site in full]

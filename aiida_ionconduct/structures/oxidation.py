@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from ase.data import atomic_numbers
 
@@ -23,10 +23,20 @@ BALANCE = 1e-3
 MENDABLE = 0.04
 """A charge up to this share of the positive charge may be an error of measured occupancies, for the mobile ion to mend.
 A wrong oxidation state of an element that is more than a dopant leaves more."""
+NEARLY_WHOLE = 0.02  # an average so near to a whole state is that state, with errors of the occupancies
 N_COMBINATIONS = 100_000
 N_BOND_VALENCE = 200  # sites up to which bond valences are tried
 FIXED = {'H', 'O', 'F', 'Cl', 'Br', 'I'}
 """Anions, and hydrogen, whose average state is not used to balance a charge: peroxides are stated by the user."""
+MIXED_VALENCE = {'V', 'Cr', 'Mn', 'Fe', 'Co', 'Ni'}
+"""Elements of which crystals of mixed valence are common: their average state explains a charge better than an error of
+the occupancies."""
+
+
+ONLY_TRACER = (
+    'Only the tracer conductivity is certain, as it does not depend on this charge; in the full conductivity every '
+    '{symbol} atom carries the average.'
+)
 
 
 class States(NamedTuple):
@@ -47,7 +57,8 @@ def oxidation_states(
 
     The states come from the first of these sources that balances: the table :data:`OXIDATION_STATES`, the file, the
     table with a small charge left that measured occupancies may have, the bond valences of an ordered crystal, the
-    likeliest states in the ICSD (pymatgen) that balance, the average state of one element (mixed valence).
+    likeliest states in the ICSD (pymatgen) that balance, the average state of an element of :data:`MIXED_VALENCE`, the
+    likeliest states with a small charge left, the average state of any element.
 
     :param amounts: of the elements in a cell.
     :param user: states that the user gives; they always hold.
@@ -71,12 +82,16 @@ def oxidation_states(
     by_bonds = _bond_valences(structure, user) if rest else None
     if by_bonds and _imbalance(amounts, by_bonds) <= BALANCE:
         return States(by_bonds, (f'Oxidation states assumed by bond valences: {states_text(by_bonds)}.',))
-    for limit in (BALANCE, MENDABLE if is_measured else BALANCE):
-        if likeliest := _likeliest(amounts, user, limit):
-            text = states_text(likeliest)
-            return States(likeliest, (f'Oxidation states assumed, the likeliest that balance: {text}.',))
-    if averaged := _balanced_by_average(amounts, user):
+    if single := _single_unknown(amounts, user):
+        return single
+    if likeliest := _likeliest(amounts, user, BALANCE):
+        return likeliest
+    averaged = _balanced_by_average(amounts, user)
+    if averaged and any(averaged.charges[symbol] % 1 for symbol in MIXED_VALENCE & set(amounts)):
         return averaged
+    likeliest = _likeliest(amounts, user, MENDABLE) if is_measured else None
+    if likeliest or averaged:
+        return cast('States', likeliest or averaged)
     raise ValueError(_cannot_balance(amounts, user))
 
 
@@ -127,7 +142,42 @@ def _bond_valences(structure: Structure | None, user: Mapping[str, float]) -> di
     return {**states, **user}
 
 
-def _likeliest(amounts: Mapping[str, float], user: Mapping[str, float], limit: float) -> dict[str, float] | None:
+def _single_unknown(amounts: Mapping[str, float], user: Mapping[str, float]) -> States | None:
+    """Return the state of the only element without a usual state, by the balance of the others; None if it has none.
+
+    The state is whole and known of the element, or, of an element of :data:`MIXED_VALENCE`, between two known states.
+    """
+    known = {
+        symbol: float({**OXIDATION_STATES, **user}[symbol])
+        for symbol in amounts
+        if symbol in OXIDATION_STATES or symbol in user
+    }
+    unknown = [symbol for symbol in amounts if symbol not in known]
+    if len(unknown) != 1:
+        return None
+    (symbol,) = unknown
+    state = _whole(-total_charge({other: amounts[other] for other in known}, known) / amounts[symbol])
+    states = common_states(symbol)
+    whole = {other: known.get(other, float(round(state))) for other in amounts}
+    if round(state) in states and _imbalance(amounts, whole) <= BALANCE:
+        text = states_text(whole)
+        return States(whole, (f'Oxidation states assumed, the only state of {symbol} that balances: {text}.',))
+    if symbol in MIXED_VALENCE and min(states) < state < max(states) and abs(state - round(state)) > NEARLY_WHOLE:
+        return _averaged(symbol, {other: known.get(other, state) for other in amounts})
+    return None
+
+
+def _averaged(symbol: str, states: dict[str, float]) -> States:
+    """Return states of which one is an average, and the note that says so."""
+    rest = states_text({other: state for other, state in states.items() if other != symbol})
+    note = (
+        f'No whole oxidation states balance: {symbol} has the average {states[symbol]:+.3g} (mixed valence, or the '
+        f'charge of a group), with {rest}. {ONLY_TRACER.format(symbol=symbol)}'
+    )
+    return States(states, (note,))
+
+
+def _likeliest(amounts: Mapping[str, float], user: Mapping[str, float], limit: float) -> States | None:
     """Return the likeliest combination of states, one for each element, that balances; None if there is none.
 
     :param limit: largest charge, as a share of the positive charge.
@@ -155,7 +205,9 @@ def _likeliest(amounts: Mapping[str, float], user: Mapping[str, float], limit: f
     rigid = (FIXED - {'H'} - set(user)) & set(best)
     if any(best[symbol] != OXIDATION_STATES[symbol] for symbol in rigid):
         return None
-    return {symbol: float(state) for symbol, state in best.items()}
+    likeliest = {symbol: float(state) for symbol, state in best.items()}
+    text = states_text(likeliest)
+    return States(likeliest, (f'Oxidation states assumed, the likeliest that balance: {text}.',))
 
 
 def _balanced_by_average(amounts: Mapping[str, float], user: Mapping[str, float]) -> States | None:
@@ -181,13 +233,7 @@ def _balanced_by_average(amounts: Mapping[str, float], user: Mapping[str, float]
             average = -others / amounts[symbol]
             if len(known) > 1 and min(known) <= average <= max(known) and average * trial[symbol] > 0:
                 balanced = {**trial, symbol: _whole(average)}
-                note = (
-                    f'No whole oxidation states balance: {symbol} has the average {average:+.3g} (mixed valence, or '
-                    f'the charge of a group), with {states_text({k: v for k, v in balanced.items() if k != symbol})}. '
-                    'The tracer conductivity does not depend on it; in the full conductivity every such atom carries '
-                    'the average.'
-                )
-                return States(balanced, (note,))
+                return _averaged(symbol, balanced)
     return None
 
 
@@ -207,12 +253,45 @@ def _cannot_balance(amounts: Mapping[str, float], user: Mapping[str, float]) -> 
             f'no oxidation state is known for {", ".join(unknown)} in {formula}: give it, for instance '
             f'--charges {unknown[0]}=3.'
         )
+    used = _closest(amounts, used, user)
     charge = total_charge(amounts, used)
     return (
         f'the charges of {formula} sum to {charge:+.3g} a cell instead of zero ({states_text(used)}), and no usual '
-        f'oxidation states balance: atoms are missing from the file, or give its oxidation states, '
+        f'oxidation states balance: {_likely_error(amounts, used)}. Correct the file, or give its oxidation states, '
         f'{balancing_option(amounts, used)}.'
     )
+
+
+def _closest(amounts: Mapping[str, float], states: dict[str, float], user: Mapping[str, float]) -> dict[str, float]:
+    """Return states in which sulfur, nitrogen and the like, beside oxygen or fluorine, fit best."""
+    if not amounts.keys() & {'O', 'F'}:
+        return states
+    for symbol in sorted(set(amounts) & {'C', 'N', 'S', 'Se', 'Te'} - set(user)):
+        trials = [{**states, symbol: float(state)} for state in common_states(symbol)]
+        states = min([states, *trials], key=lambda trial: abs(total_charge(amounts, trial)))
+    return states
+
+
+def _likely_error(amounts: Mapping[str, float], states: Mapping[str, float]) -> str:
+    """Return what may be wrong with a file whose charges do not balance."""
+    charge = total_charge(amounts, states)
+    negative = sum(amount * states[symbol] for symbol, amount in amounts.items() if states[symbol] < 0)
+    if 0.5 * negative <= charge < 0:
+        light = ' or '.join(sorted({'H', 'Li'} - (amounts.keys() & {'H'})))
+        return (
+            f'atoms are missing or occupancies are wrong in the file ({-charge:.3g} {light} would balance; X-ray '
+            'diffraction often misses such light atoms)'
+        )
+    if charge < 0:
+        return 'atoms are missing from the file, or its occupancies are wrong'
+    for symbol in ('Li', 'Na', 'K', 'Ag', 'Cu'):
+        left = amounts.get(symbol, 0) - charge / states.get(symbol, 1)
+        if left > 0:
+            return (
+                f'the file has {amounts[symbol]:.3g} {symbol} a cell where {left:.3g} would balance, so that '
+                'occupancies or multiplicities are wrong, or anions are missing'
+            )
+    return 'occupancies are wrong, or anions are missing from the file'
 
 
 def balancing_option(amounts: Mapping[str, float], states: Mapping[str, float]) -> str:

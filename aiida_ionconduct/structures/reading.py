@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 from aiida_ionconduct.structures.checks import check_cell
+from aiida_ionconduct.structures.settings import complete_operations
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -20,7 +21,11 @@ OCCUPANCY_TOLERANCE = 1.02  # occupancies of one site that sum to a little more 
 SITE_LOOP = '_atom_site_fract_x'
 TYPE, LABEL, OCCUPANCY = '_atom_site_type_symbol', '_atom_site_label', '_atom_site_occupancy'
 MIXED = re.compile(r'\s*(\d*\.?\d+)\s*\*?\s*([A-Z][a-z]?)[\d+-]*\s*')
+GROUP = re.compile(r'OH2?|H2O|Ow|Hw|[Ww]at|WAT|NH[234]|[NC]O[23]|BH4|[PS]O4')
 ION = re.compile(r'([A-Z][a-z]?)(\d*)([+-])\d*$')
+UNKNOWN = ('?', '.')  # values of a CIF
+CHATTER = ('Invalid CIF file', 'Issues encountered', 'No structure parsed', 'No _symmetry', 'Some occupancies')
+VACANT = ('Va', 'Vac', 'VAC', 'Vc', 'Vacancy')  # type symbols of sites that hold nothing
 BINARY_FORMATS = ('.traj', '.nc', '.db')
 
 
@@ -80,20 +85,32 @@ def _read_cif(text: str, path: pathlib.Path, block: str | None) -> Crystal:
             name, data = _block(parser._cif.data, path, block)
             oxidation, formula = _stated_states(data), str(data.get('_chemical_formula_sum', ''))
             _split_mixed_sites(data)
+            notes = _checked_sites(data, path)
+            if note := complete_operations(data):
+                notes.append(note)
             parser._cif.data = {name: parser._cif.data[name]}
             structure = parser.parse_structures(primitive=False)[0]
         except Exception as exception:
-            if isinstance(exception, _UnclearBlockError):
+            if isinstance(exception, _RefusedError):
                 raise
-            sentences = dict.fromkeys([str(exception), *(str(warning.message) for warning in caught)])
-            why = ' '.join(sentence for sentence in sentences if sentence) or type(exception).__name__
+            why = _why([str(exception), *(str(warning.message) for warning in caught)]) or type(exception).__name__
             raise ValueError(f'the structure file `{path}` cannot be read: {why}') from exception
     structure.remove_oxidation_states()
-    return Crystal(_checked(structure, path), oxidation, tuple(_absent_elements(structure, formula)))
+    return Crystal(_checked(structure, path), oxidation, (*_absent_elements(structure, formula), *notes))
 
 
-class _UnclearBlockError(ValueError):
-    """The file holds several crystals, or no crystal."""
+def _why(sentences: list[str]) -> str:
+    """Return why pymatgen cannot read a block, without its words about itself."""
+    lines = [line.strip() for sentence in sentences for line in sentence.splitlines()]
+    for line in lines:
+        if match := re.fullmatch(r'Occupancy ([\d.]+) exceeded tolerance\.', line):
+            return f'the occupancies of a site sum to {float(match[1]):g}, and at most 1 is possible: correct them.'
+    told = [line for line in dict.fromkeys(lines) if line and not line.startswith(CHATTER)]
+    return ' '.join(told or list(dict.fromkeys(line for line in lines if line)))
+
+
+class _RefusedError(ValueError):
+    """The file holds several crystals, no crystal, or sites that are no atoms."""
 
 
 def _block(blocks: dict[str, Any], path: pathlib.Path, block: str | None) -> tuple[str, dict[str, Any]]:
@@ -104,11 +121,11 @@ def _block(blocks: dict[str, Any], path: pathlib.Path, block: str | None) -> tup
     names = {name.removeprefix('data_'): name for name in blocks if SITE_LOOP in blocks[name].data}
     listed = ', '.join(names)
     if not names:
-        raise _UnclearBlockError(f'the structure file `{path}` has no data block with coordinates of atoms.')
+        raise _RefusedError(f'the structure file `{path}` has no data block with coordinates of atoms.')
     if block is not None and block not in names:
-        raise _UnclearBlockError(f'`{path}` has no data block `{block}` with coordinates: choose one of {listed}.')
+        raise _RefusedError(f'`{path}` has no data block `{block}` with coordinates: choose one of {listed}.')
     if block is None and len(names) > 1:
-        raise _UnclearBlockError(
+        raise _RefusedError(
             f'`{path}` holds {len(names)} crystals, in the data blocks {listed}: choose one with --block, such as '
             f'--block {next(iter(names))}.'
         )
@@ -152,6 +169,40 @@ def _split_mixed_sites(data: dict[str, Any]) -> None:
                 if len(rows[key]) < len(rows[OCCUPANCY]):
                     rows[key].append(symbol or str(types[index]))
     data.update(rows)
+
+
+def _checked_sites(data: dict[str, Any], path: pathlib.Path) -> list[str]:
+    """Give sites their default occupancy, and refuse sites that pymatgen would drop or read as another atom.
+
+    :param data: of the block, changed in place.
+    :return: notes about sites that hold nothing, which are removed.
+    :raises ValueError: if a site has no coordinates, or is a group of atoms, naming it.
+    """
+    if isinstance(data.get(OCCUPANCY), list):
+        data[OCCUPANCY] = ['1' if value in UNKNOWN else value for value in data[OCCUPANCY]]
+    types = data.get(TYPE) or data.get(LABEL)
+    if not isinstance(types, list):
+        return []
+    labels = data.get(LABEL) or types
+    kept = [index for index, symbol in enumerate(types) if str(symbol) not in VACANT]
+    for index in kept:
+        if any(str(data[f'_atom_site_fract_{axis}'][index]) in UNKNOWN for axis in 'xyz'):
+            raise _RefusedError(
+                f'the site {labels[index]} of `{path}` has no coordinates: give them, or remove the site if it is '
+                'empty.'
+            )
+        if TYPE in data and (group := GROUP.fullmatch(str(types[index]))):
+            raise _RefusedError(
+                f'the site {labels[index]} of `{path}` is a group of atoms, `{group[0]}`: give each of its atoms a '
+                'site of its own, hydrogen included.'
+            )
+    notes = [f'the site {labels[i]} is a vacancy and is left out.' for i in range(len(types)) if i not in kept]
+    if notes:
+        n_sites = len(types)
+        for key, column in data.items():
+            if key.startswith('_atom_site_') and isinstance(column, list) and len(column) == n_sites:
+                data[key] = [column[index] for index in kept]
+    return notes
 
 
 def _number(text: str) -> float:

@@ -52,7 +52,9 @@ def void_positions(
             continue
         chosen.append(int(index))
     if not chosen:
-        raise ValueError(f'{atoms.symbols} has no void for another {symbol}: strain the cell.')
+        raise ValueError(
+            f'{atoms.symbols} has no void for another {symbol}: strain the cell, such as with --strain 0.02.'
+        )
     return np.asarray(points[chosen])
 
 

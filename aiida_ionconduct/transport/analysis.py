@@ -92,6 +92,7 @@ def analyse(
         **_facts(symbols, moving, fixed, lengths=[len(positions) for positions in trajectories], dt_ps=dt_ps),
         'temperature_K': float(temperature_K),
         'volume_A3': volume,
+        **(_averages({symbol: charges[symbol] for symbol in symbols}) if isinstance(charges, Mapping) else {}),
     }
     squares = mean_square_charges(symbols, charge_of, moving)
     result = _result(
@@ -240,6 +241,12 @@ def from_currents(
         displacement = np.concatenate((np.zeros((1, 3)), np.cumsum(current, axis=0) * dt_ps))
         tracks.append(as_track(displacement[:, None], f'currents[{seed}]'))
     return estimate(tracks, dt_ps, estimator, **settings).scaled(SIEMENS_PER_CM / (volume * temperature_K))
+
+
+def _averages(charges: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Return the attribute ``average_charges`` of the result: the charges that are not whole, if there are any."""
+    averages = {symbol: float(charge) for symbol, charge in charges.items() if charge % 1}
+    return {'average_charges': averages} if averages else {}
 
 
 def _facts(

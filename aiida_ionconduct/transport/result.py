@@ -86,6 +86,11 @@ class TransportResult:
         warnings += self.notes
         if self.facts['n_atoms'] < FEW_ATOMS:
             warnings.append(f'{self.facts["n_atoms"]} atoms: check the finite-size effect with a larger cell')
+        for symbol, charge in self.facts.get('average_charges', {}).items():
+            warnings.append(
+                f'full conductivity: every {symbol} carries the average charge {charge:+.3g}, which is a model; only '
+                'the tracer conductivity does not depend on it'
+            )
         return warnings
 
     def attributes(self) -> dict[str, Any]:

@@ -93,6 +93,8 @@ class ConductivityWorkChain(ParentWorkChain):
     def setup(self) -> None:
         """Start from the inputs."""
         self.ctx.structure = self.inputs.structure
+        if 'supercell' in self.inputs:
+            self.ctx.supercell = self.inputs.supercell
         self.ctx.round, self.ctx.n_rounds, self.ctx.max_rounds = 0, 0, 0
         if 'relabelling' in self.inputs:  # after active learning, only a potential that fails its gate is relabelled
             self.ctx.n_rounds = 0 if 'active_learning' in self.inputs else self.inputs.relabelling['n_rounds']

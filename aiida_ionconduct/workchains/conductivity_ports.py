@@ -36,6 +36,12 @@ def define_inputs(spec: WorkChainSpec) -> None:
     spec.input('charges', valid_type=orm.Dict, help='Charges (oxidation states) by chemical symbol, neutral in total.')
     spec.input('mobile', valid_type=orm.Str, help='Chemical symbol of the mobile ion.')
     spec.input('n_atoms_min', valid_type=orm.Int, help='Least number of atoms in the supercell.')
+    spec.input(
+        'supercell',
+        valid_type=orm.StructureData,
+        required=False,
+        help='The cell of the molecular dynamics, of a campaign that is extended; else it is made.',
+    )
     spec.expose_inputs(
         RelaxWorkChain,
         namespace='relax',

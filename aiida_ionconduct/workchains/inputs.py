@@ -183,7 +183,7 @@ def get_builder_extending(
 ) -> ProcessBuilder:
     """Return the builder of a campaign that goes on where the production of an earlier one has ended.
 
-    Structure, potential and molecular dynamics of the earlier campaign are taken over.
+    Structure, supercell, potential and molecular dynamics of the earlier campaign are taken over.
 
     :param node: the earlier campaign, successful or not, as long as it has a potential.
     :param target: the values of ``target_relative_error``, ``max_md_ns`` and ``max_iterations`` that change; the budget
@@ -196,7 +196,7 @@ def get_builder_extending(
     for name in ('charges', 'mobile', 'n_atoms_min', 'compile', 'md', 'validation', 'ignore_validation', *TARGET):
         if name in inputs:
             builder[name] = inputs[name]
-    for name in ('structure', 'model', 'dataset'):
+    for name in ('structure', 'supercell', 'model', 'dataset'):
         if name in node.outputs:
             builder[name] = node.outputs[name]
     set_target(builder, target)

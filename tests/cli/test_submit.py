@@ -10,7 +10,14 @@ from ase.build import bulk
 from aiida_ionconduct.cli import submit
 from aiida_ionconduct.cli.follow import stage_rows, table
 from aiida_ionconduct.cli.plan import plan, plan_table
-from aiida_ionconduct.cli.submit import load_cells, load_data, load_structure, numbers
+from aiida_ionconduct.cli.submit import (
+    charge_warnings,
+    hydrogen_warnings,
+    load_cells,
+    load_data,
+    load_structure,
+    numbers,
+)
 from aiida_ionconduct.cli.words import Pairs
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.engines import ENGINES
@@ -161,6 +168,30 @@ def test_planned_stages_carry_the_labels_of_their_calls(stages):
         'production': 'md',
     }  # fmt: skip
     assert {name: planned[name] for name in expected} == expected
+
+
+def test_time_steps_of_hydrogen(builder):
+    """Time steps above 1 fs are warned of by their key, in a crystal with hydrogen alone."""
+    builder.md.parameters = orm.Dict({**builder.md.parameters.get_dict(), 'timestep_fs': 2.0})
+    assert hydrogen_warnings(builder) == []
+    builder.structure = orm.StructureData(ase=bulk('LiH', 'rocksalt', a=4.08))
+    (warning,) = [text for text in hydrogen_warnings(builder) if 'md' in text.split()]
+    assert 'the time step of md is 2 fs: set md.timestep_fs to 1 or less with --overrides' in warning
+
+
+def test_average_charges_are_warned_of(builder):
+    """The plan prints the average charge, and that only the tracer conductivity is certain."""
+    assert charge_warnings(builder) == []
+    builder.charges = orm.Dict({'Li': 1, 'V': 3.25, 'P': 5, 'O': -2})
+    (warning,) = charge_warnings(builder)
+    assert 'V has the average charge +3.25. Only the tracer conductivity is certain' in warning
+    assert 'V +3.25' in plan_table(builder, 'quickstart')
+
+
+def test_plan_of_an_extended_campaign(builder):
+    """The stored supercell counts, not the supercell that would be made now."""
+    builder.supercell = orm.StructureData(ase=builder.structure.get_ase().repeat((1, 1, 5)))
+    assert {stage.atoms for stage in plan(builder) if stage.program == 'LAMMPS'} >= {85}
 
 
 def test_plan_grows(builder):

@@ -97,3 +97,16 @@ def test_occupations_sum_to_the_sites():
         kinds.append(Kind(7, {'Zr': 7 * y, '': 7 - 7 * y}))
         numbers = whole_numbers(kinds, STATES, 'Li')
         assert [sum(numbers.counts[i].values()) for i in range(3)] == [40, 40, 7]
+
+
+def test_a_split_site_that_is_too_full():
+    """Halves of a split site are 0.6 Å apart and 0.6 occupied each: the surplus of lithium goes to its other site."""
+    cell = Lattice.cubic(6)
+    halves = [[0.5 + shift, 0.5, z] for z in (0.0, 0.5) for shift in (-0.05, 0.05)]
+    others = [[0.5, 0.0, 0.25], [0.0, 0.5, 0.25], [0.5, 0.0, 0.75], [0.0, 0.5, 0.75]]
+    anions = [[0.0, 0.0, z] for z in (0.0, 0.5)] + [[0.25, 0.25, 0.25], [0.75, 0.75, 0.75]]
+    sites = [*({'Li': 0.75} for _ in halves), *({'Li': 0.25} for _ in others), *({'Cl': 1} for _ in anions)]
+    ordering = ordered_cells(Structure(cell, sites, [*halves, *others, *anions]), n_best=1)
+    assert counts(ordering) == {'Li': 4, 'Cl': 4}
+    assert ordering.limit_factor == 1
+    assert any('Li is distributed over all its partly occupied sites' in note for note in ordering.notes)

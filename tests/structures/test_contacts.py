@@ -1,9 +1,12 @@
 """Limits of distances against bonds that exist, and against contacts that do not."""
 
 import pytest
+from ase.data import atomic_numbers, covalent_radii
+from pymatgen.core import Lattice, Structure
 
-from aiida_ionconduct.structures import OXIDATION_STATES
-from aiida_ionconduct.structures.contacts import contact_limit
+from aiida_ionconduct.structures import OXIDATION_STATES, ordered_cells
+from aiida_ionconduct.structures.checks import CONTACT_FRACTION
+from aiida_ionconduct.structures.contacts import RELAXED, bonds_between_full_sites, contact_limit
 
 STATES = {**OXIDATION_STATES, 'Sb': 5}
 
@@ -43,3 +46,27 @@ def test_contacts_are_refused(pair, contact_A):
 def test_bonds_of_the_file_are_no_contacts():
     """The disulfide bond of a crystal with S2 groups is allowed."""
     assert contact_limit('S', 'S', STATES, {'S-S': 2.05}) < 2.05
+
+
+def test_bonds_of_nearly_full_sites():
+    """Occupancies that sum to 0.999 by rounding are full."""
+    cell = Lattice.cubic(4)
+    crystal = Structure(cell, [{'Zr': 0.924, 'Y': 0.075}, {'O': 1}], [[0, 0, 0], [0.45, 0, 0]])
+    assert bonds_between_full_sites(crystal)['O-Y'] == pytest.approx(1.8)
+
+
+@pytest.mark.parametrize('pair', ['Li-Li', 'Na-Na', 'K-Li', 'Li-O', 'H-O', 'S-S', 'Ag-I'])
+def test_what_the_search_allows_is_calculated(pair):
+    """No contact of an ordered cell is refused as an overlap by the checks before submission."""
+    symbols = pair.split('-')
+    overlap = CONTACT_FRACTION * sum(covalent_radii[atomic_numbers[symbol]] for symbol in symbols)
+    assert contact_limit(*symbols, {**STATES, 'Na': 1, 'K': 1}, factor=RELAXED) >= overlap - 1e-9
+
+
+def test_overlap_in_an_ordered_crystal():
+    """Atoms that overlap in the file are refused, though their sites are always occupied."""
+    crystal = Structure(
+        Lattice.cubic(5), ['Li', 'Cl', 'Li', 'Cl'], [[0, 0, 0], [0.5, 0.5, 0.5], [0.03, 0, 0], [0.5, 0, 0]]
+    )
+    with pytest.raises(ValueError, match=r'are 0\.15 Å apart and overlap'):
+        ordered_cells(crystal)

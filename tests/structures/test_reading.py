@@ -113,6 +113,45 @@ def test_no_crystal_is_a_sentence(tmp_path, name, content, says):
         read_structure(path)
 
 
+@pytest.mark.parametrize('unknown', ['?', '.'])
+def test_unknown_occupancy_is_full(amounts, unknown):
+    """An occupancy that is not given is one, as in the dictionary of CIF."""
+    assert amounts(cif(f'Li1 Li 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 {unknown}\n')) == pytest.approx({'Li': 4, 'Cl': 4})
+
+
+def test_vacancies_are_left_out(tmp_path):
+    """A site of a vacancy is no atom of vanadium, and this is said."""
+    path = tmp_path / 'vacancy.cif'
+    path.write_text(cif('Li1 Li 0 0 0 0.9\nV1 Va 0 0 0 0.1\nCl1 Cl 0.5 0.5 0.5 0.9\n'))
+    crystal = read_structure(path)
+    assert crystal.structure.composition.get_el_amt_dict() == pytest.approx({'Li': 3.6, 'Cl': 3.6})
+    assert crystal.notes == ('the site V1 is a vacancy and is left out.',)
+
+
+@pytest.mark.parametrize(
+    ('sites', 'says'),
+    [
+        (SALT + 'OH1 OH 0.25 0.25 0.25 1\n', 'the site OH1 .* is a group of atoms, `OH`'),
+        (SALT + 'Ow1 Wat 0.25 0.25 0.25 1\n', 'the site Ow1 .* is a group of atoms, `Wat`'),
+        (SALT + 'H1 H ? ? ? 1\n', 'the site H1 .* has no coordinates'),
+        (SALT + 'Br1 Br 0.5 0.5 0.5 0.2\n', 'occupancies of a site sum to 1.2, and at most 1 is possible'),
+    ],
+)
+def test_sites_that_are_no_atoms(amounts, sites, says):
+    """No site is dropped or read as another atom without a word."""
+    with pytest.raises(ValueError, match=says):
+        amounts(cif(sites))
+
+
+def test_foreign_letters_and_line_ends(tmp_path):
+    """Comments in Latin-1 and line ends of Windows do no harm; occupancies may sum to a little more than one."""
+    sites = 'Li1 Li 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 0.334(2)\nBr1 Br 0.5 0.5 0.5 0.334\nI1 I 0.5 0.5 0.5 0.334\n'
+    path = tmp_path / 'foreign.cif'
+    path.write_bytes(('# Müller, 20 °C\n' + cif(sites)).replace('\n', '\r\n').encode('latin-1'))
+    amounts = read_structure(path).structure.composition.get_el_amt_dict()
+    assert amounts == pytest.approx({'Li': 4, 'Cl': 4 / 3, 'Br': 4 / 3, 'I': 4 / 3})
+
+
 def test_other_formats(tmp_path):
     """What ASE writes is read as it was."""
     atoms = crystal('beta-Li3PO4')

@@ -181,6 +181,9 @@ def test_without_dft_no_pseudopotentials_are_needed(
 # Bad input ----------------------------------------------------------------------------------------------------------
 
 
+FERRATE = [[0, 0, 0], [0.5, 0.5, 0], [0, 0, 0.5], [0.5, 0, 0], [0, 0.5, 0.5]]  # no crystal of nature
+
+
 def overlapping(crystals):
     atoms = crystals['Li3PO4'].copy()
     atoms.positions[1] = atoms.positions[0] + [0.2, 0, 0]
@@ -203,6 +206,11 @@ def overlapping(crystals):
         (lambda _: bulk('LiHe', 'rocksalt', a=5.5), {}, 'no oxidation state is known for He in LiHe: give it'),
         (lambda _: Atoms('Li2O', positions=np.eye(3) * 3), {}, 'periodic in three dimensions'),
         (lambda _: bulk('LiO', 'rocksalt', a=4.2), {'charges': {'O': -1}}, 'has 11 electrons, an odd number'),
+        (
+            lambda _: Atoms('Li2FeO2', scaled_positions=FERRATE, cell=[5, 5, 5], pbc=True),
+            {},
+            r'Fe with the oxidation state \+2 has 6 d electrons, an open shell.* Give a model',
+        ),
     ],
     ids=[
         'overlap',
@@ -214,6 +222,7 @@ def overlapping(crystals):
         'unknown charge',
         'molecule',
         'open shell',
+        'open shell of even electrons',
     ],
 )
 def test_bad_structure(make, kwargs, message, crystals, campaign_builder):

@@ -350,7 +350,8 @@ def test_extended_campaign(campaign_inputs, generate_structure, model, made_runs
     made = made_runs(1200, [1, 2], STEPS)
     production = child(**made)
     relaxed, package = generate_structure().store(), model()
-    for label, output in {'structure': relaxed, 'model': package}.items():
+    needle = generate_structure().store()  # of a version that made longer supercells
+    for label, output in {'structure': relaxed, 'supercell': needle, 'model': package}.items():
         output.base.links.add_incoming(node, LinkType.RETURN, label)
     loop = orm.WorkChainNode()
     loop.base.links.add_incoming(node, LinkType.CALL_WORK, 'md')
@@ -362,6 +363,7 @@ def test_extended_campaign(campaign_inputs, generate_structure, model, made_runs
     assert builder.max_md_ns.value == 90.0
     assert builder.target_relative_error.value == 0.1
     assert builder.structure.uuid == relaxed.uuid
+    assert builder.supercell.uuid == needle.uuid
     assert builder.model.uuid == package.uuid
     given = builder._inputs(prune=True)
     assert not {'relax', 'aimd', 'label', 'allegro', 'relabelling'} & set(given)
