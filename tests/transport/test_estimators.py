@@ -125,7 +125,7 @@ def test_a_picosecond_of_one_seed_is_no_number(walks):
         ([], 0.1, 'auto', 'no seeds'),
         (np.zeros((30, 1, 3)), 0.1, 'auto', 'give a list'),
         ([np.zeros((19, 1, 3))], 0.1, 'auto', '19 frames are too few'),
-        ([np.zeros((30, 1, 3)), np.zeros((31, 1, 3))], 0.1, 'auto', 'different shapes'),
+        ([np.zeros((30, 1, 3)), np.zeros((30, 2, 3))], 0.1, 'auto', 'different shapes'),
         ([np.zeros((30, 1, 3))], 0.0, 'auto', '`dt_ps` is 0.0'),
         ([np.zeros((30, 1, 3))], float('nan'), 'auto', '`dt_ps` is nan'),
         ([np.zeros((30, 1, 3))], 0.1, 'magic', 'choose one of auto, spectral, cve'),
