@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase.data import atomic_masses, atomic_numbers
+from ase.units import _amu
 
 from aiida_ionconduct.cli.analyse import COLUMN, Pairs, charges_of, estimator_settings
 from aiida_ionconduct.readers import Assumption, ReadingOptions, Trajectory, read_runs
@@ -57,6 +59,7 @@ def analyse_files(
         symbols, dt_ps, cell = _in_common(kept)
         given, source = run_charges(kept, symbols, charges)
         moving, known_from = mobile_ions(mobile, symbols)
+        given_masses = _masses(kept, symbols, dict(masses))
         lengths = [len(run.positions) for run in kept]
         result = analyse(
             [run.positions for run in kept],
@@ -66,7 +69,7 @@ def analyse_files(
             temperature_K=temperature_K,
             dt_ps=dt_ps,
             mobile=moving,
-            masses=_masses(kept, symbols, dict(masses)),
+            masses=given_masses,
             framework=framework,
             axes=axes,
             unwrapped=True,
@@ -79,7 +82,8 @@ def analyse_files(
         stated = [
             *_stated(runs),
             Assumption('temperature', f'{temperature_K:g} K', '--temperature' if reading.temperature_K else 'file'),
-            Assumption('runs', _lengths_in_words(lengths), 'files that do not continue each other'),
+            Assumption('runs', _lengths_in_words(lengths), _runs_known_from(kept)),
+            _density(symbols, cell, given_masses),
             Assumption('mobile species', ', '.join(moving), known_from),
             *_physics(result, source, framework),
         ]
@@ -94,6 +98,26 @@ def _lengths_in_words(lengths: list[int]) -> str:
     if len(set(lengths)) == 1:
         return f'{len(lengths)} of {lengths[0]} frames' + (' each' if len(lengths) > 1 else '')
     return f'{len(lengths)} of {", ".join(map(str, lengths))} frames'
+
+
+def _runs_known_from(runs: Sequence[Trajectory]) -> str:
+    """Return why the files make up these runs."""
+    if len(runs) > 1:
+        return 'files that do not continue each other'
+    return 'files that continue each other' if len(runs[0].paths) > 1 else 'one file'
+
+
+def _density(symbols: list[str], cell: np.ndarray, masses: Mapping[str, float] | None) -> Assumption:
+    """Return the density, which tells a wrong unit of length, cell or species at a glance.
+
+    :param cell: (3, 3) in Å.
+    :param masses: in u by symbol, where they are not the standard masses.
+    """
+    known = masses or {}
+    mass_u = sum(known.get(symbol, float(atomic_masses[atomic_numbers[symbol]])) for symbol in symbols)
+    volume = abs(float(np.linalg.det(cell)))
+    density = mass_u * _amu * 1e3 / (volume * 1e-24)
+    return Assumption('density', f'{density:.3g} g/cm³ ({volume:.5g} Å³)', 'cell and masses')
 
 
 def _by_temperature(runs: Sequence[Trajectory]) -> Iterator[tuple[float, list[Trajectory]]]:

@@ -7,18 +7,23 @@ from typing import Literal, get_args
 
 TrajectoryFormat = Literal['lammps-text', 'lammps-binary', 'extxyz', 'xdatcar', 'npz', 'cp.x', 'ase', 'mdanalysis']
 
+BYTE_ORDER_MARKS = (b'\xef\xbb\xbf', b'\xff\xfe', b'\xfe\xff')
 MDANALYSIS = ('.dcd', '.xtc', '.trr', '.h5md')
 
 
 def guess_format(path: str | pathlib.Path) -> TrajectoryFormat:
     """Return the format of a file by its first bytes and its name.
 
-    :raises ValueError: if the file has none of the formats.
+    :raises ValueError: if the file has none of the formats, or begins with a byte order mark.
     """
     from aiida_ionconduct.readers.packed import first_bytes, unpacked_name
 
     path = pathlib.Path(path)
     start, name = first_bytes(path), unpacked_name(path)
+    if start.startswith(BYTE_ORDER_MARKS):
+        raise ValueError(
+            f'`{path}` begins with a byte order mark, as programs of Windows write it: `dos2unix` removes it.'
+        )
     if start.startswith(b'ITEM:') or (path.name != name and name.endswith(('.lammpstrj', '.dump'))):
         return 'lammps-text'
     if b'DUMPCUSTOM' in start[:64]:

@@ -237,6 +237,17 @@ def test_assumptions_stand_below_the_table(run):
         assert f'\n{subject} ' in block
 
 
+def test_density_is_stated(run):
+    """12 Li, 12 Na and 24 Cl, 1209.96 u, in a cube of 20 Å."""
+    (conductivity,) = results(run)
+    assert stated(conductivity)['density'] == '0.251 g/cm³ (8000 Å³)'
+
+
+def test_one_file_is_one_run(run):
+    (row,) = [row for row in results(run)[0]['assumptions'] if row['subject'] == 'runs']
+    assert (row['value'], row['source']) == ('1 of 400 frames', 'one file')
+
+
 def test_curves_as_csv(run, tmp_path):
     """The columns have units in their names; the displacement is the sum over the axes."""
     (conductivity,) = results(run, '--csv', tmp_path / 'curves')

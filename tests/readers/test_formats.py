@@ -37,3 +37,12 @@ def test_unknown_format(tmp_path):
     path.write_bytes(b'CORD')
     with pytest.raises(ValueError, match='no known trajectory: choose --file-format'):
         guess_format(path)
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+def test_byte_order_mark(tmp_path, encoding):
+    """Files that programs of Windows have saved are refused with the command that mends them."""
+    path = tmp_path / 'run.lammpstrj'
+    path.write_text('ITEM: TIMESTEP\n0\n', encoding=encoding)
+    with pytest.raises(ValueError, match=r'byte order mark.*dos2unix'):
+        guess_format(path)
