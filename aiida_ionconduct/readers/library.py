@@ -19,7 +19,7 @@ ASE_FORMATS = {'.pwo': 'espresso-out', '.out': 'espresso-out'}
 START = 1 << 18
 """Bytes at the beginning of an output in which it states its time step."""
 TIME_STEPS = {
-    'POTIM of the file': (re.compile(rb'<i name="POTIM">\s*([\d.Ee+-]+)'), 1e-3),
+    'POTIM': (re.compile(rb'<i name="POTIM">\s*([\d.Ee+-]+)'), 1e-3),
     'time step of pw.x': (re.compile(rb'Time step\s*=\s*[\d.]+ a\.u\.,\s*([\d.]+) femto'), 1e-3),
 }
 """Where outputs of VASP and Quantum ESPRESSO state the MD step, and its unit in ps; they write every step."""
