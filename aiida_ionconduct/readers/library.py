@@ -13,6 +13,7 @@ from ase.units import Bohr
 
 from aiida_ionconduct.readers.frames import CUT, Clock, Frames
 from aiida_ionconduct.readers.packed import SUFFIXES, available_bytes, first_bytes, open_text
+from aiida_ionconduct.readers.trajectory import Assumption
 
 ASE_FORMATS = {'.pwo': 'espresso-out', '.out': 'espresso-out'}
 """Formats that ASE does not recognise by the content."""
@@ -165,7 +166,7 @@ def read_with_mdanalysis(path: str | Path) -> Frames:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            reader = get_reader_for(str(path))(str(path))
+            reader, units_known = _open(get_reader_for(str(path)), path)
             positions = _stack(frames(reader), path)
     except Exception as exception:  # a reader of the library may raise anything
         raise ValueError(
@@ -173,7 +174,7 @@ def read_with_mdanalysis(path: str | Path) -> Frames:
         ) from exception
     clocks = []
     if path.suffix.lower() != '.dcd':
-        clocks.append(Clock(name='time of the file', values=np.array(times), unit_ps=1.0))
+        clocks.append(Clock(name='time of the file', values=np.array(times), unit_ps=1.0 if units_known else None))
         if None not in steps and len(set(steps)) == len(steps):
             clocks.append(Clock(name='steps of the file', values=np.array(steps, dtype=np.int64), is_step=True))
     return Frames(
@@ -182,7 +183,18 @@ def read_with_mdanalysis(path: str | Path) -> Frames:
         cells=_cells([np.asarray(cell, dtype=float) for cell in cells]),
         clocks=clocks,
         notes=[f'read by MDAnalysis {MDAnalysis.__version__}.'],
+        assumptions=[] if units_known else [Assumption('unit of length', 'Å', 'the file states none')],
     )
+
+
+def _open(reader: type, path: Path) -> tuple[Any, bool]:
+    """Return the reader of a file, and whether its units are known: H5MD of LAMMPS states none."""
+    try:
+        return reader(str(path)), True
+    except ValueError as exception:
+        if 'convert_units' not in str(exception):
+            raise
+        return reader(str(path), convert_units=False), False
 
 
 def read_cpx(path: str | Path) -> Frames:

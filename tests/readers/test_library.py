@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.units import Bohr
 
 from aiida_ionconduct.readers import ReadingOptions, read_runs
-from salt import CELL, SYMBOLS, folded, walk
+from salt import CELL, SYMBOLS, walk
 
 
 @pytest.fixture
@@ -55,23 +55,6 @@ def test_mdanalysis_missing(tmp_path, structure, monkeypatch):
     (tmp_path / 'run.dcd').write_bytes(b'CORD')
     with pytest.raises(ValueError, match=r'aiida-ionconduct\[formats\]'):
         read_runs([tmp_path / 'run.dcd'], ReadingOptions(structure=structure, dt_ps=0.1))
-
-
-@pytest.mark.parametrize('suffix', ['dcd', 'xtc', 'trr'])
-def test_mdanalysis(tmp_path, structure, suffix):
-    """Binary trajectories are read by MDAnalysis, with the symbols of the structure."""
-    mda = pytest.importorskip('MDAnalysis')
-    universe = mda.Universe.empty(16, trajectory=True)
-    with mda.Writer(str(tmp_path / f'run.{suffix}'), 16) as writer:
-        for frame, x in enumerate(folded(walk(200, step=0.4))[:60]):
-            universe.atoms.positions = x
-            universe.dimensions = [12, 12, 12, 90, 90, 90]
-            universe.trajectory.ts.time, universe.trajectory.ts.frame = 0.1 * frame, frame
-            writer.write(universe)
-    [run] = read_runs([tmp_path / f'run.{suffix}'], ReadingOptions(structure=structure, dt_ps=0.1))
-    x = walk(200, step=0.4)[:60]
-    np.testing.assert_allclose(run.positions - run.positions[0], x - x[0], atol=0.03)
-    assert run.notes[0].startswith('read by MDAnalysis')
 
 
 def test_file_that_ase_cannot_read(tmp_path):

@@ -14,12 +14,11 @@ STRUCTURE = files.xyz(RUN[:1], files.EXTXYZ, positions=RUN.wrapped()[:1])
 
 def write(path, run, positions):
     """Write a trajectory, with MDAnalysis, that moves by 0.1 ps from frame to frame."""
-    mdanalysis = pytest.importorskip('MDAnalysis')
-    if path.suffix == '.h5md':
-        pytest.importorskip('h5py')
-    universe = mdanalysis.Universe.empty(len(run.symbols), trajectory=True)
-    options = {'dt': run.dt_ps} if path.suffix == '.dcd' else {}
-    with mdanalysis.Writer(str(path), n_atoms=len(run.symbols), **options) as writer:
+    import MDAnalysis
+
+    universe = MDAnalysis.Universe.empty(len(run.symbols), trajectory=True)
+    options = {'.dcd': {'dt': run.dt_ps}, '.h5md': {'lengthunit': 'Angstrom', 'timeunit': 'ps'}}.get(path.suffix, {})
+    with MDAnalysis.Writer(str(path), n_atoms=len(run.symbols), **options) as writer:
         for frame, x in enumerate(positions):
             universe.atoms.positions = x
             universe.dimensions = [*run.lengths[frame], 90, 90, 90]
@@ -57,8 +56,26 @@ def test_missing_package_is_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize('suffix', ['.dcd', '.xtc', '.trr', '.h5md'])
 def test_junk_is_refused(tmp_path, suffix):
     """A file that is none of the formats its name says is refused with a ValueError."""
-    pytest.importorskip('MDAnalysis')
     path = tmp_path / f'run{suffix}'
     path.write_bytes(bytes(range(256)) * 8)
     with pytest.raises(ValueError, match='run'):
         read_runs([path], ReadingOptions(temperature_K=600.0, dt_ps=0.1))
+
+
+def test_h5md_without_units(tmp_path):
+    """A file without units is in Å by assumption, and its times count only if an option agrees with them."""
+    import h5py
+
+    path, structure = tmp_path / 'run.h5md', tmp_path / 'salt.extxyz'
+    structure.write_text(STRUCTURE)
+    write(path, RUN, RUN.positions)
+    with h5py.File(path, 'a') as file:
+        names = []
+        file.visit(names.append)
+        for item in map(file.get, names):
+            item.attrs.pop('unit', None)
+    with pytest.raises(ValueError, match='has no unit'):
+        read_runs([path], ReadingOptions(temperature_K=600.0, structure=structure))
+    (run,) = read_runs([path], ReadingOptions(temperature_K=600.0, structure=structure, dt_ps=0.1))
+    np.testing.assert_allclose(run.positions - run.positions[0], RUN.positions - RUN.positions[0], atol=0.02)
+    assert 'unit of length' in [row.subject for row in run.assumptions]
