@@ -32,8 +32,8 @@ class ConductivityData(orm.ArrayData):
     - the order of the mobile ions: ``filled_share`` of the cell, and ``filled_share_stderr`` over seeds;
     - whether the results can be used: ``caged`` (True where most of the displacement is motion within cages and the
       number rests on the growth beyond it, else absent), ``diffusive``, ``converged`` (95 % half-width of σ below 20 %,
-      slopes on a plateau), ``plateau``, ``beta`` and ``beta_stderr`` (exponent of the MSD at long lags), ``warnings``
-      (a list of sentences).
+      slopes on a plateau), ``plateau`` of both and ``plateau_tracer``, ``beta`` and ``beta_stderr`` (exponent of the
+      MSD at long lags), ``warnings`` (a list of sentences).
     """
 
     @classmethod

@@ -85,16 +85,17 @@ def ewald_energy_by_textbook(atoms, eta):
 def test_composition_and_charge(talk_cell):
     """Every candidate has the composition asked for, is neutral and can be calculated."""
     assert len(talk_cell) == 10
-    for atoms, _, description in talk_cell:
+    for candidate in talk_cell:
+        atoms = candidate.atoms
         assert atoms.symbols.formula.count() == {'Li': 52, 'P': 12, 'Si': 4, 'O': 64}
         assert check_charges(atoms) == {'Li': 1, 'O': -2, 'Si': 4, 'P': 5}
         check_structure(atoms)
-        assert 'Li52P12Si4O64' in description
+        assert 'Li52P12Si4O64' in candidate.description
 
 
 def test_contacts(talk_cell):
     """Different atoms are at least 1.5 Å apart by ASE's distances, with which the product's agree."""
-    for atoms, _, _ in talk_cell:
+    for atoms in (candidate.atoms for candidate in talk_cell):
         distances = get_distances(atoms.positions, cell=atoms.cell, pbc=True)[1]
         shortest = distances[np.triu_indices(132, k=1)].min()
         assert shortest >= 1.5

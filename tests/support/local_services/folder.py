@@ -76,9 +76,9 @@ def adopt(folder: pathlib.Path) -> Settings:
     """
     with _refused_if_inaccessible(folder):
         path = folder / SETTINGS
+        _demand_safe_parents(folder)
         if not os.path.lexists(folder):
             raise ServiceError(f'{folder} does not exist.')
-        _demand_safe_parents(folder)
         _demand_own(folder, stat.S_ISDIR, 'a folder')
         if not os.path.lexists(path):
             raise ServiceError(f'{folder} has no {SETTINGS}: it was not made by this command. Nothing was changed.')
