@@ -11,6 +11,7 @@ import tempfile
 import ase.io
 import numpy as np
 from aiida import orm
+from aiida.engine import ProcessState
 
 from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.data.trajectory import ARRAYS
@@ -107,15 +108,18 @@ def result(pk: str, folder: str, forget: str = '') -> dict:
             'job_id': job.get_job_id(),
             'folder': job.get_remote_workdir(),
             'exit_status': job.exit_status,
-            'state': job.process_state.value,
+            'state': (job.process_state or ProcessState.CREATED).value,
             'cached': job.base.caching.is_created_from_cache,
         }
         for job in jobs
     ]
     return {
-        'state': node.process_state.value,
+        'state': (node.process_state or ProcessState.CREATED).value,
         'exit_status': node.exit_status,
-        'runs': [[link.link_label, link.node.process_state.value, link.node.exit_status] for link in called(node)],
+        'runs': [
+            [link.link_label, (link.node.process_state or ProcessState.CREATED).value, link.node.exit_status]
+            for link in called(node)
+        ],
         'seeds': sorted(trajectories),
         'jobs': described,
     }

@@ -4,7 +4,7 @@ import json
 import sys
 
 from aiida import orm
-from aiida.engine import submit
+from aiida.engine import ProcessState, submit
 
 from aiida_ionconduct.structures import crystal
 from aiida_ionconduct.workchains.inputs import load_codes
@@ -31,7 +31,8 @@ def describe(pk):
     terminated = node.is_terminated
     children = {}
     for link in node.base.links.get_outgoing(node_class=orm.WorkChainNode).all():
-        children.setdefault(link.link_label, []).append(link.node.process_state.value)
+        state = link.node.process_state or ProcessState.CREATED  # a child that is being stored has none yet
+        children.setdefault(link.link_label, []).append(state.value)
     return {'terminated': terminated, 'exit_status': node.exit_status, 'children': children}
 
 
