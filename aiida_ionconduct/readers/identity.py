@@ -317,11 +317,9 @@ def check_density(frames: Frames) -> None:
             'nm. Write positions and cell in Å.'
         )
     chosen = np.unique(np.linspace(0, len(first) - 1, min(len(first), NEIGHBOURS)).astype(int))
-    nearest = []
-    for atom in chosen.tolist():
-        distances = np.linalg.norm(_shortest(np.delete(first, atom, axis=0) - first[atom], cell), axis=1)
-        nearest.append(distances.min(initial=np.inf))
-    if np.median(nearest) < TOUCHING:
+    distances = np.linalg.norm(_shortest(first - first[chosen, None], cell), axis=2)
+    distances[np.arange(len(chosen)), chosen] = np.inf  # of an atom from itself
+    if np.median(distances.min(axis=1)) < TOUCHING:
         frames.notes.append(
             f'WARNING: in the first frame of {frames.path.name}, most atoms have a neighbour within {TOUCHING} Å: '
             'check that the file holds positions (not velocities or forces), in Å.'

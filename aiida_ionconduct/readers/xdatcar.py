@@ -31,7 +31,8 @@ def read_xdatcar(path: str | Path) -> Frames:
     matches = next((matches for block in BLOCKS if (matches := list(block.finditer(content)))), [])
     if not matches:
         raise ValueError(f'`{path}` holds no `Direct configuration=`: it is no XDATCAR of VASP 5 or later.')
-    cell, names, counts = _parse_header(bytes(content[: matches[0].start()]), path)
+    header = bytes(content[: matches[0].start()])
+    cell, names, counts = _parse_header(header, path)
     n_atoms = sum(counts)
     if n_atoms * 6 > len(content):
         raise ValueError(f'the header of `{path}` states {n_atoms} atoms, which do not follow.')
@@ -39,6 +40,9 @@ def read_xdatcar(path: str | Path) -> Frames:
     cells = [cell]
     for match in matches[1 : len(rows.positions)]:
         end = content.rfind(b'\n', 0, match.start()) + 1
+        if content[end - len(header) : end] == header:
+            cells.append(cells[0])
+            continue
         line = content.rfind(b'\n', 0, max(end - 1, 0)) + 1
         # A row of coordinates has points, the numbers of atoms have none: then a header stands before the frame.
         if b'.' not in content[line:end]:
