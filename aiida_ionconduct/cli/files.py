@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ase.data import atomic_masses, atomic_numbers
-from ase.units import _amu
+from ase import Atoms
 
 from aiida_ionconduct.cli.analyse import COLUMN, Pairs, charges_of, estimator_settings
 from aiida_ionconduct.readers import Assumption, ReadingOptions, Trajectory, read_runs
+from aiida_ionconduct.structures.alloys import mass_density
 from aiida_ionconduct.structures.checks import OXIDATION_STATES
 from aiida_ionconduct.transport import TransportResult, analyse, arrhenius
 from aiida_ionconduct.transport.checks import mobile_species
@@ -113,11 +113,14 @@ def _density(symbols: list[str], cell: np.ndarray, masses: Mapping[str, float] |
     :param cell: (3, 3) in Å.
     :param masses: in u by symbol, where they are not the standard masses.
     """
-    known = masses or {}
-    mass_u = sum(known.get(symbol, float(atomic_masses[atomic_numbers[symbol]])) for symbol in symbols)
-    volume = abs(float(np.linalg.det(cell)))
-    density = mass_u * _amu * 1e3 / (volume * 1e-24)
-    return Assumption('density', f'{density:.3g} g/cm³ ({volume:.5g} Å³)', 'cell and masses')
+    atoms = Atoms(symbols, cell=cell)
+    kinds = np.array(symbols)
+    weights = atoms.get_masses()
+    for symbol, mass_u in (masses or {}).items():
+        weights[kinds == symbol] = mass_u
+    atoms.set_masses(weights)
+    text = f'{mass_density(atoms):.3g} g/cm³ ({atoms.get_volume():.5g} Å³)'
+    return Assumption('density', text, 'cell and masses')
 
 
 def _by_temperature(runs: Sequence[Trajectory]) -> Iterator[tuple[float, list[Trajectory]]]:

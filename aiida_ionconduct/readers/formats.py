@@ -7,7 +7,8 @@ from typing import Literal, get_args
 
 TrajectoryFormat = Literal['lammps-text', 'lammps-binary', 'extxyz', 'xdatcar', 'npz', 'cp.x', 'ase', 'mdanalysis']
 
-BYTE_ORDER_MARKS = (b'\xef\xbb\xbf', b'\xff\xfe', b'\xfe\xff')
+UTF8_MARK, UTF16_MARKS = b'\xef\xbb\xbf', (b'\xff\xfe', b'\xfe\xff')
+"""Byte order marks, which programs of Windows write at the beginning of text."""
 MDANALYSIS = ('.dcd', '.xtc', '.trr', '.h5md')
 
 
@@ -20,9 +21,11 @@ def guess_format(path: str | pathlib.Path) -> TrajectoryFormat:
 
     path = pathlib.Path(path)
     start, name = first_bytes(path), unpacked_name(path)
-    if start.startswith(BYTE_ORDER_MARKS):
+    if start.startswith((UTF8_MARK, *UTF16_MARKS)):
+        command = 'tail -c +4' if start.startswith(UTF8_MARK) else 'iconv -f UTF-16 -t UTF-8'
         raise ValueError(
-            f'`{path}` begins with a byte order mark, as programs of Windows write it: `dos2unix` removes it.'
+            f'`{path}` begins with a byte order mark, as programs of Windows write it: `{command} {path.name} > NEW` '
+            'writes it without.'
         )
     if start.startswith(b'ITEM:') or (path.name != name and name.endswith(('.lammpstrj', '.dump'))):
         return 'lammps-text'

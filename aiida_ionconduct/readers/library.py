@@ -188,13 +188,19 @@ def read_with_mdanalysis(path: str | Path) -> Frames:
 
 
 def _open(reader: type, path: Path) -> tuple[Any, bool]:
-    """Return the reader of a file, and whether its units are known: H5MD of LAMMPS states none."""
+    """Return the reader of a file, and whether its units are known: H5MD of LAMMPS states none.
+
+    :raises ValueError: if the file states some of its units only.
+    """
     try:
         return reader(str(path)), True
     except ValueError as exception:
         if 'convert_units' not in str(exception):
             raise
-        return reader(str(path), convert_units=False), False
+        opened = reader(str(path), convert_units=False)
+        if any(opened.units.get(quantity) for quantity in ('length', 'time')):
+            raise ValueError('it states a unit for lengths or for times, but not for both') from exception
+        return opened, False
 
 
 def read_cpx(path: str | Path) -> Frames:

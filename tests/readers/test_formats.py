@@ -1,5 +1,6 @@
 """The formats of files: recognised, and each with its reader."""
 
+import subprocess
 from typing import get_args
 
 import pytest
@@ -41,8 +42,11 @@ def test_unknown_format(tmp_path):
 
 @pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
 def test_byte_order_mark(tmp_path, encoding):
-    """Files that programs of Windows have saved are refused with the command that mends them."""
+    """Files that programs of Windows have saved are refused, and the command of the message mends them."""
     path = tmp_path / 'run.lammpstrj'
     path.write_text('ITEM: TIMESTEP\n0\n', encoding=encoding)
-    with pytest.raises(ValueError, match=r'byte order mark.*dos2unix'):
+    with pytest.raises(ValueError, match='byte order mark') as refusal:
         guess_format(path)
+    command = str(refusal.value).split('`')[3]
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True)
+    assert (tmp_path / 'NEW').read_text() == 'ITEM: TIMESTEP\n0\n'

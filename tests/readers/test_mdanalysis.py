@@ -79,3 +79,21 @@ def test_h5md_without_units(tmp_path):
     (run,) = read_runs([path], ReadingOptions(temperature_K=600.0, structure=structure, dt_ps=0.1))
     np.testing.assert_allclose(run.positions - run.positions[0], RUN.positions - RUN.positions[0], atol=0.02)
     assert 'unit of length' in [row.subject for row in run.assumptions]
+
+
+@pytest.mark.parametrize('kept', ['Angstrom', 'ps'])
+def test_h5md_with_some_units(tmp_path, kept):
+    """A file that states the unit of lengths or of times alone is refused, as its lengths may be in any unit."""
+    import h5py
+
+    path, structure = tmp_path / 'run.h5md', tmp_path / 'salt.extxyz'
+    structure.write_text(STRUCTURE)
+    write(path, RUN, RUN.positions)
+    with h5py.File(path, 'a') as file:
+        names = []
+        file.visit(names.append)
+        for item in map(file.get, names):
+            if item.attrs.get('unit', kept) != kept:
+                item.attrs.pop('unit')
+    with pytest.raises(ValueError, match='but not for both'):
+        read_runs([path], ReadingOptions(temperature_K=600.0, structure=structure, dt_ps=0.1))
