@@ -8,3 +8,7 @@ from typing import Literal
 Estimator = Literal['auto', 'spectral', 'cve', 'einstein', 'block', 'green-kubo', 'cepstral', 'multivariate']
 """How a diffusivity is estimated; :mod:`aiida_ionconduct.transport.estimators` holds the estimators."""
 ESTIMATORS: tuple[Estimator, ...] = typing.get_args(Estimator)
+
+OrderingMethod = Literal['lowest', 'random']
+"""Which ordered cells of a disordered crystal are taken: the lowest in electrostatic energy, or random ones."""
+ORDERING_METHODS: tuple[OrderingMethod, ...] = typing.get_args(OrderingMethod)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 RELAX = 'relax'
@@ -43,6 +43,27 @@ def temperature_label(temperature_K: float) -> str:
 def seed_label(seed: int) -> str:
     """Return the label of a seed: ``seed1``."""
     return f'seed{seed}'
+
+
+def ordering_label(number: int) -> str:
+    """Return the label of an ordering of a disordered crystal, counted from 1: ``ordering_01``."""
+    return f'ordering_{number:02d}'
+
+
+def ordering_of_seed(seed: int, n_orderings: int) -> str:
+    """Return the label of the ordering that a velocity seed starts from.
+
+    Seeds go round the orderings: a seed keeps its ordering when seeds are added, fail or run again.
+    """
+    return ordering_label((seed - 1) % n_orderings + 1)
+
+
+def seeds_of_orderings(seeds: Iterable[int], n_orderings: int) -> dict[str, list[int]]:
+    """Return the seeds of each ordering by its label; an ordering without a seed has an empty list."""
+    groups: dict[str, list[int]] = {ordering_label(number): [] for number in range(1, n_orderings + 1)}
+    for seed in seeds:
+        groups[ordering_of_seed(seed, n_orderings)].append(seed)
+    return groups
 
 
 def run_label(temperature_K: float, seed: int) -> str:

@@ -129,3 +129,13 @@ def test_a_spreadsheet_takes_no_cell_for_a_formula(text):
 @pytest.mark.parametrize('value', [-1.5, 7, True, None, 'Li7SiPO8', '', 'a = b', '600, 800'])
 def test_other_cells_stay_as_they_are(value):
     assert labels.csv_cell(value) is value or labels.csv_cell(value) == value
+
+
+def test_seeds_go_round_the_orderings():
+    assert labels.seeds_of_orderings([1, 2, 3, 4, 5], 2) == {'ordering_01': [1, 3, 5], 'ordering_02': [2, 4]}
+    assert labels.seeds_of_orderings([2], 2)['ordering_01'] == []
+
+
+def test_a_seed_keeps_its_ordering_when_others_come_and_go():
+    for seeds in ([1, 2, 3], [3], [7, 3, 4]):
+        assert 3 in labels.seeds_of_orderings(seeds, 3)[labels.ordering_of_seed(3, 3)]

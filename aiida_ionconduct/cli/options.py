@@ -7,6 +7,7 @@ from collections.abc import Collection
 import click
 from click.core import ParameterSource
 
+from aiida_ionconduct.choices import ORDERING_METHODS
 from aiida_ionconduct.cli.words import Pairs, PairsOption
 
 PROFILE = click.option(
@@ -47,6 +48,14 @@ STRAIN = click.option(
     default=0.0,
     show_default=True,
     help='The linear strain of the cell, such as 0.01, for ions without room.',
+)
+ORDERING = click.option(
+    '--ordering',
+    type=click.Choice(ORDERING_METHODS),
+    default='lowest',
+    show_default=True,
+    help='Which orderings of an alloy or of a disordered crystal are taken: the lowest in electrostatic energy, or '
+    'random orderings, as of a quenched crystal.',
 )
 TOLERANCE = click.option(
     '--tolerance',

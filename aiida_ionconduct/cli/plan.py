@@ -64,7 +64,7 @@ def plan_table(builder: Builder, protocol: str) -> str:
         f'{formula}, {len(builder.structure.sites)} atoms, protocol {protocol}, {builder.mobile.value} mobile, charges '
         f'{states_text(builder.charges.get_dict())}'
         f'\n\n{tabulate(rows, headers=headers, tablefmt="simple")}\n\n{total} of core time in all, good to a factor '
-        f'of three.{goal}'
+        f'of three.{orderings_text(builder)}{goal}'
     )
 
 
@@ -103,6 +103,7 @@ def plan(builder: Builder) -> list[PlannedStage]:
                 temperatures_K=temperatures,
                 seeds=builder.md.seeds.get_list(),
                 parameters=builder.md.parameters.get_dict(),
+                n_orderings=planned_orderings(builder),
             )
         )
     if builder.target_relative_error is not None:
@@ -147,6 +148,7 @@ def training_stages(builder: Builder, n_atoms: int, n_frames: int) -> list[Plann
                 temperatures_K=relabelling['temperatures_K'],
                 seeds=relabelling['seeds'],
                 parameters=relabelling['md'],
+                n_orderings=planned_orderings(builder),
             ),
             labelling_stage(
                 labels.numbered(labels.LABEL, index), f'relabelling {index}', builder, n_labels, n_atoms=n_atoms
@@ -196,6 +198,7 @@ def active_learning_stages(
         temperatures_K=active['temperatures_K'],
         seeds=active['seeds'],
         parameters=active['md'],
+        n_orderings=planned_orderings(builder),
     )
     labelling = labelling_stage(label, 'labelling, at most', builder, n_labels, n_atoms=n_atoms)
     return [committee, in_every_round(runs, active), labelling]
@@ -257,16 +260,35 @@ def md_stage(
     temperatures_K: Sequence[float],
     seeds: list[int],
     parameters: Mapping[str, Any],
+    n_orderings: int = 0,
 ) -> PlannedStage:
     """Return MD runs with the potential; the atoms of a run are the atoms of all seeds that share it.
 
     :param n_atoms: of one seed.
+    :param n_orderings: over which the seeds are spread.
     """
-    groups = seed_groups(seeds, max_replicas(n_atoms, builder.md.atoms_per_run.value))
+    groups = seed_groups(seeds, max_replicas(n_atoms, builder.md.atoms_per_run.value), n_orderings)
     n_steps = parameters['equilibration_steps'] + parameters['production_steps']
     hours = md_hours(len(temperatures_K) * len(seeds) * n_atoms * n_steps)
     n_jobs = len(temperatures_K) * len(groups)
     return PlannedStage(label, name, 'LAMMPS', n_jobs, n_atoms * len(groups[0]), n_steps, hours)
+
+
+def planned_orderings(builder: Builder) -> int:
+    """Return the number of orderings over which the seeds are spread; 0 without a spread."""
+    return len(builder.orderings) if builder.n_orderings is None else int(builder.n_orderings.value)
+
+
+def orderings_text(builder: Builder) -> str:
+    """Return which seeds start from which ordering; nothing where all start from one."""
+    n_orderings = planned_orderings(builder)
+    if not n_orderings:
+        return ''
+    groups = labels.seeds_of_orderings(builder.md.seeds.get_list(), n_orderings)
+    listed = '; '.join(
+        f'{number}: seeds {", ".join(map(str, seeds))}' for number, seeds in enumerate(groups.values(), start=1)
+    )
+    return f'\n\nThe seeds are spread over {n_orderings} orderings ({listed}).'
 
 
 def md_hours(atom_steps: int) -> float:

@@ -13,6 +13,7 @@ from aiida import orm
 from aiida.engine import ProcessBuilder
 
 from aiida_ionconduct.calculations.functions.structures import alloy_structures, substitute_structure
+from aiida_ionconduct.choices import OrderingMethod
 from aiida_ionconduct.cli.follow import follow
 from aiida_ionconduct.cli.plan import plan_table
 from aiida_ionconduct.cli.words import echo
@@ -27,10 +28,12 @@ from aiida_ionconduct.structures.oxidation import ONLY_TRACER
 from aiida_ionconduct.structures.site_table import SiteRow, sites_table
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 from aiida_ionconduct.workchains.inputs import load_codes
+from aiida_ionconduct.workchains.protocols import protocol_inputs
 
 Kind = TypeVar('Kind', bound=orm.Data)
 Number = TypeVar('Number', int, float)
 
+USUAL_CANDIDATES = 10  # ordered cells that are made unless more are asked for
 MAX_HYDROGEN_FS = 1.0  # time step
 QUICKSTART = {'replace': 'P', 'by': 'Si', 'n_sites': 1, 'compensate': 'Li', 'strain': 0.01}
 """Li7SiPO8: beta-Li3PO4 with one phosphorus replaced by silicon and one interstitial lithium, 17 atoms."""
@@ -139,6 +142,7 @@ def get_builder(
     overrides: str | None,
     target_error: float | None = None,
     max_md_ns: float | None = None,
+    orderings: int | None = None,
     store: bool = False,
     **cell: Any,
 ) -> ProcessBuilder:
@@ -157,8 +161,18 @@ def get_builder(
     section = changes.setdefault('precision', {})
     if isinstance(section, dict):  # anything else is refused with the other keys
         section.update({name: value for name, value in precision.items() if value is not None})
+    if orderings is not None:
+        changes['orderings'] = orderings
+    p = protocol_inputs('conductivity', protocol, changes)
     loaded = load_codes(dict(codes))
-    cells = load_cells(**cell, charges=dict(charges), mobile=mobile, store=store)
+    cells = load_cells(
+        **cell,
+        charges=dict(charges),
+        mobile=mobile,
+        store=store,
+        n_orderings=p['orderings'],
+        n_candidates=p['n_candidates'],
+    )
     return ConductivityWorkChain.get_builder_from_protocol(
         loaded,
         cells[0],
@@ -214,11 +228,18 @@ def load_cells(
     strain: float = 0.0,
     tolerance: float | None = None,
     block: str | None = None,
+    ordering: OrderingMethod = 'lowest',
+    ordering_seed: int = 0,
+    n_orderings: int = 1,
+    n_candidates: int = 1,
 ) -> list[orm.StructureData]:
     """Return the cell, or the ordered cells of an alloy or of a crystal with partial occupancies, best first.
 
     What was assumed and rounded for ordered cells is printed once, when nothing is stored yet.
 
+    :param ordering: ``random`` returns as many cells as there are orderings, whatever their energies.
+    :param n_orderings: over which the seeds are spread.
+    :param n_candidates: to relax.
     :raises ValueError: as :func:`load_structure` and :func:`aiida_ionconduct.structures.ordered_cells`, if the crystal
         lacks the mobile species, and if the options of an alloy are given for a crystal that stays as it is.
     """
@@ -228,9 +249,10 @@ def load_cells(
     if structure is not None or substitute:
         parent, stated, labels = load_crystal(structure or 'gamma-Li3PO4', block)
     if parent is None or not (substitute or parent.is_alloy or parent.has_vacancies):
-        if fraction or formula_units or strain:
+        if fraction or formula_units or strain or ordering == 'random':
             raise ValueError(
-                '--fraction, --formula-units and --strain belong to an alloy: give --substitute OLD=NEW as well.'
+                '--fraction, --formula-units, --strain and --ordering random belong to an alloy: give --substitute '
+                'OLD=NEW as well.'
             )
         return [quickstart_structure(store) if parent is None else parent]
     symbols = parent.get_symbols_set()
@@ -243,8 +265,17 @@ def load_cells(
         'substitute': dict(substitute), 'fraction': fraction, 'compensate': compensate or mobile, 'charges': charges
     }  # fmt: skip
     optional = {
-        'formula_units': formula_units, 'strain': strain, 'tolerance': tolerance, 'stated': stated, 'labels': labels
-    }  # fmt: skip
+        'formula_units': formula_units,
+        'strain': strain,
+        'tolerance': tolerance,
+        'stated': stated,
+        'labels': labels,
+        'seed': ordering_seed,
+    }
+    if ordering == 'random':
+        parameters |= {'ordering': ordering, 'n_best': n_orderings}
+    else:
+        optional['n_best'] = n_best if (n_best := max(n_orderings, n_candidates)) > USUAL_CANDIDATES else None
     parameters |= {name: value for name, value in optional.items() if value}
     made = run_function(alloy_structures, parent, orm.Dict(parameters), store=store)
     if not store:

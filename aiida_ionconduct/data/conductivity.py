@@ -24,6 +24,12 @@ class ConductivityData(orm.ArrayData):
       ``sigma_tracer_ci95``; ``haven_ratio``, ``haven_ratio_stderr``, ``haven_ratio_ci95``; ``diffusivity_cm2_per_s``,
       ``diffusivity_stderr``, ``diffusivity_ci95``. ``sigma_full_dof`` are the degrees of freedom of the error, and
       ``sigma_full_upper_S_per_cm`` is the upper bound (97.5 %), also where there is no number;
+    - of runs that start from several orderings of a disordered crystal: ``n_orderings``, ``orderings`` (the seeds of
+      each). The errors and intervals above have the scatter between orderings in them; for each stem (``sigma_full``,
+      ``sigma_tracer``, ``haven_ratio``, ``diffusivity``), ``…_seeds_stderr`` and ``…_orderings_stderr`` are its two
+      parts, ``…_scatter_orderings`` and ``…_scatter_seeds`` the standard deviations of single runs with ``…_dof``,
+      and ``…_orderings_p_value`` the probability of such a scatter if the orderings did not matter;
+      ``sigma_full_seeds_dof``;
     - matrices, of the spectral estimator: ``sigma_full_tensor_S_per_cm`` and ``sigma_tracer_tensor_S_per_cm`` (3, 3),
       ``onsager_S_per_cm`` (species, species), with ``sigma_full_tensor_stderr``, ``sigma_tracer_tensor_stderr``,
       ``onsager_stderr``;

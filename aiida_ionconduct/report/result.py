@@ -129,6 +129,7 @@ class Campaign:
     conductivities: list[Conductivity] = field(default_factory=list)
     arrhenius: dict[str, Any] = field(default_factory=dict)
     outcome: dict[str, Any] = field(default_factory=dict)
+    disorder: dict[str, Any] = field(default_factory=dict)
     stages: list[StageRun] = field(default_factory=list)
     flows: list[Flow] = field(default_factory=list)
     codes: list[dict[str, str]] = field(default_factory=list)

@@ -17,6 +17,7 @@ from ase import Atoms, units
 from ase.data import atomic_numbers
 from tabulate import tabulate
 
+from aiida_ionconduct.choices import OrderingMethod
 from aiida_ionconduct.structures.cells import CellChoice, Requirement, choose_cell, units_in_cell
 from aiida_ionconduct.structures.checks import OXIDATION_STATES, check_overlap
 from aiida_ionconduct.structures.composition import TOLERANCE, Deviation, composition_table, fill
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 N_ENUMERATE = 20_000  # distributions up to which all are tried
 N_STARTS = 2000  # random starts of a descent otherwise
+DRAWS = 20  # random orderings drawn for each that is wanted: some are equal by symmetry
 VOLUMES_A3 = {'Li3PO4': 78.65, 'Li4SiO4': 82.45}
 """Volume of one formula unit in Å³: gamma-Li3PO4 (Wang et al. 1995) and Li4SiO4 (2.41 g/cm³, Tranqui et al., Acta
 Cryst. B 35, 2479 (1979)). The end member of an alloy is looked up here."""
@@ -121,13 +123,15 @@ def ordered_cells(
     block: str | None = None,
     stated: Mapping[str, float] | None = None,
     labels: Sequence[str] | None = None,
+    ordering: OrderingMethod = 'lowest',
 ) -> Ordering:
     """Return ordered, charge-balanced supercells of an alloy, the lowest electrostatic energy first.
 
     A fraction of the sites of a species is given to another species, and ions are added at interstitial sites found
     from the geometry, or taken away, until the cell is neutral. Sites that the parent occupies partly are filled the
-    same way. If there are few distributions, all are tried; otherwise swaps lead downhill from random starts. Of
-    distributions that are equal by symmetry, only the first is kept. Example: (Li4SiO4)0.25(Li3PO4)0.75 of Deng et al.
+    same way. If there are few distributions, all are tried; otherwise swaps lead downhill from random starts. Random
+    orderings are drawn instead, in the order of the draws, if asked for: a quenched crystal has them. Of distributions
+    that are equal by symmetry, only the first is kept. Example: (Li4SiO4)0.25(Li3PO4)0.75 of Deng et al.
     2015, 10.1021/jacs.5b04444, is ``alloy('gamma-Li3PO4', {'P': 'Si'}, 0.25, formula_units=16)``.
 
     :param parent: name of a shipped crystal, path of a structure file, ASE atoms or a pymatgen structure.
@@ -137,7 +141,7 @@ def ordered_cells(
         cell that holds the composition within the tolerance.
     :param compensate: chemical symbol of the ion that is added or taken away for the charge; if not given, the usual
         mobile ion that the crystal has, see :func:`usual_mobile_ion`.
-    :param seed: of the random starts.
+    :param seed: of the random starts, or of the random orderings.
     :param n_best: at most so many are returned.
     :param strain: linear strain of the cell, for the volume that a guest needs.
     :param charges: oxidation states by chemical symbol, where the usual states do not hold.
@@ -147,6 +151,7 @@ def ordered_cells(
     :param block: data block of a CIF with several crystals.
     :param stated: oxidation states that the file of the parent gives, where the parent is no file.
     :param labels: of the sites in the file of the parent, where the parent is no file.
+    :param ordering: ``lowest`` in electrostatic energy, or ``random``.
     :raises ValueError: if the parent cannot be read or is not neutral, the numbers do not fit the cell, the charge
         cannot be balanced, there is no room for the ions, or the density is off.
     """
@@ -186,7 +191,8 @@ def ordered_cells(
     matrix = supercell_matrix(choice.structure.lattice.matrix, 1, choice.n_cells, max_growth=1)
 
     lattice = _site_lattice(choice.structure, matrix, recipe, origins=origins, is_mixed_valence=average is not None)
-    options: dict[str, Any] = {'name': f'{supercell_text(matrix)} of {formula}', 'seed': seed, 'n_best': n_best}
+    name = f'{supercell_text(matrix)} of {formula}'
+    options: dict[str, Any] = {'name': name, 'seed': seed, 'n_best': n_best, 'ordering': ordering}
     limit = partial(contact_limit, charges=recipe.oxidation, bonds=bonds)
     candidates, limit_factor, is_shared = _least_crowded(
         lattice, recipe.oxidation, limit=limit, compensate=compensate, options=options
@@ -366,15 +372,19 @@ def _candidates(
     seed: int,
     n_best: int,
     limit: Callable[[str, str], float],
+    ordering: OrderingMethod = 'lowest',
 ) -> list[Candidate]:
-    """Return the distributions of lowest energy that symmetry does not make equal.
+    """Return the distributions of lowest energy, or random distributions, that symmetry does not make equal.
 
     :param name: of the supercell, for the descriptions.
     :param limit: of the distance of two species.
     :raises CrowdedError: if ions are too near to each other in every distribution.
     """
     search = OrderingSearch(lattice.cell, lattice.positions, lattice.sublattices, oxidation, limit=limit)
-    if math.prod(sublattice.n_distributions for sublattice in lattice.sublattices) <= N_ENUMERATE:
+    if ordering == 'random':
+        distributions = search.draw(np.random.default_rng(seed), DRAWS * n_best)
+        origin = f'of random orderings, seed {seed}'
+    elif math.prod(sublattice.n_distributions for sublattice in lattice.sublattices) <= N_ENUMERATE:
         distributions = search.enumerate()
         origin = f'of {len(distributions)} distributions'
     else:

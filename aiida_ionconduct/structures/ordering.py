@@ -130,6 +130,26 @@ class OrderingSearch:
         minima = list(zip(self.energies(np.array(occupations)).tolist(), occupations, strict=True))
         return sorted(minima, key=lambda minimum: (round(minimum[0], 6), minimum[1].tolist()))
 
+    def draw(self, rng: np.random.Generator, n_draws: int) -> list[tuple[float, np.ndarray]]:
+        """Return the energies in eV and occupations of random distributions, in the order in which they are drawn.
+
+        All distributions without contacts are about equally probable: where a random distribution has contacts, its
+        ions are taken apart by random exchanges, whatever their energy.
+        """
+        occupations: list[np.ndarray] = []
+        free = 0
+        while len(occupations) < n_draws:
+            occupation = self._start()
+            for sublattice in self.variable:
+                occupation[sublattice.sites] = rng.permutation(occupation[sublattice.sites])
+            if self.contacts(occupation):
+                self._descent.separate(occupation, int(rng.integers(1, 2**31)), N_SEPARATE)
+            free += not self.contacts(occupation)
+            occupations.append(occupation)
+            if not free and len(occupations) == N_HOPELESS:
+                break
+        return list(zip(self.energies(np.array(occupations)).tolist(), occupations, strict=True))
+
     def energies(self, occupations: np.ndarray) -> np.ndarray:
         """Return the energies of distributions in eV, (n,).
 

@@ -4,5 +4,6 @@
 - ``block_size``: does the number depend on the length of the blocks, or on the method?
 - ``finite_size``: the same state in cells of several sizes;
 - ``temperatures``: changes of phase between the points of an Arrhenius line, the Haven ratio against temperature;
+- ``orderings``: the scatter between orderings of a disordered crystal, beside the scatter between velocity seeds;
 - ``lyapunov``: twin runs, how fast they part, and what that means.
 """

@@ -15,6 +15,7 @@ from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.engines import ENGINES
 from aiida_ionconduct.engines.schedulers import gpus_cannot_be_asked
 from aiida_ionconduct.farm.site import PROPERTY
+from aiida_ionconduct.labels import seeds_of_orderings
 from aiida_ionconduct.structures import enough_atoms
 from aiida_ionconduct.structures.supercell import MIN_IMAGE_DISTANCE_A
 from aiida_ionconduct.workchains.precision import TARGET, validate_target
@@ -115,6 +116,35 @@ def check_candidates(structure: orm.StructureData, candidates: Sequence[orm.Stru
     formulas = {cell.get_formula() for cell in (structure, *candidates)}
     if len(formulas) > 1:
         raise ValueError(f'the candidates must have one composition, got {", ".join(sorted(formulas))}.')
+
+
+def check_orderings(n_orderings: int, candidates: Sequence[orm.StructureData], seeds: Sequence[int]) -> None:
+    """Refuse more orderings than there are, and seeds that leave an ordering with fewer than two of them.
+
+    :param n_orderings: over which the seeds are spread; 1 for no spread.
+    :param candidates: the ordered cells, all different.
+    :param seeds: of the production.
+    :raises ValueError: saying how many orderings or which seeds would do.
+    """
+    if n_orderings == 1:
+        return
+    n_known = max(len(candidates), 1)
+    if n_known == 1:
+        raise ValueError(
+            f'orderings is {n_orderings}, but the crystal has one ordering: set orderings to 1, or give an alloy or a '
+            'crystal with partial occupancies.'
+        )
+    if n_known < n_orderings:
+        raise ValueError(
+            f'orderings is {n_orderings}, but there are only {n_known} different orderings of this cell: set orderings '
+            f'to {n_known}, or take a larger cell with --formula-units.'
+        )
+    if min(map(len, seeds_of_orderings(seeds, n_orderings).values())) < 2:
+        enough = ','.join(str(seed) for seed in range(1, 2 * n_orderings + 1))
+        raise ValueError(
+            f'the seeds {", ".join(map(str, seeds))} leave an ordering with fewer than two seeds, so that the scatter '
+            f'between orderings could not be told from that between seeds: give at least --seeds {enough}.'
+        )
 
 
 def check_electrons(atoms: Atoms, charges: Mapping[str, float] | None = None) -> None:

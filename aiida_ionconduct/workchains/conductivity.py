@@ -18,7 +18,14 @@ from aiida_ionconduct.calculations.functions.datasets import (
     merge_datasets,
     pick_frames,
 )
-from aiida_ionconduct.calculations.functions.structures import make_supercell, rank_energies, rattle
+from aiida_ionconduct.calculations.functions.structures import (
+    describe_orderings,
+    make_supercell,
+    make_supercells,
+    rank_energies,
+    rattle,
+    rattle_orderings,
+)
 from aiida_ionconduct.calculations.functions.validation import describe_failure
 from aiida_ionconduct.labels import (
     ACTIVE_LEARNING,
@@ -33,6 +40,8 @@ from aiida_ionconduct.labels import (
     VALIDATE,
     at_temperature,
     numbered,
+    ordering_label,
+    read_seed,
     temperature_label,
 )
 from aiida_ionconduct.workchains.active_learning import ActiveLearningWorkChain
@@ -95,6 +104,7 @@ class ConductivityWorkChain(ParentWorkChain):
         self.ctx.structure = self.inputs.structure
         if 'supercell' in self.inputs:
             self.ctx.supercell = self.inputs.supercell
+        self.ctx.orderings = dict(self.inputs.get('orderings', {}))
         self.ctx.round, self.ctx.n_rounds, self.ctx.max_rounds = 0, 0, 0
         if 'relabelling' in self.inputs:  # after active learning, only a potential that fails its gate is relabelled
             self.ctx.n_rounds = 0 if 'active_learning' in self.inputs else self.inputs.relabelling['n_rounds']
@@ -133,10 +143,29 @@ class ConductivityWorkChain(ParentWorkChain):
             ranking = rank_energies(**{label: node.outputs.output_parameters for label, node in ended.items()})
             self.out('candidates', ranking)
             self.ctx.relax = ended[ranking['lowest']]
+            if 'n_orderings' in self.inputs and not self.choose_orderings(ranking, ended):
+                return self.failure('RELAX', self.ctx[self.ctx.relaxations[0]])
         if not self.ctx.relax.is_finished_ok:
             return self.failure('RELAX', self.ctx.relax)
         if 'output_structure' in self.ctx.relax.outputs:
             self.ctx.structure = self.ctx.relax.outputs.output_structure
+
+    def choose_orderings(self, ranking: orm.Dict, relaxations: dict[str, orm.ProcessNode]) -> bool:
+        """Take the lowest of the relaxed candidates as the orderings; return whether there are enough of them.
+
+        :param ranking: of ``rank_energies``.
+        :param relaxations: that have ended well, by label.
+        """
+        energies, n_orderings = ranking['energies_eV'], self.inputs.n_orderings.value
+        if len(energies) < n_orderings:
+            self.report(f'{len(energies)} candidates are relaxed, and the seeds need {n_orderings} orderings')
+            return False
+        for number, label in enumerate(sorted(energies, key=lambda label: energies[label])[:n_orderings], start=1):
+            outputs, given = relaxations[label].outputs, label.removeprefix(f'{RELAX}_')
+            relaxed = outputs.output_structure if 'output_structure' in outputs else self.inputs.candidates[given]
+            self.ctx.orderings[ordering_label(number)] = relaxed
+        self.ctx.ranking = ranking
+        return True
 
     # Training set --------------------------------------------------------------------------------------------------
 
@@ -150,7 +179,11 @@ class ConductivityWorkChain(ParentWorkChain):
         inputs.structure = self.ctx.structure
         children = self.child(AIMD, AimdWorkChain, inputs)
         if 'rattle' in self.inputs:
-            frames = rattle(self.ctx.structure, self.inputs.rattle)
+            frames = (
+                rattle_orderings(self.inputs.rattle, **self.ctx.orderings)
+                if self.ctx.orderings
+                else rattle(self.ctx.structure, self.inputs.rattle)
+            )
             children |= self.child(LABEL_RATTLED, LabelWorkChain, self.label_inputs(frames, 'rattled'))
         return children
 
@@ -211,6 +244,8 @@ class ConductivityWorkChain(ParentWorkChain):
         p = self.inputs.relabelling.get_dict()
         seeds = [seed + 100 * self.ctx.round for seed in p['seeds']]
         inputs = self.md_inputs(self.ctx.structure, p['temperatures_K'], seeds, p['md'])
+        if self.ctx.orderings:
+            inputs.orderings = self.ctx.orderings
         return self.child(numbered(EXPLORE, self.ctx.round), SeedsWorkChain, inputs, name='exploration')
 
     def inspect_exploration(self) -> ExitCode | None:
@@ -277,6 +312,8 @@ class ConductivityWorkChain(ParentWorkChain):
         for name in ('structure', 'supercell', 'dataset', 'model', 'compiled_model'):
             if name in self.ctx:
                 self.out(name, self.ctx[name])
+        if self.ctx.orderings:
+            self.out('orderings', self.ctx.orderings)
         if 'training' in self.ctx:
             self.out('training', self.ctx.training[-1].outputs.output_parameters)
             self.out('parity', self.ctx.training[-1].outputs.parity)
@@ -294,6 +331,8 @@ class ConductivityWorkChain(ParentWorkChain):
         p = self.inputs.md
         inputs = self.md_inputs(self.ctx.supercell, p.temperatures_K.get_list(), p.seeds.get_list(), {})
         inputs.previous = p.get('previous', {})
+        if self.ctx.orderings:
+            inputs.orderings = make_supercells(self.inputs.n_atoms_min, **self.ctx.orderings)
         if 'target_relative_error' not in self.inputs:
             return self.child(MD, SeedsWorkChain, inputs, name='production')
         target = {name: self.inputs[name] for name in TARGET if name in self.inputs}
@@ -324,6 +363,8 @@ class ConductivityWorkChain(ParentWorkChain):
                 for label, trajectories in self.ctx.by_temperature.items()
             }
         self.out('conductivities', conductivities)
+        if self.ctx.orderings:
+            self.out('disorder', self.describe_orderings())
         self.out('arrhenius', fit_arrhenius(**conductivities))
         if not self.ctx.production.is_finished_ok:
             return self.failure('MD', self.ctx.production)
@@ -332,7 +373,14 @@ class ConductivityWorkChain(ParentWorkChain):
 
     def analysis(self) -> orm.Dict:
         """Return the parameters of the analysis."""
-        return orm.Dict({'charges': self.inputs.charges.get_dict(), 'mobile': self.inputs.mobile.value})
+        n_orderings = {'n_orderings': len(self.ctx.orderings)} if self.ctx.orderings else {}
+        return orm.Dict({'charges': self.inputs.charges.get_dict(), 'mobile': self.inputs.mobile.value, **n_orderings})
+
+    def describe_orderings(self) -> orm.Dict:
+        """Return the energies of the orderings, and the seeds whose runs exist."""
+        seeds = sorted({read_seed(label) for label in self.ctx.production.outputs.trajectories})
+        ranking = {'ranking': self.ctx.ranking} if 'ranking' in self.ctx else {}
+        return describe_orderings(self.inputs.charges, orm.List(seeds), **self.ctx.orderings, **ranking)
 
     def md_inputs(
         self, structure: orm.StructureData, temperatures_K: list[float], seeds: list[int], parameters: dict[str, Any]
@@ -370,6 +418,8 @@ class ConductivityWorkChain(ParentWorkChain):
         for name in ('previous', 'temperatures_K', 'seeds'):
             md.pop(name, None)
         md.parameters = orm.Dict({**md.parameters.get_dict(), **p.pop('md')})
+        if self.ctx.orderings:
+            md.orderings = self.ctx.orderings
         return AttributeDict(
             {
                 'structure': self.ctx.structure,

@@ -30,6 +30,18 @@ def define_inputs(spec: WorkChainSpec) -> None:
         required=False,
         help='Ordered cells of one composition: all are relaxed, and the lowest in energy replaces `structure`.',
     )
+    spec.input(
+        'n_orderings',
+        valid_type=orm.Int,
+        required=False,
+        help='Spread the seeds over so many of the relaxed `candidates`, the lowest in energy.',
+    )
+    spec.input_namespace(
+        'orderings',
+        valid_type=orm.StructureData,
+        required=False,
+        help='Ordered cells of one composition, `ordering_01` and so on, over which the seeds are spread as they are.',
+    )
     spec.input('dataset', valid_type=DatasetData, required=False, help='Labelled frames; else they are made.')
     spec.input('curation', valid_type=orm.Dict, required=False, help='Of `curate_dataset`, for the given `dataset`.')
     spec.input('model', valid_type=AllegroModelData, required=False, help='A packaged potential; else one is trained.')
@@ -57,7 +69,7 @@ def define_inputs(spec: WorkChainSpec) -> None:
         namespace_options=dict(OPTIONAL),
     )
     spec.expose_inputs(AllegroCompileCalculation, namespace='compile', exclude=('model',))
-    spec.expose_inputs(SeedsWorkChain, namespace='md', exclude=('base.md.structure', 'base.md.model'))
+    spec.expose_inputs(SeedsWorkChain, namespace='md', exclude=('base.md.structure', 'base.md.model', 'orderings'))
     spec.input('rattle', valid_type=orm.Dict, required=False, help='Parameters of `rattle`, besides AIMD.')
     spec.input('frames', valid_type=orm.Dict, required=False, help='Parameters of `dataset_from_aimd`.')
     spec.input(
@@ -96,6 +108,15 @@ def define_outputs(spec: WorkChainSpec) -> None:
     """Define the outputs of a campaign, and its exit codes."""
     spec.output('structure', valid_type=orm.StructureData, help='The relaxed cell.')
     spec.output('candidates', valid_type=orm.Dict, required=False, help='DFT energies of the candidates.')
+    spec.output_namespace(
+        'orderings',
+        valid_type=orm.StructureData,
+        required=False,
+        help='The orderings that the seeds are spread over, relaxed: `ordering_01`.',
+    )
+    spec.output(
+        'disorder', valid_type=orm.Dict, required=False, help='By ordering: its energies and the seeds that use it.'
+    )
     spec.output('supercell', valid_type=orm.StructureData, help='The cell of the molecular dynamics.')
     spec.output('dataset', valid_type=DatasetData, required=False, help='All labelled frames.')
     spec.output('model', valid_type=AllegroModelData, help='The packaged potential.')

@@ -12,7 +12,7 @@ from aiida.engine import ProcessBuilder
 
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.engines import ENGINES
-from aiida_ionconduct.labels import MD
+from aiida_ionconduct.labels import MD, ordering_label
 from aiida_ionconduct.structures import check_charges, check_structure
 from aiida_ionconduct.workchains.checks import (
     check_candidates,
@@ -21,6 +21,7 @@ from aiida_ionconduct.workchains.checks import (
     check_gpus,
     check_model,
     check_mpi,
+    check_orderings,
     check_precision,
     check_pseudos,
     enough_atoms_for,
@@ -115,6 +116,7 @@ def get_builder_from_protocol(
     check_dataset(structure, dataset)
     check_model(structure, model, trust_model=trust_model)
     check_candidates(structure, candidates)
+    check_orderings(p['orderings'], candidates, p['seeds'])
     labels = p['relabelling']['max_rounds'] + p['active_learning']['max_rounds'] > 0 or dataset is None
     if model is None and (labels or not relaxed):
         check_electrons(atoms, charges)
@@ -128,6 +130,8 @@ def get_builder_from_protocol(
         if not relaxed:
             builder.relax = relax_inputs(codes['pw'], structure, p)
             builder.candidates = candidate_inputs(candidates, p)
+            if p['orderings'] > 1:
+                builder.n_orderings = orm.Int(p['orderings'])
         if dataset is None:
             add_sampling(builder, codes['pw'], p, mobile)
         else:
@@ -138,6 +142,10 @@ def get_builder_from_protocol(
         add_training(builder, codes, p)
     else:
         builder.model = model
+    if p['orderings'] > 1 and (model is not None or relaxed):
+        builder.orderings = {
+            ordering_label(number): cell for number, cell in enumerate(candidates[: p['orderings']], 1)
+        }
     builder.compile = compile_inputs(codes, p)
     builder.md = md_inputs(codes, p)
     if model is not None and not model.is_made_here:
@@ -196,7 +204,7 @@ def get_builder_extending(
     for name in ('charges', 'mobile', 'n_atoms_min', 'compile', 'md', 'validation', 'ignore_validation', *TARGET):
         if name in inputs:
             builder[name] = inputs[name]
-    for name in ('structure', 'supercell', 'model', 'dataset'):
+    for name in ('structure', 'supercell', 'model', 'dataset', 'orderings'):
         if name in node.outputs:
             builder[name] = node.outputs[name]
     set_target(builder, target)
@@ -207,6 +215,6 @@ def get_builder_extending(
 
 
 def candidate_inputs(candidates: Sequence[orm.StructureData], p: Inputs) -> dict[str, orm.StructureData]:
-    """Return the candidates that are relaxed by label; none if there is only one."""
-    chosen = candidates[: p['n_candidates']]
+    """Return the candidates that are relaxed by label, at least as many as there are orderings; none of only one."""
+    chosen = candidates[: max(p['n_candidates'], p['orderings'])]
     return {f'candidate_{index:02d}': cell for index, cell in enumerate(chosen)} if len(chosen) > 1 else {}

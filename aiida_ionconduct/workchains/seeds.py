@@ -11,7 +11,13 @@ from aiida.engine import ExitCode, ProcessBuilder
 from aiida.engine.processes.workchains.workchain import WorkChainSpec
 
 from aiida_ionconduct.data import IonTrajectoryData
-from aiida_ionconduct.labels import run_label, seed_label, shared_run_label
+from aiida_ionconduct.labels import (
+    ordering_of_seed,
+    run_label,
+    seed_label,
+    seeds_of_orderings,
+    shared_run_label,
+)
 from aiida_ionconduct.lammps.parameters import MAX_REPLICAS, with_half_timestep
 from aiida_ionconduct.workchains.batches import BatchWorkChain
 from aiida_ionconduct.workchains.lammps_base import LammpsMdBaseWorkChain
@@ -30,7 +36,7 @@ class SeedsWorkChain(BatchWorkChain):
     """The same molecular dynamics for every velocity seed at every temperature.
 
     Seeds share a run as replicas, as long as the run has no more than ``atoms_per_run`` atoms. When a shared run dies,
-    its replicas are repeated one by one.
+    its replicas are repeated one by one. Seeds that start from different orderings do not share a run.
     """
 
     _child = LammpsMdBaseWorkChain
@@ -48,6 +54,13 @@ class SeedsWorkChain(BatchWorkChain):
             valid_type=orm.Int,
             default=lambda: orm.Int(1),
             help='Number of atoms that fill the device: as many seeds share a run as do not exceed it, at least one.',
+        )
+        spec.input_namespace(
+            'orderings',
+            valid_type=orm.StructureData,
+            required=False,
+            help='Ordered cells of one composition, `ordering_01` and so on, over which the seeds are spread; they '
+            'replace `base.md.structure`.',
         )
         spec.input_namespace('previous', required=False, help='Outputs of an earlier work chain, to be continued.')
         for name, (valid_type, help_text) in OUTPUTS.items():
@@ -97,7 +110,8 @@ class SeedsWorkChain(BatchWorkChain):
         for T in self.inputs.temperatures_K:
             continued, fresh = self.sort_seeds(T)
             runs = [{'temperature_K': float(T), 'seeds': seeds, 'continued': True} for seeds in continued] + [
-                {'temperature_K': float(T), 'seeds': seeds} for seeds in seed_groups(fresh, n_replicas)
+                {'temperature_K': float(T), 'seeds': seeds}
+                for seeds in seed_groups(fresh, n_replicas, len(self.inputs.get('orderings', {})))
             ]
             plans.append({label_of(run): run for run in runs})
         rows = (list(plan.items())[index : index + 1] for index in range(max(map(len, plans))) for plan in plans)
@@ -127,6 +141,9 @@ class SeedsWorkChain(BatchWorkChain):
         """Return the inputs of one run."""
         run = self.ctx.runs[label]
         inputs = self.exposed_inputs(LammpsMdBaseWorkChain, 'base')
+        orderings = self.inputs.get('orderings', {})
+        if orderings:
+            inputs.md.structure = orderings[ordering_of_seed(run['seeds'][0], len(orderings))]
         parameters = {
             **self.inputs.parameters.get_dict(),
             'temperature_K': run['temperature_K'],
@@ -181,7 +198,13 @@ def max_replicas(n_atoms: int, atoms_per_run: int) -> int:
     return min(max(atoms_per_run // n_atoms, 1), MAX_REPLICAS)
 
 
-def seed_groups(seeds: list[int], n_replicas: int) -> list[list[int]]:
-    """Return the seeds of each run, dealt evenly to as few runs as possible."""
+def seed_groups(seeds: list[int], n_replicas: int, n_orderings: int = 0) -> list[list[int]]:
+    """Return the seeds of each run, dealt evenly to as few runs as possible.
+
+    :param n_orderings: over which the seeds are spread; the seeds of a run have one ordering.
+    """
+    if n_orderings > 1:
+        groups = seeds_of_orderings(seeds, n_orderings).values()
+        return [run for group in groups for run in seed_groups(group, n_replicas)]
     n_runs = -(-len(seeds) // n_replicas)
     return [part.tolist() for part in np.array_split(np.array(seeds, dtype=int), n_runs)] if n_runs else []

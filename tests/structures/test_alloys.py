@@ -280,3 +280,15 @@ def test_sites_that_exclude_each_other(tmp_path):
         alloy(path, formula_units=4)
     path.write_text(CIF.format(length=4.0, sites=sites.replace('0.75', '0.5').replace('0.0 0.5', '0.0 0.0')))
     assert alloy(path, formula_units=4)[0].atoms.symbols.formula.count() == {'Li': 4, 'Cl': 4}
+
+
+def test_random_orderings_are_the_same_for_a_seed_and_others_for_another():
+    """They come in the order of the draws, whatever their energies, and are different orderings."""
+    options = {'ordering': 'random', 'n_best': 4}
+    first, again, other = (ordered_cells('Li10GeP2S12', seed=seed, **options).candidates for seed in (1, 1, 2))
+    energies = [candidate.electrostatic_energy_eV for candidate in first]
+    assert energies == [candidate.electrostatic_energy_eV for candidate in again]
+    assert energies != [candidate.electrostatic_energy_eV for candidate in other]
+    assert energies != sorted(energies)
+    assert len({round(energy, 6) for energy in energies}) == 4
+    assert energies[0] > alloy('Li10GeP2S12', n_best=1)[0].electrostatic_energy_eV

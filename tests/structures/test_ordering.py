@@ -127,3 +127,27 @@ def test_bonds_of_shared_sites():
     species = [{'Ce': 0.5, 'Sm': 0.5}, {'O': 1.0}, {'Li': 0.5}]
     structure = Structure(Lattice.cubic(6), species, [[0, 0, 0], [0.3, 0, 0], [0.6, 0, 0]])
     assert bonds_between_full_sites(structure) == {'Ce-O': pytest.approx(1.8), 'O-Sm': pytest.approx(1.8)}
+
+
+def test_random_distributions_are_drawn_with_a_seed_and_without_contacts():
+    """Sites of a pair exclude each other: every draw has one ion on each pair, and other seeds give other draws."""
+    cell, positions = split_chain(8)
+    search = OrderingSearch(cell, positions, [Sublattice(np.arange(16), {'Li': 8, '': 8})], OXIDATION_STATES)
+    draws = search.draw(np.random.default_rng(3), 20)
+    assert len(draws) == 20
+    for energy, occupation in draws:
+        assert not search.contacts(occupation)
+        assert energy == pytest.approx(float(search.energies(occupation[None])[0]))
+    again = search.draw(np.random.default_rng(3), 20)
+    assert all((first == second).all() for (_, first), (_, second) in zip(draws, again, strict=True))
+    assert len({tuple(occupation) for _, occupation in draws}) > 10
+
+
+def test_random_distributions_of_a_free_lattice_are_equally_probable():
+    """Of 6 distributions of 2 ions over 4 free sites, each comes up in 600 draws 60 to 140 times."""
+    positions = np.array([[0.0, 0, 0], [4, 0, 0], [0, 4, 0], [0, 0, 4.0]])
+    search = OrderingSearch(8 * np.eye(3), positions, [Sublattice(np.arange(4), {'Li': 2, '': 2})], {'Li': 1})
+    drawn = [tuple(occupation) for _, occupation in search.draw(np.random.default_rng(1), 600)]
+    numbers = [drawn.count(distribution) for distribution in set(drawn)]
+    assert len(numbers) == 6
+    assert 60 < min(numbers) <= max(numbers) < 140

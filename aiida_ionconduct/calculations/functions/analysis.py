@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,18 @@ from ase.formula import Formula
 
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
 from aiida_ionconduct.density import density, participation
+from aiida_ionconduct.labels import ordering_of_seed, seeds_of_orderings
+from aiida_ionconduct.studies.orderings import OrderingScatter, ordering_scatter
 from aiida_ionconduct.studies.temperatures import haven_ratios, order_change, prefactor, transition
-from aiida_ionconduct.transport import analyse, arrhenius, choose_framework, mobile_positions
+from aiida_ionconduct.transport import (
+    TransportResult,
+    analyse,
+    arrhenius,
+    choose_framework,
+    mobile_positions,
+)
+from aiida_ionconduct.transport.estimators.results import Estimate
+from aiida_ionconduct.transport.result import MAX_RELATIVE_HALF_WIDTH, half_width_over_value
 
 # Runs at several temperatures are compared if their lengths differ by less than this share: in a longer run the ions
 # get to more places.
@@ -26,29 +37,137 @@ def analyse_trajectories(parameters: orm.Dict, **trajectories: IonTrajectoryData
     """Return the full and tracer conductivity from all seeds at one temperature.
 
     :param parameters: ``charges`` by chemical symbol, ``mobile`` (a symbol or a list), and any other argument of
-        :func:`aiida_ionconduct.transport.analyse`; ``discard_ps`` is left out of the beginning of every run.
+        :func:`aiida_ionconduct.transport.analyse`; ``discard_ps`` is left out of the beginning of every run, and
+        ``n_orderings`` is the number of orderings over which the seeds are spread.
     :param trajectories: one run per seed, by the label of the run, such as ``T1200_seed1``.
     :return: the conductivity, which states its seeds and composition.
     """
     runs = [trajectories[label] for label in sorted(trajectories)]
     first, settings = runs[0], parameters.get_dict()
+    n_orderings, seeds = settings.pop('n_orderings', 0), [run.base.attributes.get('seed') for run in runs]
     n_discarded = round(settings.pop('discard_ps', 0.0) / first.frame_interval_ps)
     result = analyse(
         [run.positions[n_discarded:] for run in runs],
         first.symbols,
-        cell=first.cell,
+        cell=_mean_cell([run.cell for run in runs]),
         temperature_K=first.temperature_K,
         dt_ps=first.frame_interval_ps,
         **settings,
     )
+    attributes = ordering_attributes(result, seeds, n_orderings) if n_orderings > 1 else {}
     formula = Formula.from_list(first.symbols)
     return ConductivityData.from_result(
         result,
         composition=f'{formula:metal}',
         reduced_composition=f'{formula.reduce()[0]:metal}',
-        seeds=[run.base.attributes.get('seed') for run in runs],
+        seeds=seeds,
+        **attributes,
         **filled_share(runs, settings.get('mobile', 'Li'), settings.get('framework')),
     )
+
+
+def _mean_cell(cells: list[np.ndarray]) -> np.ndarray:
+    """Return the first cell, scaled to the mean volume: orderings that are relaxed differ in volume by about 1 %.
+
+    :param cells: (3, 3) each, Å.
+    """
+    volumes = [abs(np.linalg.det(cell)) for cell in cells]
+    return np.asarray(cells[0] * (np.mean(volumes) / volumes[0]) ** (1 / 3))
+
+
+def ordering_attributes(result: TransportResult, seeds: list[int], n_orderings: int) -> dict[str, Any]:
+    """Return the attributes of a conductivity whose seeds start from several orderings of a disordered crystal.
+
+    The errors and intervals have the scatter between orderings in them.
+
+    :param result: of all runs together.
+    :param seeds: of the runs, in their order.
+    """
+    orderings = [ordering_of_seed(seed, n_orderings) for seed in seeds]
+    used = {label: numbers for label, numbers in seeds_of_orderings(seeds, n_orderings).items() if numbers}
+    attributes: dict[str, Any] = {'n_orderings': len(used), 'orderings': used}
+    warnings = list(result.warnings)
+    values = _values_of_runs(result, len(seeds))
+    for name, (value, samples) in values.items():
+        scatter = ordering_scatter(
+            samples, orderings, mean=value.value or 0.0, stderr=value.stderr or 0.0, dof=value.dof
+        )
+        if scatter is None:
+            continue
+        interval = scatter.interval(0.95)
+        attributes |= {
+            f'{name}_stderr': scatter.stderr,
+            f'{name}_ci95': list(interval),
+            f'{name}_seeds_stderr': value.stderr,
+            f'{name}_orderings_stderr': math.sqrt(max(scatter.stderr**2 - (value.stderr or 0.0) ** 2, 0.0)),
+            f'{name}_scatter_orderings': scatter.between,
+            f'{name}_scatter_orderings_dof': scatter.between_dof,
+            f'{name}_scatter_seeds': scatter.within,
+            f'{name}_scatter_seeds_dof': scatter.within_dof,
+            f'{name}_orderings_p_value': scatter.p_value,
+        }
+        if name == 'sigma_full':
+            is_known = half_width_over_value(value.value or 1.0, interval) < MAX_RELATIVE_HALF_WIDTH
+            attributes |= {
+                'sigma_full_dof': scatter.dof,
+                'sigma_full_seeds_dof': value.dof,
+                'sigma_full_upper_S_per_cm': interval[1],
+                'converged': is_known and result.plateau,
+            }
+            warnings += _ordering_warnings(scatter, value.value or 1.0, attributes)
+    if len(used) < 2:
+        warnings.append('the runs that ended well have one ordering: how far the conductivity depends on it is unknown')
+    elif result.sigma_full.value is None:
+        warnings.append('without a number, nothing is known of the scatter between orderings')
+    elif 'sigma_full' not in values:
+        warnings.append(
+            'the runs are of unequal length: the scatter between orderings is not known, and the error is that of the '
+            'seeds alone'
+        )
+    return {**attributes, 'warnings': warnings}
+
+
+def _values_of_runs(result: TransportResult, n_seeds: int) -> dict[str, tuple[Estimate, list[float]]]:
+    """Return the estimates that have a value, each with the value of every run, by the stem of the attributes."""
+    full, tracer = result.sigma_full, result.sigma_tracer
+    values: dict[str, tuple[Estimate, list[float]]] = {}
+    runs = {}
+    estimates = {'sigma_full': full, 'sigma_tracer': tracer} if result.charged else {}
+    if not result.species:  # of several mobile species, each has a diffusivity of its own
+        estimates['diffusivity'] = result.diffusivity
+    for name, estimate in estimates.items():
+        blocks = np.asarray(estimate.diagnostics['blocks'])
+        if estimate.value is not None and len(blocks) == n_seeds:
+            runs[name] = blocks.mean(axis=1)
+            values[name] = (estimate, runs[name].tolist())
+    haven = result.haven_ratio
+    if (
+        haven is not None
+        and haven.value is not None
+        and full.value
+        and tracer.value
+        and {*runs} >= {'sigma_full', 'sigma_tracer'}
+    ):
+        # To first order in the deviations of a run, as a ratio of two short runs is far from normal.
+        ratios = haven.value * (1 + runs['sigma_tracer'] / tracer.value - runs['sigma_full'] / full.value)
+        values['haven_ratio'] = (haven, ratios.tolist())
+    return values
+
+
+def _ordering_warnings(scatter: OrderingScatter, value: float, attributes: dict[str, Any]) -> list[str]:
+    """Return what a reader has to know of the scatter between orderings of the full conductivity."""
+    warnings = []
+    if scatter.within is None:
+        warnings.append(
+            'each ordering has one seed: the scatter between orderings cannot be told from that between seeds'
+        )
+    share, seeds = attributes['sigma_full_orderings_stderr'], attributes['sigma_full_seeds_stderr'] or 0.0
+    if share > seeds:
+        warnings.append(
+            f'most of the error comes from the orderings ({share / value:.0%} of σ; {seeds / value:.0%} from the '
+            'seeds): more orderings lower it, longer runs do not'
+        )
+    return warnings
 
 
 def filled_share(

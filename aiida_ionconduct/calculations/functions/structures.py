@@ -10,6 +10,7 @@ from aiida.engine import calcfunction
 from ase import Atoms, units
 from ase.neighborlist import neighbor_list
 
+from aiida_ionconduct.labels import seeds_of_orderings
 from aiida_ionconduct.structures import (
     build_supercell,
     minimum_distances_of,
@@ -17,6 +18,7 @@ from aiida_ionconduct.structures import (
     substitute,
     supercell_matrix,
 )
+from aiida_ionconduct.structures.electrostatics import ewald_matrix
 
 RYDBERG_VELOCITY = units.Bohr * units.Rydberg / (units._hbar * units.J * units.s)  # pw.x' unit, in ASE's unit
 # Shortest distances in rattled cells, as a share of the distances in the crystal: a little shorter than in a thermal
@@ -48,6 +50,66 @@ def make_supercell(structure: orm.StructureData, n_atoms_min: orm.Int) -> orm.St
     atoms = structure.get_ase()
     matrix = supercell_matrix(atoms.cell.array, len(atoms), n_atoms_min.value)
     return orm.StructureData(ase=build_supercell(atoms, matrix))
+
+
+@calcfunction
+def make_supercells(n_atoms_min: orm.Int, **orderings: orm.StructureData) -> dict[str, Any]:
+    """Return supercells of orderings of one crystal, all with the vectors that suit the first, by the same labels.
+
+    :param n_atoms_min: least number of atoms.
+    :param orderings: cells of one composition, by label.
+    """
+    first = orderings[min(orderings)].get_ase()
+    matrix = supercell_matrix(first.cell.array, len(first), n_atoms_min.value)
+    return {
+        label: orm.StructureData(ase=build_supercell(structure.get_ase(), matrix))
+        for label, structure in orderings.items()
+    }
+
+
+@calcfunction
+def describe_orderings(charges: orm.Dict, seeds: orm.List, **orderings: orm.StructureData | orm.Dict) -> orm.Dict:
+    """Return the energy of each ordering and the velocity seeds that start from it.
+
+    :param charges: by chemical symbol, for the electrostatic energies.
+    :param seeds: of the production.
+    :param orderings: cells by label, and ``ranking``, if they were relaxed by DFT: of :func:`rank_energies`.
+    :return: by label of the ordering: ``electrostatic_energy_eV``, ``dft_energy_eV`` (None without a relaxation),
+        ``candidate`` (label of the relaxed candidate, None without) and ``seeds``.
+    """
+    ranking = orderings.pop('ranking', None)
+    energies = ranking['energies_eV'] if isinstance(ranking, orm.Dict) else {}
+    ranked = sorted(energies, key=lambda candidate: energies[candidate])
+    used = seeds_of_orderings(seeds.get_list(), len(orderings))
+    rows = {}
+    for index, (label, cell) in enumerate(sorted(orderings.items())):
+        candidate = ranked[index] if ranked else None
+        atoms = cell.get_ase()
+        q = np.array([charges[symbol] for symbol in atoms.symbols], dtype=float)
+        rows[label] = {
+            'electrostatic_energy_eV': float(q @ ewald_matrix(atoms.cell.array, atoms.positions) @ q),
+            'dft_energy_eV': None if candidate is None else energies[candidate],
+            'candidate': candidate,
+            'seeds': used[label],
+            'n_atoms': len(atoms),
+        }
+    return orm.Dict(rows)
+
+
+@calcfunction
+def rattle_orderings(parameters: orm.Dict, **orderings: orm.StructureData) -> orm.TrajectoryData:
+    """Return rattled copies of several orderings of a crystal, as many of each, see :func:`rattle`.
+
+    :param parameters: of :func:`rattle`; ``n_frames`` of all orderings together.
+    :param orderings: cells of one composition, by label.
+    """
+    p = parameters.get_dict()
+    frames: list[Atoms] = []
+    for index, (_, structure) in enumerate(sorted(orderings.items())):
+        n_frames = len(range(index, p['n_frames'], len(orderings)))
+        if n_frames:
+            frames += rattled_frames(structure.get_ase(), {**p, 'n_frames': n_frames, 'seed': p['seed'] + index})
+    return frames_to_trajectory(frames)
 
 
 @calcfunction
@@ -100,9 +162,16 @@ def rattle(structure: orm.StructureData, parameters: orm.Dict) -> orm.Trajectory
     :return: the frames, unlabelled.
     :raises ValueError: if too few random displacements have no hard contact.
     """
-    p = parameters.get_dict()
+    return frames_to_trajectory(rattled_frames(structure.get_ase(), parameters.get_dict()))
+
+
+def rattled_frames(atoms: Atoms, p: dict[str, Any]) -> list[Atoms]:
+    """Return copies with random displacements and no hard contacts.
+
+    :param p: parameters of :func:`rattle`.
+    :raises ValueError: if too few random displacements have no hard contact.
+    """
     rng = np.random.default_rng(p['seed'])
-    atoms = structure.get_ase()
     symbols = list(atoms.symbols)
     factors = np.where(np.array(symbols) == p['mobile'], p['mobile_factor'], 1.0)[:, None]
     shortest = minimum_distances_of([atoms])
@@ -117,7 +186,7 @@ def rattle(structure: orm.StructureData, parameters: orm.Dict) -> orm.Trajectory
         if not len(neighbor_list('i', frame, cutoffs)):
             frames.append(frame)
         if len(frames) == p['n_frames']:
-            return frames_to_trajectory(frames)
+            return frames
     raise ValueError(f'only {len(frames)} of {p["n_frames"]} rattled cells have no hard contact: lower the amplitudes.')
 
 

@@ -12,6 +12,7 @@ from aiida_ionconduct.cli.options import (
     CHARGES,
     COMPENSATE,
     MOBILE,
+    ORDERING,
     PROFILE,
     STRAIN,
     TOLERANCE,
@@ -50,6 +51,16 @@ EXTENDING = ('target_error', 'max_md_ns', 'ignore_validation', 'dry_run', 'detac
 @STRAIN
 @TOLERANCE
 @BLOCK
+@ORDERING
+@click.option(
+    '--ordering-seed', default=0, help='The seed of the random orderings, or of the search for the lowest orderings.'
+)
+@click.option(
+    '--orderings',
+    type=click.IntRange(min=1),
+    metavar='N',
+    help="The number of orderings over which the seeds are spread, at least two seeds each. [default: the protocol's]",
+)
 @click.option('--protocol', default='quickstart', help='The protocol: quickstart, fast, balanced, stringent or talk.')
 @click.option(
     '--temperatures',

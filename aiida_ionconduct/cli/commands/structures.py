@@ -15,6 +15,7 @@ from aiida_ionconduct.cli.options import (
     CHARGES,
     COMPENSATE,
     MOBILE,
+    ORDERING,
     PROFILE,
     STRAIN,
     TOLERANCE,
@@ -62,7 +63,15 @@ PICTURE = click.option(
 @TOLERANCE
 @BLOCK
 @CHARGES
-@click.option('--seed', default=0, show_default=True, help='The seed of the random numbers in the search.')
+@ORDERING
+@click.option(
+    '--ordering-seed',
+    '--seed',
+    'seed',
+    default=0,
+    show_default=True,
+    help='The seed of the random orderings, or of the search for the lowest.',
+)
 @click.option('--n-best', default=10, show_default=True, help='The largest number of cells to return.')
 @STRAIN
 @click.option(

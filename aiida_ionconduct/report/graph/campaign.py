@@ -159,6 +159,7 @@ OUTPUT_READERS: Mapping[str, Callable[[orm.Node], dict[str, Any]]] = {
     'validation': _dictionary,
     'arrhenius': _dictionary,
     'outcome': _dictionary,
+    'disorder': _dictionary,
     'parity': _parity,
 }
 """Outputs that are a field of the campaign of the same name, and how each is read."""

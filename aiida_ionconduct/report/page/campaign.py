@@ -17,6 +17,7 @@ from aiida_ionconduct.report.tables.arrhenius import EXTRAPOLATION_WARNING, arrh
 from aiida_ionconduct.report.tables.conductivity import (
     assumption_rows,
     conductivity_rows,
+    disorder_rows,
     note_texts,
     sampling_rows,
     warning_texts,
@@ -37,6 +38,7 @@ TABLES = (
     conductivity_rows,
     decision_rows,
     density_rows,
+    disorder_rows,
     error_rows,
     note_texts,
     sampling_rows,

@@ -101,9 +101,50 @@ def sampling_rows(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:
         ('β, tracer', format_estimate(attributes.get('beta'), attributes.get('beta_stderr'))),
         ('Seeds', str(attributes.get('n_seeds', MISSING))),
         ('MD, all seeds', format_number(attributes.get('total_time_ps'), unit='ps')),
+        *ordering_rows(attributes),
         ('Estimator', str(attributes.get('estimator', MISSING))),
         ('Frame', str(attributes.get('frame', MISSING))),
     ]
+
+
+def ordering_rows(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return how σ scatters between orderings and between the seeds of an ordering; nothing for a single ordering."""
+    sigma = attributes.get('sigma_full_S_per_cm')
+    if not attributes.get('n_orderings'):
+        return []
+    rows = [('Orderings', str(attributes['n_orderings']))]
+    if not sigma or attributes.get('sigma_full_orderings_stderr') is None:
+        return rows
+    for label, name in (('σ between orderings', 'orderings'), ('σ between seeds', 'seeds')):
+        scatter, dof = attributes[f'sigma_full_scatter_{name}'], attributes[f'sigma_full_scatter_{name}_dof']
+        text = MISSING if scatter is None else f'± {100 * scatter / sigma:.2g} % ({dof} degrees of freedom)'
+        rows.append((label, text))
+    seeds, orderings = (
+        f'{100 * (attributes[f"sigma_full_{name}_stderr"] or 0.0) / sigma:.2g} %' for name in ('seeds', 'orderings')
+    )
+    rows.append(('Error of σ', f'{seeds} from seeds, {orderings} from orderings'))
+    p_value = attributes.get('sigma_full_orderings_p_value')
+    return [*rows, *([] if p_value is None else [('p, orderings alike', f'{p_value:.2g}')])]
+
+
+def disorder_rows(disorder: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str, str]]:
+    """Return label, electrostatic and DFT energy above the lowest (meV per atom), and seeds of each ordering.
+
+    :param disorder: as :func:`~aiida_ionconduct.calculations.functions.structures.describe_orderings` returns it.
+    """
+    columns = []
+    for name in ('electrostatic_energy_eV', 'dft_energy_eV'):
+        energies = [row[name] for row in disorder.values()]
+        known = [energy for energy in energies if energy is not None]
+        columns.append(
+            [
+                MISSING if energy is None else f'{1000 * (energy - min(known)) / row["n_atoms"]:.3g}'
+                for energy, row in zip(energies, disorder.values(), strict=True)
+            ]
+        )
+    labels = [label.removeprefix('ordering_').lstrip('0') for label in disorder]
+    seeds = [', '.join(map(str, row['seeds'])) or MISSING for row in disorder.values()]
+    return list(zip(labels, *columns, seeds, strict=True))
 
 
 def chosen_lags(attributes: Mapping[str, Any]) -> dict[str, float]:

@@ -13,6 +13,7 @@ from aiida_ionconduct.report.tables.arrhenius import EXTRAPOLATION_WARNING, arrh
 from aiida_ionconduct.report.tables.conductivity import (
     assumption_rows,
     conductivity_rows,
+    disorder_rows,
     note_texts,
     sampling_rows,
     warning_texts,
@@ -35,6 +36,9 @@ def summary_tables(data: Campaign, judged: bool = True) -> str:
     sections = [_temperature(attributes) for attributes in data.attributes]
     if fit := arrhenius_rows(data.arrhenius):
         sections.append(f'{_table(fit, "Arrhenius", "value", "95 % interval")}\n{_wrap(EXTRAPOLATION_WARNING)}')
+    if data.disorder:
+        headers = ('Ordering', 'electrostatic (meV/atom)', 'DFT (meV/atom)', 'seeds')
+        sections.append(_table(disorder_rows(data.disorder), *headers))
     if target := target_rows(data.outcome):
         title = f'target {data.outcome["target_relative_error"]:.2g}'
         sections.append(_table(target, title, 'ending', 'relative error', 'MD (ns)'))

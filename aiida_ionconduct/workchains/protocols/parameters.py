@@ -302,6 +302,11 @@ class ConductivityParameters(Parameters):
     n_candidates: int = Field(
         ge=1, description='number of ordered cells of an alloy that DFT relaxes; the lowest in energy is taken on'
     )
+    orderings: int = Field(
+        ge=1,
+        description='number of orderings of a disordered crystal over which the seeds are spread, at least two seeds '
+        'each; DFT relaxes at least as many cells, and the lowest in energy are taken',
+    )
     dft: DftParameters
     relax: RelaxParameters
     aimd: AimdParameters

@@ -1,6 +1,13 @@
 """Rows on conductivities."""
 
-from aiida_ionconduct.report.tables.conductivity import chosen_lags, conductivity_rows, sampling_rows, warning_texts
+from aiida_ionconduct.report.tables.conductivity import (
+    chosen_lags,
+    conductivity_rows,
+    disorder_rows,
+    ordering_rows,
+    sampling_rows,
+    warning_texts,
+)
 
 
 def test_the_haven_ratio_has_its_error_and_its_interval(make_conductivity):
@@ -27,3 +34,42 @@ def test_a_warning_is_given_once_with_its_temperatures():
     ]
     texts = warning_texts(conductivities, {'warnings': ['two points']})
     assert texts == ['800 K, 900.5 K: short', '800 K: small', 'Arrhenius fit: two points']
+
+
+DISORDERED = {
+    'sigma_full_S_per_cm': 0.01,
+    'n_orderings': 3,
+    'sigma_full_stderr': 0.0013,
+    'sigma_full_seeds_stderr': 0.0005,
+    'sigma_full_orderings_stderr': 0.0012,
+    'sigma_full_scatter_orderings': 0.002,
+    'sigma_full_scatter_orderings_dof': 2,
+    'sigma_full_scatter_seeds': 0.001,
+    'sigma_full_scatter_seeds_dof': 9,
+    'sigma_full_orderings_p_value': 0.004,
+}
+
+
+def test_scatter_between_orderings_stands_beside_that_between_seeds():
+    rows = dict(sampling_rows(DISORDERED))
+    assert rows['σ between orderings'] == '± 20 % (2 degrees of freedom)'
+    assert rows['σ between seeds'] == '± 10 % (9 degrees of freedom)'
+    assert rows['Error of σ'] == '5 % from seeds, 12 % from orderings'
+    assert rows['p, orderings alike'] == '0.004'
+
+
+def test_one_ordering_has_no_rows_of_its_own():
+    assert ordering_rows({'sigma_full_S_per_cm': 0.01}) == []
+
+
+def test_orderings_without_a_number_are_only_counted():
+    assert ordering_rows({'n_orderings': 2, 'sigma_full_S_per_cm': None}) == [('Orderings', '2')]
+
+
+def test_energies_of_orderings_are_above_the_lowest():
+    row = {'n_atoms': 50, 'dft_energy_eV': None}
+    table = {
+        'ordering_01': {**row, 'electrostatic_energy_eV': -10.0, 'seeds': [1, 3]},
+        'ordering_02': {**row, 'electrostatic_energy_eV': -9.5, 'seeds': []},
+    }
+    assert disorder_rows(table) == [('1', '0', '–', '1, 3'), ('2', '10', '–', '–')]
