@@ -168,7 +168,7 @@ def charges_of(symbols: list[str], charges: Mapping[str, float]) -> dict[str, fl
     from ase import Atoms
 
     if not any(charge % 1 for charge in charges.values()):
-        return dict(check_charges(Atoms(symbols), {symbol: int(charge) for symbol, charge in charges.items()}))
+        return dict(check_charges(Atoms(symbols), charges))
     species = list(dict.fromkeys(symbols))
     if absent := sorted(set(charges) - set(species)):
         raise ValueError(f'charges are given for {", ".join(absent)}, which the runs do not contain.')

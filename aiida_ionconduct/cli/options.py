@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from aiida_ionconduct.choices import ORDERING_METHODS
-from aiida_ionconduct.cli.words import Pairs, PairsOption
+from aiida_ionconduct.cli.words import OxidationStates, Pairs, PairsOption
 
 PROFILE = click.option(
     '-p', '--profile', is_eager=True, help='The AiiDA profile; the default profile if none is given.'
@@ -28,10 +28,11 @@ LAYOUT = click.option(
 CHARGES = click.option(
     '--charges',
     cls=PairsOption,
-    type=Pairs(int),
+    type=OxidationStates(),
     multiple=True,
     metavar='SYMBOL=CHARGE',
-    help='Oxidation states to use instead of those found, such as Ge=4; several as Ge=4 P=5 or Ge=4,P=5.',
+    help='Oxidation states to use instead of those found, such as Ge=4; several as Ge=4 P=5 or Ge=4,P=5. An average, '
+    'such as B=-0.1667, is made exact by the balance of charges.',
 )
 
 
@@ -56,6 +57,15 @@ ORDERING = click.option(
     show_default=True,
     help='Which orderings of an alloy or of a disordered crystal are taken: the lowest in electrostatic energy, or '
     'random orderings, as of a quenched crystal.',
+)
+SITE_COUNTS = click.option(
+    '--site-counts',
+    cls=PairsOption,
+    type=Pairs(int),
+    multiple=True,
+    metavar='SITE=NUMBER',
+    help='The number of ions in the ordered cell on a site of the file, such as Li2=6, or M1:Al=2 on a site with '
+    'several species. The sites are those that `structures show` prints.',
 )
 TOLERANCE = click.option(
     '--tolerance',

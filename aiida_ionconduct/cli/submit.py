@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import ase
 import click
@@ -22,7 +22,14 @@ from aiida_ionconduct.farm.submission import SubmissionError, submit_once
 from aiida_ionconduct.report.graph.campaign import collect
 from aiida_ionconduct.report.page.campaign import write_page
 from aiida_ionconduct.report.tables.terminal import summary_tables
-from aiida_ionconduct.structures import CRYSTALS, crystal, read_structure, states_text
+from aiida_ionconduct.structures import (
+    CRYSTALS,
+    check_charges,
+    check_structure,
+    crystal,
+    read_structure,
+    states_text,
+)
 from aiida_ionconduct.structures.composition import composition_table, deviations
 from aiida_ionconduct.structures.oxidation import ONLY_TRACER
 from aiida_ionconduct.structures.site_table import SiteRow, sites_table
@@ -37,6 +44,13 @@ USUAL_CANDIDATES = 10  # ordered cells that are made unless more are asked for
 MAX_HYDROGEN_FS = 1.0  # time step
 QUICKSTART = {'replace': 'P', 'by': 'Si', 'n_sites': 1, 'compensate': 'Li', 'strain': 0.01}
 """Li7SiPO8: beta-Li3PO4 with one phosphorus replaced by silicon and one interstitial lithium, 17 atoms."""
+
+
+class Cells(NamedTuple):
+    """Cells to start from, the best first, and the charges by chemical symbol."""
+
+    cells: list[orm.StructureData]
+    charges: dict[str, float]
 
 
 def submit(
@@ -133,7 +147,7 @@ def get_builder(
     temperatures: str | None,
     seeds: str | None,
     mobile: str,
-    charges: Sequence[tuple[str, int]],
+    charges: Sequence[tuple[str, float]],
     codes: Sequence[tuple[str, str]],
     dataset: str | None,
     model: str | None,
@@ -165,7 +179,7 @@ def get_builder(
         changes['orderings'] = orderings
     p = protocol_inputs('conductivity', protocol, changes)
     loaded = load_codes(dict(codes))
-    cells = load_cells(
+    cells, states = load_cells(
         **cell,
         charges=dict(charges),
         mobile=mobile,
@@ -178,7 +192,7 @@ def get_builder(
         cells[0],
         protocol=protocol,
         overrides=changes,
-        charges=dict(charges),
+        charges=states,
         mobile=mobile,
         dataset=load_data(dataset, DatasetData, 'dataset') if dataset else None,
         model=load_data(model, AllegroModelData, 'model') if model else None,
@@ -222,18 +236,19 @@ def load_cells(
     fraction: float,
     formula_units: int | None,
     compensate: str | None,
-    charges: dict[str, int],
+    charges: dict[str, float],
     store: bool,
     mobile: str = 'Li',
     strain: float = 0.0,
     tolerance: float | None = None,
     block: str | None = None,
+    site_counts: Sequence[tuple[str, int]] = (),
     ordering: OrderingMethod = 'lowest',
     ordering_seed: int = 0,
     n_orderings: int = 1,
     n_candidates: int = 1,
-) -> list[orm.StructureData]:
-    """Return the cell, or the ordered cells of an alloy or of a crystal with partial occupancies, best first.
+) -> Cells:
+    """Return the cell, or the ordered cells of an alloy or of a crystal with partial occupancies, and their charges.
 
     What was assumed and rounded for ordered cells is printed once, when nothing is stored yet.
 
@@ -249,12 +264,14 @@ def load_cells(
     if structure is not None or substitute:
         parent, stated, labels = load_crystal(structure or 'gamma-Li3PO4', block)
     if parent is None or not (substitute or parent.is_alloy or parent.has_vacancies):
-        if fraction or formula_units or strain or ordering == 'random':
+        if fraction or formula_units or strain or site_counts or ordering == 'random':
             raise ValueError(
-                '--fraction, --formula-units, --strain and --ordering random belong to an alloy: give --substitute '
-                'OLD=NEW as well.'
+                '--fraction, --formula-units, --strain, --site-counts and --ordering random belong to an alloy: give '
+                '--substitute OLD=NEW as well.'
             )
-        return [quickstart_structure(store) if parent is None else parent]
+        cell = quickstart_structure(store) if parent is None else parent
+        check_structure(cell.get_ase(), mobile)
+        return Cells([cell], check_charges(cell.get_ase(), charges, stated))
     symbols = parent.get_symbols_set()
     if mobile not in symbols:
         raise ValueError(
@@ -270,6 +287,7 @@ def load_cells(
         'tolerance': tolerance,
         'stated': stated,
         'labels': labels,
+        'site_counts': dict(site_counts),
         'seed': ordering_seed,
     }
     if ordering == 'random':
@@ -280,7 +298,8 @@ def load_cells(
     made = run_function(alloy_structures, parent, orm.Dict(parameters), store=store)
     if not store:
         echo(ordering_text(made['scores'].get_dict()) + '\n')
-    return [node for label, node in sorted(made.items()) if label != 'scores']
+    cells = [node for label, node in sorted(made.items()) if label != 'scores']
+    return Cells(cells, made['scores']['oxidation_states'])
 
 
 def ordering_text(scores: dict[str, Any]) -> str:
@@ -332,7 +351,8 @@ def load_crystal(source: str, block: str | None = None) -> tuple[orm.StructureDa
     if not structure.is_ordered:
         return orm.StructureData(pymatgen=structure), crystal_of_file.oxidation, labels
     atoms = structure.to_ase_atoms(msonable=False)
-    return orm.StructureData(ase=ase.Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=True)), {}, labels
+    ordered = orm.StructureData(ase=ase.Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=True))
+    return ordered, crystal_of_file.oxidation, labels
 
 
 def quickstart_structure(store: bool) -> orm.StructureData:

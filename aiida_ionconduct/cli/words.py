@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import click
 from aiida_ionconduct.labels import terminal_text
 
 PAIR = re.compile(r'[A-Za-z][^=/]*=[^=]+')
-NUMBERS = re.compile(r'[A-Za-z]\w*=[^=,]+(,[A-Za-z]\w*=[^=,]+)*')
+NUMBERS = re.compile(r'[A-Za-z][\w:()]*=[^=,]+(,[A-Za-z][\w:()]*=[^=,]+)*')
 KINDS = {str: 'text', int: 'an integer', float: 'a number'}
 
 
@@ -43,8 +44,8 @@ class Pairs(click.ParamType):
             self.fail(f'`{content}` in `{value}` must be {KINDS[self.kind]}.', param, ctx)
 
 
-class Charges(Pairs):
-    """``SYMBOL=CHARGE``, whole or not, or the word ``column``."""
+class OxidationStates(Pairs):
+    """``SYMBOL=CHARGE``, whole or not."""
 
     name = 'symbol=charge'
 
@@ -56,10 +57,20 @@ class Charges(Pairs):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str | int | float]:
         """Return whole charges as integers."""
-        if value == 'column':
-            return value, ''
         symbol, charge = super().convert(value, param, ctx)
+        if not math.isfinite(float(charge)):
+            self.fail(f'`{value}` is no charge.', param, ctx)
         return symbol, int(charge) if float(charge).is_integer() else charge
+
+
+class Charges(OxidationStates):
+    """``SYMBOL=CHARGE``, whole or not, or the word ``column``."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str | int | float]:
+        """Return whole charges as integers, and the word with nothing."""
+        return (value, '') if value == 'column' else super().convert(value, param, ctx)
 
 
 class PairsOption(click.Option):

@@ -46,6 +46,8 @@ class Requirement(NamedTuple):
     oxidation: Mapping[str, float]
     compensate: str | None
     tolerance: float
+    fixed: Mapping[str, Mapping[str, int]] | None = None
+    """Numbers of ions that the user sets, by label of the sites and species."""
 
 
 def choose_cell(structure: Structure, requirement: Requirement, formula_units: int | None) -> CellChoice:
@@ -117,9 +119,10 @@ def primitive_cell(structure: Structure) -> Structure:
 # Steps ---------------------------------------------------------------------------------------------------------------
 
 
-def _kinds(structure: Structure) -> list[Kind]:
+def _kinds(structure: Structure, fixed: Mapping[str, Mapping[str, int]] | None = None) -> list[Kind]:
     """Return the kinds of sites of a structure."""
-    return kinds_of_sites([site.species.get_el_amt_dict() for site in structure])[0]
+    species = [site.species.get_el_amt_dict() for site in structure]
+    return kinds_of_sites(species, [site.label for site in structure], fixed)[0]
 
 
 def _sizes(
@@ -138,7 +141,8 @@ def _sizes(
 
 def _choice(structure: Structure, unit: Structure, n_cells: int, requirement: Requirement) -> CellChoice:
     """Return the numbers of ions of a number of cells as deviations from the file."""
-    numbers = whole_numbers(repeated(_kinds(unit), n_cells), requirement.oxidation, requirement.compensate)
+    kinds = repeated(_kinds(unit, requirement.fixed), n_cells)
+    numbers = whole_numbers(kinds, requirement.oxidation, requirement.compensate)
     share = n_cells * len(unit) / len(structure)
     expected = {symbol: amount * share for symbol, amount in requirement.expected.items()}
     return CellChoice(unit, n_cells, deviations(expected, species_numbers(numbers, requirement.compensate)))

@@ -20,6 +20,9 @@ CONTACT_FRACTION = 0.52
 """Atoms nearer than this fraction of the sum of their covalent radii overlap. No bond in a solid is that short, and no
 contact in an ordered cell (:mod:`.contacts`), where averaged positions may still have to be relaxed."""
 
+NEUTRAL = 1e-9
+"""A total charge below this is a rounding error of the computer."""
+
 MAX_VOLUME_A3 = 100.0
 """A cell with more volume for each atom is mostly empty: caesium iodide, one of the loosest salts, has 48 Å³."""
 
@@ -75,11 +78,14 @@ def check_overlap(atoms: Atoms) -> None:
         )
 
 
-def check_charges(atoms: Atoms, charges: Mapping[str, float] | None = None) -> dict[str, float]:
+def check_charges(
+    atoms: Atoms, charges: Mapping[str, float] | None = None, stated: Mapping[str, float] | None = None
+) -> dict[str, float]:
     """Return a charge for every species of the structure, from the user, the table, or the statistics of pymatgen.
 
     :param charges: charges given by the user, by chemical symbol; for the others see
         :func:`~aiida_ionconduct.structures.oxidation.oxidation_states`.
+    :param stated: oxidation states that the file of the structure gives.
     :return: whole numbers; the average of an element of mixed valence is not whole.
     :raises ValueError: if a charge is unknown, names a species that is absent, or the sum over the cell is not zero.
     """
@@ -90,19 +96,24 @@ def check_charges(atoms: Atoms, charges: Mapping[str, float] | None = None) -> d
     if absent:
         raise ValueError(f'charges are given for {", ".join(absent)}, which the structure does not contain.')
     known = {**OXIDATION_STATES, **(charges or {})}
-    if all(symbol in known for symbol in species) and sum(known[symbol] for symbol in atoms.symbols) == 0:
-        return {symbol: int(known[symbol]) for symbol in species}
     amounts = atoms.symbols.formula.count()
+    if all(symbol in known for symbol in species):
+        total = sum(amounts[symbol] * known[symbol] for symbol in species)
+        if abs(total) < NEUTRAL:
+            return _whole_if_possible({symbol: known[symbol] for symbol in species})
     try:
-        states = oxidation_states(amounts, user=charges).charges
+        states = oxidation_states(amounts, user=charges, stated=stated).charges
     except ValueError:
         if not all(symbol in known for symbol in species):
             raise
-        total = sum(known[symbol] for symbol in atoms.symbols)
-        stated = ', '.join(f'{symbol} {known[symbol]:+g}' for symbol in species)
+        used = ', '.join(f'{symbol} {known[symbol]:+g}' for symbol in species)
         raise ValueError(
-            f'the charges sum to {total:+g} instead of zero ({stated}; {atoms.symbols.formula:reduce}): give oxidation '
+            f'the charges sum to {total:+g} instead of zero ({used}; {atoms.symbols.formula:reduce}): give oxidation '
             f'states that balance, {balancing_option(amounts, known)}.'
         ) from None
-    whole = {symbol: int(state) for symbol, state in states.items() if state == int(state)}
-    return {symbol: whole.get(symbol, states[symbol]) for symbol in species}
+    return _whole_if_possible({symbol: states[symbol] for symbol in species})
+
+
+def _whole_if_possible(states: Mapping[str, float]) -> dict[str, float]:
+    """Return whole states as integers."""
+    return {symbol: int(state) if state == int(state) else state for symbol, state in states.items()}

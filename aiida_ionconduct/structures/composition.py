@@ -19,7 +19,7 @@ from aiida_ionconduct.structures.ordering import VACANCY, Sublattice
 
 TOLERANCE = 0.1
 """Largest deviation of the amount of a species from the file, relative to the amount in the file."""
-MAX_ATOMS = 420
+MAX_ATOMS = 500
 """Largest ordered cell that is made without being asked for: DFT can still relax it."""
 PRESENT = 1e-2  # a species with a larger amount must be in the cell
 FORCED = (
@@ -32,6 +32,8 @@ class Kind(NamedTuple):
 
     n_sites: int
     amounts: dict[str, float]
+    fixed: Mapping[str, int] | None = None
+    """Numbers of ions that the user sets, in the whole cell."""
 
 
 class Numbers(NamedTuple):
@@ -41,23 +43,38 @@ class Numbers(NamedTuple):
     n_interstitials: int
 
 
-def kinds_of_sites(species_of_site: Sequence[Mapping[str, float]]) -> tuple[list[Kind], list[np.ndarray]]:
-    """Return the kinds of sites by their occupancies, and the indices of the sites of each kind."""
+def kinds_of_sites(
+    species_of_site: Sequence[Mapping[str, float]],
+    labels: Sequence[str] | None = None,
+    fixed: Mapping[str, Mapping[str, int]] | None = None,
+) -> tuple[list[Kind], list[np.ndarray]]:
+    """Return the kinds of sites by their occupancies, and the indices of the sites of each kind.
+
+    :param labels: of the sites; sites with a label in ``fixed`` are a kind of their own.
+    :param fixed: numbers of ions that the user sets, by label and species.
+    """
     groups = defaultdict(list)
     for index, species in enumerate(species_of_site):
-        groups[tuple(sorted((symbol, round(amount, 4)) for symbol, amount in species.items()))].append(index)
+        label = labels[index] if labels and fixed and labels[index] in fixed else ''
+        composition = tuple(sorted((symbol, round(amount, 4)) for symbol, amount in species.items()))
+        groups[composition, label].append(index)
     kinds = []
-    for composition, sites in groups.items():
+    for (composition, label), sites in groups.items():
         amounts = {symbol: amount * len(sites) for symbol, amount in composition}
         empty = len(sites) - sum(amounts.values())
         if empty > 1e-3 * len(sites):
             amounts[VACANCY] = empty
-        kinds.append(Kind(len(sites), amounts))
+        kinds.append(Kind(len(sites), amounts, fixed[label] if fixed and label else None))
     return kinds, [np.array(sites) for sites in groups.values()]
 
 
 def fill(
-    species_of_site: Sequence[Mapping[str, float]], oxidation: Mapping[str, float], compensate: str | None
+    species_of_site: Sequence[Mapping[str, float]],
+    oxidation: Mapping[str, float],
+    compensate: str | None,
+    *,
+    labels: Sequence[str] | None = None,
+    fixed: Mapping[str, Mapping[str, int]] | None = None,
 ) -> tuple[list[Sublattice], int]:
     """Turn occupancies into numbers of ions that are neutral in total.
 
@@ -66,10 +83,12 @@ def fill(
     :param species_of_site: occupancies by species, for each site.
     :param oxidation: oxidation states by chemical symbol.
     :param compensate: chemical symbol of the compensating ion, see :func:`whole_numbers`.
+    :param labels: see :func:`kinds_of_sites`.
+    :param fixed: see :func:`kinds_of_sites`.
     :return: the sublattices, and the number of compensating ions that need interstitial sites.
     :raises ValueError: as :func:`whole_numbers`.
     """
-    kinds, sites = kinds_of_sites(species_of_site)
+    kinds, sites = kinds_of_sites(species_of_site, labels, fixed)
     numbers = whole_numbers(kinds, oxidation, compensate)
     return [Sublattice(*pair) for pair in zip(sites, numbers.counts, strict=True)], numbers.n_interstitials
 
@@ -86,7 +105,8 @@ def whole_numbers(kinds: Sequence[Kind], oxidation: Mapping[str, float], compens
     columns = [(index, symbol) for index, kind in enumerate(kinds) for symbol in kind.amounts]
     targets = np.array([kinds[index].amounts[symbol] for index, symbol in columns])
     for index, kind in enumerate(kinds):
-        if compensate in kind.amounts and VACANCY not in kind.amounts:
+        all_set = kind.fixed is not None and kind.fixed.keys() == kind.amounts.keys()
+        if (compensate in kind.amounts or all_set) and VACANCY not in kind.amounts:
             columns.append((index, VACANCY))
     n_occupied, n = len(targets), len(columns)
     extra = n  # column of the interstitial ions
@@ -109,6 +129,8 @@ def whole_numbers(kinds: Sequence[Kind], oxidation: Mapping[str, float], compens
 
     for index, kind in enumerate(kinds):
         constrain({c: 1.0 for c, (k, _) in enumerate(columns) if k == index}, kind.n_sites, kind.n_sites)
+        for symbol, number in (kind.fixed or {}).items():
+            constrain({columns.index((index, symbol)): 1.0}, number, number)
     charges = {c: float(oxidation.get(symbol, 0)) for c, (_, symbol) in enumerate(columns) if symbol}
     if compensate is None:
         constrain({extra: 1.0}, 0, 0)
@@ -178,7 +200,10 @@ def species_numbers(numbers: Numbers, compensate: str | None) -> dict[str, int]:
 def repeated(kinds: Sequence[Kind], n_cells: float) -> list[Kind]:
     """Return the kinds of sites of a number of cells."""
     return [
-        Kind(round(kind.n_sites * n_cells), {symbol: amount * n_cells for symbol, amount in kind.amounts.items()})
+        kind._replace(
+            n_sites=round(kind.n_sites * n_cells),
+            amounts={symbol: amount * n_cells for symbol, amount in kind.amounts.items()},
+        )
         for kind in kinds
     ]
 
@@ -224,6 +249,8 @@ def _cannot_fill(kinds: Sequence[Kind], oxidation: Mapping[str, float], compensa
     """Return the sentence that no whole numbers are neutral."""
     totals = {symbol: round(amount) for symbol, amount in species_amounts(kinds).items()}
     charge = sum(number * oxidation.get(symbol, 0) for symbol, number in totals.items())
+    if fixed := [str(number) for kind in kinds for number in (kind.fixed or {}).values()]:
+        return f'the numbers of ions that you set ({", ".join(fixed)}) leave no neutral cell: choose other numbers.'
     if compensate is None:
         return 'the occupancies do not come out in whole numbers.'
     if charge / oxidation[compensate] > totals.get(compensate, 0):

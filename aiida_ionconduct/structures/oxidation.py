@@ -28,6 +28,8 @@ N_COMBINATIONS = 100_000
 N_BOND_VALENCE = 200  # sites up to which bond valences are tried
 FIXED = {'H', 'O', 'F', 'Cl', 'Br', 'I'}
 """Anions, and hydrogen, whose average state is not used to balance a charge: peroxides are stated by the user."""
+NONMETALS = ('Si', 'B', 'P', 'H', 'C', 'Se', 'S', 'I', 'Br', 'N', 'Cl', 'O', 'F')
+"""By electronegativity (Pauling): of two of them that have opposite signs, the later one is negative."""
 MIXED_VALENCE = {'V', 'Cr', 'Mn', 'Fe', 'Co', 'Ni'}
 """Elements of which crystals of mixed valence are common: their average state explains a charge better than an error of
 the occupancies."""
@@ -53,12 +55,9 @@ def oxidation_states(
     stated: Mapping[str, float] | None = None,
     structure: Structure | None = None,
 ) -> States:
-    """Return oxidation states of all elements of a crystal that balance.
+    """Return oxidation states of all elements of a crystal that balance; averages balance exactly.
 
-    The states come from the first of these sources that balances: the table :data:`OXIDATION_STATES`, the file, the
-    table with a small charge left that measured occupancies may have, the bond valences of an ordered crystal, the
-    likeliest states in the ICSD (pymatgen) that balance, the average state of an element of :data:`MIXED_VALENCE`, the
-    likeliest states with a small charge left, the average state of any element.
+    A state of the user that is not whole is an average, rounded as it was typed.
 
     :param amounts: of the elements in a cell.
     :param user: states that the user gives; they always hold.
@@ -66,7 +65,32 @@ def oxidation_states(
     :param structure: the crystal, for bond valences.
     :raises ValueError: if no choice balances, with the sum and what to type.
     """
-    user = dict(user or {})
+    states = _first_that_balances(amounts, user=dict(user or {}), stated=stated, structure=structure)
+    typed = next((symbol for symbol, state in (user or {}).items() if state % 1), None)
+    if typed is None:
+        return states
+    rest = total_charge({symbol: amount for symbol, amount in amounts.items() if symbol != typed}, states.charges)
+    charges = {**states.charges, typed: -rest / amounts[typed]}
+    note = f'{typed} has the average charge {charges[typed]:+.4g}. {ONLY_TRACER.format(symbol=typed)}'
+    return States(charges, (*states.notes, note))
+
+
+def _first_that_balances(
+    amounts: Mapping[str, float],
+    *,
+    user: dict[str, float],
+    stated: Mapping[str, float] | None,
+    structure: Structure | None,
+) -> States:
+    """Return the oxidation states of the first source that balances.
+
+    The states come from the first of these sources that balances: the table :data:`OXIDATION_STATES`, the file, the
+    table with a small charge left that measured occupancies may have, the bond valences of an ordered crystal, the
+    likeliest states in the ICSD (pymatgen) that balance, the average state of an element of :data:`MIXED_VALENCE`, the
+    likeliest states with a small charge left, the average state of any element.
+
+    :raises ValueError: if no choice balances, with the sum and what to type.
+    """
     rest = {symbol: amount for symbol, amount in amounts.items() if symbol not in user}
     table = {symbol: OXIDATION_STATES[symbol] for symbol in rest if symbol in OXIDATION_STATES}
     tabulated = {**table, **user} if len(table) == len(rest) else None
@@ -76,7 +100,8 @@ def oxidation_states(
         by_file = {**{symbol: stated[symbol] for symbol in rest}, **user}
         if _imbalance(amounts, by_file) <= BALANCE:
             return States(by_file, (f'Oxidation states of the file: {states_text(by_file)}.',))
-    is_measured = structure is None or not structure.is_ordered
+    is_average = any(state % 1 for state in user.values())  # whatever charge is left, it would take
+    is_measured = (structure is None or not structure.is_ordered) and not is_average
     if tabulated and is_measured and _imbalance(amounts, tabulated) <= MENDABLE:
         return States(tabulated)
     by_bonds = _bond_valences(structure, user) if rest else None
@@ -193,6 +218,8 @@ def _likeliest(amounts: Mapping[str, float], user: Mapping[str, float], limit: f
         states = dict(zip(choices, combination, strict=True))
         if not any(state > 0 for state in combination) or _imbalance(amounts, states) > limit:
             continue
+        if not _follows_electronegativity(states, user):
+            continue
         score = sum(
             amounts[symbol] / n_atoms * math.log(_frequency(symbol, state))
             for symbol, state in states.items()
@@ -210,10 +237,20 @@ def _likeliest(amounts: Mapping[str, float], user: Mapping[str, float], limit: f
     return States(likeliest, (f'Oxidation states assumed, the likeliest that balance: {text}.',))
 
 
+def _follows_electronegativity(states: Mapping[str, float], user: Mapping[str, float]) -> bool:
+    """Return whether no nonmetal is positive beside a less electronegative nonmetal that is negative.
+
+    States that the user gives are not questioned.
+    """
+    signs = [states[symbol] for symbol in NONMETALS if symbol in states and symbol not in user]
+    return not any(first < 0 < second for first, second in itertools.combinations(signs, 2))
+
+
 def _balanced_by_average(amounts: Mapping[str, float], user: Mapping[str, float]) -> States | None:
     """Return states in which the average of one element balances the others; None if no element can do so.
 
-    Elements of the d and f blocks are tried first, the most abundant first; then the elements of molecular ions.
+    Elements of the d and f blocks are tried first, the most abundant first; then the elements of molecular ions; last
+    hydrogen, which is positive in amide and negative in borohydride groups.
     """
     from pymatgen.core import Element
 
@@ -231,9 +268,15 @@ def _balanced_by_average(amounts: Mapping[str, float], user: Mapping[str, float]
             known = {*Element(symbol).oxidation_states, *common_states(symbol)}
             others = sum(amount * trial[other] for other, amount in amounts.items() if other != symbol)
             average = -others / amounts[symbol]
-            if len(known) > 1 and min(known) <= average <= max(known) and average * trial[symbol] > 0:
+            has_sign = symbol == 'C' or average * trial[symbol] > 0
+            if len(known) > 1 and min(known) <= average <= max(known) and has_sign:
                 balanced = {**trial, symbol: _whole(average)}
-                return _averaged(symbol, balanced)
+                if _follows_electronegativity(balanced, user):
+                    return _averaged(symbol, balanced)
+    if len(trials) > 1:
+        average = -total_charge({**amounts, 'H': 0.0}, usual) / amounts['H']
+        if abs(average) <= 1:
+            return _averaged('H', {**usual, 'H': _whole(average)})
     return None
 
 

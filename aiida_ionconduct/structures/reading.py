@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 import re
 import warnings
@@ -21,11 +22,22 @@ OCCUPANCY_TOLERANCE = 1.02  # occupancies of one site that sum to a little more 
 SITE_LOOP = '_atom_site_fract_x'
 TYPE, LABEL, OCCUPANCY = '_atom_site_type_symbol', '_atom_site_label', '_atom_site_occupancy'
 MIXED = re.compile(r'\s*(\d*\.?\d+)\s*\*?\s*([A-Z][a-z]?)[\d+-]*\s*')
-GROUP = re.compile(r'OH2?|H2O|Ow|Hw|[Ww]at|WAT|NH[234]|[NC]O[23]|BH4|[PS]O4')
-ION = re.compile(r'([A-Z][a-z]?)(\d*)([+-])\d*$')
+GROUP = re.compile(r'OH2?|H[23]O|O[Ww]|H[Ww]|[Ww]at|WAT|NH[234]?|[NC]O[23]|S?CN|[BA]l?H4|[PS]O4|B1[02]H1[02]')
+ATOM = re.compile(r'([A-Z][A-Za-z]?)(\d*\.?\d*[+-]?\d*)')
+ION = re.compile(r'([A-Z][a-z]?)(?:(\d+)([+-])|([+-])(\d*))$')
+LAST_ELEMENT = 103  # lawrencium; symbols of heavier elements are something else, such as BH4
 UNKNOWN = ('?', '.')  # values of a CIF
-CHATTER = ('Invalid CIF file', 'Issues encountered', 'No structure parsed', 'No _symmetry', 'Some occupancies')
-VACANT = ('Va', 'Vac', 'VAC', 'Vc', 'Vacancy')  # type symbols of sites that hold nothing
+CHATTER = (
+    'Set OLD_ERROR',
+    'Invalid CIF file',
+    'Issues encountered',
+    'No structure parsed',
+    'No _symmetry',
+    'Some occupancies',
+)
+VACANT = re.compile(r'(Va|Vac|VAC|Vc|[Vv]acancy|□)\d*')  # type symbols of sites that hold nothing
+CELL = [f'_cell_{name}' for name in ('length_a', 'length_b', 'length_c', 'angle_alpha', 'angle_beta', 'angle_gamma')]
+ATTACHED = '_atom_site_attached_hydrogens'
 BINARY_FORMATS = ('.traj', '.nc', '.db')
 
 
@@ -56,7 +68,7 @@ def read_structure(path: str | pathlib.Path, block: str | None = None) -> Crysta
     except OSError as exception:
         raise ValueError(f'the structure file `{path}` cannot be read: {exception.strerror}.') from exception
     try:
-        text = content.decode()
+        text = content.decode('utf-8-sig')
     except UnicodeDecodeError:
         text = content.decode('latin-1')
     is_cif = path.suffix.lower() in ('.cif', '.mcif') or re.match(r'(\s*#.*\n|\s*\n)*\s*data_', text) is not None
@@ -90,12 +102,15 @@ def _read_cif(text: str, path: pathlib.Path, block: str | None) -> Crystal:
                 notes.append(note)
             parser._cif.data = {name: parser._cif.data[name]}
             structure = parser.parse_structures(primitive=False)[0]
+            structure.remove_oxidation_states()
         except Exception as exception:
             if isinstance(exception, _RefusedError):
                 raise
             why = _why([str(exception), *(str(warning.message) for warning in caught)]) or type(exception).__name__
             raise ValueError(f'the structure file `{path}` cannot be read: {why}') from exception
-    structure.remove_oxidation_states()
+    for site in structure:
+        if made_up := re.search(r'_fix(\d+)$', site.label):  # pymatgen's name for a site such as `Cl,Br1`
+            site.label = ''.join(sorted(element.symbol for element in site.species.elements)) + made_up[1]
     return Crystal(_checked(structure, path), oxidation, (*_absent_elements(structure, formula), *notes))
 
 
@@ -178,26 +193,22 @@ def _checked_sites(data: dict[str, Any], path: pathlib.Path) -> list[str]:
     :return: notes about sites that hold nothing, which are removed.
     :raises ValueError: if a site has no coordinates, or is a group of atoms, naming it.
     """
+    if missing := [name for name in CELL if name not in data]:
+        raise _RefusedError(f'`{path}` does not give its cell: {", ".join(missing)} is missing.')
     if isinstance(data.get(OCCUPANCY), list):
         data[OCCUPANCY] = ['1' if value in UNKNOWN else value for value in data[OCCUPANCY]]
     types = data.get(TYPE) or data.get(LABEL)
     if not isinstance(types, list):
         return []
     labels = data.get(LABEL) or types
-    kept = [index for index, symbol in enumerate(types) if str(symbol) not in VACANT]
+    kept = [index for index, symbol in enumerate(types) if not VACANT.fullmatch(str(symbol))]
     for index in kept:
-        if any(str(data[f'_atom_site_fract_{axis}'][index]) in UNKNOWN for axis in 'xyz'):
-            raise _RefusedError(
-                f'the site {labels[index]} of `{path}` has no coordinates: give them, or remove the site if it is '
-                'empty.'
-            )
-        if TYPE in data and (group := GROUP.fullmatch(str(types[index]))):
-            raise _RefusedError(
-                f'the site {labels[index]} of `{path}` is a group of atoms, `{group[0]}`: give each of its atoms a '
-                'site of its own, hydrogen included.'
-            )
+        if problem := _problem_of_site(data, index, str(types[index])):
+            raise _RefusedError(f'the site {labels[index]} of `{path}` {problem}.')
     notes = [f'the site {labels[i]} is a vacancy and is left out.' for i in range(len(types)) if i not in kept]
-    if notes:
+    if any(re.match('[DT](?![a-z])', str(symbol)) for symbol in types):
+        notes.append('deuterium and tritium are calculated as hydrogen, with the mass of hydrogen.')
+    if len(kept) < len(types):
         n_sites = len(types)
         for key, column in data.items():
             if key.startswith('_atom_site_') and isinstance(column, list) and len(column) == n_sites:
@@ -205,12 +216,37 @@ def _checked_sites(data: dict[str, Any], path: pathlib.Path) -> list[str]:
     return notes
 
 
-def _number(text: str) -> float:
-    """Return a CIF number without its standard uncertainty; what is not a number is 1."""
+def _problem_of_site(data: dict[str, Any], index: int, symbol: str) -> str | None:
+    """Return what is wrong with a site that pymatgen would drop or read as another atom; None if it is an atom.
+
+    :param data: of the block.
+    :param index: of the site.
+    :param symbol: its type symbol, or its label where there are no type symbols.
+    """
+    if any(str(data[f'_atom_site_fract_{axis}'][index]) in UNKNOWN for axis in 'xyz'):
+        return 'has no coordinates: give them, or remove the site if it is empty'
+    symbol = symbol.strip() if TYPE in data else re.match('[A-Za-z]*', symbol.strip())[0]  # type: ignore[index]  # matches always
+    group = GROUP.fullmatch(symbol.rstrip('+-')) if TYPE in data or len(symbol) > 1 else None
+    if group and (TYPE in data or group[0].upper() not in ('OW', 'HW', 'SC', 'CN')):
+        return f'is a group of atoms, `{group[0]}`: give each of its atoms a site of its own, hydrogen included'
+    if TYPE in data:
+        match = ATOM.fullmatch(symbol)
+        if match is None or not (match[1] in 'DT' or 0 < atomic_numbers.get(match[1].title(), 0) <= LAST_ELEMENT):
+            return f'has the type `{symbol}`, which is no element: correct it'
+    occupancy = data[OCCUPANCY][index] if OCCUPANCY in data else '1'
+    if not (share := _number(occupancy, math.nan)) >= 0:
+        return f'has the occupancy {occupancy}, which is no number from 0 to 1: correct it'
+    if share > 0 and ATTACHED in data and _number(data[ATTACHED][index], 0.0) > 0:
+        return f'has {data[ATTACHED][index]} hydrogen atoms attached that have no sites of their own: add them'
+    return None
+
+
+def _number(text: str, default: float = 1.0) -> float:
+    """Return a CIF number without its standard uncertainty; what is not a number is the default."""
     try:
         return float(str(text).split('(')[0])
     except ValueError:
-        return 1.0
+        return default
 
 
 def _stated_states(data: dict[str, Any]) -> dict[str, int]:
@@ -225,14 +261,15 @@ def _stated_states(data: dict[str, Any]) -> dict[str, int]:
     else:
         for symbol in data.get(TYPE) or []:
             if match := ION.fullmatch(str(symbol)):
-                states.setdefault(_plain(match[1]), set()).add(float(f'{match[3]}{match[2] or 1}'))
+                sign, size = match[3] or match[4], match[2] or match[5] or 1
+                states.setdefault(_plain(match[1]), set()).add(float(f'{sign}{size}'))
     whole = {element: int(next(iter(values))) for element, values in states.items() if len(values) == 1}
     return {element: state for element, state in whole.items() if state}
 
 
 def _plain(symbol: str) -> str:
     """Return the chemical symbol of an isotope's symbol: deuterium is hydrogen."""
-    return 'H' if symbol == 'D' else symbol
+    return 'H' if symbol in ('D', 'T') else symbol
 
 
 def _absent_elements(structure: Structure, formula: str) -> list[str]:

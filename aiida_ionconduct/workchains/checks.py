@@ -147,21 +147,32 @@ def check_orderings(n_orderings: int, candidates: Sequence[orm.StructureData], s
         )
 
 
-def check_electrons(atoms: Atoms, charges: Mapping[str, float] | None = None) -> None:
-    """Refuse a cell whose electrons need spin: an odd number of them, or an ion with a partly filled d shell.
+def check_electrons(
+    atoms: Atoms, charges: Mapping[str, float] | None = None, valence: Mapping[str, int] | None = None
+) -> None:
+    """Refuse a cell whose electrons need spin: an odd number of them, or an ion with a partly filled d or f shell.
+
+    f electrons that a pseudopotential keeps in its core need no spin.
 
     :param charges: oxidation states by chemical symbol.
+    :param valence: number of electrons outside the core of the pseudopotential, by chemical symbol.
     :raises ValueError: with the number of electrons, or the ion.
     """
+    frozen = {symbol: n for symbol, n in (valence or {}).items() if has_f_core(symbol, n)}
     for symbol in sorted(set(atoms.symbols) & set(charges or {})):
-        n_d = d_electrons(symbol, (charges or {})[symbol])
-        if 0 < n_d < 10:
-            raise ValueError(
-                f'{symbol} with the oxidation state {(charges or {})[symbol]:+.3g} has {n_d:.3g} d electrons, an open '
-                'shell: the DFT of this work chain is not spin-polarised. Give a model (--model) that was trained on '
-                f'spin-polarised DFT with --relaxed, or another state with --charges {symbol}=…, if it is wrong.'
-            )
-    n_electrons = int(atoms.numbers.sum())
+        charge = (charges or {})[symbol]
+        shells = {'d': (d_electrons(symbol, charge), 10), 'f': (f_electrons(symbol, charge), 14)}
+        for shell, (n_shell, full) in shells.items():
+            if 0 < n_shell < full and symbol not in frozen:
+                raise ValueError(
+                    f'{symbol} with the oxidation state {charge:+.3g} has {n_shell:.3g} {shell} electrons, an open '
+                    'shell: the DFT of this work chain is not spin-polarised. Give a model (--model) that was trained '
+                    f'on spin-polarised DFT with --relaxed, or another state with --charges {symbol}=…, if it is wrong'
+                    + {'d': '.', 'f': ', or a pseudopotential with the f electrons in its core (dft.pseudo_family).'}[
+                        shell
+                    ]
+                )
+    n_electrons = sum(frozen.get(atom.symbol, int(atom.number)) for atom in atoms)
     if n_electrons % 2:
         raise ValueError(
             f'the cell {atoms.symbols} has {n_electrons} electrons, an odd number: an open shell, which the DFT of '
@@ -195,6 +206,35 @@ def d_electrons(symbol: str, charge: float) -> float:
         if first <= number <= last:
             return max(0.0, number - core - charge)
     return 0.0
+
+
+def f_electrons(symbol: str, charge: float) -> float:
+    """Return the number of f electrons of an ion of the lanthanides or actinides; 0 for ions of other elements."""
+    number = atomic_numbers[symbol]
+    for first, last, core in ((57, 71, 54), (89, 103, 86)):
+        if first <= number <= last:
+            return max(0.0, number - core - charge)
+    return 0.0
+
+
+def has_f_core(symbol: str, n_valence: int) -> bool:
+    """Return whether a pseudopotential of a lanthanide keeps the 4f electrons in its core.
+
+    Outside the core are then at most 5s² 5p⁶ 5d¹ 6s².
+    """
+    return 57 < atomic_numbers[symbol] <= 71 and n_valence <= 11
+
+
+def valence_electrons(structure: orm.StructureData, label: str) -> dict[str, int]:
+    """Return the number of electrons outside the core of the pseudopotentials of a structure, by chemical symbol.
+
+    :param label: of the family; elements that it lacks are left out.
+    """
+    family = orm.QueryBuilder().append(PseudoPotentialFamily, filters={'label': label}).first(flat=True)
+    if family is None:
+        return {}
+    known = structure.get_symbols_set() & set(family.elements)
+    return {symbol: round(family.get_pseudo(symbol).z_valence) for symbol in known}
 
 
 def check_pseudos(structure: orm.StructureData, label: str) -> None:

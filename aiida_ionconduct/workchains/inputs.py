@@ -25,6 +25,7 @@ from aiida_ionconduct.workchains.checks import (
     check_precision,
     check_pseudos,
     enough_atoms_for,
+    valence_electrons,
 )
 from aiida_ionconduct.workchains.precision import TARGET, set_target, take_over
 from aiida_ionconduct.workchains.protocols import protocol_inputs
@@ -119,7 +120,7 @@ def get_builder_from_protocol(
     check_orderings(p['orderings'], candidates, p['seeds'])
     labels = p['relabelling']['max_rounds'] + p['active_learning']['max_rounds'] > 0 or dataset is None
     if model is None and (labels or not relaxed):
-        check_electrons(atoms, charges)
+        check_electrons(atoms, charges, valence_electrons(structure, p['dft']['pseudo_family']))
         check_pseudos(structure, p['dft']['pseudo_family'])
 
     builder = cls.get_builder()

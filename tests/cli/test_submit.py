@@ -36,7 +36,7 @@ def cells(structure=None, substitute=(), fraction=0.0, store=False):
     return load_cells(
         structure=structure, substitute=substitute, fraction=fraction, formula_units=None, compensate='Li', charges={},
         store=store,
-    )  # fmt: skip
+    ).cells  # fmt: skip
 
 
 @pytest.fixture

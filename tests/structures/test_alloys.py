@@ -21,8 +21,8 @@ from aiida_ionconduct.structures import (
     scores_table,
     shortest_contact,
 )
-from aiida_ionconduct.structures.alloys import mass_density
 from aiida_ionconduct.structures.electrostatics import ewald_matrix
+from aiida_ionconduct.structures.recipes import mass_density
 
 pytestmark = pytest.mark.slow
 

@@ -83,7 +83,7 @@ def test_whole_numbers_are_neutral_and_nearest():
     """The integer program keeps the dopant, and mends the charge with the ion of the largest amount."""
     kinds = [Kind(48, {'Li': 24.5, '': 23.5}), Kind(4, {'P': 3.5, 'Si': 0.5}), Kind(20, {'S': 20.0})]
     kinds.append(Kind(4, {'Br': 4}))
-    doubled = [Kind(2 * n, {symbol: 2 * amount for symbol, amount in amounts.items()}) for n, amounts in kinds]
+    doubled = [Kind(2 * n, {symbol: 2 * amount for symbol, amount in amounts.items()}) for n, amounts, _ in kinds]
     totals = species_numbers(whole_numbers(doubled, STATES, 'Li'), 'Li')
     assert totals == {'Li': 49, 'P': 7, 'Si': 1, 'S': 40, 'Br': 8}
 

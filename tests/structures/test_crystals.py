@@ -6,7 +6,7 @@ from ase import units
 from ase.geometry import get_distances
 
 from aiida_ionconduct.structures import CRYSTALS, alloy, check_charges, check_structure, crystal, read_disordered
-from aiida_ionconduct.structures.alloys import VOLUMES_A3, mass_density
+from aiida_ionconduct.structures.recipes import VOLUMES_A3, mass_density
 
 
 def sorted_distances(atoms, first, second):

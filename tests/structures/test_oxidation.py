@@ -24,6 +24,8 @@ def states(formula, **options):
         ('LiFePO4', {'Fe': 2}),
         ('Li3V2P3O12', {'V': 3}),
         ('Li8GeP4', {'P': -3}),
+        ('Li6PS5BH4', {'P': 5, 'B': 3, 'H': -1}),
+        ('LiHCO2', {'C': 2, 'H': 1}),
         ('Li6.006La2Sr0.999Bi2O12', {'Bi': 5, 'Sr': 2}),
         ('Li0.44La2.52Mg2W2O12', {'W': 6}),
     ],
@@ -89,3 +91,25 @@ def test_no_balance(formula, says):
     """The refusal names the elements of this crystal."""
     with pytest.raises(ValueError, match=says):
         states(formula)
+
+
+@pytest.mark.parametrize(('formula', 'average'), [('Li4BN3H10', 0.2), ('LiBNH7', -1 / 7)])
+def test_amides_and_borohydrides_in_one_crystal(formula, average):
+    """Hydrogen is positive on nitrogen and negative on boron; neither nitrogen nor boron changes its sign for that."""
+    balanced = states(formula)
+    assert balanced.charges['H'] == pytest.approx(average)
+    assert (balanced.charges['B'], balanced.charges['N']) == (3, -3)
+    assert 'Only the tracer conductivity is certain' in balanced.notes[0]
+
+
+def test_average_that_the_user_gives_is_made_exact():
+    """5/6 cannot be typed. The charges balance exactly, and the user is told what such a charge means."""
+    balanced = states('Li2B12H12', user={'H': -1, 'B': 0.8333})
+    assert balanced.charges['B'] == pytest.approx(10 / 12, abs=1e-12)
+    assert 'Only the tracer conductivity is certain' in balanced.notes[-1]
+
+
+def test_average_of_the_user_that_does_not_balance():
+    """A charge that is left is not ascribed to errors of the occupancies."""
+    with pytest.raises(ValueError, match=r'sum to -0\.3 a cell'):
+        states('Li3PO4', user={'Li': 0.9})

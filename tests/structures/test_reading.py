@@ -119,10 +119,11 @@ def test_unknown_occupancy_is_full(amounts, unknown):
     assert amounts(cif(f'Li1 Li 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 {unknown}\n')) == pytest.approx({'Li': 4, 'Cl': 4})
 
 
-def test_vacancies_are_left_out(tmp_path):
+@pytest.mark.parametrize('symbol', ['Va', 'Vac1', 'vacancy'])
+def test_vacancies_are_left_out(tmp_path, symbol):
     """A site of a vacancy is no atom of vanadium, and this is said."""
     path = tmp_path / 'vacancy.cif'
-    path.write_text(cif('Li1 Li 0 0 0 0.9\nV1 Va 0 0 0 0.1\nCl1 Cl 0.5 0.5 0.5 0.9\n'))
+    path.write_text(cif(f'Li1 Li 0 0 0 0.9\nV1 {symbol} 0 0 0 0.1\nCl1 Cl 0.5 0.5 0.5 0.9\n'))
     crystal = read_structure(path)
     assert crystal.structure.composition.get_el_amt_dict() == pytest.approx({'Li': 3.6, 'Cl': 3.6})
     assert crystal.notes == ('the site V1 is a vacancy and is left out.',)
@@ -134,6 +135,15 @@ def test_vacancies_are_left_out(tmp_path):
         (SALT + 'OH1 OH 0.25 0.25 0.25 1\n', 'the site OH1 .* is a group of atoms, `OH`'),
         (SALT + 'Ow1 Wat 0.25 0.25 0.25 1\n', 'the site Ow1 .* is a group of atoms, `Wat`'),
         (SALT + 'H1 H ? ? ? 1\n', 'the site H1 .* has no coordinates'),
+        (SALT + 'O1 OH- 0.25 0.25 0.25 1\n', 'the site O1 .* is a group of atoms, `OH`'),
+        (SALT + 'B1 BH4- 0.25 0.25 0.25 1\n', 'the site B1 .* is a group of atoms, `BH4`'),
+        (SALT + 'B1 B12H12 0.25 0.25 0.25 1\n', 'the site B1 .* is a group of atoms, `B12H12`'),
+        (SALT + 'C1 CN 0.25 0.25 0.25 1\n', 'the site C1 .* is a group of atoms, `CN`'),
+        (SALT + 'M1 Zr0.5Ti0.5 0.25 0.25 0.25 1\n', 'the site M1 .* has the type `Zr0.5Ti0.5`, which is no element'),
+        (SALT + 'M1 Al,Si 0.25 0.25 0.25 1\n', 'the site M1 .* has the type `Al,Si`, which is no element'),
+        (SALT + 'X1 X 0.25 0.25 0.25 1\n', 'the site X1 .* has the type `X`, which is no element'),
+        (SALT + 'Br1 Br 0.25 0.25 0.25 0,5\n', 'the site Br1 .* has the occupancy 0,5, which is no number'),
+        (SALT + 'Br1 Br 0.25 0.25 0.25 -0.1\n', 'the site Br1 .* has the occupancy -0.1, which is no number'),
         (SALT + 'Br1 Br 0.5 0.5 0.5 0.2\n', 'occupancies of a site sum to 1.2, and at most 1 is possible'),
     ],
 )
@@ -160,3 +170,34 @@ def test_other_formats(tmp_path):
         read = read_structure(tmp_path / name).structure
         assert read.composition.get_el_amt_dict() == {'Li': 6, 'P': 2, 'O': 8}
         assert read.volume == pytest.approx(atoms.get_volume(), rel=1e-4)
+
+
+def test_hydrogen_without_sites_is_refused(amounts):
+    """The column of attached hydrogen atoms counts atoms that have no coordinates."""
+    text = cif('Li1 Li 0 0 0 1 0\nO1 O 0.5 0.5 0.5 1 1\n')
+    text = text.replace('_atom_site_occupancy\n', '_atom_site_occupancy\n_atom_site_attached_hydrogens\n')
+    with pytest.raises(ValueError, match=r'the site O1 .* has 1 hydrogen atoms attached that have no sites'):
+        amounts(text)
+
+
+def test_a_cell_that_is_not_given(amounts):
+    with pytest.raises(ValueError, match='does not give its cell: _cell_length_b is missing'):
+        amounts(cif().replace('_cell_length_b 5.3\n', ''))
+
+
+def test_the_sign_of_a_state_may_stand_before_its_size(tmp_path):
+    path = tmp_path / 'states.cif'
+    path.write_text(cif('Ca1 Ca+2 0 0 0 1\nO1 O-2 0.5 0.5 0.5 1\n'))
+    assert read_structure(path).oxidation == {'Ca': 2, 'O': -2}
+
+
+def test_deuterium_is_hydrogen_and_this_is_said(tmp_path):
+    path = tmp_path / 'deuteride.cif'
+    path.write_text(cif('Li1 Li 0 0 0 1\nD1 D1- 0.5 0.5 0.5 1\n'))
+    crystal = read_structure(path)
+    assert crystal.structure.composition.get_el_amt_dict() == {'Li': 4, 'H': 4}
+    assert 'with the mass of hydrogen' in crystal.notes[0]
+
+
+def test_a_byte_order_mark_does_no_harm(amounts):
+    assert amounts('\ufeff' + cif()) == {'Li': 4, 'Cl': 4}

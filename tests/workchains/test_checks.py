@@ -3,9 +3,10 @@
 from types import SimpleNamespace
 
 import pytest
+from ase.build import bulk
 
 from aiida_ionconduct.engines import ENGINES
-from aiida_ionconduct.workchains.checks import check_gpus, check_mpi
+from aiida_ionconduct.workchains.checks import check_electrons, check_gpus, check_mpi
 
 
 def codes(scheduler, **request):
@@ -51,3 +52,32 @@ def test_pw_without_mpi_is_refused(with_mpi):
             check_mpi(known)
     else:
         check_mpi(known)
+
+
+@pytest.mark.parametrize(
+    ('symbol', 'charge', 'message'),
+    [
+        ('Gd', 3, r'Gd with the oxidation state \+3 has 7 f electrons, an open shell.*f electrons in its core'),
+        ('U', 4, r'U with the oxidation state \+4 has 2 f electrons'),
+        ('Fe', 2, r'Fe with the oxidation state \+2 has 6 d electrons, an open shell'),
+    ],
+)
+def test_open_shells_are_refused_by_name(symbol, charge, message):
+    """The number of electrons of two such ions is even, so that their parity does not tell."""
+    atoms = bulk(f'{symbol}O', 'rocksalt', a=5.0).repeat((2, 1, 1))
+    with pytest.raises(ValueError, match=message):
+        check_electrons(atoms, {symbol: charge, 'O': -charge})
+
+
+@pytest.mark.parametrize(('symbol', 'charge'), [('La', 3), ('Lu', 3), ('Ce', 4), ('U', 6), ('Th', 4), ('Ti', 4)])
+def test_closed_shells_are_calculated(symbol, charge):
+    atoms = bulk(f'{symbol}O', 'rocksalt', a=5.0).repeat((2, 1, 1))
+    check_electrons(atoms, {symbol: charge, 'O': -charge})
+
+
+def test_frozen_f_electrons_need_no_spin():
+    """Three 4f electrons of neodymium in the core of its pseudopotential, which leaves 11 electrons."""
+    atoms = bulk('NdN', 'rocksalt', a=5.1)
+    check_electrons(atoms, {'Nd': 3, 'N': -3}, {'Nd': 11, 'N': 5})
+    with pytest.raises(ValueError, match='has 3 f electrons'):
+        check_electrons(atoms, {'Nd': 3, 'N': -3}, {'Nd': 14, 'N': 5})

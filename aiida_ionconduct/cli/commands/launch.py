@@ -14,6 +14,7 @@ from aiida_ionconduct.cli.options import (
     MOBILE,
     ORDERING,
     PROFILE,
+    SITE_COUNTS,
     STRAIN,
     TOLERANCE,
     refuse_other_options,
@@ -51,6 +52,7 @@ EXTENDING = ('target_error', 'max_md_ns', 'ignore_validation', 'dry_run', 'detac
 @STRAIN
 @TOLERANCE
 @BLOCK
+@SITE_COUNTS
 @ORDERING
 @click.option(
     '--ordering-seed', default=0, help='The seed of the random orderings, or of the search for the lowest orderings.'

@@ -17,6 +17,7 @@ from aiida_ionconduct.cli.options import (
     MOBILE,
     ORDERING,
     PROFILE,
+    SITE_COUNTS,
     STRAIN,
     TOLERANCE,
     given_options,
@@ -63,6 +64,7 @@ PICTURE = click.option(
 @TOLERANCE
 @BLOCK
 @CHARGES
+@SITE_COUNTS
 @ORDERING
 @click.option(
     '--ordering-seed',
@@ -87,7 +89,8 @@ def alloy_command(
     *,
     parent: str,
     substitute: list[tuple[str, str]],
-    charges: list[tuple[str, int]],
+    charges: list[tuple[str, float]],
+    site_counts: list[tuple[str, int]],
     mobile: str,
     output: Path | None,
     picture: Path | None,
@@ -112,7 +115,9 @@ def alloy_command(
     if options['tolerance'] is None:
         del options['tolerance']
     try:
-        ordering = ordered_cells(parent, dict(substitute), charges=dict(charges), **options)
+        ordering = ordered_cells(
+            parent, dict(substitute), charges=dict(charges), site_counts=dict(site_counts), **options
+        )
     except ValueError as exception:
         raise click.ClickException(str(exception)) from exception
     candidates = ordering.candidates
@@ -175,7 +180,7 @@ def structures_show(
     *,
     source: str,
     mobile: str,
-    charges: list[tuple[str, int]],
+    charges: list[tuple[str, float]],
     block: str | None,
     picture: Path | None,
     profile: str | None,

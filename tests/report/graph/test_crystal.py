@@ -70,7 +70,7 @@ def test_launch_keeps_the_labels_of_the_file():
         compensate=None,
         charges={},
         store=True,
-    )
+    ).cells
     assert {row.label for row in sites_of(cells[0])} == {'Li1', 'Li2', 'Li3', 'P1', 'P2', 'S1', 'S2', 'S3'}
 
 
