@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 RELAX = 'relax'
 AIMD = 'aimd'
 LABEL_RATTLED = 'label_rattled'
+LABEL_LEVELS = 'label_levels'
 TRAIN = 'train'
 ACTIVE_LEARNING = 'active_learning'
 EXPLORE = 'explore'
@@ -21,7 +22,20 @@ LABEL = 'label'
 COMPILE = 'compile'
 VALIDATE = 'validate'
 MD = 'md'
-STAGES = (RELAX, AIMD, LABEL_RATTLED, TRAIN, ACTIVE_LEARNING, EXPLORE, EVALUATE, LABEL, COMPILE, VALIDATE, MD)
+STAGES = (
+    RELAX,
+    AIMD,
+    LABEL_RATTLED,
+    LABEL_LEVELS,
+    TRAIN,
+    ACTIVE_LEARNING,
+    EXPLORE,
+    EVALUATE,
+    LABEL,
+    COMPILE,
+    VALIDATE,
+    MD,
+)
 """The stages of a campaign, as the call links of the work chains name them; rounds add a number: ``train_0``."""
 
 _RUN = re.compile(r'(?P<temperature>T(?P<kelvin>\d+(_\d+)?))(_seed(?P<seed>\d+))?')

@@ -7,5 +7,7 @@
 - ``metrics``: the learning curves;
 - ``predictions``: predictions on frames, and the errors on held-out frames;
 - ``package``: the formats of a model, and what the file states about itself;
+- ``agreement``: whether a compiled model in LAMMPS gives what nequip gives;
+- ``references``: the energies of atoms from which a training starts;
 - ``committee``: disagreement of a committee, its calibration, and the choice of frames to label.
 """

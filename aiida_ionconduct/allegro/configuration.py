@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiida_ionconduct.allegro.parameters import TrainingParameters
@@ -11,6 +11,8 @@ from aiida_ionconduct.allegro.parameters import TrainingParameters
 Configuration = dict[str, Any]
 """A section of the configuration, as it stands in YAML."""
 
+ACCELERATORS = {'cpu': 'cpu', 'cuda': 'gpu'}
+"""What Lightning calls a device."""
 FRAMES = 'frames.extxyz'
 """The frames of an evaluation."""
 FILES = {'train': 'train.extxyz', 'validation': 'validation.extxyz', 'test': 'test.extxyz'}
@@ -33,6 +35,7 @@ def nequip_configuration(
     type_names: Sequence[str],
     *,
     initial_model: str | None = None,
+    atom_energies: Mapping[str, float] | None = None,
     resume: bool = False,
     max_time_s: float | None = None,
 ) -> Configuration:
@@ -40,6 +43,8 @@ def nequip_configuration(
 
     :param type_names: chemical symbols in the order of the model's types.
     :param initial_model: packaged model whose weights the training starts from; it fixes the model section.
+    :param atom_energies: by chemical symbol, the energies of atoms in eV from which a new model starts; by default the
+        mean energy per atom of the training set.
     :param resume: go on from :data:`LAST_CHECKPOINT`, with :data:`CHECKPOINT` beside it and the callbacks of
         :data:`RESUME_MODULE`.
     :param max_time_s: the training stops after the epoch in which this time is up.
@@ -75,7 +80,7 @@ def nequip_configuration(
             },
             'model': {'_target_': 'nequip.model.ModelFromPackage', 'package_path': initial_model}
             if initial_model
-            else _model_section(p, types),
+            else _model_section(p, types, atom_energies),
         },
         'global_options': {'allow_tf32': False},
     }
@@ -158,8 +163,12 @@ def _trainer_section(
     }
 
 
-def _model_section(p: TrainingParameters, type_names: list[str]) -> Configuration:
+def _model_section(
+    p: TrainingParameters, type_names: list[str], atom_energies: Mapping[str, float] | None = None
+) -> Configuration:
     """Return the Allegro model; energies are shifted and scaled by the statistics of the training set."""
+    mean = '${training_data_stats:per_atom_energy_mean}'
+    shifts = mean if atom_energies is None else {symbol: atom_energies[symbol] for symbol in type_names}
     model: Configuration = {
         '_target_': 'allegro.model.AllegroModel',
         'seed': p.seed,
@@ -175,7 +184,7 @@ def _model_section(p: TrainingParameters, type_names: list[str]) -> Configuratio
         'readout_mlp_hidden_layers_depth': 1,
         'readout_mlp_hidden_layers_width': p.readout_width,
         'avg_num_neighbors': '${training_data_stats:num_neighbors_mean}',
-        'per_type_energy_shifts': '${training_data_stats:per_atom_energy_mean}',
+        'per_type_energy_shifts': shifts,
         'per_type_energy_scales': '${training_data_stats:forces_rms}',
     }
     embedding, layers = (p.embed_mlp_depth, p.embed_mlp_width), (p.mlp_depth, p.mlp_width)

@@ -24,6 +24,7 @@ from aiida_ionconduct.allegro.configuration import (
     nequip_configuration,
 )
 from aiida_ionconduct.allegro.parameters import TrainingParameters
+from aiida_ionconduct.allegro.references import per_element_energies
 from aiida_ionconduct.calculations.base import (
     EngineCalcJob,
     complaint_about_format,
@@ -98,7 +99,7 @@ def complaint_about_checkpoint(checkpoint: orm.FolderData, trust_model: orm.Bool
 class AllegroTrainCalculation(EngineCalcJob):
     """``nequip-train`` on a training, a validation and a test set, then ``nequip-package`` of the best checkpoint."""
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
     WALLTIME_STATUS = 420
 
     @classmethod
@@ -198,6 +199,9 @@ class AllegroTrainCalculation(EngineCalcJob):
             TrainingParameters.check(parameters),
             type_names,
             initial_model=INITIAL_MODEL if initial_model else None,
+            atom_energies=None
+            if initial_model
+            else per_element_energies(self.inputs.train.get_frames(), self.inputs.train.isolated_energies_eV),
             resume=bool(checkpoint),
             max_time_s=stop_after(walltime) if walltime else None,
         )

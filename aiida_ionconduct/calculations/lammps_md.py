@@ -205,8 +205,7 @@ class LammpsMdCalculation(EngineCalcJob):
         codeinfo.code_uuid = self.inputs.code.uuid
         codeinfo.cmdline_params = [
             *('-in', options.input_filename, '-log', options.output_filename, '-screen', 'none'),
-            *_kokkos_arguments(settings.kokkos_gpus),
-            *settings.cmdline,
+            *settings.arguments(),
         ]
         calcinfo = CalcInfo()
         calcinfo.codes_info = [codeinfo]
@@ -214,10 +213,3 @@ class LammpsMdCalculation(EngineCalcJob):
         calcinfo.retrieve_list = [options.output_filename]
         calcinfo.retrieve_temporary_list = [script.TRAJECTORY_FILE, script.CENTRES_FILE, f'*{script.RESTART_SUFFIX}*']
         return calcinfo
-
-
-def _kokkos_arguments(gpus: int | None) -> list[str]:
-    """Return the arguments that make LAMMPS use Kokkos, with one process on each of the GPUs of a machine."""
-    if gpus is None:
-        return []
-    return ['-k', 'on', 'g', str(gpus), '-sf', 'kk', '-pk', 'kokkos', 'newton', 'on', 'neigh', 'half']

@@ -118,6 +118,9 @@ def dft_stages(builder: Builder, n_atoms: int) -> tuple[list[PlannedStage], int]
         n_cells = max(len(builder.candidates), 1)
         hours = n_cells * RELAXATION_STEPS * step_s / 3600
         stages.append(PlannedStage(labels.RELAX, 'relaxation', 'pw.x', n_cells, n_atoms, RELAXATION_STEPS, hours))
+    if builder.levels is not None:
+        n_levels = builder.levels['n_frames']
+        stages.append(labelling_stage(labels.LABEL_LEVELS, 'levels of theory', builder, n_levels, n_atoms=n_atoms))
     if 'temperatures_K' not in builder.aimd:
         return stages, 0 if builder.dataset is None else builder.dataset.n_frames
     n_runs, dynamics = len(builder.aimd.temperatures_K), builder.aimd.dynamics

@@ -13,12 +13,13 @@ from aiida import orm
 from aiida.engine import ProcessBuilder
 
 from aiida_ionconduct.calculations.functions.structures import alloy_structures, substitute_structure
-from aiida_ionconduct.choices import OrderingMethod
+from aiida_ionconduct.choices import OrderingMethod, StressUnit
 from aiida_ionconduct.cli.follow import follow
 from aiida_ionconduct.cli.plan import plan_table
 from aiida_ionconduct.cli.words import echo
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.farm.submission import SubmissionError, submit_once
+from aiida_ionconduct.readers.label_keys import LabelKeys
 from aiida_ionconduct.report.graph.campaign import collect
 from aiida_ionconduct.report.page.campaign import write_page
 from aiida_ionconduct.report.tables.terminal import summary_tables
@@ -81,7 +82,7 @@ def submit(
         builder = get_extension(campaign, options['target_error'], options['max_md_ns'])
         protocol = campaign.base.extras.get('protocol', '')
     echo(plan_table(builder, protocol))
-    for warning in [*charge_warnings(builder), *hydrogen_warnings(builder)]:
+    for warning in [*charge_warnings(builder), *hydrogen_warnings(builder), *dataset_notes(builder)]:
         echo(warning)
     if dry_run:
         echo('Nothing was submitted.')
@@ -107,6 +108,12 @@ def charge_warnings(builder: Any) -> list[str]:
         for symbol, charge in builder.charges.get_dict().items()
         if charge % 1
     ]
+
+
+def dataset_notes(builder: Any) -> list[str]:
+    """Return what was assumed and changed when the given training set was read."""
+    dataset = builder.dataset
+    return [] if dataset is None else [f'Training set: {note}' for note in dataset.notes]
 
 
 def hydrogen_warnings(builder: Any) -> list[str]:
@@ -157,6 +164,10 @@ def get_builder(
     target_error: float | None = None,
     max_md_ns: float | None = None,
     orderings: int | None = None,
+    energy_key: str | None = None,
+    forces_key: str | None = None,
+    stress_key: str | None = None,
+    stress_unit: StressUnit | None = None,
     store: bool = False,
     **cell: Any,
 ) -> ProcessBuilder:
@@ -179,6 +190,7 @@ def get_builder(
         changes['orderings'] = orderings
     p = protocol_inputs('conductivity', protocol, changes)
     loaded = load_codes(dict(codes))
+    labelled = {'keys': LabelKeys(energy_key, forces_key, stress_key), 'stress_unit': stress_unit}
     cells, states = load_cells(
         **cell,
         charges=dict(charges),
@@ -194,7 +206,7 @@ def get_builder(
         overrides=changes,
         charges=states,
         mobile=mobile,
-        dataset=load_data(dataset, DatasetData, 'dataset') if dataset else None,
+        dataset=load_data(dataset, DatasetData, 'dataset', **labelled) if dataset else None,
         model=load_data(model, AllegroModelData, 'model') if model else None,
         trust_model=trust_model,
         relaxed=relaxed,
@@ -361,16 +373,17 @@ def quickstart_structure(store: bool) -> orm.StructureData:
     return run_function(substitute_structure, parent, orm.Dict(QUICKSTART), store=store)
 
 
-def load_data(source: str, kind: type[Kind], name: str) -> Kind:
+def load_data(source: str, kind: type[Kind], name: str, **reading: Any) -> Kind:
     """Return a dataset or a model from a file or a node; a file that is stored already is its stored node.
 
+    :param reading: how the file is read.
     :raises ValueError: if there is neither such a file nor such a node.
     """
     if source.isdigit() and not pathlib.Path(source).exists():
         return load_stored(source, kind, name)
     if not pathlib.Path(source).exists():
         raise ValueError(f'the {name} file `{source}` does not exist.')
-    node = kind(pathlib.Path(source))
+    node = kind(pathlib.Path(source), **reading)
     same = orm.QueryBuilder().append(kind, filters={'attributes.sha256': node.base.attributes.get('sha256')})
     return same.first(flat=True) or node
 

@@ -14,7 +14,11 @@ from aiida import orm
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from aiida_ionconduct.choices import StressUnit
 from aiida_ionconduct.data.display import bars, card, node_title
+from aiida_ionconduct.readers.label_formats import read_extended_xyz
+from aiida_ionconduct.readers.label_keys import LabelKeys
+from aiida_ionconduct.readers.labelled import DETECTED, LabelledFrames, label_frames, read_labelled_frames
 
 FILENAME = 'dataset.extxyz'
 
@@ -26,18 +30,42 @@ class DatasetData(orm.SinglefileData):
     ``temperature_K`` in its ``info``.
     """
 
-    def __init__(self, file: str | pathlib.Path | BinaryIO, filename: str = FILENAME, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        file: str | pathlib.Path | BinaryIO,
+        filename: str = FILENAME,
+        *,
+        keys: LabelKeys = DETECTED,
+        stress_unit: StressUnit | None = None,
+        as_it_is: bool = False,
+        **kwargs: Any,
+    ) -> None:
         """Check and store the frames.
 
-        :param file: path or binary stream of an extended-XYZ file.
-        :raises ValueError: if the file cannot be read or a frame lacks its energy or forces.
+        A file of extended XYZ with ASE's names and units is kept byte by byte. Other files are converted; the attribute
+        ``notes`` says what was assumed and changed.
+
+        :param file: binary stream of an extended-XYZ file; or path of such a file, of a file that ASE reads, of an npz
+            archive, or of a folder of DeePMD.
+        :param keys: the names of energy, forces and stress, where several fit.
+        :param stress_unit: the unit of the stress, where energies and magnitudes do not tell.
+        :param as_it_is: whether a stream has been written here, with ASE's names and units.
+        :raises ValueError: if the file cannot be read, or its frames cannot be trained on, with what to do.
         """
-        content = pathlib.Path(file).read_bytes() if isinstance(file, (str, pathlib.Path)) else file.read()
-        try:
-            frames = _read_frames(content.decode())
-        except Exception as exception:
-            raise ValueError(f'the dataset is not a readable extended-XYZ file: {exception}') from exception
+        if isinstance(file, (str, pathlib.Path)):
+            labelled = read_labelled_frames(pathlib.Path(file), keys, stress_unit)
+            content = b'' if labelled.mended else pathlib.Path(file).read_bytes()
+        else:
+            content = file.read()
+            try:
+                raw = read_extended_xyz(content.decode())
+            except Exception as exception:
+                raise ValueError(f'the dataset is not a readable extended-XYZ file: {exception}') from exception
+            labelled = LabelledFrames(raw) if as_it_is else label_frames(raw, keys, stress_unit)
+        frames = labelled.frames
         _check_frames(frames)
+        if labelled.mended:
+            content = _as_extended_xyz(frames)
         super().__init__(io.BytesIO(content), filename=filename, **kwargs)
         temperatures = {frame.info['temperature_K'] for frame in frames if 'temperature_K' in frame.info}
         sources = [frame.info.get('source', 'unknown') for frame in frames]
@@ -49,6 +77,8 @@ class DatasetData(orm.SinglefileData):
                 'sources': {name: sources.count(name) for name in sorted(set(sources))},
                 'has_stress': all('stress' in frame.calc.results for frame in frames),
                 'sha256': hashlib.sha256(content).hexdigest(),
+                **({'notes': labelled.notes} if labelled.notes else {}),
+                **({'isolated_energies_eV': labelled.isolated_eV} if labelled.isolated_eV else {}),
             }
         )
 
@@ -61,20 +91,31 @@ class DatasetData(orm.SinglefileData):
         :raises ValueError: as the constructor.
         """
         _check_frames(frames)
-        with_stress = all('stress' in frame.calc.results for frame in frames)
-        labels = ('energy', 'forces', *(['stress'] if with_stress else []))
-        stream = io.StringIO()
-        ase.io.write(stream, [_with_labels(frame, labels) for frame in frames], format='extxyz')
-        return cls(io.BytesIO(stream.getvalue().encode()), **kwargs)
+        return cls(io.BytesIO(_as_extended_xyz(frames)), as_it_is=True, **kwargs)
 
     def get_frames(self) -> list[Atoms]:
         """Return all frames, energies and forces in their calculators."""
-        return _read_frames(self.get_content('r'))
+        return read_extended_xyz(self.get_content('r'))
 
     @property
     def n_frames(self) -> int:
         """Number of frames."""
         return self.base.attributes.get('n_frames')
+
+    @property
+    def has_stress(self) -> bool:
+        """Whether all frames have a stress."""
+        return self.base.attributes.get('has_stress')
+
+    @property
+    def notes(self) -> list[str]:
+        """What was assumed and changed when the frames were read, in sentences."""
+        return self.base.attributes.get('notes', [])
+
+    @property
+    def isolated_energies_eV(self) -> dict[str, float]:
+        """Energies of isolated atoms by chemical symbol, as far as the file has them."""
+        return self.base.attributes.get('isolated_energies_eV', {})
 
     @property
     def elements(self) -> list[str]:
@@ -96,10 +137,13 @@ class DatasetData(orm.SinglefileData):
         return card(node_title(self), rows, bars('Frames by source', a['sources']))
 
 
-def _read_frames(text: str) -> list[Atoms]:
-    """Return all frames of an extended-XYZ text."""
-    frames = ase.io.read(io.StringIO(text), index=':', format='extxyz')
-    return frames if isinstance(frames, list) else [frames]
+def _as_extended_xyz(frames: Sequence[Atoms]) -> bytes:
+    """Return frames as extended XYZ, all with energy and forces, and with stresses if all frames have them."""
+    with_stress = all('stress' in frame.calc.results for frame in frames)
+    labels = ('energy', 'forces', *(['stress'] if with_stress else []))
+    stream = io.StringIO()
+    ase.io.write(stream, [_with_labels(frame, labels) for frame in frames], format='extxyz')
+    return stream.getvalue().encode()
 
 
 def _with_labels(frame: Atoms, labels: Sequence[str]) -> Atoms:

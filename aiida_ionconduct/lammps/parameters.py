@@ -104,6 +104,13 @@ class CommandLine(Parameters):
     )
     cmdline: list[str] = Field(default=[], description='further words of the command line')
 
+    def arguments(self) -> list[str]:
+        """Return the words of the command line; Kokkos runs one process on each of the GPUs of a machine."""
+        if self.kokkos_gpus is None:
+            return list(self.cmdline)
+        kokkos = ['-k', 'on', 'g', str(self.kokkos_gpus), '-sf', 'kk']
+        return [*kokkos, '-pk', 'kokkos', 'newton', 'on', 'neigh', 'half', *self.cmdline]
+
 
 STEPS = ('equilibration_steps', 'production_steps', 'frame_stride', 'com_stride', 'thermo_stride', 'restart_stride')
 

@@ -17,6 +17,8 @@ START_FILE = 'start.bin'
 """The restart file of an earlier run that this one continues."""
 TRAJECTORY_FILE = 'trajectory.bin'
 CENTRES_FILE = 'centres_of_mass.txt'
+ENERGY_FILE, FORCES_FILE = 'energy.txt', 'forces.txt'
+"""What an evaluation of one structure writes."""
 RESTART_SUFFIX = '.restart'
 """Restart files are called ``production.restart`` and so on, after the stage they were written in; the files
 written on the way end in a number."""
@@ -122,6 +124,29 @@ def md_script(
         f'run {run.production_steps} upto',
         f'write_restart {PRODUCTION}{RESTART_SUFFIX}',
         'label end',
+    ]
+    return '\n'.join(lines) + '\n'
+
+
+def single_point_script(species: Sequence[str], model_format: str = 'aotinductor') -> str:
+    """Return the input script of one evaluation: the energy goes to :data:`ENERGY_FILE`, forces to :data:`FORCES_FILE`.
+
+    :param species: chemical symbol of each atom type, see :func:`~aiida_ionconduct.lammps.structure.species_order`.
+    :param model_format: a key of :data:`POTENTIALS`.
+    """
+    potential = POTENTIALS[model_format]
+    lines = [
+        'units metal',
+        'atom_style atomic',
+        f'read_data {STRUCTURE_FILE}',
+        f'pair_style {potential.pair_style}',
+        f'pair_coeff * * {potential.coefficients}{" ".join(species)}',
+        'thermo_style custom step pe',
+        f'dump forces all custom 1 {FORCES_FILE} fx fy fz',
+        'dump_modify forces sort id format float %.16g',
+        'run 0',
+        'variable energy equal pe',
+        f'print "$(v_energy:%.16g)" file {ENERGY_FILE}',
     ]
     return '\n'.join(lines) + '\n'
 

@@ -40,7 +40,7 @@ class AllegroWorkChain(SegmentsWorkChain):
         spec.expose_inputs(
             AllegroCompileCalculation,
             namespace='compile',
-            exclude=('model',),
+            exclude=('model', 'check.frame'),
             namespace_options={
                 'required': False,
                 'populate_defaults': False,
@@ -166,6 +166,8 @@ class AllegroWorkChain(SegmentsWorkChain):
         """Compile the packaged model."""
         job = self.exposed_inputs(AllegroCompileCalculation, 'compile')
         job.model = self.ctx.children[-1].outputs.model
+        if 'check' in job:
+            job.check.frame = self.ctx.inputs.test
         return self.child(COMPILE, AllegroCompileWorkChain, {'job': job})
 
     def inspect_compile(self) -> ExitCode | None:

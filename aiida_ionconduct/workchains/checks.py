@@ -10,6 +10,7 @@ from aiida_pseudo.groups.family import PseudoPotentialFamily
 from ase import Atoms
 from ase.data import atomic_numbers
 
+from aiida_ionconduct.allegro.package import read_metadata
 from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.engines import ENGINES
@@ -77,21 +78,29 @@ def check_mpi(codes: Mapping[str, orm.AbstractCode]) -> None:
             )
 
 
-def check_dataset(structure: orm.StructureData, dataset: DatasetData | None) -> None:
-    """Refuse a dataset that lacks an element of the structure.
+def check_dataset(
+    structure: orm.StructureData, dataset: DatasetData | None, training: Mapping[str, Any] | None = None
+) -> None:
+    """Refuse a dataset that lacks an element of the structure, or the stress that a training asks for.
 
-    :raises ValueError: naming the elements that are missing.
+    :param training: the section of the protocol.
+    :raises ValueError: naming the elements that are missing, or the number of frames without stress.
     """
+    if dataset is not None and (training or {}).get('stress_coefficient') and not dataset.has_stress:
+        raise ValueError(
+            'the training has a stress_coefficient, but not all frames of the dataset have a stress: set '
+            'training.stress_coefficient to 0 with --overrides, or give a dataset with stresses.'
+        )
     missing = [] if dataset is None else sorted(structure.get_symbols_set() - set(dataset.elements))
     if missing:
         raise ValueError(f'the dataset has no frame with {", ".join(missing)}: add frames of this material.')
 
 
 def check_model(structure: orm.StructureData, model: AllegroModelData | None, *, trust_model: bool) -> None:
-    """Refuse a model that is compiled, lacks an element of the structure, or was not made in this profile.
+    """Refuse a model that is compiled, lacks an element, is not trusted, or is of another architecture than Allegro.
 
     :param trust_model: accept a model that was not made in this profile.
-    :raises ValueError: naming the elements that are missing, or saying how to trust the model.
+    :raises ValueError: naming the elements that are missing or the architecture, or saying how to trust the model.
     """
     if model is None:
         return
@@ -106,6 +115,8 @@ def check_model(structure: orm.StructureData, model: AllegroModelData | None, *,
     complaint = model.check(orm.Bool(trust_model))
     if complaint:
         raise ValueError(complaint)
+    if not model.is_made_here:  # the attributes of a node from an archive, or of an earlier version, may say otherwise
+        read_metadata(model.get_content(mode='rb'), model.filename)
 
 
 def check_candidates(structure: orm.StructureData, candidates: Sequence[orm.StructureData]) -> None:

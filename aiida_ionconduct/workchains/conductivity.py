@@ -18,6 +18,12 @@ from aiida_ionconduct.calculations.functions.datasets import (
     merge_datasets,
     pick_frames,
 )
+from aiida_ionconduct.calculations.functions.levels import (
+    compare_levels,
+    describe_levels,
+    pick_level_frames,
+    shift_to_level,
+)
 from aiida_ionconduct.calculations.functions.structures import (
     describe_orderings,
     make_supercell,
@@ -33,6 +39,7 @@ from aiida_ionconduct.labels import (
     COMPILE,
     EXPLORE,
     LABEL,
+    LABEL_LEVELS,
     LABEL_RATTLED,
     MD,
     RELAX,
@@ -77,6 +84,7 @@ class ConductivityWorkChain(ParentWorkChain):
             cls.setup,
             if_(cls.should_relax)(cls.run_relax, cls.inspect_relax),
             if_(cls.should_sample)(cls.run_sampling, cls.inspect_sampling),
+            if_(cls.should_compare_levels)(cls.run_levels, cls.inspect_levels),
             if_(cls.should_train)(cls.run_training, cls.inspect_training).else_(cls.run_compile, cls.inspect_compile),
             while_(cls.is_on_trial)(
                 while_(cls.should_relabel)(
@@ -198,6 +206,38 @@ class ConductivityWorkChain(ParentWorkChain):
             datasets['rattled'] = self.ctx.label_rattled.outputs.dataset
         self.ctx.dataset = merge_datasets(**datasets) if len(datasets) > 1 else datasets['aimd']
 
+    def should_compare_levels(self) -> bool:
+        """Return whether DFT will add labels to a given training set, whose level of theory may be another."""
+        return 'levels' in self.inputs and 'dataset' in self.inputs
+
+    def run_levels(self) -> ToContext | ExitCode:
+        """Label some frames of the given training set again."""
+        self.ctx.level_frames = pick_level_frames(self.ctx.dataset, self.inputs.structure, self.inputs.levels)
+        if not self.ctx.level_frames:
+            return self.exit_codes.ERROR_LEVELS_DISAGREE.format(
+                detail='no frame of the training set has the elements and about the size of the cell that DFT can label'
+            )
+        children: dict[str, Any] = {}
+        for number, (_, frames) in enumerate(sorted(self.ctx.level_frames.items())):
+            inputs = self.label_inputs(frames, 'levels')
+            children |= self.child(numbered(LABEL_LEVELS, number), LabelWorkChain, inputs)
+        return ToContext(**children)
+
+    def inspect_levels(self) -> ExitCode | None:
+        """Shift the energies of the given training set to the level of DFT here, unless the levels disagree."""
+        labelled = {}
+        for number in range(len(self.ctx.level_frames)):
+            label = numbered(LABEL_LEVELS, number)
+            if not self.ctx[label].is_finished_ok:
+                return self.failure('LABELLING', self.ctx[label])
+            labelled[label] = self.ctx[label].outputs.dataset
+        levels = compare_levels(self.inputs.levels, self.ctx.dataset, **labelled)
+        self.out('levels', levels)
+        self.report(describe_levels(levels.get_dict()))
+        if not levels['agree']:
+            return self.exit_codes.ERROR_LEVELS_DISAGREE.format(detail=describe_levels(levels.get_dict()))
+        self.ctx.dataset = shift_to_level(self.ctx.dataset, levels)
+
     def label_inputs(self, frames: orm.TrajectoryData, source: str) -> AttributeDict:
         """Return the inputs for labelling frames, which the dataset will count under their source."""
         inputs = self.exposed_inputs(LabelWorkChain, 'label')
@@ -271,6 +311,8 @@ class ConductivityWorkChain(ParentWorkChain):
         """Compile the model that was given."""
         job = self.exposed_inputs(AllegroCompileCalculation, 'compile')
         job.model = self.ctx.model = self.inputs.model
+        if 'check' in job:
+            job.check.frame = self.ctx.structure
         return self.child(COMPILE, AllegroCompileWorkChain, {'job': job}, name='compilation')
 
     def inspect_compile(self) -> ExitCode | None:

@@ -44,6 +44,13 @@ def define_inputs(spec: WorkChainSpec) -> None:
     )
     spec.input('dataset', valid_type=DatasetData, required=False, help='Labelled frames; else they are made.')
     spec.input('curation', valid_type=orm.Dict, required=False, help='Of `curate_dataset`, for the given `dataset`.')
+    spec.input(
+        'levels',
+        valid_type=orm.Dict,
+        required=False,
+        help='Of `pick_level_frames` and `compare_levels`: how the level of theory of the given `dataset` is compared '
+        'with DFT here, before DFT adds labels to it.',
+    )
     spec.input('model', valid_type=AllegroModelData, required=False, help='A packaged potential; else one is trained.')
     spec.input('charges', valid_type=orm.Dict, help='Charges (oxidation states) by chemical symbol, neutral in total.')
     spec.input('mobile', valid_type=orm.Str, help='Chemical symbol of the mobile ion.')
@@ -68,7 +75,7 @@ def define_inputs(spec: WorkChainSpec) -> None:
         exclude=('dataset', 'train.initial_model'),
         namespace_options=dict(OPTIONAL),
     )
-    spec.expose_inputs(AllegroCompileCalculation, namespace='compile', exclude=('model',))
+    spec.expose_inputs(AllegroCompileCalculation, namespace='compile', exclude=('model', 'check.frame'))
     spec.expose_inputs(SeedsWorkChain, namespace='md', exclude=('base.md.structure', 'base.md.model', 'orderings'))
     spec.input('rattle', valid_type=orm.Dict, required=False, help='Parameters of `rattle`, besides AIMD.')
     spec.input('frames', valid_type=orm.Dict, required=False, help='Parameters of `dataset_from_aimd`.')
@@ -117,6 +124,7 @@ def define_outputs(spec: WorkChainSpec) -> None:
     spec.output(
         'disorder', valid_type=orm.Dict, required=False, help='By ordering: its energies and the seeds that use it.'
     )
+    spec.output('levels', valid_type=orm.Dict, required=False, help='The given training set against DFT here.')
     spec.output('supercell', valid_type=orm.StructureData, help='The cell of the molecular dynamics.')
     spec.output('dataset', valid_type=DatasetData, required=False, help='All labelled frames.')
     spec.output('model', valid_type=AllegroModelData, help='The packaged potential.')
@@ -143,4 +151,11 @@ def define_outputs(spec: WorkChainSpec) -> None:
         'ERROR_VALIDATION_FAILED',
         message='the potential failed its validation ({failed}): add frames, train longer, or go on at your own '
         'risk with `ignore_validation`.',
+    )
+    spec.exit_code(
+        421,
+        'ERROR_LEVELS_DISAGREE',
+        message='the given training set and DFT here are not of one level of theory: {detail}. Label all frames with '
+        'one program and functional, or train without further labels (relabelling.max_rounds and '
+        'active_learning.max_rounds of 0, relabelling.n_rounds too).',
     )

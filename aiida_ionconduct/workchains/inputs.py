@@ -41,6 +41,7 @@ from aiida_ionconduct.workchains.stage_inputs import (
     evaluation_inputs,
     frames_parameters,
     label_inputs,
+    levels_parameters,
     md_inputs,
     relabelling_parameters,
     relax_inputs,
@@ -114,11 +115,12 @@ def get_builder_from_protocol(
     charges = check_charges(atoms, charges)
     check_mpi(codes)
     check_gpus(codes, p['resources'])
-    check_dataset(structure, dataset)
+    check_dataset(structure, dataset, p['training'] if model is None else {})
     check_model(structure, model, trust_model=trust_model)
     check_candidates(structure, candidates)
     check_orderings(p['orderings'], candidates, p['seeds'])
-    labels = p['relabelling']['max_rounds'] + p['active_learning']['max_rounds'] > 0 or dataset is None
+    relabels = p['relabelling']['max_rounds'] + p['active_learning']['max_rounds'] > 0
+    labels = relabels or dataset is None
     if model is None and (labels or not relaxed):
         check_electrons(atoms, charges, valence_electrons(structure, p['dft']['pseudo_family']))
         check_pseudos(structure, p['dft']['pseudo_family'])
@@ -138,6 +140,8 @@ def get_builder_from_protocol(
         else:
             builder.dataset = dataset
             builder.curation = orm.Dict(curation(p, ('equilibration_ps', *CURATION)))
+            if relabels and p['dataset']['level_frames']:
+                builder.levels = levels_parameters(p)
         if labels or not relaxed:
             builder.label = label_inputs(codes['pw'], structure, p)
         add_training(builder, codes, p)

@@ -9,8 +9,10 @@ from aiida.engine.processes.workchains.workchain import WorkChainSpec
 
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.allegro_evaluate import AllegroEvaluateCalculation
-from aiida_ionconduct.calculations.base import EngineCalcJob
 from aiida_ionconduct.workchains.base import RestartWorkChain
+
+NOT_REPEATED = ('ERROR_CANNOT_RUN', 'ERROR_MODEL_DIFFERS')
+"""Failures that a repetition would not mend."""
 
 
 class RepeatWorkChain(RestartWorkChain):
@@ -40,7 +42,9 @@ class RepeatWorkChain(RestartWorkChain):
         """Repeat the job; when it fails again, or cannot run on this machine, end with the message of the job."""
         if node.is_finished_ok:
             return None
-        if len(self.ctx.children) > 1 or node.exit_status == EngineCalcJob.exit_codes.ERROR_CANNOT_RUN.status:
+        codes = self.process_class.exit_codes
+        final = [codes[label].status for label in NOT_REPEATED if label in codes]
+        if len(self.ctx.children) > 1 or node.exit_status in final:
             return ProcessHandlerReport(True, self.exit_codes.ERROR_JOB_FAILED.format(detail=node.exit_message))
         self.report(f'{node.process_label}<{node.pk}> failed: {node.exit_message} Repeating it')
         return ProcessHandlerReport(True)

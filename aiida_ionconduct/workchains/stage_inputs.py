@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiida import orm
+from aiida.common.exceptions import NotExistent
 from aiida_quantumespresso.common.types import ElectronicType, RelaxType
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
+from aiida_ionconduct.allegro.configuration import ACCELERATORS
 from aiida_ionconduct.farm.site import options_of_job
 from aiida_ionconduct.labels import temperature_label
 
@@ -21,7 +23,6 @@ DYNAMICS = ('equilibration_thermostat', 'thermostat', 'thermostat_steps')
 CURATION = ('max_force_eV_per_A', 'duplicate_A', 'spacing_correlation_times')
 SPLIT = ('validation', 'test', 'seed', 'gap_correlation_times')
 STEPS = ('equilibration_steps', 'production_steps')
-ACCELERATORS = {'cpu': 'cpu', 'cuda': 'gpu'}
 ATOMS_PER_RUN = {'cpu': 1, 'cuda': 2048}  # a small cell leaves a GPU idle, so seeds share it; cores do not gain
 
 
@@ -144,6 +145,18 @@ def curation(p: Inputs, names: Iterable[str]) -> dict[str, Any]:
     return {name: p['dataset'][name] for name in names if p['dataset'][name]}
 
 
+def levels_parameters(p: Inputs) -> orm.Dict:
+    """Return how the level of theory of a given training set is compared with DFT here."""
+    dataset = p['dataset']
+    return orm.Dict(
+        {
+            'n_frames': dataset['level_frames'],
+            'max_forces_rmse_eV_per_A': dataset['level_forces_rmse_eV_per_A'],
+            'max_energy_mae_eV_per_atom': dataset['level_energy_mae_eV_per_atom'],
+        }
+    )
+
+
 def label_inputs(code: orm.AbstractCode, structure: orm.StructureData, p: Inputs) -> dict[str, Any]:
     """Return the inputs of the labelling; single calculations share the settings of the AIMD."""
     base = pw_inputs(code, structure, p, calculation='scf', resources='scf')
@@ -180,15 +193,46 @@ def evaluation_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
 
 
 def compile_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
-    """Return the inputs of the compilation, which runs where LAMMPS will."""
+    """Return the inputs of the compilation, which runs where LAMMPS will, and of its check, without the frame."""
     resources = p['resources']
     target = {'target': 'mliap'} if resources['md']['mliap'] else {}
+    check: dict[str, Any] = {'train_code': train_code_beside(codes), 'lammps_code': codes['lammps']}
+    if resources['md']['kokkos']:
+        check['settings'] = orm.Dict({'kokkos_gpus': 1})
     return {
         'code': codes['nequip-compile'],
+        'check': check,
         'parameters': orm.Dict({'device': resources['device'], 'tf32': resources['tf32'], **target}),
         # compilation is faster on one thread
         'metadata': {'options': job_options(codes['nequip-compile'], {**resources['training'], 'threads': 1})},
     }
+
+
+def train_code_beside(codes: Codes) -> orm.AbstractCode:
+    """Return a code of nequip-train on the computer of nequip-compile, where a compiled model is compared with nequip.
+
+    :raises ValueError: if there is none, or LAMMPS is on another computer.
+    """
+    compiler, trainer = codes['nequip-compile'], codes['nequip-train']
+    computer = compiler.computer
+    if codes['lammps'].computer != computer:
+        raise ValueError(
+            f'the code {compiler.full_label} is not on the computer of {codes["lammps"].full_label}: a compiled model '
+            'belongs to the machine that compiled it. Set up nequip-compile on the computer of LAMMPS, and name it '
+            'with --codes nequip-compile=LABEL.'
+        )
+    if trainer.computer == computer:
+        return trainer
+    label = f'nequip-train@{computer.label if computer else ""}'
+    try:
+        beside: orm.AbstractCode = orm.load_code(label)
+    except NotExistent as exception:
+        raise ValueError(
+            f'the code `{label}` does not exist: nequip-compile runs there, and the compiled model is compared with '
+            f'nequip by nequip-train on the same computer. Add it to the site file, or make it by verdi code create '
+            'core.code.installed --label nequip-train --default-calc-job-plugin ionconduct.allegro.train.'
+        ) from exception
+    return beside
 
 
 def relabelling_parameters(p: Inputs) -> orm.Dict:

@@ -1,7 +1,14 @@
 """`AllegroCompileCalculation`: the command it runs and what it refuses."""
 
+import io
+
+import ase.io
 import pytest
+import yaml
 from aiida import orm
+from ase import Atoms
+
+from aiida_ionconduct.allegro.agreement import reference_frame
 
 ENTRY_POINT = 'ionconduct.allegro.compile'
 COMMAND = ['--mode', 'aotinductor', '--target', 'pair_allegro', '--device']
@@ -62,3 +69,60 @@ def test_unknown_parameter(fixture_sandbox, generate_calc_job, compile_inputs):
     inputs = compile_inputs(parameters=orm.Dict({'tf_32': True}))
     with pytest.raises(ValueError, match=r'unknown key `tf_32`: did you mean `tf32`\?'):
         generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
+
+
+@pytest.fixture
+def check(fixture_code, make_dataset):
+    """Return a function that gives the inputs of the comparison with nequip, with some changed."""
+    return lambda **changes: {
+        'train_code': fixture_code('ionconduct.allegro.train'),
+        'lammps_code': fixture_code('ionconduct.lammps.md'),
+        'frame': make_dataset('LiOP'),
+        **changes,
+    }
+
+
+def written(folder, name):
+    """Return the text of a file that the job gets."""
+    with folder.open(name) as handle:
+        return handle.read()
+
+
+def test_check(fixture_sandbox, generate_calc_job, compile_inputs, check):
+    """Nequip evaluates the package and LAMMPS the compiled model, for the same frame, after the compilation."""
+    codes = check()
+    calc_info = generate_calc_job(ENTRY_POINT, compile_inputs(check=codes), fixture_sandbox)
+    _, nequip, lammps = calc_info.codes_info
+    assert [nequip.code_uuid, lammps.code_uuid] == [codes['train_code'].uuid, codes['lammps_code'].uuid]
+    assert lammps.cmdline_params == ['-in', 'check.in']
+    assert calc_info.retrieve_temporary_list == [
+        'model.nequip.pt2', 'reference_dataset0.xyz', 'energy.txt', 'forces.txt'
+    ]  # fmt: skip
+    configuration = yaml.safe_load(written(fixture_sandbox, 'reference.yaml'))
+    assert configuration['training_module']['model']['package_path'] == 'model.nequip.zip'
+    assert configuration['trainer']['accelerator'] == 'cpu'
+    frame = ase.io.read(io.StringIO(written(fixture_sandbox, 'frames.extxyz')), format='extxyz')
+    assert abs(frame.positions - reference_frame(codes['frame'].get_frames()).positions).max() < 1e-7
+    assert 'pair_coeff * * model.nequip.pt2 Li O P' in written(fixture_sandbox, 'check.in')
+    assert '3 atoms' in written(fixture_sandbox, 'structure.data')
+
+
+def test_check_of_mliap_on_a_gpu(fixture_sandbox, generate_calc_job, compile_inputs, check):
+    """A structure will do as the frame; LAMMPS is called as in production."""
+    atoms = Atoms('LiO', positions=[[0, 0, 0], [0, 0, 2]], cell=[5, 5, 5], pbc=True)
+    inputs = compile_inputs(
+        check=check(frame=orm.StructureData(ase=atoms), settings=orm.Dict({'kokkos_gpus': 1})),
+        parameters=orm.Dict({'target': 'mliap', 'device': 'cuda'}),
+    )
+    calc_info = generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
+    assert calc_info.codes_info[2].cmdline_params[2:8] == ['-k', 'on', 'g', '1', '-sf', 'kk']
+    assert 'pair_style mliap unified model.nequip.lmp.pt 0' in written(fixture_sandbox, 'check.in')
+    assert yaml.safe_load(written(fixture_sandbox, 'reference.yaml'))['trainer']['accelerator'] == 'gpu'
+
+
+def test_message_passing_model(fixture_sandbox, generate_calc_job, compile_inputs, make_model):
+    """A node that states another architecture is refused by name."""
+    model = make_model()
+    model.base.attributes.set('architecture', 'nequip.model.NequIPGNNModel')
+    with pytest.raises(ValueError, match=r'is a model of the architecture `nequip\.model\.NequIPGNNModel`, which pair'):
+        generate_calc_job(ENTRY_POINT, compile_inputs(model=model), fixture_sandbox)

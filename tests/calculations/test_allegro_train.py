@@ -7,6 +7,7 @@ import yaml
 from aiida import orm
 
 from aiida_ionconduct.calculations.allegro_train import stop_after
+from aiida_ionconduct.data import DatasetData
 
 ENTRY_POINT = 'ionconduct.allegro.train'
 PARAMETERS = {'r_max': 5.0, 'l_max': 1, 'max_epochs': 3, 'accelerator': 'cpu'}
@@ -117,3 +118,15 @@ def test_initial_model_of_other_elements(fixture_sandbox, generate_calc_job, tra
 def test_compiled_initial_model(fixture_sandbox, generate_calc_job, train_inputs, make_model):
     inputs = train_inputs(initial_model=make_model('model.nequip.pt2'))
     refused(generate_calc_job, inputs, fixture_sandbox, 'model.nequip.pt2 is compiled: give the package')
+
+
+def test_several_compositions(fixture_sandbox, generate_calc_job, train_inputs, make_frame):
+    """The training starts from energies of the elements; with one composition, from the mean that nequip computes."""
+    frames = [make_frame(energy, symbols) for energy, symbols in ((-3.0, 'LiOP'), (-4.0, 'LiOP2'), (-4.5, 'Li2OP'))]
+    inputs = train_inputs(train=DatasetData.from_frames(frames))
+    generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
+    with fixture_sandbox.open('training.yaml') as handle:
+        shifts = yaml.safe_load(handle)['training_module']['model']['per_type_energy_shifts']
+    assert sum(shifts.values()) == pytest.approx(-3.0)
+    assert shifts['P'] == pytest.approx(-1.0)
+    assert shifts['Li'] == pytest.approx(-1.5)

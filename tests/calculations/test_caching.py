@@ -119,6 +119,13 @@ def job_inputs(aiida_profile_clean, pseudo_family, fixture_code, make_dataset, m
         sets = {name: make_dataset(n_frames=number) for name, number in (('train', 4), ('validation', 1), ('test', 2))}
         return {**sets, 'package_code': fixture_code('ionconduct.allegro.train'), 'parameters': orm.Dict(parameters)}
 
+    def compile_model():
+        codes = {
+            'train_code': fixture_code('ionconduct.allegro.train'),
+            'lammps_code': fixture_code('ionconduct.lammps.md'),
+        }
+        return {'model': make_model(), 'check': {**codes, 'frame': make_dataset()}}
+
     def evaluate():
         models = {f'seed{seed}': make_model(f'seed{seed}.nequip.zip') for seed in (1, 2)}
         return {'frames': frames_to_trajectory([make_frame() for _ in range(3)]), 'models': models}
@@ -130,7 +137,7 @@ def job_inputs(aiida_profile_clean, pseudo_family, fixture_code, make_dataset, m
         return {**inputs, 'frames': frames_to_trajectory([cell, cell]), 'indices': orm.List([1, 0])}
 
     makers = {
-        'ionconduct.allegro.compile': lambda: {'model': make_model()},
+        'ionconduct.allegro.compile': compile_model,
         'ionconduct.allegro.evaluate': evaluate,
         'ionconduct.allegro.train': train,
         'ionconduct.lammps.md': md,

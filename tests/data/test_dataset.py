@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from aiida_ionconduct.data import DatasetData
+from aiida_ionconduct.readers.label_keys import LabelKeys
 
 
 def frame(energy=-5.0, forces=0.25, symbols='LiO', info=None, **results):
@@ -109,3 +110,20 @@ def test_a_file_of_positions_alone_is_refused(tmp_path):
 def test_a_file_of_another_kind_is_refused(content):
     with pytest.raises(ValueError, match=r'not a readable extended-XYZ file|no frames'):
         DatasetData(io.BytesIO(content))
+
+
+def test_files_of_others_are_converted_with_a_note(tmp_path, aiida_profile_clean):
+    """Sources and temperatures that are no words and numbers had ended in a traceback."""
+    frames = [frame(info={'source': source, 'temperature_K': '300 K'}) for source in (1, 'aimd')]
+    for number, atoms in enumerate(frames):
+        atoms.info['dft_energy'] = atoms.calc.results['energy'] + number
+        atoms.arrays['dft_forces'] = atoms.calc.results['forces']
+        atoms.calc = None
+    ase.io.write(tmp_path / 'mine.xyz', frames, format='extxyz')
+    node = orm.load_node(DatasetData(tmp_path / 'mine.xyz').store().pk)
+    assert [atoms.get_potential_energy() for atoms in node.get_frames()] == [-5.0, -4.0]
+    assert node.base.attributes.get('sources') == {'1': 1, 'aimd': 1}
+    assert node.base.attributes.get('temperatures_K') == [300.0]
+    assert node.notes[0] == 'the energy of the frames is `dft_energy`.'
+    with pytest.raises(ValueError, match='no frame has the energy under the name `vasp`'):
+        DatasetData(tmp_path / 'mine.xyz', keys=LabelKeys(energy='vasp'))

@@ -3,7 +3,7 @@
 import pytest
 
 from aiida_ionconduct.lammps.parameters import MdParameters
-from aiida_ionconduct.lammps.script import Start, md_script, thermo_columns
+from aiida_ionconduct.lammps.script import Start, md_script, single_point_script, thermo_columns
 
 REQUIRED = {
     'temperature_K': 900,
@@ -28,6 +28,15 @@ def test_script(file_regression):
 def test_replicas(file_regression):
     """The script of two replicas, line by line."""
     file_regression.check(script(seeds=[3, 5]), extension='.in')
+
+
+def test_single_point():
+    """The pair style and its file follow the format of the model; energy and forces are written with all digits."""
+    lines = single_point_script(['Li', 'O']).splitlines()
+    assert 'pair_style allegro' in lines
+    assert 'pair_coeff * * model.nequip.pt2 Li O' in lines
+    assert 'print "$(v_energy:%.16g)" file energy.txt' in lines
+    assert 'pair_style mliap unified model.nequip.lmp.pt 0' in single_point_script(['Li'], 'mliap').splitlines()
 
 
 def test_no_equilibration():

@@ -19,6 +19,7 @@ TRANSFORMS = [
 ]
 SCRATCH = {'_target_': 'allegro.model.AllegroModel', 'r_max': 4.5, 'type_names': ['Li', 'P', 'Si', 'O']}
 CONTINUED = {'_target_': 'nequip.model.ModelFromPackage', 'package_path': 'initial.nequip.zip'}
+GNN = {'_target_': 'nequip.model.NequIPGNNModel', 'r_max': 4.5, 'type_names': ['Li', 'P', 'Si', 'O']}
 COMPILED = {
     'model_dtype': 'float32',
     'type_names': 'Li P Si O',
@@ -39,12 +40,21 @@ def archive(files):
     return stream.getvalue()
 
 
-def package(model=SCRATCH, **others):
-    """Return a packaged model as nequip lays it out, without the weights."""
-    configuration = {'data': {'transforms': TRANSFORMS}, 'training_module': {'model': model}}
+def dump(data):
+    """Return data as YAML without aliases, as nequip has it written."""
+    return yaml.safe_dump(json.loads(json.dumps(data)))
+
+
+def package(model=SCRATCH, data=None, metadata=None, modules=('allegro/nn/_allegro.py',), **others):
+    """Return a packaged model as nequip lays it out, without the weights.
+
+    The package holds the code of message-passing layers too, as packages of Allegro models do.
+    """
+    configuration = {'data': data or {'transforms': TRANSFORMS}, 'training_module': {'model': model}}
     files = {
-        'm.nequip/model/package_metadata.txt': yaml.safe_dump(PACKAGE),
-        'm.nequip/model/config.yaml': yaml.safe_dump(configuration),
+        'm.nequip/model/package_metadata.txt': yaml.safe_dump(metadata or PACKAGE),
+        'm.nequip/model/config.yaml': dump(configuration),
+        **{f'm.nequip/{module}': '' for module in ('nequip/nn/convnetlayer.py', *modules)},
     }
     return archive(files | others)
 

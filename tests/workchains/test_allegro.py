@@ -117,6 +117,8 @@ def test_compile(allegro, submitted, child, model, go, job):
     assert process_class is AllegroCompileWorkChain
     assert inputs.job.model.uuid == process.outputs['model'].uuid
     assert inputs.metadata.call_link_label == 'compile'
+    assert inputs.job.check.frame.uuid == process.ctx.inputs.test.uuid
+    assert {'train_code', 'lammps_code'} <= set(inputs.job.check)
     process.ctx.compile = child(model=model('model.nequip.pt2'))
     assert process.inspect_compile() is None
     assert process.outputs['compiled_model'].model_format == 'aotinductor'

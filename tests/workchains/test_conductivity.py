@@ -1,9 +1,12 @@
 """`ConductivityWorkChain`: what each stage hands to the next, and what is kept when a stage fails."""
 
+import numpy as np
 import pytest
 from aiida import orm
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from aiida_ionconduct.calculations.functions.validation import validate_model
+from aiida_ionconduct.data import DatasetData
 from aiida_ionconduct.labels import run_label
 from aiida_ionconduct.workchains.active_learning import ActiveLearningWorkChain
 from aiida_ionconduct.workchains.aimd import AimdWorkChain
@@ -163,6 +166,79 @@ def test_given_dataset(campaign, dataset, submitted):
     assert submitted[0][1].dataset.base.attributes.get('n_left_out')['exploded'] == 0  # it has been looked through
 
 
+@pytest.fixture
+def labelled_again(crystals, child):
+    """Return a function that gives the given frames with energies of another program, as the labelling has them."""
+
+    def make(inputs, shift_eV_per_atom=-328.0, force=0.0):
+        frames = []
+        for positions in inputs.frames.get_positions():
+            frame = crystals['Li3PO4'].copy()
+            frame.positions = positions
+            energy = shift_eV_per_atom * len(frame) + float(positions[0, 0])
+            frame.calc = SinglePointCalculator(frame, energy=energy, forces=np.full((len(frame), 3), force))
+            frames.append(frame)
+        return child(dataset=DatasetData.from_frames(frames))
+
+    return make
+
+
+@pytest.fixture
+def given_frames(crystals):
+    """A training set of rattled cells from another program, whose energy is the first coordinate."""
+    frames = []
+    for index in range(20):
+        frame = crystals['Li3PO4'].copy()
+        frame.rattle(0.05, seed=index)
+        energy = float(frame.positions[0, 0])
+        frame.calc = SinglePointCalculator(frame, energy=energy, forces=np.zeros((len(frame), 3)))
+        frames.append(frame)
+    return DatasetData.from_frames(frames).store()
+
+
+def compare_levels_of(process, submitted, labelled_again, **labels):
+    """Let a work chain label given frames again, and return its exit code."""
+    children = process.run_levels()
+    assert list(children) == ['label_levels_0']
+    process.ctx.label_levels_0 = labelled_again(submitted[0][1], **labels)
+    return process.inspect_levels()
+
+
+def test_levels_of_theory(campaign, given_frames, submitted, labelled_again):
+    """Before the first training, frames of a given training set are labelled again, and its energies are shifted."""
+    process = campaign(dataset=given_frames)
+    assert process.should_compare_levels()
+    assert compare_levels_of(process, submitted, labelled_again) is None
+    assert submitted[0][1].frames.numsteps == 4
+    energies = [frame.get_potential_energy() / len(frame) for frame in process.ctx.dataset.get_frames()]
+    assert np.allclose(energies, -328, atol=0.5)
+    assert process.outputs['levels']['forces_rmse_eV_per_A'] < 1e-6
+
+
+def test_levels_of_theory_that_disagree(campaign, given_frames, submitted, labelled_again):
+    exit_code = compare_levels_of(campaign(dataset=given_frames), submitted, labelled_again, force=0.5)
+    assert exit_code.status == 421
+    assert 'DFT here gives forces that differ by 0.5 eV/Å (RMS' in exit_code.message
+
+
+def test_levels_are_compared_only_where_labels_are_added(campaign, given_frames):
+    without = {'relabelling': {'n_rounds': 0, 'max_rounds': 0}, 'active_learning': {'max_rounds': 0}}
+    assert not campaign(without, dataset=given_frames).should_compare_levels()
+    assert not campaign({'dataset': {'level_frames': 0}}, dataset=given_frames).should_compare_levels()
+    assert not campaign().should_compare_levels()
+
+
+def test_frames_that_dft_cannot_label(campaign, dataset):
+    """Frames of a cell eight times as large: DFT would take other k-points, or days."""
+    frames = dataset().get_frames()
+    large = [frame.repeat(2) for frame in frames]
+    for frame in large:
+        frame.calc = SinglePointCalculator(frame, energy=0.0, forces=np.zeros((len(frame), 3)))
+    exit_code = campaign(dataset=DatasetData.from_frames(large).store()).run_levels()
+    assert exit_code.status == 421
+    assert 'no frame of the training set has the elements and about the size' in exit_code.message
+
+
 # Potential ----------------------------------------------------------------------------------------------------------
 
 
@@ -317,6 +393,7 @@ def test_given_model(campaign, model, submitted, child):
     process.run_compile()
     assert names(submitted) == [(AllegroCompileWorkChain, 'compile')]
     assert submitted[0][1].job.model.uuid == given.uuid
+    assert submitted[0][1].job.check.frame.uuid == process.ctx.structure.uuid
     process.ctx.compilation = child(model=model('model.nequip.pt2'))
     assert process.inspect_compile() is None
     assert process.ctx.compiled_model.model_format == 'aotinductor'

@@ -6,10 +6,13 @@ from aiida import orm
 from ase import Atoms
 from ase.build import bulk
 
+from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.engines import ENGINES
 from aiida_ionconduct.engines.schedulers import BY_PLUGIN
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 from aiida_ionconduct.workchains.inputs import load_codes
+from aiida_ionconduct.workchains.stage_inputs import train_code_beside
+from model_files import GNN, package
 
 PRODUCTS = ('relax', 'aimd', 'rattle', 'frames', 'label', 'allegro', 'relabelling', 'dataset', 'model')
 
@@ -277,6 +280,37 @@ def test_bad_products(campaign_builder, model, dataset, generate_structure):
         campaign_builder(structure=generate_structure('Li7PSiO8'), dataset=dataset('Li3PO4'))
 
 
+def test_missing_stress(campaign_builder, dataset):
+    """A training on stresses needs them in the given frames; the message comes before anything is submitted."""
+    with pytest.raises(ValueError, match=r'has a stress_coefficient, but not all frames of the dataset have a stress'):
+        campaign_builder(dataset=dataset(), overrides={'training': {'stress_coefficient': 1.0}})
+
+
+def test_message_passing_model(campaign_builder, tmp_path):
+    """Refused by name, also a node of an earlier version or an archive that does not state its architecture."""
+    (tmp_path / 'gnn.nequip.zip').write_bytes(package(GNN, modules=()))
+    model = AllegroModelData(tmp_path / 'gnn.nequip.zip', type_names=['Li', 'O', 'P'], r_max=4.5)
+    with pytest.raises(
+        ValueError, match=r'`gnn\.nequip\.zip` is a model of the architecture `nequip\.model\.NequIPGNN'
+    ):
+        campaign_builder(model=model, trust_model=True)
+
+
+@pytest.mark.parametrize('arguments', [{}, {'model': True}])
+def test_compiled_models_are_compared_with_nequip(campaign_builder, codes, model, arguments):
+    """Whether the potential is trained here or given."""
+    builder = campaign_builder(**({'model': model(), 'relaxed': True} if arguments else {}))
+    sections = [builder['compile']] if arguments else [builder['compile'], builder.allegro['compile']]
+    for section in sections:
+        assert section['check']['train_code'].uuid == codes['nequip-train'].uuid
+        assert section['check']['lammps_code'].uuid == codes['lammps'].uuid
+
+
+def test_check_calls_lammps_as_production_does(campaign_builder):
+    builder = campaign_builder(overrides={'resources': {'device': 'cuda', 'md': {'kokkos': True, 'gpus': 4}}})
+    assert builder['compile']['check']['settings'].get_dict() == {'kokkos_gpus': 1}
+
+
 # Codes --------------------------------------------------------------------------------------------------------------
 
 
@@ -343,3 +377,38 @@ def test_gpus_of_an_unknown_scheduler(campaign_builder, monkeypatch):
     monkeypatch.delitem(BY_PLUGIN, 'core.direct')
     with pytest.raises(ValueError, match=r'resources\.md\.gpus: how to ask core\.direct for GPUs is not known'):
         campaign_builder(overrides={'resources': {'md': {'gpus': 1}}})
+
+
+@pytest.fixture
+def elsewhere(aiida_computer_local):
+    """Return a function that makes a code of an engine on another computer."""
+    computer = aiida_computer_local(label='elsewhere')
+
+    def make(label):
+        return orm.InstalledCode(
+            label=label,
+            computer=computer,
+            filepath_executable='/bin/true',
+            default_calc_job_plugin=ENGINES[label].plugin,
+        ).store()
+
+    return make
+
+
+def test_lammps_elsewhere(codes, elsewhere):
+    """A model is compiled where LAMMPS runs; the message names both codes."""
+    with pytest.raises(
+        ValueError, match=r'is not on the computer of lammps@elsewhere: .* --codes nequip-compile=LABEL'
+    ):
+        train_code_beside({**codes, 'lammps': elsewhere('lammps')})
+
+
+def test_training_elsewhere(codes, elsewhere):
+    """Production has a computer of its own: its nequip-train is taken for the comparison, and missed by name."""
+    there = {label: elsewhere(label) for label in ('nequip-compile', 'lammps')}
+    with pytest.raises(
+        ValueError, match=r'the code `nequip-train@elsewhere` does not exist: nequip-compile runs there'
+    ):
+        train_code_beside({**codes, **there})
+    trainer = elsewhere('nequip-train')
+    assert train_code_beside({**codes, **there}).uuid == trainer.uuid

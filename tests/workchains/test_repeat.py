@@ -49,3 +49,14 @@ def test_killed_twice(compiled):
     node = compiled(2)
     assert (node.exit_status, node.exit_message) == (410, 'No compiled model was made; see the output.')
     assert len(node.called) == 2
+
+
+def test_model_that_differs_is_not_compiled_again(generate_workchain, child, fixture_code, model):
+    """A repetition would give the same numbers; the message of the job is the message of the work chain."""
+    job = {'code': fixture_code('ionconduct.allegro.compile'), 'model': model()}
+    process = generate_workchain(AllegroCompileWorkChain, {'job': job})
+    process.setup()
+    node = child(exit_status=330, exit_message='The compiled model is not used.', node_class=orm.CalcJobNode)
+    process.ctx.children = [node]
+    report = process.handle_failure(node)
+    assert (report.exit_code.status, report.exit_code.message) == (410, 'The compiled model is not used.')

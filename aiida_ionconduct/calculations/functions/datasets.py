@@ -52,15 +52,26 @@ def labelled_frames(trajectory: orm.TrajectoryData, **info: Any) -> list[Atoms]:
     return frames
 
 
-def _store_frames(frames: list[Atoms], counts: Mapping[str, int]) -> DatasetData:
+def _store_frames(frames: list[Atoms], counts: Mapping[str, int], *sources: DatasetData) -> DatasetData:
     """Return a training set that says how many frames were left out, by the reason.
 
+    :param sources: the training sets of the frames, whose energies of isolated atoms are kept; the first set counts.
     :raises ValueError: if no frame is left.
     """
     if not frames:
         raise ValueError(f'no frame is left of the training set; left out were {dict(counts)}.')
     dataset = DatasetData.from_frames(frames)
     dataset.base.attributes.set('n_left_out', {reason: counts.get(reason, 0) for reason in REASONS})
+    return _keep_references(dataset, *sources)
+
+
+def _keep_references(dataset: DatasetData, *sources: DatasetData) -> DatasetData:
+    """Return a training set with the energies of isolated atoms of the sets that it was made from."""
+    isolated: dict[str, float] = {}
+    for source in sources:
+        isolated = {**source.isolated_energies_eV, **isolated}
+    if isolated:
+        dataset.base.attributes.set('isolated_energies_eV', isolated)
     return dataset
 
 
@@ -121,7 +132,7 @@ def curate_dataset(dataset: DatasetData, parameters: orm.Dict) -> DatasetData:
     :param parameters: of :func:`~aiida_ionconduct.calculations.functions.curation.curate`.
     """
     kept, counts = curate(dataset.get_frames(), parameters.get_dict())
-    return _store_frames(kept, _left_out(dataset) + Counter(counts))
+    return _store_frames(kept, _left_out(dataset) + Counter(counts), dataset)
 
 
 @calcfunction
@@ -136,7 +147,8 @@ def merge_datasets(**datasets: DatasetData) -> DatasetData:
     set_of = np.repeat(np.arange(len(sets)), [len(members) for members in sets])
     duplicates = {again for again, first in find_duplicates(frames).items() if set_of[again] != set_of[first]}
     counts = sum((_left_out(dataset) for dataset in datasets.values()), Counter({'duplicate': len(duplicates)}))
-    return _store_frames([frame for index, frame in enumerate(frames) if index not in duplicates], counts)
+    kept = [frame for index, frame in enumerate(frames) if index not in duplicates]
+    return _store_frames(kept, counts, *(dataset for _, dataset in sorted(datasets.items())))
 
 
 @calcfunction
@@ -159,6 +171,7 @@ def split_dataset(dataset: DatasetData, parameters: orm.Dict) -> dict[str, Datas
         )
     datasets = {name: DatasetData.from_frames([frames[index] for index in part]) for name, part in parts.items()}
     datasets['train'].base.attributes.set('n_gap', n_gap)
+    _keep_references(datasets['train'], dataset)
     return datasets
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from aiida_ionconduct.choices import STRESS_UNITS
 from aiida_ionconduct.cli.nodes import open_profile
 from aiida_ionconduct.cli.options import (
     BLOCK,
@@ -80,7 +81,22 @@ EXTENDING = ('target_error', 'max_md_ns', 'ignore_validation', 'dry_run', 'detac
     metavar='NAME=LABEL',
     help='A code that is not called NAME@localhost, such as pw=pw@cluster; can be repeated.',
 )
-@click.option('--dataset', metavar='FILE|PK', help='Labelled frames (extended XYZ), which replace the AIMD.')
+@click.option(
+    '--dataset',
+    metavar='FILE|FOLDER|PK',
+    help='Labelled frames, which replace the AIMD: extended XYZ, npz, DeePMD, vasprun.xml or another file of ASE.',
+)
+@click.option('--energy-key', metavar='NAME', help='The name of the energy in --dataset, if there are several.')
+@click.option('--forces-key', metavar='NAME', help='The name of the forces in --dataset, if there are several.')
+@click.option(
+    '--stress-key', metavar='NAME', help='The name of the stress or virial in --dataset, if there are several.'
+)
+@click.option(
+    '--stress-unit',
+    type=click.Choice(STRESS_UNITS),
+    help='The unit of the stress in --dataset, if neither energies nor magnitudes tell; with a minus where a '
+    'compressed crystal has a positive stress.',
+)
 @click.option('--model', metavar='FILE|PK', help='A packaged Allegro model (.nequip.zip), which replaces the training.')
 @click.option(
     '--trust-model', is_flag=True, help='Load the model of --model even if no training in this profile has made it.'

@@ -18,6 +18,7 @@ STAGE_TITLES = {
     labels.RELAX: 'Relaxation',
     labels.AIMD: 'Ab initio MD',
     labels.LABEL_RATTLED: 'Rattled cells',
+    labels.LABEL_LEVELS: 'Levels of theory',
     labels.TRAIN: 'Training',
     labels.ACTIVE_LEARNING: 'Active learning',
     labels.EXPLORE: 'Exploration',

@@ -111,6 +111,17 @@ class DatasetParameters(Parameters):
         ge=0, description='least time between training frames and held-out frames of a run, in correlation times'
     )
     min_fraction: Fraction = Field(description='share of the frames sent to DFT that must come back labelled')
+    level_frames: int = Field(
+        ge=0,
+        description='frames of a given training set that DFT labels again, to compare the levels of theory before it '
+        'adds labels; 0 does not compare',
+    )
+    level_forces_rmse_eV_per_A: float = Field(
+        gt=0, description='largest RMS difference of the forces of these frames, in eV/Å'
+    )
+    level_energy_mae_eV_per_atom: float = Field(
+        gt=0, description='largest mean difference of their energies after a shift of each element, in eV/atom'
+    )
     validation: float = Field(gt=0, lt=1, description='share of the frames held out for validation')
     test: float = Field(gt=0, lt=1, description='share of the frames held out for the test')
     seed: int = Field(ge=0, description='seed of the split')

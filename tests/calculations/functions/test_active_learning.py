@@ -24,7 +24,7 @@ N_MEMBERS = 3
 def select(aiida_profile, crystals):
     """Return a function that selects among candidates with stated displacements and disputes."""
 
-    def make(displacements, disputes, errors=0.1):
+    def make(displacements, disputes, errors=0.1, known=lambda frame: frame):
         """Return the inputs of `select_frames`; the held-out forces have a spread of 0.1 and a stated error."""
         rng = np.random.default_rng(2)
         crystal = crystals['Li3PO4']
@@ -32,7 +32,8 @@ def select(aiida_profile, crystals):
         for index in range(6):
             frame = crystal.copy()
             frame.positions += rng.normal(scale=0.02, size=(16, 3))
-            frame.calc = SinglePointCalculator(frame, energy=float(index), forces=np.zeros((16, 3)))
+            frame = known(frame)
+            frame.calc = SinglePointCalculator(frame, energy=float(index), forces=np.zeros((len(frame), 3)))
             frames.append(frame)
         candidates = []
         for displacement in displacements:
@@ -114,3 +115,27 @@ def test_a_passed_gate_ends_the_loop(select):
     passed = {'gate_is_passed': True, 'budget_is_spent': True}
     assert select([0.1] * 4, [2.0] * 4, parameters=passed)['report']['ended_by'] == 'gate'
     assert select([0.1] * 4, [0.0] * 4, parameters=passed)['report']['ended_by'] == 'disagreement'
+
+
+@pytest.mark.parametrize(
+    'known',
+    [lambda frame: frame[::-1], lambda frame: frame.repeat((2, 1, 1)), lambda frame: frame.repeat((1, 2, 1))[::-1]],
+    ids=['order of atoms', 'size of the cell', 'both'],
+)
+def test_training_sets_of_other_cells(select, known):
+    """The environments of a given training set are known in whatever cell and order of atoms it has them."""
+    assert select([0.0] * 4, [2.0] * 4, known=known)['report']['ended_by'] == 'no_new_environments'
+    report = select([0.3] * 4, [2.0] * 4, known=known)['report']
+    assert report['ended_by'] is None
+    assert report['max_novelty'] > 1
+
+
+def test_training_set_of_other_elements(select):
+    """Nothing is known of these environments, so that all are new."""
+
+    def known(frame):
+        frame.symbols[frame.symbols == 'P'] = 'Si'
+        return frame
+
+    report = select([0.1] * 4, [2.0] * 4, known=known)['report']
+    assert (report['ended_by'], report['n_chosen'], report['max_novelty']) == (None, 3, None)
