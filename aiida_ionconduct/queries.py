@@ -29,6 +29,7 @@ CONDUCTIVITY_COLUMNS = (
 SERIES_COLUMNS = (
     'pk', 'campaign', 'composition', 'temperature_K', 'inverse_temperature_1000_per_K', 'sigma_full_S_per_cm',
     'sigma_full_stderr', 'sigma_full_dof', 'ln_sigma_T', 'ln_sigma_T_stderr', 'haven_ratio', 'n_atoms', 'converged',
+    'measured_temperature_K', 'measured_temperature_stderr',
 )  # fmt: skip
 CAMPAIGN_COLUMNS = (
     'pk', 'composition', 'protocol', 'state', 'exit_status', 'temperatures_K', 'activation_energy_eV',
@@ -48,7 +49,8 @@ KINDS = {
         'temperature_K', 'inverse_temperature_1000_per_K', 'sigma_full_S_per_cm', 'sigma_full_stderr',
         'sigma_full_ci95_low', 'sigma_full_ci95_high', 'sigma_full_dof', 'sigma_tracer_S_per_cm', 'sigma_tracer_stderr',
         'haven_ratio', 'haven_ratio_stderr', 'ln_sigma_T', 'ln_sigma_T_stderr', 'total_time_ps', 'activation_energy_eV',
-        'activation_energy_stderr', 'length_ps', 'frame_interval_ps',
+        'activation_energy_stderr', 'length_ps', 'frame_interval_ps', 'measured_temperature_K',
+        'measured_temperature_stderr',
     ),
     'Int64': ('pk', 'campaign', 'job', 'model', 'seed', 'exit_status', 'n_atoms', 'n_seeds', 'n_frames'),
     'boolean': ('diffusive', 'converged', 'passed_validation'),
@@ -91,22 +93,31 @@ def conductivities(
 def arrhenius_series(composition: str | None = None, campaign: orm.Node | None = None) -> pd.DataFrame:
     """Return the points of Arrhenius lines, cold to hot: of a composition, of a campaign, or of the whole profile.
 
-    :return: one row for each conductivity that has a number. ``attrs['fits']`` holds, by campaign, what
+    :return: one row for each conductivity that has a number. ``inverse_temperature_1000_per_K`` and ``ln_sigma_T`` are
+        of the temperature that the runs really had, ``measured_temperature_K``, which is that on the label with the
+        error 0 where it was not measured. ``attrs['fits']`` holds, by campaign, what
         :func:`aiida_ionconduct.transport.arrhenius` gives for its points, where there are two temperatures or more.
     :raises ValueError: for a composition that is not a formula.
     """
     table = conductivities(composition, campaign=campaign)
     points = table[table['sigma_full_S_per_cm'] > 0].copy()
-    sigma, T = points['sigma_full_S_per_cm'], points['temperature_K']
+    measured, error = (_projected(points['pk'], f'attributes.measured_temperature_{name}') for name in ('K', 'stderr'))
+    labels = zip(points['pk'], points['temperature_K'], strict=True)
+    points['measured_temperature_K'] = [measured[pk] or label for pk, label in labels]
+    points['measured_temperature_stderr'] = [error[pk] or 0.0 for pk in points['pk']]
+    sigma, T = points['sigma_full_S_per_cm'], points['measured_temperature_K']
     points['inverse_temperature_1000_per_K'] = 1000 / T
     points['ln_sigma_T'] = [math.log(value) for value in sigma * T]
     points['ln_sigma_T_stderr'] = points['sigma_full_stderr'] / sigma
     dof = _projected(points['pk'], 'attributes.sigma_full_dof')
     points['sigma_full_dof'] = [dof[pk] for pk in points['pk']]
     points = _frame(points.to_dict('records'), SERIES_COLUMNS, ('composition', 'campaign', 'temperature_K', 'pk'))
-    columns = ('temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
+    columns = ('measured_temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
     points.attrs['fits'] = {
-        int(pk): arrhenius(*(group[column].tolist() for column in columns))
+        int(pk): arrhenius(
+            *(group[column].tolist() for column in columns),
+            temperature_stderrs_K=group['measured_temperature_stderr'].tolist(),
+        )
         for pk, group in points.groupby('campaign')
         if group['temperature_K'].nunique() > 1
     }

@@ -110,7 +110,7 @@ def _complaint_about_restart(
 class LammpsMdCalculation(EngineCalcJob):
     """Equilibration and production in one LAMMPS run, from the start or from a restart file."""
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
     WALLTIME_STATUS = 400
 
     @classmethod
@@ -197,6 +197,7 @@ class LammpsMdCalculation(EngineCalcJob):
                     start=start,
                     timeout_s=walltime and int(WALLTIME_FRACTION * walltime),
                     model_format=model.model_format,
+                    masses=atoms.get_masses(),
                 )
             )
 

@@ -19,6 +19,11 @@ class ConductivityData(orm.ArrayData):
 
     - of the material: ``composition`` of the cell of the MD, ``reduced_composition``, ``species`` (the order of the
       matrices), ``mobile``, ``n_atoms``, ``n_mobile``, ``volume_A3``, ``temperature_K``;
+    - the temperature: ``temperature_K`` is that on the label, ``measured_temperature_K`` with
+      ``measured_temperature_stderr`` the mean of the runs, with which the conductivity is computed;
+      ``seed_temperatures_K``, ``seed_temperatures_stderr``, ``seed_temperature_drifts_K_per_ps`` and
+      ``seed_temperature_drifts_stderr`` are lists in the order of ``seeds``. All but the first are missing where the
+      runs have stored no temperature;
     - the results, each with its standard error and its 95 % interval (a list of two): ``sigma_full_S_per_cm``,
       ``sigma_full_stderr``, ``sigma_full_ci95``; ``sigma_tracer_S_per_cm``, ``sigma_tracer_stderr``,
       ``sigma_tracer_ci95``; ``haven_ratio``, ``haven_ratio_stderr``, ``haven_ratio_ci95``; ``diffusivity_cm2_per_s``,
@@ -70,8 +75,10 @@ class ConductivityData(orm.ArrayData):
         bound = a.get('sigma_full_upper_S_per_cm')
         unresolved = None if bound is None else f'no number, below {bound:.2g} S/cm'
         n_seeds, total = a.get('n_seeds'), a.get('total_time_ps')
+        measured = interval(a.get('measured_temperature_K'), a.get('measured_temperature_stderr'), None, 'K')
         rows = [
             ('Temperature', f'{a["temperature_K"]:g} K' if 'temperature_K' in a else None),
+            ('Temperature, measured', measured),
             ('σ, full', numbers('sigma_full_S_per_cm', 'S/cm', 'sigma_full') or unresolved),
             ('σ, tracer', numbers('sigma_tracer_S_per_cm', 'S/cm', 'sigma_tracer')),
             ('Haven ratio', numbers('haven_ratio', '')),

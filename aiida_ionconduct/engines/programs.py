@@ -46,6 +46,7 @@ create_atoms 1 box
 mass 1 40
 pair_style lj/cut 4
 pair_coeff 1 1 0.01 3.4
+fix thermostat all temp/csvr 300 300 0.1 1
 run 1
 pair_style allegro
 print "pair_style allegro is there"

@@ -20,6 +20,7 @@ fluctuation of even 16 atoms is 0.2 of the mean, so no healthy run gets there.""
 
 Ensemble = Literal['nve', 'nvt', 'npt']
 Thermostat = Literal['langevin', 'nose-hoover']
+ProductionThermostat = Literal['csvr', 'langevin', 'nose-hoover']
 PressureCoupling = Literal['iso', 'aniso', 'tri']
 
 
@@ -31,7 +32,12 @@ class RunParameters(Parameters):
     production_steps: int = Field(gt=0, description='time steps of the production')
     ensemble: Ensemble = Field(default='nve', description='ensemble of the production')
     thermostat: Thermostat = Field(
-        default='langevin', description='thermostat of the equilibration and of a production in `nvt`'
+        default='langevin', description='thermostat of the equilibration, and of a production without its own'
+    )
+    production_thermostat: ProductionThermostat | None = Field(
+        default=None,
+        description='thermostat of a production in `nvt`; `csvr` (stochastic velocity rescaling) keeps the temperature '
+        'without disturbing the diffusion; null takes the thermostat of the equilibration',
     )
     frame_stride: int = Field(default=50, gt=0, description='time steps between two frames')
     com_stride: int = Field(default=5, gt=0, description='time steps between two centres of mass of the species')
@@ -40,6 +46,11 @@ class RunParameters(Parameters):
         default=10000, ge=0, description='time steps between two restart files; 0 for no restart files on the way'
     )
     thermostat_damping_fs: float = Field(default=100.0, gt=0, description='damping time of the thermostat, in fs')
+    production_damping_fs: float | None = Field(
+        default=None,
+        gt=0,
+        description='damping time of the thermostat in the production, in fs; null takes `thermostat_damping_fs`',
+    )
     velocity_temperature_K: float | None = Field(
         default=None,
         gt=0,
@@ -84,6 +95,11 @@ class MdParameters(RunParameters):
     def first_temperature_K(self) -> float:
         """Temperature of the first velocities."""
         return self.temperature_K if self.velocity_temperature_K is None else self.velocity_temperature_K
+
+    @property
+    def has_csvr(self) -> bool:
+        """Whether the production runs with stochastic velocity rescaling."""
+        return self.ensemble == 'nvt' and self.production_thermostat == 'csvr'
 
     @property
     def explosion_temperature_K(self) -> float:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from aiida_ionconduct.lammps.parameters import MdParameters
+import numpy as np
+
+from aiida_ionconduct.lammps.parameters import MdParameters, ProductionThermostat
 
 STRUCTURE_FILE = 'structure.data'
 START_FILE = 'start.bin'
@@ -36,6 +38,9 @@ THERMO = {
 """LAMMPS' keywords and our names of the thermodynamic columns, in order; energies are of the whole cell."""
 CELL_THERMO = {name: f'cell_{name}_A' for name in ('lx', 'ly', 'lz', 'xy', 'xz', 'yz')}
 """Further columns of a run at constant pressure."""
+THERMOSTAT_ENERGY = 'thermostat_energy_eV'
+"""Further column of a run with stochastic velocity rescaling: the energy that the thermostat has taken out since the
+start of the production. Its sum with the total energy is conserved."""
 
 
 class Potential(NamedTuple):
@@ -67,7 +72,22 @@ def thermo_columns(run: MdParameters) -> list[str]:
     columns = list(THERMO.values())
     if run.ensemble == 'npt':
         return columns + list(CELL_THERMO.values())
-    return columns if len(run.seeds) == 1 else columns[:-1]
+    columns = columns if len(run.seeds) == 1 else columns[:-1]
+    return [*columns, THERMOSTAT_ENERGY] if run.has_csvr else columns
+
+
+def langevin_heating(masses: Sequence[float] | np.ndarray) -> float:
+    """Return by what factor ``fix langevin … zero yes`` exceeds the temperature that it is given.
+
+    LAMMPS subtracts the mean random force from every atom, whatever its mass. The random forces, of variance
+    c m_i, then bring c/2 (N - 2 + <m><1/m>) of energy per time into the atoms, where the friction takes out c/2 (N - 1)
+    at the temperature asked for. Equal masses give 1.
+
+    :param masses: of the atoms of one group, in any unit.
+    """
+    masses = np.asarray(masses, dtype=float)
+    n = len(masses)
+    return 1.0 if n < 2 else float((n - 2 + masses.mean() * (1 / masses).mean()) / (n - 1))
 
 
 def md_script(
@@ -78,12 +98,17 @@ def md_script(
     start: Start | None = None,
     timeout_s: int | None = None,
     model_format: str = 'aotinductor',
+    masses: Sequence[float] | None = None,
 ) -> str:
     """Return the input script.
 
     Equilibration is Langevin dynamics by default: it thermalises every mode of a small, nearly harmonic crystal within
     a few damping times, where a Nosé–Hoover chain lets the energy slosh between bath and phonons, and it makes seeds
-    independent. The random forces sum to zero, so the centre of mass stays at rest.
+    independent. The random forces sum to zero, so the centre of mass stays at rest; the heating by this is corrected
+    (:func:`langevin_heating`).
+
+    The production is at constant energy, or with a thermostat, of which stochastic velocity rescaling (Bussi, Donadio
+    and Parrinello 2007, 10.1063/1.2408420) leaves the diffusion alone: it scales all velocities alike.
 
     Steps are counted from 0 at the start of production. Frames (unwrapped, sorted by atom) and the centres of mass of
     the species both start there.
@@ -96,7 +121,9 @@ def md_script(
     :param start: continue from :data:`START_FILE`.
     :param timeout_s: LAMMPS stops by itself, in good order, after this wall time.
     :param model_format: a key of :data:`POTENTIALS`.
+    :param masses: of the atoms of one replica, in u; equal masses by default.
     """
+    heating = 1.0 if masses is None else langevin_heating(masses)
     groups = {'all': run.seeds[0]} if len(run.seeds) == 1 else {f'seed{s}': s for s in run.seeds}
     potential = POTENTIALS[model_format]
     before_production = start is None or start.stage == EQUILIBRATION
@@ -112,10 +139,10 @@ def md_script(
     if timeout_s is not None:
         lines.append(f'timer timeout 00:00:{timeout_s} every 10')
     if run.equilibration_steps and before_production:
-        lines += _equilibration_lines(run, groups, start)
+        lines += _equilibration_lines(run, groups, start, heating)
     if run.momentum_epsilon and before_production:
         lines += _kick_lines(run)
-    lines += _integration_lines(run, groups, 0 if start is None or before_production else start.step)
+    lines += _integration_lines(run, groups, 0 if start is None or before_production else start.step, heating)
     if run.ensemble != 'npt':
         lines += _trajectory_lines(run, species, n_atoms)
     lines += [
@@ -151,16 +178,27 @@ def single_point_script(species: Sequence[str], model_format: str = 'aotinductor
     return '\n'.join(lines) + '\n'
 
 
-def _integration_lines(run: MdParameters, groups: dict[str, int], steps_done: int) -> list[str]:
+def _integration_lines(run: MdParameters, groups: dict[str, int], steps_done: int, heating: float) -> list[str]:
     """Integrate the production.
 
     :param steps_done: steps of the production before this run.
+    :param heating: see :func:`langevin_heating`.
     """
     if run.ensemble == 'npt':
         pressure = f'{run.pressure_bar:.10g} ' * 2 + f'{run.barostat_damping_fs / 1000:.10g}'
-        return [f'fix integrate all npt {_nose_hoover(run)} {run.pressure_coupling} {pressure}']
+        bath = _from_to(run.temperature_K, run.thermostat_damping_fs)
+        return [f'fix integrate all npt temp {bath} {run.pressure_coupling} {pressure}']
     if run.ensemble == 'nvt':
-        return _thermostat_lines(run, groups, run.equilibration_steps + steps_done + 1)
+        lines = _thermostat_lines(
+            run.production_thermostat or run.thermostat,
+            run.temperature_K,
+            run.production_damping_fs or run.thermostat_damping_fs,
+            groups=_other_seeds(groups, run.equilibration_steps + steps_done + 1),
+            heating=heating,
+        )
+        if run.has_csvr:
+            lines += [f'variable thermostat_energy_{group} equal f_thermostat_{group}' for group in groups]
+        return lines
     return ['fix integrate all nve']
 
 
@@ -187,7 +225,8 @@ def _system_lines(run: MdParameters, groups: dict[str, int], n_atoms: int, start
 def _thermo_lines(run: MdParameters, groups: dict[str, int]) -> list[str]:
     """Print the thermodynamic columns of every replica, and stop the run when a replica explodes."""
     if len(groups) == 1:
-        keywords = [*THERMO, *(CELL_THERMO if run.ensemble == 'npt' else ())]
+        energy = ['v_thermostat_energy_all'] if run.has_csvr else []
+        keywords = [*THERMO, *(CELL_THERMO if run.ensemble == 'npt' else ()), *energy]
         lines = ['variable temperature_all equal temp']
     else:
         keywords, lines = ['step'], ['compute energies all pe/atom']
@@ -200,6 +239,10 @@ def _thermo_lines(run: MdParameters, groups: dict[str, int]) -> list[str]:
                 f'variable etotal_{group} equal c_pe_{group}+c_ke_{group}',
             ]
             keywords += [f'c_temperature_{group}', f'c_pe_{group}', f'c_ke_{group}', f'v_etotal_{group}']
+            if run.has_csvr:
+                keywords.append(f'v_thermostat_energy_{group}')
+    if run.has_csvr:  # before the production there is no such thermostat
+        lines += [f'variable thermostat_energy_{group} equal 0' for group in groups]
     stride, highest = run.thermo_stride, run.explosion_temperature_K
     return [
         *lines,
@@ -212,10 +255,16 @@ def _thermo_lines(run: MdParameters, groups: dict[str, int]) -> list[str]:
     ]
 
 
-def _equilibration_lines(run: MdParameters, groups: dict[str, int], start: Start | None) -> list[str]:
+def _equilibration_lines(run: MdParameters, groups: dict[str, int], start: Start | None, heating: float) -> list[str]:
     """Run the equilibration and leave the script when the wall time ends within it."""
     steps = run.equilibration_steps
-    lines = _thermostat_lines(run, groups, start.step if start else 0)
+    lines = _thermostat_lines(
+        run.thermostat,
+        run.temperature_K,
+        run.thermostat_damping_fs,
+        groups=_other_seeds(groups, start.step if start else 0),
+        heating=heating,
+    )
     fixes = [line.split()[1] for line in lines]
     return [
         *lines,
@@ -228,29 +277,42 @@ def _equilibration_lines(run: MdParameters, groups: dict[str, int], start: Start
     ]
 
 
-def _thermostat_lines(run: MdParameters, groups: dict[str, int], steps_done: int) -> list[str]:
+def _thermostat_lines(
+    thermostat: ProductionThermostat,
+    temperature_K: float,
+    damping_fs: float,
+    *,
+    groups: dict[str, int],
+    heating: float,
+) -> list[str]:
     """Integrate at a temperature, each replica with a thermostat of its own.
 
     The state of a Nosé–Hoover chain is in the restart file. The state of Langevin dynamics is its random numbers alone:
-    a run that goes on takes another seed, so that no random force comes twice.
+    a run that goes on takes another seed, so that no random force comes twice. Velocity rescaling takes its random
+    numbers from the restart file, or from another seed where the number of processes has changed.
+
+    :param groups: the seed of the random numbers by group.
+    :param heating: see :func:`langevin_heating`.
     """
-    if run.thermostat == 'nose-hoover':
-        return [f'fix thermostat_{group} {group} nvt {_nose_hoover(run)}' for group in groups]
-    # The generator of fix langevin takes seeds up to 900000000 only.
+    if thermostat == 'nose-hoover':
+        return [f'fix thermostat_{group} {group} nvt temp {_from_to(temperature_K, damping_fs)}' for group in groups]
+    if thermostat == 'csvr':
+        style, last = f'temp/csvr {_from_to(temperature_K, damping_fs)}', ''
+    else:
+        style, last = f'langevin {_from_to(temperature_K / heating, damping_fs)}', ' zero yes'
     return ['fix integrate all nve'] + [
-        f'fix thermostat_{group} {group} langevin {_from_to(run)} {(seed + steps_done) % 899999000 + 1} zero yes'
-        for group, seed in groups.items()
+        f'fix thermostat_{group} {group} {style} {seed}{last}' for group, seed in groups.items()
     ]
 
 
-def _nose_hoover(run: MdParameters) -> str:
-    """Return the arguments of a Nosé–Hoover thermostat in LAMMPS."""
-    return f'temp {_from_to(run)}'
+def _other_seeds(groups: dict[str, int], steps_done: int) -> dict[str, int]:
+    """Return seeds of random numbers that differ with the step, by group; LAMMPS takes seeds up to 900000000 only."""
+    return {group: (seed + steps_done) % 899999000 + 1 for group, seed in groups.items()}
 
 
-def _from_to(run: MdParameters) -> str:
+def _from_to(temperature_K: float, damping_fs: float) -> str:
     """Return the temperature at the start and the end of a run, and the damping time."""
-    return f'{run.temperature_K:.10g} ' * 2 + f'{run.thermostat_damping_fs / 1000:.10g}'
+    return f'{temperature_K:.10g} ' * 2 + f'{damping_fs / 1000:.10g}'
 
 
 def _trajectory_lines(run: MdParameters, species: Sequence[str], n_atoms: int) -> list[str]:

@@ -49,7 +49,7 @@ STRIDES = {'positions': 'frame_stride', 'centres_of_mass': 'com_stride'}
 class LammpsMdParser(Parser):
     """Store the trajectories, a restart file and a description of the run, whether or not it came to its end."""
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
 
     def parse(self, **kwargs: Any) -> ExitCode | None:
         """Parse the log and the temporarily retrieved files, salvaging what a stopped run has left."""

@@ -155,7 +155,9 @@ def _validated(validation: Mapping[str, Any] | None) -> Criterion:
     failed = [
         check.get('label', check.get('name')) for check in (validation or {}).get('checks', []) if not check['passed']
     ]
-    detail = {True: 'all checks passed', False: f'failed: {", ".join(failed)}', None: 'not validated'}[passed]
+    left_out = len((validation or {}).get('not_asked') or [])
+    beside = f', {left_out} comparisons with AIMD not asked' if left_out else ''
+    detail = {True: f'all checks passed{beside}', False: f'failed: {", ".join(failed)}', None: 'not validated'}[passed]
     return Criterion('The potential passed its validation', passed, detail)
 
 

@@ -12,6 +12,7 @@ from scipy import stats
 from aiida_ionconduct.transport.constants import BOLTZMANN_EV_PER_K
 
 EXTRAPOLATED_K = 300.0
+ROUNDS = 3  # of the fit with errors of the temperature, which depend on the activation energy
 _NUMBERS = (
     'activation_energy_eV',
     'activation_energy_stderr',
@@ -30,6 +31,8 @@ def arrhenius(
     sigmas_S_per_cm: Sequence[float | None],
     stderrs: Sequence[float | None],
     dofs: Sequence[float] | None = None,
+    *,
+    temperature_stderrs_K: Sequence[float | None] | None = None,
 ) -> dict[str, Any]:
     """Fit ln(sigma T) = ln A - Ea/(kB T), each point weighted by the error of its logarithm.
 
@@ -40,16 +43,20 @@ def arrhenius(
     :param stderrs: their standard errors.
     :param dofs: degrees of freedom of the standard errors, combined after Welch and Satterthwaite; by default
         the errors are taken as exactly known.
+    :param temperature_stderrs_K: standard errors of the temperatures in K; by default these are exactly known. An error
+        of T moves a point along the line by Ea/(kB T²) times itself, which adds to the error of its logarithm.
     :return: flat and JSON-able: activation_energy_eV, ln_prefactor (of sigma T in S K/cm), covariance (of
         [ln_prefactor, activation_energy_eV]), extrapolated_300K_S_per_cm, their stderr and ci95, n_temperatures,
         chi2_reduced (None for two points), warnings. The numbers are None with fewer than two temperatures.
     :raises ValueError: for lists of different lengths, or a temperature, conductivity or error that is not positive.
     """
-    dofs = [math.inf] * len(temperatures_K) if dofs is None else list(dofs)
-    if not len(temperatures_K) == len(sigmas_S_per_cm) == len(stderrs) == len(dofs):
+    n = len(temperatures_K)
+    dofs = [math.inf] * n if dofs is None else list(dofs)
+    T_stderrs = [None] * n if temperature_stderrs_K is None else list(temperature_stderrs_K)
+    if any(len(column) != n for column in (sigmas_S_per_cm, stderrs, dofs, T_stderrs)):
         raise ValueError('temperatures, conductivities and errors must be of the same length.')
     rows, warnings = [], []
-    for T, sigma, stderr, dof in zip(temperatures_K, sigmas_S_per_cm, stderrs, dofs, strict=True):
+    for T, sigma, stderr, dof, T_stderr in zip(temperatures_K, sigmas_S_per_cm, stderrs, dofs, T_stderrs, strict=True):
         if not T > 0:
             raise ValueError(f'the temperature {T} is not positive: give kelvin.')
         if sigma is None or stderr is None:
@@ -57,11 +64,15 @@ def arrhenius(
         elif not (sigma > 0 and stderr > 0 and math.isfinite(sigma) and math.isfinite(stderr)):
             raise ValueError(f'the conductivity at {T:g} K is {sigma} ± {stderr}: both must be positive, or None.')
         else:
-            rows.append((T, sigma, stderr, dof))
+            rows.append((T, sigma, stderr, dof, T_stderr or 0.0))
     if len({row[0] for row in rows}) < 2:
         warnings.append('no Arrhenius fit: fewer than two temperatures have a conductivity')
         return {**dict.fromkeys(_NUMBERS), 'n_temperatures': len(rows), 'warnings': warnings}
-    fit = _fit(*np.array(rows, dtype=float).T)
+    T, sigma, stderr, dof, T_stderr = np.array(rows, dtype=float).T
+    fit = _fit(T, sigma, stderr, dof)
+    for _ in range(ROUNDS if T_stderr.any() else 0):
+        moved = fit['activation_energy_eV'] * T_stderr / (BOLTZMANN_EV_PER_K * T**2)
+        fit = _fit(T, sigma, np.hypot(stderr, sigma * moved), dof)
     return {**fit, 'n_temperatures': len(rows), 'warnings': warnings + _warnings(np.array([row[0] for row in rows]))}
 
 

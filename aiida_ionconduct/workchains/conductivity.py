@@ -447,7 +447,7 @@ class ConductivityWorkChain(ParentWorkChain):
         p = self.inputs.validation.get_dict()
         inputs = self.md_inputs(self.ctx.supercell, self.inputs.md.temperatures_K.get_list(), [p['seed']], p['md'])
         inputs.thresholds = self.inputs.validation
-        if 'aimd' in self.ctx and (p.get('rdf_difference') or p.get('msd_factor')):
+        if 'aimd' in self.ctx:
             inputs.references = dict(self.ctx.aimd.outputs.trajectories)
         return inputs
 

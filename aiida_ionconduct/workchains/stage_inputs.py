@@ -23,6 +23,9 @@ DYNAMICS = ('equilibration_thermostat', 'thermostat', 'thermostat_steps')
 CURATION = ('max_force_eV_per_A', 'duplicate_A', 'spacing_correlation_times')
 SPLIT = ('validation', 'test', 'seed', 'gap_correlation_times')
 STEPS = ('equilibration_steps', 'production_steps')
+NEWTONIAN = {'ensemble': 'nve'}
+"""Runs that try a potential are at constant energy: a potential that falls into a minimum of its own making heats up,
+which shows, while a thermostat would take the heat away."""
 ATOMS_PER_RUN = {'cpu': 1, 'cuda': 2048}  # a small cell leaves a GPU idle, so seeds share it; cores do not gain
 
 
@@ -236,17 +239,17 @@ def train_code_beside(codes: Codes) -> orm.AbstractCode:
 
 
 def relabelling_parameters(p: Inputs) -> orm.Dict:
-    """Return the parameters of the rounds of relabelling."""
+    """Return the parameters of the rounds of relabelling; see :data:`NEWTONIAN` for the ensemble of their runs."""
     relabelling = dict(p['relabelling'])
     steps = {key: relabelling.pop(key) for key in STEPS}
-    return orm.Dict({**relabelling, 'md': {**p['md'], **steps}})
+    return orm.Dict({**relabelling, 'md': {**p['md'], **steps, **NEWTONIAN}})
 
 
 def active_learning_parameters(p: Inputs) -> orm.Dict:
     """Return the parameters of the active learning, with the parameters of its runs as ``md``."""
     parameters = dict(p['active_learning'])
     steps = {key: parameters.pop(key) for key in STEPS}
-    return orm.Dict({**parameters, 'md': {**p['md'], **steps}})
+    return orm.Dict({**parameters, 'md': {**p['md'], **steps, **NEWTONIAN}})
 
 
 def md_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
@@ -270,7 +273,12 @@ def md_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
 
 
 def validation_parameters(p: Inputs, mobile: str) -> orm.Dict:
-    """Return the thresholds of the gate, with the parameters of its runs as ``md``."""
+    """Return the thresholds of the gate, with the length of the production, and the parameters of its runs as ``md``.
+
+    The runs of the gate are at constant energy, whatever the production is: it asks whether the energy is conserved.
+    """
     validation = dict(p['validation'])
     steps = {key: validation.pop(key) for key in STEPS}
-    return orm.Dict({**validation, 'mobile': mobile, 'md': {**p['md'], **steps}})
+    production_ps = p['md']['production_steps'] * p['md']['timestep_fs'] / 1000
+    md = {**p['md'], **steps, **NEWTONIAN}
+    return orm.Dict({**validation, 'mobile': mobile, 'production_ps': production_ps, 'md': md})

@@ -46,9 +46,10 @@ class ValidationWorkChain(SeedsWorkChain):
             T = temperature_label(run['temperature_K'])
             if T not in evidence and 'output_parameters' in node.outputs:
                 evidence[T] = node.outputs.output_parameters[seed]
-                if label in self.ctx.finished and T in self.inputs.get('references', {}):
-                    evidence[f'trajectory_{T}'] = node.outputs.trajectories[seed]
+                if T in self.inputs.get('references', {}):
                     evidence[f'reference_{T}'] = self.inputs.references[T]
+                    if label in self.ctx.finished:
+                        evidence[f'trajectory_{T}'] = node.outputs.trajectories[seed]
         outcome = validate_model(self.inputs.thresholds, temperatures_K=self.inputs.temperatures_K, **evidence)
         self.out('validation', outcome)
         if not outcome['passed']:

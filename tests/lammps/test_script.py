@@ -1,9 +1,16 @@
 """The input script of a run."""
 
+import numpy as np
 import pytest
 
 from aiida_ionconduct.lammps.parameters import MdParameters
-from aiida_ionconduct.lammps.script import Start, md_script, single_point_script, thermo_columns
+from aiida_ionconduct.lammps.script import (
+    Start,
+    langevin_heating,
+    md_script,
+    single_point_script,
+    thermo_columns,
+)
 
 REQUIRED = {
     'temperature_K': 900,
@@ -123,3 +130,70 @@ def test_kicked_once():
     """A segment that continues the production is not kicked again; a segment of the equilibration still will be."""
     assert 'kicked' not in script(start=Start('production', 0), momentum_epsilon=1e-4)
     assert 'kicked' in script(start=Start('equilibration', 500), momentum_epsilon=1e-4)
+
+
+# Thermostats --------------------------------------------------------------------------------------------------------
+
+CSVR = {'ensemble': 'nvt', 'production_thermostat': 'csvr', 'production_damping_fs': 20.0}
+
+
+def test_velocity_rescaling_is_of_the_production_alone():
+    """The equilibration keeps its Langevin dynamics, with its own damping time."""
+    text = script(**CSVR)
+    equilibration, production = text.split('reset_timestep 0')
+    assert 'langevin 900 900 0.1 ' in equilibration
+    assert 'temp/csvr' not in equilibration
+    assert 'fix integrate all nve\nfix thermostat_all all temp/csvr 900 900 0.02 ' in production
+    assert 'langevin' not in production
+
+
+def test_energy_of_the_thermostat_is_printed():
+    """It is 0 before the production, where the thermostat does not exist yet."""
+    text = script(**CSVR, seeds=[3, 5])
+    assert text.index('variable thermostat_energy_seed5 equal 0') < text.index('thermo_style')
+    assert text.index('fix thermostat_seed5 seed5 temp/csvr') < text.index(
+        'variable thermostat_energy_seed5 equal f_thermostat_seed5'
+    )
+    columns = thermo_columns(MdParameters.check({**REQUIRED, **CSVR, 'seeds': [3, 5]}))
+    keywords = next(line for line in text.splitlines() if line.startswith('thermo_style')).split()[2:]
+    assert len(keywords) == 1 + 2 * (len(columns) - 1)
+    assert keywords[len(columns) - 1] == 'v_thermostat_energy_seed3'
+    assert columns[-1] == 'thermostat_energy_eV'
+
+
+def test_production_without_a_thermostat_of_its_own():
+    """Stored inputs of earlier versions run as before, with the thermostat of the equilibration."""
+    text = script(ensemble='nvt')
+    assert text.count('langevin 900 900 0.1 ') == 2
+    assert 'thermostat_energy' not in text
+
+
+def test_a_continued_production_draws_other_random_numbers():
+    lines = [
+        next(line for line in script(start=start, **CSVR).splitlines() if 'temp/csvr' in line)
+        for start in (None, Start('production', 1500))
+    ]
+    assert int(lines[1].split()[-1]) - int(lines[0].split()[-1]) == 1500
+
+
+def test_langevin_heating_of_equal_masses():
+    assert langevin_heating([7.0] * 12) == pytest.approx(1.0)
+    assert langevin_heating([7.0]) == 1.0
+
+
+def test_langevin_heating_is_that_of_the_projected_noise():
+    """Power of random forces with their mean subtracted, drawn 200000 times, over what the friction takes out."""
+    masses, rng = np.array([6.94, 6.94, 28.1, 16.0, 127.0]), np.random.default_rng(5)
+    forces = rng.normal(size=(200_000, len(masses))) * np.sqrt(masses)
+    forces -= forces.mean(axis=1, keepdims=True)
+    power = (forces**2 / masses).sum(axis=1).mean() / (len(masses) - 1)
+    assert langevin_heating(masses) == pytest.approx(power, rel=5e-3)
+    assert langevin_heating(masses) > 1.1
+
+
+def test_langevin_is_given_the_corrected_temperature():
+    masses = [6.94] * 8 + [16.0] * 4
+    text = md_script(['Li', 'O'], 12, RUN, masses=masses)
+    given = next(float(line.split()[4]) for line in text.splitlines() if 'langevin' in line)
+    assert given == pytest.approx(900 / langevin_heating(masses))
+    assert given < 900

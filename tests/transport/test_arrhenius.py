@@ -81,3 +81,31 @@ def test_too_few_temperatures(temperatures):
 def test_bad_input_is_refused(arguments):
     with pytest.raises(ValueError, match=r'positive|length'):
         arrhenius(*arguments)
+
+
+# Errors of the temperature ------------------------------------------------------------------------------------------
+
+
+def test_errors_of_temperature_widen_the_interval_as_much_as_they_should():
+    """The activation energies of 2000 fits, with 1 % of error in T, scatter as much as the stated error, within 5 %."""
+    rng, labels = np.random.default_rng(3), np.array([700.0, 850.0, 1000.0, 1200.0])
+    energies, errors = [], []
+    for _ in range(2000):
+        measured = labels * (1 + 0.01 * rng.normal(size=4))
+        sigma = 1e4 / labels * np.exp(-0.5 / (KB * labels)) * np.exp(0.02 * rng.normal(size=4))
+        # sigma T is what is measured: the conductivity is computed with the measured temperature
+        sigma *= labels / measured
+        fit = arrhenius(measured, sigma, 0.02 * sigma, temperature_stderrs_K=0.01 * labels)
+        energies.append(fit['activation_energy_eV'])
+        errors.append(fit['activation_energy_stderr'] / max(1.0, fit['chi2_reduced']) ** 0.5)
+    assert np.mean(errors) == pytest.approx(np.std(energies), rel=0.05)
+
+
+def test_exact_temperatures_change_nothing():
+    columns = ([600, 800, 1000], [1e-3, 1e-2, 4e-2], [1e-4, 1e-3, 4e-3])
+    assert arrhenius(*columns, temperature_stderrs_K=[0, 0, 0]) == arrhenius(*columns)
+
+
+def test_errors_of_temperature_are_as_many_as_temperatures():
+    with pytest.raises(ValueError, match='errors must be of the same length'):
+        arrhenius([600, 800], [1e-3, 1e-2], [1e-4, 1e-3], temperature_stderrs_K=[1.0])

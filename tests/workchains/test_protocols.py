@@ -140,9 +140,38 @@ def test_split_leaves_frames_for_the_training():
 
 
 def test_ensemble_of_a_campaign():
-    """Only nve is allowed, because the gate checks that the energy is conserved."""
+    """A run in npt is refused, because it has no trajectory."""
     with pytest.raises(ValueError, match=r'md\.ensemble is npt, but must be nve'):
         protocol_inputs('conductivity', 'fast', {'md': {'ensemble': 'npt'}})
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_production_is_held_at_its_temperature(name):
+    md = protocol_inputs('conductivity', name)['md']
+    assert (md['ensemble'], md['production_thermostat']) == ('nvt', 'csvr')
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_aimd_has_the_temperatures_of_the_production(name):
+    """Otherwise the gate has nothing to compare with."""
+    p = protocol_inputs('conductivity', name)
+    assert p['aimd']['temperatures_K'] == p['temperatures_K']
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'expected'),
+    [
+        ({'temperatures_K': [700]}, [700]),
+        ({'temperatures_K': [1200, 700, 850, 1000]}, [700, 1000, 1200]),
+        ({'temperatures_K': [700], 'aimd': {'temperatures_K': [900]}}, [900]),
+    ],
+)
+def test_temperatures_of_aimd_follow_the_overrides(overrides, expected):
+    assert protocol_inputs('conductivity', 'fast', overrides)['aimd']['temperatures_K'] == expected
+
+
+def test_constant_energy_is_still_allowed():
+    assert protocol_inputs('conductivity', 'fast', {'md': {'ensemble': 'nve'}})['md']['ensemble'] == 'nve'
 
 
 def test_thermostats_are_those_of_aimd():

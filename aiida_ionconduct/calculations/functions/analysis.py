@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from aiida import orm
 from aiida.engine import calcfunction
 from ase.formula import Formula
 
+from aiida_ionconduct.calculations.functions.trajectories import temperature_trend
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
 from aiida_ionconduct.density import density, participation
 from aiida_ionconduct.labels import ordering_of_seed, seeds_of_orderings
@@ -24,6 +26,7 @@ from aiida_ionconduct.transport import (
 )
 from aiida_ionconduct.transport.estimators.results import Estimate
 from aiida_ionconduct.transport.result import MAX_RELATIVE_HALF_WIDTH, half_width_over_value
+from aiida_ionconduct.transport.temperature import temperature_attributes
 
 # Runs at several temperatures are compared if their lengths differ by less than this share: in a longer run the ions
 # get to more places.
@@ -36,6 +39,9 @@ FILLED_FRAMES = 2000  # of each seed, evenly spread
 def analyse_trajectories(parameters: orm.Dict, **trajectories: IonTrajectoryData) -> ConductivityData:
     """Return the full and tracer conductivity from all seeds at one temperature.
 
+    The conductivity is computed with the mean temperature that the runs really had, where they have stored it; the
+    attribute ``temperature_K`` is the temperature that was asked for.
+
     :param parameters: ``charges`` by chemical symbol, ``mobile`` (a symbol or a list), and any other argument of
         :func:`aiida_ionconduct.transport.analyse`; ``discard_ps`` is left out of the beginning of every run, and
         ``n_orderings`` is the number of orderings over which the seeds are spread.
@@ -44,20 +50,26 @@ def analyse_trajectories(parameters: orm.Dict, **trajectories: IonTrajectoryData
     """
     runs = [trajectories[label] for label in sorted(trajectories)]
     first, settings = runs[0], parameters.get_dict()
-    n_orderings, seeds = settings.pop('n_orderings', 0), [run.base.attributes.get('seed') for run in runs]
-    n_discarded = round(settings.pop('discard_ps', 0.0) / first.frame_interval_ps)
+    n_orderings, discard_ps = settings.pop('n_orderings', 0), settings.pop('discard_ps', 0.0)
+    n_discarded = round(discard_ps / first.frame_interval_ps)
+    seeds = [run.base.attributes.get('seed') for run in runs]
+    measured = _measured_temperature(runs, seeds, discard_ps)
     result = analyse(
         [run.positions[n_discarded:] for run in runs],
         first.symbols,
         cell=_mean_cell([run.cell for run in runs]),
-        temperature_K=first.temperature_K,
+        temperature_K=measured.get('measured_temperature_K', first.temperature_K),
         dt_ps=first.frame_interval_ps,
         **settings,
     )
     attributes = ordering_attributes(result, seeds, n_orderings) if n_orderings > 1 else {}
     formula = Formula.from_list(first.symbols)
+    warnings = [*attributes.pop('warnings', result.warnings), *measured.pop('temperature_warnings', [])]
     return ConductivityData.from_result(
         result,
+        temperature_K=first.temperature_K,
+        warnings=warnings,
+        **measured,
         composition=f'{formula:metal}',
         reduced_composition=f'{formula.reduce()[0]:metal}',
         seeds=seeds,
@@ -170,6 +182,18 @@ def _ordering_warnings(scatter: OrderingScatter, value: float, attributes: dict[
     return warnings
 
 
+def _measured_temperature(
+    runs: Sequence[IonTrajectoryData], seeds: Sequence[int | None], discard_ps: float
+) -> dict[str, Any]:
+    """Return what is known of the temperature that the runs had; nothing if one of them has not stored it."""
+    trends = [temperature_trend(run, discard_ps) for run in runs]
+    known = [temperature for temperature in trends if temperature is not None]
+    if len(known) < len(runs):
+        return {}
+    constant_energy = all(run.base.attributes.get('ensemble', 'NVE') == 'NVE' for run in runs)
+    return temperature_attributes(runs[0].temperature_K, known, seeds, constant_energy=constant_energy)
+
+
 def filled_share(
     runs: list[IonTrajectoryData], mobile: str | list[str], framework: list[str] | None = None
 ) -> dict[str, float | None]:
@@ -191,15 +215,19 @@ def filled_share(
 def fit_arrhenius(**conductivities: ConductivityData) -> orm.Dict:
     """Fit ln(sigma T) against 1/T, each temperature weighted by its error, and test whether one line is enough.
 
+    The temperatures are those that the runs really had, with their errors, where they are known.
+
     :param conductivities: one per temperature, under any label.
     :return: what :func:`aiida_ionconduct.transport.arrhenius` returns, with the prefactor and its interval, and
         ``transition``, ``order_change`` and ``haven_ratio`` of :mod:`aiida_ionconduct.studies.temperatures`.
     """
     results = sorted((node.base.attributes.all for node in conductivities.values()), key=lambda a: a['temperature_K'])
-    columns = ('temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
-    points = [[result[column] for result in results] for column in columns]
+    columns = ('sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
+    temperatures = [result.get('measured_temperature_K', result['temperature_K']) for result in results]
+    points = [temperatures, *([result[column] for result in results] for column in columns)]
     haven = [[result[column] for result in results] for column in ('haven_ratio', 'haven_ratio_stderr')]
-    fit = arrhenius(*points)
+    temperature_stderrs = [result.get('measured_temperature_stderr', 0.0) for result in results]
+    fit = arrhenius(*points, temperature_stderrs_K=temperature_stderrs)
     changes = {'transition': transition(*points), 'order_change': _sublattice_change(results)}
     warnings = [*fit['warnings'], *(change['warning'] for change in changes.values() if change['warning'])]
     further = {**changes, 'haven_ratio': haven_ratios(points[0], *haven)}

@@ -12,6 +12,7 @@ from aiida import orm
 from aiida.engine import calcfunction
 from ase import Atoms
 
+from aiida_ionconduct.calculations.functions.trajectories import mean_temperature_K
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
 from aiida_ionconduct.density import density, find_sites, jump_statistics, participation, percolation
 from aiida_ionconduct.density import write_cube as write_cube_file
@@ -61,7 +62,7 @@ def compare_block_sizes(parameters: orm.Dict, **trajectories: IonTrajectoryData)
         [run.positions for run in runs],
         runs[0].symbols,
         cell=runs[0].cell,
-        temperature_K=runs[0].temperature_K,
+        temperature_K=mean_temperature_K(runs),
         dt_ps=runs[0].frame_interval_ps,
         **parameters.get_dict(),
     )

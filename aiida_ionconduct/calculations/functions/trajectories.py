@@ -10,9 +10,10 @@ from aiida import orm
 from aiida.engine import calcfunction
 
 from aiida_ionconduct.data import IonTrajectoryData
-from aiida_ionconduct.lammps.script import CELL_THERMO
+from aiida_ionconduct.lammps.script import CELL_THERMO, THERMOSTAT_ENERGY
 from aiida_ionconduct.lammps.structure import lammps_rotation
 from aiida_ionconduct.structures import minimum_distances
+from aiida_ionconduct.transport.temperature import Trend, mean_of_runs, trend
 
 RUN_SUMS = ('wall_time_s',)
 """Entries of the description of a run that add up over its segments."""
@@ -22,7 +23,8 @@ def describe_trajectory(trajectory: IonTrajectoryData) -> dict[str, Any]:
     """Return mean values, energy conservation and shortest distances of a run with one seed.
 
     The drift is the slope of the total energy over the production run by least squares; the RMS is the scatter of the
-    total energy about this line.
+    total energy about this line. At constant energy both are called ``nve_…``. With velocity rescaling they are of the
+    energy that is conserved then, the total energy and what the thermostat has taken out, and called ``conserved_…``.
 
     :param trajectory: whole or a segment.
     """
@@ -39,17 +41,54 @@ def describe_trajectory(trajectory: IonTrajectoryData) -> dict[str, Any]:
     result |= {
         'n_steps': max(result['n_steps'], int(thermo['step'][-1])),
         'mean_temperature_K': float(thermo['temperature_K'].mean()),
+        **_temperature_errors(trajectory),
         'mean_potential_energy_eV_per_atom': float(potential.mean()),
         'min_potential_energy_eV_per_atom': float(potential.min()),
         'max_potential_energy_eV_per_atom': float(potential.max()),
     }
     if len(potential) > 2:
         time_ps = trajectory.thermo_times_ps - trajectory.thermo_times_ps.mean()
-        total = (thermo['total_energy_eV'] - thermo['total_energy_eV'].mean()) / n_atoms
+        kind, total = ('nve', thermo['total_energy_eV'])
+        if THERMOSTAT_ENERGY in thermo:
+            kind, total = 'conserved', total + thermo[THERMOSTAT_ENERGY]
+        total = (total - total.mean()) / n_atoms
         drift = time_ps @ total / (time_ps @ time_ps)
-        result['nve_drift_eV_per_atom_per_ps'] = float(drift)
-        result['nve_energy_rms_eV_per_atom'] = float(np.sqrt(np.mean((total - drift * time_ps) ** 2)))
+        result[f'{kind}_drift_eV_per_atom_per_ps'] = float(drift)
+        result[f'{kind}_energy_rms_eV_per_atom'] = float(np.sqrt(np.mean((total - drift * time_ps) ** 2)))
+        if fitted := trend(time_ps, total):
+            result[f'{kind}_drift_stderr_eV_per_atom_per_ps'] = fitted.drift_stderr
     return result
+
+
+def _temperature_errors(trajectory: IonTrajectoryData) -> dict[str, float]:
+    """Return the error of the mean temperature of a run, and the drift of the temperature with its error."""
+    temperature = temperature_trend(trajectory)
+    if temperature is None:
+        return {}
+    return {
+        'mean_temperature_stderr_K': temperature.mean_stderr,
+        'temperature_drift_K_per_ps': temperature.drift_per_ps,
+        'temperature_drift_stderr_K_per_ps': temperature.drift_stderr,
+    }
+
+
+def temperature_trend(trajectory: IonTrajectoryData, discard_ps: float = 0.0) -> Trend | None:
+    """Return mean and drift of the temperature of a run; None where the run has stored none.
+
+    :param discard_ps: time at the start of the production that is left out.
+    """
+    if not {'step', 'temperature_K'} <= set(trajectory.base.attributes.get('thermo_columns', [])):
+        return None
+    times = trajectory.thermo_times_ps
+    kept = times >= trajectory.start_ps + discard_ps - 1e-9
+    return trend(times[kept], trajectory.thermo['temperature_K'][kept])
+
+
+def mean_temperature_K(runs: Sequence[IonTrajectoryData]) -> float:
+    """Return the measured mean temperature of some runs at one temperature; the one on their label if not stored."""
+    trends = [temperature_trend(run) for run in runs]
+    known = [temperature for temperature in trends if temperature is not None]
+    return mean_of_runs(known)[0] if known and len(known) == len(runs) else runs[0].temperature_K
 
 
 @calcfunction

@@ -27,8 +27,8 @@ Line = Mapping[str, np.ndarray]
 def arrhenius(points: Sequence[Mapping[str, Any]], line: Line | None = None) -> Figure:
     """Draw the conductivities against the inverse temperature with 95 % error bars and the fitted line with its band.
 
-    :param points: ``temperature_K`` and ``sigma_full_S_per_cm``, ``sigma_full_ci95``, and the same for ``tracer``, of
-        each temperature; a point without a number is left out.
+    :param points: ``temperature_K`` and, where it was measured, ``measured_temperature_K``; ``sigma_full_S_per_cm``,
+        ``sigma_full_ci95``, and the same for ``tracer``, of each temperature. A point without a number is left out.
     """
     figure, axes = canvas(xlabel='1000 K / T', ylabel='Conductivity (S/cm)')
     if line:
@@ -39,7 +39,7 @@ def arrhenius(points: Sequence[Mapping[str, Any]], line: Line | None = None) -> 
             continue
         sigma = np.array([point[f'sigma_{kind}_S_per_cm'] for point in known])
         interval = on_log_axis(sigma, np.array([point[f'sigma_{kind}_ci95'] for point in known]).T)
-        inverse = [1000 / point['temperature_K'] for point in known]
+        inverse = [1000 / point.get('measured_temperature_K', point['temperature_K']) for point in known]
         bars(axes, inverse, sigma, interval=interval, color=colour, marker=marker, label=kind, **POINTS)
     axes.set_yscale('log')
     power_ticks(axes.yaxis)

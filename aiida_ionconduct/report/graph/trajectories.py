@@ -10,6 +10,7 @@ from aiida import orm
 from aiida.common.links import LinkType
 
 from aiida_ionconduct import labels
+from aiida_ionconduct.calculations.functions.trajectories import mean_temperature_K
 from aiida_ionconduct.data import IonTrajectoryData
 from aiida_ionconduct.density import density
 from aiida_ionconduct.report.graph.call_tree import CallTree, linked
@@ -54,7 +55,7 @@ def block_studies(runs: RunsByTemperature, charges: Mapping[str, float], mobile:
                 first.symbols,
                 dict(charges),
                 first.cell,
-                temperature_K=temperature,
+                temperature_K=mean_temperature_K(seeds),
                 dt_ps=first.frame_interval_ps,
                 mobile=mobile,
             )

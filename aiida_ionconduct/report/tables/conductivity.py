@@ -96,6 +96,7 @@ def sampling_rows(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what the numbers at one temperature rest on: seeds, MD length, whether the motion is diffusive."""
     lags = ' / '.join(f'{lag:.3g}' for lag in chosen_lags(attributes).values())
     return [
+        *temperature_rows(attributes),
         ('Diffusive', diffusive_answer(attributes)),
         ('Lag, full / tracer', f'{lags} ps' if lags else MISSING),
         ('β, tracer', format_estimate(attributes.get('beta'), attributes.get('beta_stderr'))),
@@ -145,6 +146,22 @@ def disorder_rows(disorder: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, 
     labels = [label.removeprefix('ordering_').lstrip('0') for label in disorder]
     seeds = [', '.join(map(str, row['seeds'])) or MISSING for row in disorder.values()]
     return list(zip(labels, *columns, seeds, strict=True))
+
+
+def temperature_rows(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the measured temperature of all seeds, and mean and drift of each; nothing where it was not measured."""
+    mean = attributes.get('measured_temperature_K')
+    if mean is None:
+        return []
+    pairs = zip(attributes['seed_temperatures_K'], attributes['seed_temperatures_stderr'], strict=True)
+    drifts = zip(
+        attributes['seed_temperature_drifts_K_per_ps'], attributes['seed_temperature_drifts_stderr'], strict=True
+    )
+    return [
+        ('T, measured', format_estimate(mean, attributes.get('measured_temperature_stderr'), 'K')),
+        ('T of the seeds (K)', '; '.join(format_estimate(*pair) for pair in pairs)),
+        ('Drift of T (K/ps)', '; '.join(format_estimate(*pair) for pair in drifts)),
+    ]
 
 
 def chosen_lags(attributes: Mapping[str, Any]) -> dict[str, float]:

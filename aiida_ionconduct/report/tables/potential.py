@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from aiida_ionconduct.labels import read_numbered
 from aiida_ionconduct.report.number_format import MISSING, format_number
 
+NOT_ASKED = 'not asked'
 SOURCES = {'aimd': 'AIMD', 'rattled': 'rattled cells'}
 """What a source of training frames is called."""
 ERRORS = (
@@ -20,16 +21,19 @@ ERRORS = (
 
 
 class Outcome(NamedTuple):
-    """The outcome of a check of the gate: its value, the allowed values, and whether it passed."""
+    """The outcome of a check of the gate: its value, the allowed values, and whether it passed.
+
+    Of a comparison that could not be made, ``allowed`` is the reason and ``passed`` is None.
+    """
 
     value: str
     allowed: str
-    passed: bool
+    passed: bool | None
 
 
 def validation_rows(validation: Mapping[str, Any]) -> list[tuple[str, Outcome]]:
-    """Return label and outcome of every check of the gate."""
-    return [
+    """Return label and outcome of every check of the gate, then of the comparisons that could not be made."""
+    asked = [
         (
             check.get('label') or check['name'],
             Outcome(
@@ -38,6 +42,8 @@ def validation_rows(validation: Mapping[str, Any]) -> list[tuple[str, Outcome]]:
         )
         for check in validation.get('checks', [])
     ]
+    left_out = validation.get('not_asked') or []
+    return asked + [(row['label'], Outcome(NOT_ASKED, str(row['reason']), None)) for row in left_out]
 
 
 def validation_table(validation: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, list[Outcome | None]]]]:

@@ -12,6 +12,7 @@ from aiida_quantumespresso.workflows.protocols.utils import recursive_merge
 from aiida_ionconduct.parameters import Parameters
 from aiida_ionconduct.workchains.protocols.parameters import ConductivityParameters
 
+MOST_AIMD_TEMPERATURES = 3
 SCHEMAS: dict[str, type[Parameters]] = {'conductivity': ConductivityParameters}
 """All keys of each protocol file, with their types and ranges."""
 
@@ -26,6 +27,8 @@ def protocol_inputs(
 ) -> dict[str, Any]:
     """Return the inputs of a protocol with the user's overrides, as they stand in the file and in the overrides.
 
+    Temperatures of AIMD that are null become those of the production.
+
     :param name: of the protocol file, such as ``conductivity``.
     :param protocol: one of the file's protocols; its default if not given.
     :param overrides: nested like the protocol.
@@ -39,4 +42,14 @@ def protocol_inputs(
     changes = {key: value for key, value in data['protocols'][protocol].items() if key != 'description'}
     inputs = recursive_merge(recursive_merge(data['default_inputs'], changes), dict(overrides or {}))
     SCHEMAS[name].check(inputs)
+    if inputs['aimd']['temperatures_K'] is None:
+        inputs['aimd']['temperatures_K'] = aimd_temperatures(inputs['temperatures_K'])
     return inputs
+
+
+def aimd_temperatures(production_K: list[float]) -> list[float]:
+    """Return the temperatures of AIMD for those of a production: of more than three the lowest, middle and highest."""
+    if len(production_K) <= MOST_AIMD_TEMPERATURES:
+        return list(production_K)
+    ordered = sorted(production_K)
+    return [ordered[0], ordered[len(ordered) // 2], ordered[-1]]

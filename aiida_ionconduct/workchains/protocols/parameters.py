@@ -61,7 +61,10 @@ class RelaxParameters(Parameters):
 class AimdParameters(Parameters):
     """AIMD: one run for each temperature."""
 
-    temperatures_K: Temperatures = Field(description='temperatures in K')
+    temperatures_K: Temperatures | None = Field(
+        description='temperatures in K; null takes those of the production, so that the gate can compare with AIMD: of '
+        'more than three the lowest, the middle and the highest'
+    )
     timestep_fs: float = Field(gt=0, description='time step in fs')
     equilibration_ps: float = Field(ge=0, description='equilibration in ps, which is left out of the trajectory')
     sampling_ps: float = Field(gt=0, description='sampling in ps')
@@ -195,8 +198,15 @@ class ValidationParameters(Parameters):
     energy_mae_eV_per_atom: float | None = Field(
         gt=0, description='largest mean absolute error of the energy on held-out frames, in eV/atom; null does not ask'
     )
-    nve_drift_eV_per_atom_per_ps: float = Field(
-        gt=0, description='largest drift of the total energy at constant energy, in eV/atom/ps'
+    temperature_drift_fraction: float = Field(
+        gt=0,
+        description='largest change of the temperature over the production that the drift of the total energy would '
+        'cause, as a share of the temperature',
+    )
+    nve_drift_eV_per_atom_per_ps: float | None = Field(
+        gt=0,
+        description='largest drift of the total energy at constant energy, in eV/atom/ps; null takes the drift that '
+        'temperature_drift_fraction allows over the length of the production',
     )
     temperature_fraction: float = Field(
         gt=0, description='largest deviation of the mean temperature, as a share of it, beside chance'
@@ -333,9 +343,8 @@ class ConductivityParameters(Parameters):
 
     @model_validator(mode='after')
     def _check_ensemble(self) -> Self:
-        if self.md.ensemble != 'nve':
+        if self.md.ensemble == 'npt':
             raise ValueError(
-                f'md.ensemble is {self.md.ensemble}, but must be nve in a campaign, where the gate checks that the '
-                'energy is conserved.'
+                'md.ensemble is npt, but must be nve or nvt in a campaign: a run in npt has no trajectory to analyse.'
             )
         return self

@@ -12,21 +12,30 @@ SYMBOLS = ['Li'] * 6 + ['Cl'] * 6
 PARAMETERS = {'charges': {'Li': 1, 'Cl': -1}, 'mobile': 'Li'}
 
 
-def md_run(seed, temperature_K=900.0):
-    """Return a run in which lithium walks at random."""
+def md_run(seed, temperature_K=900.0, measured_K=None):
+    """Return a run in which lithium walks at random.
+
+    :param measured_K: temperature that the run had, which is stored every 0.1 ps; by default none is stored.
+    """
+    thermo, columns, more = np.zeros((1, 1)), ['step'], {}
+    if measured_K is not None:
+        noise = np.random.default_rng(seed + 100).normal(scale=0.02 * measured_K, size=300)
+        thermo = np.column_stack((100 * np.arange(300), measured_K + noise - noise.mean()))
+        columns, more = ['step', 'temperature_K'], {'timestep_fs': 1.0, 'ensemble': 'NVE'}
     rng = np.random.default_rng(seed)
     walk = np.cumsum(rng.normal(scale=temperature_K / 3000, size=(300, 6, 3)), axis=0)
     return IonTrajectoryData(
         positions=np.concatenate((walk, rng.normal(scale=0.05, size=(300, 6, 3))), axis=1),
         centres_of_mass=np.zeros((1, 2, 3)),
-        thermo=np.zeros((1, 1)),
+        thermo=thermo,
         symbols=SYMBOLS,
         species=['Li', 'Cl'],
         cell=12 * np.eye(3),
         temperature_K=temperature_K,
         frame_interval_ps=0.1,
         seed=seed,
-        thermo_columns=['step'],
+        thermo_columns=columns,
+        **more,
     )
 
 
@@ -120,3 +129,67 @@ def test_order_of_the_sublattice_is_a_warning(jump, longest_ps, between):
     assert fit['order_change']['between_K'] == between
     assert any('sublattice' in text for text in fit['warnings']) == (between is not None)
     assert fit['transition']['between_K'] is None
+
+
+# The temperature that the runs had ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def at_other_temperatures():
+    """Return the conductivity of two seeds at "900 K" that had 880 and 980 K."""
+    return analyse_trajectories(
+        orm.Dict(PARAMETERS), T900_seed1=md_run(1, measured_K=880.0), T900_seed2=md_run(2, measured_K=980.0)
+    ).base.attributes.all
+
+
+def test_conductivity_is_that_of_the_measured_temperature(at_other_temperatures, runs):
+    attributes, positions = at_other_temperatures, [runs[f'T900_seed{seed}'].positions for seed in (1, 2)]
+    assert attributes['temperature_K'] == 900.0
+    assert attributes['measured_temperature_K'] == pytest.approx(930.0)
+    result = analyse(positions, SYMBOLS, cell=12 * np.eye(3), temperature_K=930.0, dt_ps=0.1, **PARAMETERS)
+    assert attributes['sigma_full_S_per_cm'] == pytest.approx(result.sigma_full.value, rel=1e-9)
+
+
+def test_temperature_and_drift_of_every_seed_are_stored(at_other_temperatures):
+    attributes = at_other_temperatures
+    assert attributes['seed_temperatures_K'] == pytest.approx([880.0, 980.0])
+    assert attributes['seed_temperatures_stderr'] == pytest.approx(
+        [880 * 0.02 / 300**0.5, 980 * 0.02 / 300**0.5], rel=0.2
+    )
+    assert attributes['measured_temperature_stderr'] == pytest.approx(50.0)
+    for drift, error in zip(
+        attributes['seed_temperature_drifts_K_per_ps'], attributes['seed_temperature_drifts_stderr'], strict=True
+    ):
+        assert abs(drift) < 4 * error
+
+
+def test_seeds_at_another_temperature_are_warned_of(at_other_temperatures):
+    (text,) = (text for text in at_other_temperatures['warnings'] if 'mean temperatures' in text)
+    assert text.startswith('mean temperatures are not 900 K: 880 ± 1 K (seed 1), 980 ± 1 K (seed 2); ')
+    assert 'temperature_warnings' not in at_other_temperatures
+
+
+def test_runs_without_stored_temperatures_are_taken_at_their_label(runs):
+    attributes = analyse_trajectories(orm.Dict(PARAMETERS), **runs).base.attributes.all
+    assert 'measured_temperature_K' not in attributes
+
+
+def test_arrhenius_fit_is_against_the_measured_temperatures():
+    """Label and truth differ by 10 % at the upper end; the errors of the temperatures widen the interval."""
+    nodes = {}
+    for T, measured in ((600, 600.0), (900, 900.0), (1200, 1320.0)):
+        node = ConductivityData()
+        sigma = 100 / measured * np.exp(-0.3 / (8.617333e-5 * measured))
+        node.base.attributes.set_many(
+            {
+                'temperature_K': float(T), 'measured_temperature_K': measured, 'measured_temperature_stderr': 12.0,
+                'sigma_full_S_per_cm': sigma, 'sigma_full_stderr': 0.02 * sigma, 'sigma_full_dof': 20.0,
+                'haven_ratio': 0.5, 'haven_ratio_stderr': 0.05, 'n_seeds': 4, 'total_time_ps': 80.0,
+            }
+        )  # fmt: skip
+        nodes[f'T{T}'] = node
+    fit = fit_arrhenius(**nodes).get_dict()
+    assert fit['activation_energy_eV'] == pytest.approx(0.3, rel=1e-4)
+    names = ('measured_temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr')
+    columns = [[node.base.attributes.get(name) for node in nodes.values()] for name in names]
+    assert fit['activation_energy_stderr'] > 1.5 * arrhenius(*columns)['activation_energy_stderr']

@@ -73,3 +73,20 @@ def test_energies_of_orderings_are_above_the_lowest():
         'ordering_02': {**row, 'electrostatic_energy_eV': -9.5, 'seeds': []},
     }
     assert disorder_rows(table) == [('1', '0', '–', '1, 3'), ('2', '10', '–', '–')]
+
+
+def test_measured_temperatures_are_shown_with_their_errors():
+    attributes = {
+        'measured_temperature_K': 1198.3, 'measured_temperature_stderr': 2.4, 'seed_temperatures_K': [1196.0, 1201.0],
+        'seed_temperatures_stderr': [3.0, 4.0], 'seed_temperature_drifts_K_per_ps': [0.1, -0.2],
+        'seed_temperature_drifts_stderr': [0.3, 0.4],
+    }  # fmt: skip
+    rows = dict(sampling_rows(attributes))
+    assert rows['T, measured'] == '(1198.3 ± 2.4) K'
+    assert rows['T of the seeds (K)'] == '1196.0 ± 3.0; 1201.0 ± 4.0'
+    assert rows['Drift of T (K/ps)'].startswith('0.10 ± 0.30; ')
+
+
+def test_temperatures_that_were_not_measured_are_not_shown():
+    """Results of earlier versions, and of files, have none."""
+    assert not any('T' in label.split(',')[0].split() for label, _ in sampling_rows({'temperature_K': 900.0}))

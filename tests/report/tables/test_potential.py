@@ -33,6 +33,16 @@ def test_the_gate_has_a_column_for_each_temperature_cold_to_hot():
     assert passed == {'Distance': [False, True], 'Drift': [True], 'Energy': [None, True]}
 
 
+def test_what_was_not_asked_is_a_row():
+    """The reason stands in the place of the allowed values, in the column of its temperature."""
+    left_out = [{'name': 'msd_Li_800K', 'label': 'MSD of Li, 800 K', 'reason': 'no AIMD at 800 K'}]
+    validation = {'checks': [check('Distance, 1000 K', 2.0)], 'not_asked': left_out}
+    assert validation_rows(validation)[-1] == ('MSD of Li, 800 K', ('not asked', 'no AIMD at 800 K', None))
+    columns, rows = validation_table(validation)
+    assert columns == ['800', '1000']
+    assert rows[-1] == ('MSD of Li', [('not asked', 'no AIMD at 800 K', None), None])
+
+
 def test_errors_are_shown_where_they_are_known():
     training = {
         'test_energy_mae_eV_per_atom': 0.002,
