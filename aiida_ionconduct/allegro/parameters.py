@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from aiida_ionconduct.parameters import Parameters
 
@@ -56,8 +56,44 @@ class TrainingParameters(Parameters):
     )
 
 
-class CompileParameters(Parameters):
-    """For which device and which pair style of LAMMPS a model is compiled."""
+Option = Annotated[str, Field(pattern=r'^[A-Za-z_][\w.]*$')]
+"""The name of a modifier of nequip, or of an option of TorchInductor."""
+Configs = dict[Option, str | bool | int | float]
+"""Options of TorchInductor by name."""
+
+
+class AccelerationParameters(Parameters):
+    """What makes a compiled model faster; null takes the default of the device."""
+
+    modifiers: list[Option] | None = Field(
+        default=None,
+        description='modifiers of nequip-compile; null takes enable_TritonContracter on cuda where the model can use '
+        'it, and none on cpu',
+    )
+    constant_fold: bool | None = Field(
+        default=None, description='whether constants are folded at the first call of the model; null: on cuda only'
+    )
+    inductor_configs: Configs | None = Field(
+        default=None,
+        description='options of TorchInductor by name; null takes max_autotune on cuda, and none on cpu',
+    )
+
+    @field_validator('inductor_configs')
+    @classmethod
+    def _check_configs(
+        cls, configs: dict[str, str | bool | int | float] | None
+    ) -> dict[str, str | bool | int | float] | None:
+        for name, value in (configs or {}).items():
+            if value is False or str(value).lower() in ('false', '0', '') or '=' in str(value):
+                raise ValueError(
+                    f'has {name}: {value!r}, but nequip-compile passes values as text, and TorchInductor takes every '
+                    'text for true: leave the option out to keep it off'
+                )
+        return configs
+
+
+class CompileParameters(AccelerationParameters):
+    """For which device and which pair style of LAMMPS a model is compiled, and what makes it faster."""
 
     device: Device = Field(default='cpu', description='the device that will run the dynamics')
     tf32: bool = Field(default=False, description='whether products of matrices on the GPU may use TF32')

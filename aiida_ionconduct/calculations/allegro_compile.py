@@ -15,6 +15,7 @@ from aiida.engine import CalcJobProcessSpec
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from aiida_ionconduct.allegro.acceleration import acceleration, acceleration_arguments
 from aiida_ionconduct.allegro.agreement import reference_frame
 from aiida_ionconduct.allegro.configuration import ACCELERATORS, FRAMES, PREDICTIONS_SUFFIX, evaluation_configuration
 from aiida_ionconduct.allegro.package import complaint_about_architecture
@@ -77,7 +78,7 @@ class AllegroCompileCalculation(EngineCalcJob):
     model, which is an output only if the energies and the forces are the same.
     """
 
-    CACHE_VERSION = 2
+    CACHE_VERSION = 3
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # as AiiDA itself
@@ -139,14 +140,24 @@ class AllegroCompileCalculation(EngineCalcJob):
             'architecture pair_style allegro can run, or install pair_style allegro of the same version as nequip.',
             invalidates_cache=True,
         )
+        spec.exit_code(
+            321,
+            'ERROR_MODIFIER_MISSING',
+            message='A modifier cannot be had where the model is compiled: {detail}',
+            invalidates_cache=True,
+        )
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Hand the package over and name the compiled file."""
         parameters = CompileParameters.check(self.inputs.parameters.get_dict())
         target = TARGETS[parameters.target]
+        chosen = acceleration(parameters, self.inputs.model.get_content(mode='rb'))
+        for name, reason in chosen.left_out.items():
+            self.report(f'compiling without {name}: {reason}')
         codeinfo = CodeInfo()
         codeinfo.code_uuid = self.inputs.code.uuid
         codeinfo.cmdline_params = [
+            *acceleration_arguments(chosen),
             *((*target.options, parameters.device) if target.options else ()),
             '--tf32' if parameters.tf32 else '--no-tf32',
             PACKAGE,

@@ -32,6 +32,11 @@ EXIT_CODES = (
 WALLTIME_FRACTION = 0.95
 """LAMMPS stops by itself at this fraction of the wall time, to leave time for a restart file and a whole last frame."""
 
+UNSAFE_THERMOSTAT = (
+    'WARNING: fix langevin with `zero yes` has crashed with Kokkos on GPUs (LAMMPS issue 4912), and local temperatures '
+    'were wrong with ML-IAP (Allegro issue 133): take `thermostat: nose-hoover` among the parameters of the run.'
+)
+
 
 def get_start(restart: orm.SinglefileData | None, timestep_fs: float) -> script.Start | None:
     """Return where a run begins that continues from a restart file.
@@ -67,6 +72,32 @@ def _validate_model(model: AllegroModelData, _: Any) -> str | None:
     return None
 
 
+def unsafe_thermostat(run: MdParameters, settings: CommandLine, model_format: str) -> bool:
+    """Return whether a run has Langevin dynamics where they are known to fail: with Kokkos or ML-IAP.
+
+    :param model_format: of the model.
+    """
+    production = (run.production_thermostat or run.thermostat) if run.ensemble == 'nvt' else None
+    equilibration = run.thermostat if run.equilibration_steps else None
+    on_gpus = settings.kokkos_gpus is not None or model_format == 'mliap'
+    return on_gpus and 'langevin' in (production, equilibration)
+
+
+def _complaint_about_pair_style(model: AllegroModelData, settings: CommandLine) -> str | None:
+    """Return that the settings of the pair style do not belong to a model for ML-IAP, or None."""
+    if model.model_format == 'mliap' and settings.options:
+        return (
+            f'the settings{settings.options} belong to pair_style allegro of this package, and the model '
+            f'{model.filename} is for ML-IAP: leave out `edges` and `pad`.'
+        )
+    if settings.kokkos_gpus is not None and settings.options:
+        return (
+            f'the settings{settings.options} belong to pair_style allegro of this package, which Kokkos does not '
+            'have: leave out `edges` and `pad`, or `kokkos_gpus`.'
+        )
+    return None
+
+
 def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
     """Refuse a model without a species, a model that is not trusted, GPUs without a scheduler, a foreign restart."""
     if {'structure', 'model'} <= inputs.keys():  # a work chain may give one of the two later
@@ -79,6 +110,9 @@ def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
     complaint = complaint_about_models(inputs)
     if complaint is None and 'code' in inputs and inputs.get('metadata', {}).get('options', {}).get('gpus'):
         complaint = gpus_cannot_be_asked(inputs['code'].computer.scheduler_type)
+    if complaint is None and {'settings', 'model'} <= inputs.keys():
+        settings = CommandLine.check(inputs['settings'].get_dict())
+        complaint = _complaint_about_pair_style(inputs['model'], settings)
     if complaint:
         return complaint
     if {'structure', 'restart', 'parameters'} <= inputs.keys():
@@ -188,6 +222,9 @@ class LammpsMdCalculation(EngineCalcJob):
                 handle.write(data_file(atoms, seeds, run.first_temperature_K))
         else:
             copied.append((self.inputs.restart.uuid, self.inputs.restart.filename, script.START_FILE))
+        settings = CommandLine.check(self.inputs.settings.get_dict() if 'settings' in self.inputs else {})
+        if unsafe_thermostat(run, settings, model.model_format):
+            self.report(UNSAFE_THERMOSTAT)
         with folder.open(options.input_filename, 'w') as handle:
             handle.write(
                 script.md_script(
@@ -198,10 +235,10 @@ class LammpsMdCalculation(EngineCalcJob):
                     timeout_s=walltime and int(WALLTIME_FRACTION * walltime),
                     model_format=model.model_format,
                     masses=atoms.get_masses(),
+                    pair_options=settings.options,
                 )
             )
 
-        settings = CommandLine.check(self.inputs.settings.get_dict() if 'settings' in self.inputs else {})
         codeinfo = CodeInfo()
         codeinfo.code_uuid = self.inputs.code.uuid
         codeinfo.cmdline_params = [

@@ -112,7 +112,31 @@ class MdParameters(RunParameters):
         return 3 * units.kB * (self.explosion_temperature_K - self.temperature_K)
 
 
-class CommandLine(Parameters):
+Edges = Literal['host', 'device', 'skin']
+
+
+class PairStyle(Parameters):
+    """How the pair style of this package finds the pairs of atoms that the model sees; forces are the same."""
+
+    edges: Edges | None = Field(
+        default=None,
+        description='where the pairs within the cutoff are taken from the neighbour list at every step: on the '
+        '`host`, on the `device` of the model, or nowhere, so that the model gets the pairs in the `skin` as well; '
+        'null takes the host on cpu, the device on cuda',
+    )
+    pad: bool | None = Field(
+        default=None,
+        description='whether the numbers of atoms and pairs are rounded up, so that few shapes occur; null: no',
+    )
+
+    @property
+    def options(self) -> str:
+        """The options of ``pair_style allegro``, each with a space before it; none where nothing is stated."""
+        edges = '' if self.edges is None else f' edges {self.edges}'
+        return edges if self.pad is None else f'{edges} pad {"yes" if self.pad else "no"}'
+
+
+class CommandLine(PairStyle):
     """How LAMMPS is called: the settings of a run that do not change its results."""
 
     kokkos_gpus: int | None = Field(

@@ -99,6 +99,7 @@ def md_script(
     timeout_s: int | None = None,
     model_format: str = 'aotinductor',
     masses: Sequence[float] | None = None,
+    pair_options: str = '',
 ) -> str:
     """Return the input script.
 
@@ -122,6 +123,7 @@ def md_script(
     :param timeout_s: LAMMPS stops by itself, in good order, after this wall time.
     :param model_format: a key of :data:`POTENTIALS`.
     :param masses: of the atoms of one replica, in u; equal masses by default.
+    :param pair_options: what follows the pair style: :attr:`~aiida_ionconduct.lammps.parameters.PairStyle.options`.
     """
     heating = 1.0 if masses is None else langevin_heating(masses)
     groups = {'all': run.seeds[0]} if len(run.seeds) == 1 else {f'seed{s}': s for s in run.seeds}
@@ -129,7 +131,7 @@ def md_script(
     before_production = start is None or start.stage == EQUILIBRATION
     lines = [
         *_system_lines(run, groups, n_atoms, start),
-        f'pair_style {potential.pair_style}',
+        f'pair_style {potential.pair_style}{pair_options}',
         f'pair_coeff * * {potential.coefficients}{" ".join(species)}',
         'neigh_modify every 1 delay 0 check yes',
         f'timestep {run.timestep_fs / 1000:.10g}',

@@ -10,6 +10,7 @@ import numpy as np
 from aiida.engine import ExitCode
 from aiida.parsers import Parser
 
+from aiida_ionconduct.allegro.acceleration import acceleration, missing_modifier
 from aiida_ionconduct.allegro.agreement import agreement, describe_disagreement
 from aiida_ionconduct.allegro.parameters import CompileParameters
 from aiida_ionconduct.allegro.predictions import read_frames
@@ -18,7 +19,7 @@ from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.data.model import remember_made_here
 from aiida_ionconduct.lammps.script import ENERGY_FILE, FORCES_FILE
 from aiida_ionconduct.lammps.structure import lammps_rotation
-from aiida_ionconduct.parsers.base import exit_code_without, success
+from aiida_ionconduct.parsers.base import exit_code_without, messages, success
 
 DUMP_HEADER_LINES = 9
 """The lines of a text dump of LAMMPS before its first atom."""
@@ -27,17 +28,25 @@ DUMP_HEADER_LINES = 9
 class AllegroCompileParser(Parser):
     """Store the compiled model with the machine it is for, if it gives in LAMMPS what nequip gives."""
 
-    CACHE_VERSION = 2
+    CACHE_VERSION = 3
 
     def parse(self, retrieved_temporary_folder: str | None = None, **kwargs: Any) -> ExitCode | None:
-        """Store the model; what a file for ML-IAP does not state about itself comes from the package."""
+        """Store the model with its accelerations; what a file for ML-IAP does not state comes from the package."""
         parameters = CompileParameters.stored(self.node.inputs.parameters.get_dict())
         compiled = pathlib.Path(retrieved_temporary_folder or '.') / TARGETS[parameters.target].filename
-        if not zipfile.is_zipfile(compiled):  # all targets are zip archives; a file that was cut is not
-            return exit_code_without(self, self.exit_codes.ERROR_OUTPUT_MODEL_MISSING)
         package = self.node.inputs.model
+        chosen = acceleration(parameters, package.get_content(mode='rb'))
+        if not zipfile.is_zipfile(compiled):  # all targets are zip archives; a file that was cut is not
+            missing = missing_modifier(messages(self.node)) if chosen.modifiers else None
+            if missing:
+                return self.exit_codes.ERROR_MODIFIER_MISSING.format(detail=missing)
+            return exit_code_without(self, self.exit_codes.ERROR_OUTPUT_MODEL_MISSING)
         computer = self.node.computer
-        described = {'package_sha256': package.sha256, 'computer': computer.label if computer else None}
+        described = {
+            'package_sha256': package.sha256,
+            'computer': computer.label if computer else None,
+            **chosen.described(),
+        }
         if parameters.target == 'mliap':
             described |= {'type_names': package.type_names, 'r_max': package.r_max, 'device': parameters.device}
         model = AllegroModelData(compiled, **described)

@@ -46,6 +46,7 @@ from aiida_ionconduct.workchains.stage_inputs import (
     relabelling_parameters,
     relax_inputs,
     validation_parameters,
+    with_safe_thermostat,
 )
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def get_builder_from_protocol(
     :param candidates: ordered cells of the structure's composition, best first, of which ``n_candidates`` are relaxed.
     :raises ValueError: for anything wrong with these, the pseudopotentials or the codes, saying what to do.
     """
-    p = protocol_inputs('conductivity', protocol, overrides)
+    p = with_safe_thermostat(protocol_inputs('conductivity', protocol, overrides))
     atoms = structure.get_ase()
     check_structure(atoms, mobile)
     charges = check_charges(atoms, charges)

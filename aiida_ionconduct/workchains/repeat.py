@@ -7,12 +7,15 @@ from aiida.common import AttributeDict
 from aiida.engine import ProcessHandlerReport, process_handler, while_
 from aiida.engine.processes.workchains.workchain import WorkChainSpec
 
+from aiida_ionconduct.allegro.acceleration import NO_ACCELERATION, acceleration, acceleration_arguments
+from aiida_ionconduct.allegro.parameters import CompileParameters
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.allegro_evaluate import AllegroEvaluateCalculation
 from aiida_ionconduct.workchains.base import RestartWorkChain
 
 NOT_REPEATED = ('ERROR_CANNOT_RUN', 'ERROR_MODEL_DIFFERS')
 """Failures that a repetition would not mend."""
+JOB_EXIT_CODES = AllegroCompileCalculation.exit_codes
 
 
 class RepeatWorkChain(RestartWorkChain):
@@ -51,9 +54,38 @@ class RepeatWorkChain(RestartWorkChain):
 
 
 class AllegroCompileWorkChain(RepeatWorkChain):
-    """:class:`AllegroCompileCalculation`, repeated once when it fails."""
+    """:class:`AllegroCompileCalculation`, repeated once when it fails, then without its accelerations."""
 
     _process_class = AllegroCompileCalculation
+
+    @process_handler(priority=100)
+    def handle_acceleration(self, node: orm.CalcJobNode) -> ProcessHandlerReport | None:
+        """Compile without modifiers that cannot be had, or without any acceleration.
+
+        The latter follows two failures, or one compiled model whose forces are not those of nequip.
+
+        Other failures are left to :meth:`handle_failure`.
+        """
+        if node.exit_status == JOB_EXIT_CODES.ERROR_MODIFIER_MISSING.status:
+            changes = {'modifiers': NO_ACCELERATION['modifiers']}
+        elif node.exit_status == JOB_EXIT_CODES.ERROR_MODEL_DIFFERS.status or (
+            node.exit_status == JOB_EXIT_CODES.ERROR_OUTPUT_MODEL_MISSING.status and len(self.ctx.children) > 1
+        ):
+            changes = NO_ACCELERATION
+        else:
+            return None
+        present = self.ctx.inputs.parameters.get_dict()
+        package = self.ctx.inputs.model.get_content(mode='rb')
+        before, after = (
+            acceleration_arguments(acceleration(CompileParameters.check(parameters), package))
+            for parameters in (present, {**present, **changes})
+        )
+        if before == after:
+            return None
+        self.ctx.inputs.parameters = orm.Dict({**present, **changes})
+        dropped = ' '.join(word for word in before if word not in after)
+        self.report(f'{node.process_label}<{node.pk}> failed: {node.exit_message} Compiling without {dropped}')
+        return ProcessHandlerReport(True)
 
 
 class AllegroEvaluateWorkChain(RepeatWorkChain):

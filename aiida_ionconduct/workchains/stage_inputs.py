@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -199,13 +200,14 @@ def compile_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
     """Return the inputs of the compilation, which runs where LAMMPS will, and of its check, without the frame."""
     resources = p['resources']
     target = {'target': 'mliap'} if resources['md']['mliap'] else {}
+    accelerations = stated(resources['compilation'])
     check: dict[str, Any] = {'train_code': train_code_beside(codes), 'lammps_code': codes['lammps']}
     if resources['md']['kokkos']:
         check['settings'] = orm.Dict({'kokkos_gpus': 1})
     return {
         'code': codes['nequip-compile'],
         'check': check,
-        'parameters': orm.Dict({'device': resources['device'], 'tf32': resources['tf32'], **target}),
+        'parameters': orm.Dict({'device': resources['device'], 'tf32': resources['tf32'], **target, **accelerations}),
         # compilation is faster on one thread
         'metadata': {'options': job_options(codes['nequip-compile'], {**resources['training'], 'threads': 1})},
     }
@@ -252,6 +254,30 @@ def active_learning_parameters(p: Inputs) -> orm.Dict:
     return orm.Dict({**parameters, 'md': {**p['md'], **steps, **NEWTONIAN}})
 
 
+def with_safe_thermostat(p: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters with a Nosé–Hoover chain where Langevin dynamics are known to fail, unless it is stated.
+
+    `fix langevin … zero yes` has crashed with Kokkos on GPUs (https://github.com/lammps/lammps/issues/4912), and wrong
+    local temperatures were reported with ML-IAP.
+    """
+    md, resources = p['md'], p['resources']['md']
+    if not (resources['kokkos'] or resources['mliap']) or md.get('thermostat') == 'nose-hoover':
+        return p
+    cause = 'Kokkos' if resources['kokkos'] else 'ML-IAP'
+    if 'thermostat' in md:
+        warnings.warn(
+            f'md.thermostat is {md["thermostat"]}, which is known to fail with {cause} on GPUs: take nose-hoover.',
+            stacklevel=3,
+        )
+        return p
+    warnings.warn(
+        f'the thermostat is nose-hoover instead of langevin, which is known to fail with {cause} on GPUs; state '
+        '`thermostat: langevin` in `md` to have it nevertheless.',
+        stacklevel=3,
+    )
+    return {**p, 'md': {**md, 'thermostat': 'nose-hoover'}}
+
+
 def md_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
     """Return the inputs of the production."""
     resources = p['resources']
@@ -260,8 +286,11 @@ def md_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
         'code': codes['lammps'],
         'metadata': {'options': job_options(codes['lammps'], resources['md'])},
     }
+    settings = stated(resources['pair_style'])
     if resources['md']['kokkos']:
-        md['settings'] = orm.Dict({'kokkos_gpus': resources['md'].get('gpus') or 1})
+        settings['kokkos_gpus'] = resources['md'].get('gpus') or 1
+    if settings:
+        md['settings'] = orm.Dict(settings)
     return {
         'base': {'md': md},
         'parameters': orm.Dict(p['md']),

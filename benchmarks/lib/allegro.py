@@ -92,16 +92,26 @@ def compiled(folder: pathlib.Path, name: str, device: str, target: str, tf32=Fal
 
 
 def lammps(
-    folder: pathlib.Path, atoms: Atoms, model: pathlib.Path, replicas: int = 1, threads: int = 1, **parameters
+    folder: pathlib.Path,
+    atoms: Atoms,
+    model: pathlib.Path,
+    replicas: int = 1,
+    threads: int = 1,
+    *,
+    pair_options: str = '',
+    **parameters,
 ) -> dict[str, float]:
     """Run the production script of the package; return ms a step and the share of time outside the model.
 
+    :param pair_options: of the pair style, such as `` edges device``.
     :param parameters: of :class:`~aiida_ionconduct.lammps.parameters.MdParameters`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     seeds = list(range(1, replicas + 1))
     values = {'temperature_K': 600.0, 'timestep_fs': 1.0, 'equilibration_steps': 20, 'seeds': seeds, **parameters}
-    text = script.md_script(species_order(atoms.symbols), len(atoms), MdParameters.check(values))
+    text = script.md_script(
+        species_order(atoms.symbols), len(atoms), MdParameters.check(values), pair_options=pair_options
+    )
     (folder / 'lammps.in').write_text(text)
     replicated = seeds if replicas > 1 else ()
     (folder / script.STRUCTURE_FILE).write_text(data_file(atoms, replicated, values['temperature_K']))
@@ -110,12 +120,18 @@ def lammps(
     printed = (folder / 'lammps.log').read_text()
     production = log.read_log(printed).production
     calls, seconds = re.search(r'Allegro model: (\d+) calls, (\S+) s', printed).groups()
+    lists, before, to_kB, from_kB = re.search(
+        r'Allegro edges: (\d+) lists, (\S+) s, (\S+) kB to and (\S+) kB from', printed
+    ).groups()
     stages = log.read_log(printed).stages
     loops, steps = sum(stage.loop_time_s for stage in stages), sum(stage.n_steps for stage in stages)
     return {
         'ms_per_step': 1000 * production.loop_time_s / production.n_steps,
         # every run calls the model once before its first step, outside of the time of the loop
         'outside_model': 1 - float(seconds) * steps / int(calls) / loops,
+        'edges_us_per_call': 1e6 * float(before) / int(calls),
+        'kB_to_and_from_model': [float(to_kB), float(from_kB)],
+        'neighbour_lists': int(lists),
     }
 
 

@@ -8,10 +8,12 @@ import yaml
 from aiida import orm
 from ase import Atoms
 
+from aiida_ionconduct.allegro.acceleration import NO_ACCELERATION
 from aiida_ionconduct.allegro.agreement import reference_frame
 
 ENTRY_POINT = 'ionconduct.allegro.compile'
 COMMAND = ['--mode', 'aotinductor', '--target', 'pair_allegro', '--device']
+CUDA = ['--constant-fold', '--modifiers', 'enable_TritonContracter', '--inductor-configs', 'max_autotune=1']
 FILES = ['model.nequip.zip', 'model.nequip.pt2']
 
 
@@ -28,28 +30,29 @@ def compile_inputs(aiida_profile_clean, fixture_code, make_model):
 
 
 @pytest.mark.parametrize(
-    ('parameters', 'arguments'),
+    ('parameters', 'accelerations', 'arguments'),
     [
-        ({}, ['cpu', '--no-tf32']),
-        ({'parameters': {'device': 'cuda', 'tf32': True}}, ['cuda', '--tf32']),
-        ({'parameters': {'device': 'cuda'}}, ['cuda', '--no-tf32']),
+        ({}, [], ['cpu', '--no-tf32']),
+        ({'parameters': {'device': 'cuda', 'tf32': True}}, CUDA, ['cuda', '--tf32']),
+        ({'parameters': {'device': 'cuda'}}, CUDA, ['cuda', '--no-tf32']),
     ],
 )
-def test_command(parameters, arguments, fixture_sandbox, generate_calc_job, compile_inputs):
+def test_command(parameters, accelerations, arguments, fixture_sandbox, generate_calc_job, compile_inputs):
     """The file keeps its suffix on the computer, as both commands insist on it."""
     inputs = compile_inputs(**{name: orm.Dict(value) for name, value in parameters.items()})
     calc_info = generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
-    assert calc_info.codes_info[0].cmdline_params == COMMAND + arguments + FILES
+    assert calc_info.codes_info[0].cmdline_params == accelerations + COMMAND + arguments + FILES
     assert calc_info.local_copy_list == [(inputs['model'].uuid, 'LiPSiO.nequip.zip', 'model.nequip.zip')]
     assert calc_info.retrieve_temporary_list == ['model.nequip.pt2']
     assert fixture_sandbox.get_content_list() == []
 
 
 def test_mliap(fixture_sandbox, generate_calc_job, compile_inputs):
-    """The command for ML-IAP takes no device."""
+    """The command for ML-IAP takes no device, and of the accelerations the modifiers alone."""
     inputs = compile_inputs(parameters=orm.Dict({'target': 'mliap', 'device': 'cuda', 'tf32': True}))
     calc_info = generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
-    assert calc_info.codes_info[0].cmdline_params == ['--tf32', 'model.nequip.zip', 'model.nequip.lmp.pt']
+    modifiers, command = CUDA[1:3], ['--tf32', 'model.nequip.zip', 'model.nequip.lmp.pt']
+    assert calc_info.codes_info[0].cmdline_params == modifiers + command
     assert calc_info.retrieve_temporary_list == ['model.nequip.lmp.pt']
 
 
@@ -126,3 +129,20 @@ def test_message_passing_model(fixture_sandbox, generate_calc_job, compile_input
     model.base.attributes.set('architecture', 'nequip.model.NequIPGNNModel')
     with pytest.raises(ValueError, match=r'is a model of the architecture `nequip\.model\.NequIPGNNModel`, which pair'):
         generate_calc_job(ENTRY_POINT, compile_inputs(model=model), fixture_sandbox)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'arguments'),
+    [
+        ({'modifiers': []}, [CUDA[0], *CUDA[3:]]),
+        ({'constant_fold': False}, CUDA[1:]),
+        ({'inductor_configs': {'freezing': True, 'max_autotune_gemm_backends': 'ATEN'}}, [
+            *CUDA[:4], 'freezing=1', 'max_autotune_gemm_backends=ATEN',
+        ]),
+        (NO_ACCELERATION, []),
+    ],
+)  # fmt: skip
+def test_each_acceleration_has_a_switch(changes, arguments, fixture_sandbox, generate_calc_job, compile_inputs):
+    inputs = compile_inputs(parameters=orm.Dict({'device': 'cuda', **changes}))
+    calc_info = generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
+    assert calc_info.codes_info[0].cmdline_params == arguments + COMMAND + ['cuda', '--no-tf32'] + FILES

@@ -4,9 +4,10 @@ import pytest
 from aiida import orm
 from ase.build import bulk
 
-from aiida_ionconduct.calculations.lammps_md import LammpsMdCalculation
+from aiida_ionconduct.calculations.lammps_md import LammpsMdCalculation, unsafe_thermostat
 from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.data.model import remember_made_here
+from aiida_ionconduct.lammps.parameters import CommandLine, MdParameters
 
 ENTRY_POINT = 'ionconduct.lammps.md'
 PARAMETERS = {
@@ -188,6 +189,51 @@ def test_settings(fixture_sandbox, generate_calc_job, md_inputs):
     inputs = md_inputs(settings=orm.Dict({'kokkos_gpus': 2, 'cmdline': ['-nocite']}))
     words = generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox).codes_info[0].cmdline_params
     assert ' '.join(words[6:]) == '-k on g 2 -sf kk -pk kokkos newton on neigh half -nocite'
+
+
+def test_settings_of_the_pair_style(fixture_sandbox, generate_calc_job, md_inputs):
+    inputs = md_inputs(settings=orm.Dict({'edges': 'skin', 'pad': True}))
+    words = generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox).codes_info[0].cmdline_params
+    assert len(words) == 6
+    with fixture_sandbox.open('lammps.in') as script:
+        assert 'pair_style allegro edges skin pad yes\n' in script.read()
+
+
+@pytest.mark.parametrize(
+    ('model', 'settings', 'message'),
+    [
+        ('allegro.nequip.lmp.pt', {'edges': 'skin'}, 'edges skin belong to pair_style allegro of this package, and'),
+        ('allegro.nequip.pt2', {'pad': True, 'kokkos_gpus': 1}, 'pad yes belong to pair_style .* Kokkos does not have'),
+    ],
+)
+def test_settings_of_another_pair_style(
+    model, settings, message, fixture_sandbox, generate_calc_job, md_inputs, md_model
+):
+    inputs = md_inputs(model=md_model(model), settings=orm.Dict(settings))
+    refused(generate_calc_job, inputs, fixture_sandbox, message)
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'settings', 'model_format', 'is_unsafe'),
+    [
+        ({}, {'kokkos_gpus': 1}, 'aotinductor', True),
+        ({}, {}, 'mliap', True),
+        ({}, {}, 'aotinductor', False),
+        ({'thermostat': 'nose-hoover'}, {'kokkos_gpus': 1}, 'aotinductor', False),
+        ({'equilibration_steps': 0}, {'kokkos_gpus': 1}, 'aotinductor', False),
+        ({'equilibration_steps': 0, 'ensemble': 'nvt'}, {}, 'mliap', True),
+        (
+            {'equilibration_steps': 0, 'ensemble': 'nvt', 'production_thermostat': 'csvr'},
+            {'kokkos_gpus': 1},
+            'aotinductor',
+            False,
+        ),
+    ],
+)
+def test_langevin_that_is_known_to_fail(parameters, settings, model_format, is_unsafe):
+    """With Kokkos and ML-IAP, a run with Langevin dynamics says so in its report."""
+    run = MdParameters.check({**PARAMETERS, **parameters})
+    assert unsafe_thermostat(run, CommandLine.check(settings), model_format) is is_unsafe
 
 
 @pytest.mark.parametrize(

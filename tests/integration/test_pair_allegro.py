@@ -25,7 +25,7 @@ units metal
 atom_style atomic
 atom_modify map array
 read_data structure.data
-pair_style allegro
+pair_style allegro{options}
 pair_coeff * * {model} {species}
 """
 SINGLE_POINT = """
@@ -42,10 +42,11 @@ run 0
 def run_lammps(plugin, trained, executable, tmp_path):
     """Return a function that runs LAMMPS on a structure and returns its log."""
 
-    def run(atoms, commands, prefix=(), species=None, model=None, check=True, plugins=plugin):
+    def run(atoms, commands, prefix=(), species=None, model=None, check=True, plugins=plugin, options=''):
         (tmp_path / 'structure.data').write_text(data_file(atoms))
         names = ' '.join(species or species_order(atoms.symbols))
-        header = HEADER.format(model=model or trained / 'model.nequip.pt2', species=names)
+        file = model or trained / 'model.nequip.pt2'
+        header = HEADER.format(model=file, species=names, options=f' {options}' if options else '')
         (tmp_path / 'lammps.in').write_text(header + commands)
         environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'LAMMPS_PLUGIN_PATH': str(plugins)}
         command = [*prefix, executable('lmp'), '-in', 'lammps.in']
@@ -106,6 +107,91 @@ def test_equals_ase_calculator(frame, single_point, reference):
     assert np.abs(stress - frame.get_stress(voigt=False)).max() < 1e-5
     assert np.abs(energies - frame.get_potential_energies()).max() < 1e-4
     assert np.abs(forces).max() > 1  # the forces compared are not all small
+
+
+OPTIONS = [f'edges {edges} pad {pad}' for edges in ('host', 'device', 'skin') for pad in ('no', 'yes')]
+MOVING = """
+neighbor 0.3 bin
+velocity all create 1500 1 mom yes rot no dist gaussian
+timestep 0.001
+fix integrate all nve
+dump forces all custom 10 moving.txt fx fy fz
+dump_modify forces sort id format float %.16g
+thermo 1
+thermo_style custom step pe
+thermo_modify format float %.16g
+run 50
+"""
+
+
+@pytest.fixture
+def moving(run_lammps, tmp_path):
+    """Return a function that gives the energies of all steps and the forces of some, of a run with several lists."""
+
+    def moving(options, **kwargs):
+        log = run_lammps(rattled_frames()[2], MOVING, options=options, **kwargs)
+        assert int(re.search(r'Neighbor list builds = (\d+)', log).group(1)) > 3
+        energies = re.findall(r'^ +\d+ +(-\d+\.\d+) *$', log, flags=re.MULTILINE)
+        assert len(energies) == 51
+        blocks = (tmp_path / 'moving.txt').read_text().split('ITEM: ATOMS fx fy fz\n')[1:]
+        forces = [np.array(block.split('ITEM')[0].split(), dtype=float) for block in blocks]
+        return np.array(energies, dtype=float), np.array(forces)
+
+    return moving
+
+
+@pytest.mark.parametrize('options', OPTIONS)
+@pytest.mark.parametrize('n_ranks', [1, 2])
+def test_options_give_the_same_energies_and_forces(options, n_ranks, moving, executable):
+    """Edges with the skin, edges found on the device and padded shapes, over rebuilt lists and on two processes."""
+    prefix = (executable('mpiexec.hydra'), '-n', str(n_ranks)) if n_ranks > 1 else ()
+    energies, forces = moving('', prefix=prefix)
+    other_energies, other_forces = moving(options, prefix=prefix)
+    assert np.abs(other_energies - energies).max() < 1e-6
+    assert np.abs(other_forces - forces).max() < 1e-5
+    assert np.abs(forces).max() > 1
+
+
+@pytest.mark.parametrize('options', ['edges nowhere', 'pad', 'pad maybe', 'padded yes'])
+def test_unknown_options_are_refused(options, run_lammps):
+    log = run_lammps(rattled_frames()[0], 'run 0\n', check=False, options=options)
+    assert re.search(r'ERROR.*pair_style allegro takes `edges auto\|host\|device\|skin` and `pad yes\|no`', log)
+
+
+SWAPS = """
+fix swaps all atom/swap 1 1 {seed} 1e9 ke no types {first} {second}
+dump types all custom 1 types.txt type
+dump_modify types sort id
+thermo 1
+thermo_style custom step pe
+thermo_modify format float %.16g
+run 3
+"""
+
+
+@pytest.mark.parametrize('options', OPTIONS)
+def test_types_that_change_without_a_new_list(options, single_point, run_lammps, tmp_path):
+    """`fix atom/swap` exchanges types between two lists; edges, cutoffs and types of the model follow."""
+    frame = rattled_frames()[2]
+    species = species_order(frame.symbols)
+    commands = SWAPS.format(seed=7, first=species.index('Si') + 1, second=species.index('P') + 1)
+    log = run_lammps(frame, commands, options=options)
+    energies = re.findall(r'^ +\d+ +(-\d+\.\d+) *$', log, flags=re.MULTILINE)
+    last = (tmp_path / 'types.txt').read_text().split('ITEM: ATOMS type')[-1].split()
+    swapped = frame.copy()
+    swapped.symbols[:] = [species[int(kind) - 1] for kind in last]
+    assert list(swapped.symbols) != list(frame.symbols)
+    assert abs(float(energies[-1]) - single_point(swapped, species=species)[0]) < 1e-3
+
+
+def test_ranks_take_the_gpus_in_turn(run_lammps, executable, tmp_path, monkeypatch):
+    """Three ranks on a machine with two GPUs, which are not there: the model stays on the CPU."""
+    command = [*plugin_build.compile_command(plugin_build.installed_versions()), '-DFAKE_GPUS=2']
+    subprocess.run([*command, '-o', str(tmp_path / 'fake.so')], cwd=plugin_build.SOURCE.parent, check=True)
+    load = f'plugin unload pair allegro\nplugin load {tmp_path / "fake.so"}\n'
+    monkeypatch.setitem(globals(), 'HEADER', load + HEADER)
+    log = run_lammps(rattled_frames()[2], 'run 0\n', prefix=(executable('mpiexec.hydra'), '-n', '3'))
+    assert 'Allegro model: the GPUs of the ranks are 0 1 0\n' in log
 
 
 def test_two_ranks_equal_one(single_point, executable):

@@ -98,3 +98,17 @@ def test_explosion_follows_the_highest_temperature():
 def test_command_line_refuses_no_gpus():
     with pytest.raises(ValueError, match='`kokkos_gpus` is 0, but must be greater than or equal to 1'):
         CommandLine.check({'kokkos_gpus': 0})
+
+
+@pytest.mark.parametrize(
+    ('settings', 'options'),
+    [
+        ({}, ''),
+        ({'edges': 'device'}, ' edges device'),
+        ({'pad': False}, ' pad no'),
+        ({'edges': 'skin', 'pad': True}, ' edges skin pad yes'),
+    ],
+)
+def test_options_of_the_pair_style(settings, options):
+    """Nothing stands behind the pair style where nothing is stated, so that any `pair_style allegro` can be used."""
+    assert CommandLine.check(settings).options == options

@@ -197,3 +197,8 @@ def test_langevin_is_given_the_corrected_temperature():
     given = next(float(line.split()[4]) for line in text.splitlines() if 'langevin' in line)
     assert given == pytest.approx(900 / langevin_heating(masses))
     assert given < 900
+
+
+def test_options_of_the_pair_style():
+    text = md_script(['Li', 'O'], 12, RUN, pair_options=' edges skin pad yes')
+    assert 'pair_style allegro edges skin pad yes\npair_coeff' in text

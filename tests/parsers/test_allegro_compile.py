@@ -61,7 +61,7 @@ def results_of_both(difference=0.0, energy=-9.0, left_out=(), cut=False):
 def parse(aiida_profile_clean, generate_calc_job_node, generate_parser, tmp_path):
     """Return a function that parses a job, which has written the compiled model or not."""
 
-    def parse(written, parameters=None, size=None, check=None, made_here=False):
+    def parse(written, parameters=None, size=None, check=None, made_here=False, output=None):
         folder = tmp_path / 'job'
         folder.mkdir()
         (tmp_path / 'LiPSiO.nequip.zip').write_bytes(b'weights')
@@ -74,6 +74,8 @@ def parse(aiida_profile_clean, generate_calc_job_node, generate_parser, tmp_path
             path.write_bytes(path.read_bytes()[:size])
         if made_here:
             remember_made_here(package.sha256)
+        if output:
+            (folder / '_scheduler-stderr.txt').write_text(output)
         inputs = {'model': package, 'parameters': orm.Dict(parameters or {})}
         compiled = ['model.nequip.pt2', 'model.nequip.lmp.pt']
         if check:
@@ -120,6 +122,23 @@ def test_killed_while_it_is_written(parse, target):
 def test_no_model(parse):
     results, calcfunction, _ = parse(written=False)
     assert calcfunction.exit_status == 310
+    assert not results
+
+
+def test_accelerations_are_attributes(parse):
+    """A query can tell which compiled models have the kernel in Triton, and why others have not."""
+    results = parse(written=True, parameters={'device': 'cuda', 'constant_fold': False})[0]
+    names = ('modifiers', 'constant_fold', 'inductor_configs', 'accelerations_left_out')
+    stored = [results['model'].base.attributes.get(name) for name in names]
+    assert stored == [['enable_TritonContracter'], False, {'max_autotune': 1}, {}]
+
+
+def test_modifier_missing(parse):
+    """A modifier that cannot be had has an exit code of its own, by which the work chain leaves it out."""
+    output = "Traceback:\nModuleNotFoundError: No module named 'triton'\n"
+    results, calcfunction, _ = parse(written=False, parameters={'device': 'cuda'}, output=output)
+    assert calcfunction.exit_status == 321
+    assert "No module named 'triton'" in calcfunction.exit_message
     assert not results
 
 

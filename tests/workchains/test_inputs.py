@@ -1,5 +1,7 @@
 """From protocols to inputs: what every protocol asks for, and what is refused before anything is submitted."""
 
+import warnings
+
 import numpy as np
 import pytest
 from aiida import orm
@@ -365,6 +367,37 @@ def test_gpus(campaign_builder):
     assert builder.allegro.train['metadata']['options']['gpus'] == 1
     assert campaign_builder('fast').md.atoms_per_run == 1
     assert campaign_builder(overrides={'resources': {'atoms_per_run': 500}}).md.atoms_per_run == 500
+
+
+def test_accelerations(campaign_builder):
+    """What is stated is handed to the compilation; what is null is left to its defaults."""
+    compilation = {'modifiers': [], 'inductor_configs': {'freezing': 1}}
+    builder = campaign_builder(overrides={'resources': {'device': 'cpu', 'compilation': compilation}})
+    expected = {'device': 'cpu', 'tf32': False, **compilation}
+    assert builder.allegro.compile['parameters'].get_dict() == expected
+    assert builder.compile['parameters'].get_dict() == expected
+
+
+def test_options_of_the_pair_style(campaign_builder):
+    builder = campaign_builder(overrides={'resources': {'pair_style': {'edges': 'device', 'pad': True}}})
+    assert builder.md.base.md['settings'].get_dict() == {'edges': 'device', 'pad': True}
+    assert 'settings' not in campaign_builder().md.base.md
+
+
+@pytest.mark.parametrize('switch', ['kokkos', 'mliap'])
+def test_thermostat_where_langevin_is_known_to_fail(switch, campaign_builder):
+    """A Nosé–Hoover chain is taken and said, in all runs of the campaign, unless a thermostat is stated."""
+    resources = {'resources': {'md': {switch: True}}}
+    with pytest.warns(UserWarning, match='the thermostat is nose-hoover instead of langevin'):
+        builder = campaign_builder(overrides=resources)
+    assert builder.md.parameters['thermostat'] == 'nose-hoover'
+    assert builder.validation['md']['thermostat'] == 'nose-hoover'
+    with pytest.warns(UserWarning, match='md.thermostat is langevin, which is known to fail'):
+        builder = campaign_builder(overrides={**resources, 'md': {'thermostat': 'langevin'}})
+    assert builder.md.parameters['thermostat'] == 'langevin'
+    with warnings.catch_warnings():
+        warnings.filterwarnings('error', message='.*known to fail')
+        campaign_builder(overrides={**resources, 'md': {'thermostat': 'nose-hoover'}})
 
 
 def test_mliap(campaign_builder):

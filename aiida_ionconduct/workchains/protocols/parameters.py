@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import Self
 
-from aiida_ionconduct.allegro.parameters import Device, TrainingParameters
+from aiida_ionconduct.allegro.parameters import AccelerationParameters, Device, TrainingParameters
 from aiida_ionconduct.engines.schedulers import DIRECTIVE, NAME
-from aiida_ionconduct.lammps.parameters import RunParameters
+from aiida_ionconduct.lammps.parameters import PairStyle, RunParameters
 from aiida_ionconduct.parameters import Parameters
 
 PwThermostat = Literal['none', 'rescale', 'andersen']
@@ -298,6 +298,8 @@ class Resources(Parameters):
     frames_per_job: int = Field(ge=1, description='frames that such a job labels, one after the other')
     device: Device = Field(description='the device of training and molecular dynamics')
     tf32: bool = Field(description='whether the potential may multiply matrices in TF32')
+    compilation: AccelerationParameters = Field(description='what makes the compiled potential faster')
+    pair_style: PairStyle = Field(description='how the pair style finds the pairs of atoms')
     atoms_per_run: int | None = Field(
         ge=1,
         description='atoms up to which seeds share a LAMMPS run; null takes one seed a run on cpu, 2048 atoms on cuda',
