@@ -90,9 +90,9 @@ def test_an_alloy_that_cannot_be_made(options, says):
     ('words', 'says'),
     [
         (('alloy', 'beta-Li3PO4', '--substitute', 'Si'), '`Si` is not of the form NAME=VALUE'),
-        (('alloy', 'beta-Li3PO4', '--charges', 'P=V'), '`V` in `P=V` must be an integer'),
-        (('study', 'blocks', '1', '--charges', 'P=V'), '`V` in `P=V` must be an integer'),
-        (('launch', '--charges', 'P=V'), '`V` in `P=V` must be an integer'),
+        (('alloy', 'beta-Li3PO4', '--charges', 'P=V'), '`V` in `P=V` must be a number'),
+        (('study', 'blocks', '1', '--charges', 'P=V'), '`V` in `P=V` must be a number'),
+        (('launch', '--charges', 'P=V'), '`V` in `P=V` must be a number'),
         (('analyse', 'run.npz', '--masses', 'P=V'), '`V` in `P=V` must be a number'),
     ],
 )

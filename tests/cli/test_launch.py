@@ -28,6 +28,8 @@ def words(option, tmp_path):
         if not option.type.dir_okay:
             path.touch()
         return [name, str(path)]
+    if isinstance(option.type, click.Choice) and option.default is None:
+        return [name, str(option.type.choices[0])]
     if option.default not in (None, ()) and not option.multiple:
         return [name, str(option.default)]  # the default, given by the user, is refused as well
     return [name, 'P=5' if option.multiple else '1']
