@@ -55,7 +55,9 @@ def main() -> int:
     computer = programs.computer(pathlib.Path(FOLDER), 0.5)
     times = {name: pathlib.Path(FOLDER) / f'{name}.times' for name in ('nequip-train', 'nequip-package')}
     codes = {name: timed_code(computer, name, path) for name, path in times.items()}
-    parts = split_dataset(DatasetData(FRAMES), orm.Dict({'validation': 0.2, 'test': 0.2, 'seed': 1}))
+    parts = split_dataset(
+        DatasetData(FRAMES, stress_unit='eV/A^3'), orm.Dict({'validation': 0.2, 'test': 0.2, 'seed': 1})
+    )
     begin = time.time()
     _, node = run_get_node(
         AllegroTrainCalculation,

@@ -8,10 +8,6 @@ from libc.stdlib cimport strtod
 from libc.string cimport memchr, memcmp, memcpy
 
 
-cdef extern from 'string.h' nogil:
-    void* memmem(const void* text, size_t size, const void* word, size_t length)
-
-
 cdef enum:
     LONGEST = 63  # characters of a number that is left to strtod
     DIGITS = 18  # that fit into an integer of 64 bits
@@ -21,6 +17,7 @@ cdef enum:
     CHARGE = 7
     VALUES = 8  # of a row: coordinates, image flags, id, charge
     LABEL = -2  # a word that must stay the same
+    COLON = 5  # characters of `ITEM:`
 
 cdef double[23] POWERS
 for _power in range(23):
@@ -65,11 +62,22 @@ def find_frames(const unsigned char[::1] text, Py_ssize_t shortest, int64_t[:, :
 cdef Py_ssize_t after(
     const unsigned char* text, Py_ssize_t size, Py_ssize_t at, const char* word, Py_ssize_t length
 ) noexcept nogil:
-    """Return where the line after the line with a word begins, or -1 if there is no such word."""
-    cdef const unsigned char* here = <const unsigned char*> memmem(text + at, size - at, word, length)
-    if here == NULL:
-        return -1
-    here = <const unsigned char*> memchr(here, c'\n', size - (here - text))
+    """Return where the line after the line with a word of the form ``ITEM: …`` begins, or -1 if there is no such word.
+
+    The colon is looked for, as the rows of atoms hold none.
+    """
+    cdef Py_ssize_t colon
+    cdef const unsigned char* here = text + at
+    cdef const unsigned char* end = text + size
+    while True:
+        here = <const unsigned char*> memchr(here, c':', end - here)
+        if here == NULL:
+            return -1
+        here += 1
+        colon = here - text
+        if colon >= at + COLON and colon - COLON + length <= size and memcmp(here - COLON, word, length) == 0:
+            break
+    here = <const unsigned char*> memchr(here, c'\n', end - here)
     return -1 if here == NULL else here - text + 1
 
 

@@ -113,7 +113,7 @@ def find_stress_unit(frames: Sequence[Atoms], stated: StressUnit | None = None) 
         raise ValueError(
             f'the stress has typically {typical:.3g}, which as eV/Å³ is {typical / units.GPa:.3g} GPa, and all cells '
             'are equal or too different to tell its unit: state it with --stress-unit GPa, kbar, -GPa or -kbar (minus '
-            'where a compressed crystal has a positive stress).'
+            'where a compressed crystal has a positive stress), or eV/A^3 if it is right (a low cutoff makes it large).'
         )
     return 'eV/A^3', (
         'the stress is taken as eV/Å³ with the sign of ASE; there are not enough strained cells to check it. State '

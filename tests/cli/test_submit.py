@@ -23,6 +23,7 @@ from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.engines import ENGINES
 from aiida_ionconduct.structures import crystal
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
+from model_files import package
 
 FRAMES = """2
 Lattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:3:forces:R:3 energy=-1.0 pbc="T T T"
@@ -244,8 +245,8 @@ def test_plan_with_a_target(pseudo_family, fixture_code, generate_structure):
 
 def test_plan_with_a_model(pseudo_family, fixture_code, generate_structure, tmp_path):
     """No DFT and no training."""
-    (tmp_path / 'model.nequip.zip').write_bytes(b'weights')
-    model = AllegroModelData(tmp_path / 'model.nequip.zip', type_names=['Li', 'O', 'P'], r_max=4.5)
+    (tmp_path / 'model.nequip.zip').write_bytes(package())
+    model = AllegroModelData(tmp_path / 'model.nequip.zip')
     codes = {label: fixture_code(engine.plugin) for label, engine in ENGINES.items()}
     builder = ConductivityWorkChain.get_builder_from_protocol(
         codes, generate_structure(), protocol='quickstart', model=model, trust_model=True

@@ -59,7 +59,7 @@ def main(frames: str) -> None:
     md['parameters'] = orm.Dict(parameters.pop('md'))
     inputs = {
         'structure': structure,
-        'dataset': DatasetData(frames),
+        'dataset': DatasetData(frames, stress_unit='eV/A^3'),
         'committee': {'allegro': allegro_inputs(codes, p)},
         'evaluate': evaluation_inputs(codes, p),
         'label': label_inputs(codes['pw'], structure, p),

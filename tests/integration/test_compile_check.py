@@ -78,7 +78,8 @@ def compile_model(aiida_profile, aiida_localhost, executable, plugin, dft_frames
     }
 
     def compile_model(model):
-        check = {'train_code': codes['nequip-train'], 'lammps_code': codes['lmp'], 'frame': DatasetData(dft_frames)}
+        frame = DatasetData(dft_frames, stress_unit='eV/A^3')
+        check = {'train_code': codes['nequip-train'], 'lammps_code': codes['lmp'], 'frame': frame}
         inputs = {'code': codes['nequip-compile'], 'model': model, 'trust_model': orm.Bool(True), 'check': check}
         return run_get_node(AllegroCompileCalculation, **inputs).node
 

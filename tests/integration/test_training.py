@@ -95,7 +95,9 @@ def train(code, executable):
             'parameters': orm.Dict({**PARAMETERS, **parameters}),
             'metadata': {'options': {'max_wallclock_seconds': 3600}},
         }
-        _, node = run_get_node(AllegroWorkChain, train=training, dataset=DatasetData(FRAMES), split=orm.Dict(SPLIT))
+        _, node = run_get_node(
+            AllegroWorkChain, train=training, dataset=DatasetData(FRAMES, stress_unit='eV/A^3'), split=orm.Dict(SPLIT)
+        )
         assert node.is_finished_ok, node.exit_message
         return node
 
