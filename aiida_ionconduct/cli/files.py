@@ -11,8 +11,8 @@ from ase import Atoms
 
 from aiida_ionconduct.cli.analyse import COLUMN, Pairs, charges_of, estimator_settings
 from aiida_ionconduct.readers import Assumption, ReadingOptions, Trajectory, read_runs
-from aiida_ionconduct.structures.alloys import mass_density
 from aiida_ionconduct.structures.checks import OXIDATION_STATES
+from aiida_ionconduct.structures.recipes import mass_density
 from aiida_ionconduct.transport import TransportResult, analyse, arrhenius
 from aiida_ionconduct.transport.checks import mobile_species
 from aiida_ionconduct.transport.estimators import MIN_FRAMES

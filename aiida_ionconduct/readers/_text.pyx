@@ -155,7 +155,7 @@ cdef Py_ssize_t parse_rows(
     """Return how many rows could be read. The text ends with a line feed, so that no word reaches beyond its end."""
     cdef Py_ssize_t rows = positions.shape[0], columns = targets.shape[0], row, column, k
     cdef bint good = True, flags = False
-    cdef uint64_t label
+    cdef uint64_t label, word
     cdef double[VALUES] values
     for k in range(VALUES):
         values[k] = 0.0
@@ -174,11 +174,12 @@ cdef Py_ssize_t parse_rows(
                     return row
             elif p[0] <= c' ':
                 return row
-            elif targets[column] == LABEL:  # the hash of Fowler, Noll and Vo
+            elif targets[column] == LABEL:  # up to eight characters are one integer; words are mixed by an odd factor
+                word = 0
                 while p[0] > c' ':
-                    label = (label ^ p[0]) * 1099511628211U
+                    word = (word << 8 | word >> 56) ^ p[0]
                     p += 1
-                label = (label ^ c' ') * 1099511628211U
+                label = (label ^ word) * 1099511628211U
             else:
                 while p[0] > c' ':
                     p += 1
@@ -337,8 +338,8 @@ def survey_frames(
     :param inverses: (1 or frames, 3, 3), of the cells.
     :param ranges: (frames, 2, 3), set to the least and the largest fractional position of each frame.
     :param jumps: (frames, 3), zero on entry; set to the number of steps to each frame that are longer than half a cell
-        vector, to how many of those end within an eighth of whole cell vectors, and to the number of positions that are
-        not finite.
+        vector, to how many of those end within an eighth of whole cell vectors, and to the number of directions along
+        which a position is not finite.
     """
     cdef Py_ssize_t frames = positions.shape[0], f
     for f in prange(frames, schedule='static', nogil=True):
@@ -364,24 +365,31 @@ cdef void survey_frame(
 ) noexcept nogil:
     """Survey one frame; ``before`` is NULL for the first."""
     cdef Py_ssize_t i, k
-    cdef double s, step
+    cdef double s, step, low, high, total
+    cdef double a, b, c, u, v, w
+    cdef int64_t long_steps, whole
     for k in range(3):
-        ranges[k], ranges[3 + k] = 1e300, -1e300
-    for i in range(rows):
-        for k in range(3):
-            s = x[3 * i] * inverse[k] + x[3 * i + 1] * inverse[3 + k] + x[3 * i + 2] * inverse[6 + k]
-            if s < ranges[k]:
-                ranges[k] = s
-            if s > ranges[3 + k]:
-                ranges[3 + k] = s
-            if not fabs(s) < 1e300:
-                jumps[2] += 1
+        a, b, c = inverse[k], inverse[3 + k], inverse[6 + k]
+        u, v, w = inverse_before[k], inverse_before[3 + k], inverse_before[6 + k]
+        low, high, total = 1e300, -1e300, 0.0
+        long_steps = 0
+        for i in range(rows):
+            s = x[3 * i] * a + x[3 * i + 1] * b + x[3 * i + 2] * c
+            low = s if s < low else low
+            high = s if s > high else high
+            total += s - s  # nan unless all are finite
             if before != NULL:
-                step = fabs(s - (
-                    before[3 * i] * inverse_before[k] + before[3 * i + 1] * inverse_before[3 + k]
-                    + before[3 * i + 2] * inverse_before[6 + k]
-                ))
-                if step > 0.5:
-                    jumps[0] += 1
-                    if fabs(step - rint(step)) < 0.125:
-                        jumps[1] += 1
+                step = s - (before[3 * i] * u + before[3 * i + 1] * v + before[3 * i + 2] * w)
+                long_steps += fabs(step) > 0.5
+        ranges[k], ranges[3 + k] = low, high
+        jumps[0] += long_steps
+        jumps[2] += total != 0.0
+        if long_steps:
+            whole = 0
+            for i in range(rows):
+                step = (
+                    x[3 * i] * a + x[3 * i + 1] * b + x[3 * i + 2] * c
+                    - (before[3 * i] * u + before[3 * i + 1] * v + before[3 * i + 2] * w)
+                )
+                whole += fabs(step) > 0.5 and fabs(step - rint(step)) < 0.125
+            jumps[1] += whole
