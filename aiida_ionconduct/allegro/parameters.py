@@ -56,7 +56,7 @@ class TrainingParameters(Parameters):
     )
 
 
-Option = Annotated[str, Field(pattern=r'^[A-Za-z_][\w.]*$')]
+Option = Annotated[str, Field(pattern=r'^[^\W\d][\w.]*$')]
 """The name of a modifier of nequip, or of an option of TorchInductor."""
 Configs = dict[Option, str | bool | int | float]
 """Options of TorchInductor by name."""
