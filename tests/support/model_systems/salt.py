@@ -3,11 +3,12 @@
 With `fix langevin … zero yes` the noise sums to zero over all ions. For ions of charge q and mass m at friction time
 tau,
 
-    sigma = tau / V · [sum q²/m + (sum q/m)² · sum m / N²],
+    sigma = tau / (V h) · [sum q²/m + (sum q/m)² · sum m / N²],
 
 at every temperature and, as LAMMPS integrates it, at every time step: summed over time, the recursion
-v' = (1 - dt/tau) v + noise makes the displacement tau/m times the sum of the noise, whose variance LAMMPS sets to
-2 kB T m/(tau dt).
+v' = (1 - dt/tau) v + noise makes the displacement tau/m times the sum of the noise, whose variance is
+2 kB T m/(tau dt h). The script asks LAMMPS for the temperature T/h, as the sum of zero heats by the factor
+h = (N - 2 + <m><1/m>)/(N - 1), which is 1.37 for these masses.
 """
 
 import io
@@ -50,7 +51,9 @@ def conductivity_S_per_cm():
     charges = np.array([CHARGES[symbol] for symbol in symbols]) * constants.e
     masses = np.array([atomic_masses[atomic_numbers[symbol]] for symbol in symbols]) * constants.atomic_mass
     bracket = (charges**2 / masses).sum() + (charges / masses).sum() ** 2 * masses.sum() / len(symbols) ** 2
-    return FRICTION_FS * 1e-15 * bracket / (EDGE_A * 1e-10) ** 3 / 100
+    n = len(masses)
+    heating = (n - 2 + masses.mean() * (1 / masses).mean()) / (n - 1)
+    return FRICTION_FS * 1e-15 * bracket / heating / (EDGE_A * 1e-10) ** 3 / 100
 
 
 def model():
