@@ -14,13 +14,18 @@ from aiida.common.links import LinkType
 from aiida.common.log import override_log_level
 from aiida.tools.archive import create_archive, import_archive
 from aiida.tools.archive.implementations.sqlite_zip.main import ArchiveFormatSqlZip
+from tabulate import tabulate
 
 from aiida_ionconduct import __version__
+from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories
+from aiida_ionconduct.calculations.functions.trajectories import thin_trajectory
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
 from aiida_ionconduct.queries import CAMPAIGN, stored_pk, trajectories_of
 from aiida_ionconduct.report.graph.campaign import collect_result
+from aiida_ionconduct.report.number_format import format_estimate
 from aiida_ionconduct.report.page.campaign import write_page
 from aiida_ionconduct.report.tables.terminal import summary_tables
+from aiida_ionconduct.transport.estimators import MIN_FRAMES
 
 README, PAGE = 'README.md', 'conductivity.html'
 Content = Literal['results', 'analysis', 'campaign']
@@ -50,13 +55,17 @@ LEFT_OUT = ('compiled_model', 'restarts')
 
 
 class Exported(NamedTuple):
-    """An archive that was written: its file, what it holds, the number of nodes by type, and the bytes of its parts."""
+    """An archive that was written: its file, what it holds, the number of nodes by type, and the bytes of its parts.
+
+    ``comparison`` is a table of what the thinned positions of the archive give beside all positions, or empty.
+    """
 
     path: pathlib.Path
     content: Content
     counts: dict[str, int]
     n_bytes: int
     trajectory_bytes: int
+    comparison: str = ''
 
 
 def export(
@@ -65,6 +74,7 @@ def export(
     *,
     trajectories: bool = True,
     provenance: bool = False,
+    every: int = 1,
     overwrite: bool = False,
 ) -> Exported:
     """Write an archive of a campaign, of another work chain with conductivities, or of a conductivity.
@@ -75,6 +85,8 @@ def export(
     :param trajectories: whether the archive holds the trajectories; without them the file is small, and its reader
         cannot repeat the analysis.
     :param provenance: whether the archive holds every job.
+    :param every: the archive holds every n-th frame of the positions, and conductivities that are computed from them
+        beside those from all frames. Centres of mass and thermodynamic columns are whole.
     :param overwrite: whether the file may exist.
     :raises ValueError: if there is nothing to export, trajectories are missing, or the file exists.
     """
@@ -82,6 +94,8 @@ def export(
     content: Content = 'campaign' if provenance else 'analysis' if trajectories else 'results'
     if provenance and not trajectories:
         raise ValueError('the provenance holds the trajectories: give --provenance or --no-trajectories.')
+    if every != 1 and content != 'analysis':
+        raise ValueError('--every thins the trajectories: leave out --no-trajectories and --provenance.')
     if path.exists() and not overwrite:
         raise ValueError(f'`{path}` exists: give another name, or --force.')
     if not isinstance(node, (orm.WorkChainNode, ConductivityData)):
@@ -90,22 +104,32 @@ def export(
     conductivities = [result for result in results if isinstance(result, ConductivityData)]
     if not conductivities:
         raise ValueError(f'node {node.pk} has no conductivities yet.')
-    entities: dict[Content, Iterable[orm.Node]] = {
-        'campaign': [node],
-        'analysis': [*results, *runs, *_analyses(results), *(process for run in runs for process in _joins(run))],
-        'results': results,
-    }
+    thinned = _thinned(conductivities, runs, every) if every != 1 else []
+    if thinned:
+        kept = [run for result in thinned for run in trajectories_of(result).values()]
+        analysed = [*results, *thinned, *kept, *_analyses(thinned)]
+    else:
+        analysed = [*results, *runs, *_analyses(results), *(process for run in runs for process in _joins(run))]
+    comparison = _comparison(conductivities, thinned)
+    entities: dict[Content, Iterable[orm.Node]] = {'campaign': [node], 'analysis': analysed, 'results': results}
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = pathlib.Path(folder) / 'archive.aiida'
         with override_log_level(logging.WARNING):
             create_archive(entities[content], draft, include_logs=provenance, **({} if provenance else NO_JOBS))
         counts, trajectory_bytes = _census(draft)
         with zipfile.ZipFile(draft, 'a', zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(README, _readme(node, content, counts, conductivities))
+            text = _readme(
+                node,
+                content,
+                counts,
+                conductivities=thinned or conductivities,
+                thinning=_thinning_text(every, comparison),
+            )
+            archive.writestr(README, text)
             if isinstance(node, orm.WorkChainNode) and node.process_type == CAMPAIGN:
                 archive.write(write_page(node, pathlib.Path(folder) / PAGE), PAGE)
         draft.replace(path)
-    return Exported(path, content, counts, path.stat().st_size, trajectory_bytes)
+    return Exported(path, content, counts, path.stat().st_size, trajectory_bytes, comparison)
 
 
 def _results_of(node: orm.WorkChainNode | ConductivityData) -> tuple[list[orm.Node], list[IonTrajectoryData]]:
@@ -120,6 +144,67 @@ def _results_of(node: orm.WorkChainNode | ConductivityData) -> tuple[list[orm.No
     conductivities = [result for result in results.values() if isinstance(result, ConductivityData)]
     runs = {run.pk: run for result in conductivities for run in trajectories_of(result).values()}
     return list(results.values()), list(runs.values())
+
+
+def _thinned(
+    conductivities: Sequence[ConductivityData], runs: Sequence[IonTrajectoryData], every: int
+) -> list[ConductivityData]:
+    """Return conductivities computed anew from every n-th frame of the same runs.
+
+    :raises ValueError: if n is not positive, or leaves too few frames.
+    """
+    shortest = min((run.base.attributes.get('n_frames') for run in runs), default=0)
+    if not runs:
+        raise ValueError('the trajectories are not stored in this profile: give --no-trajectories instead of --every.')
+    if every < 1 or shortest // every < MIN_FRAMES:
+        raise ValueError(
+            f'--every {every} cannot be: give a number from 2 to {shortest // MIN_FRAMES}, which leaves at least '
+            f'{MIN_FRAMES} frames of the shortest run.'
+        )
+    smaller = {run.pk: thin_trajectory(run, orm.Int(every)) for run in runs}
+    results = []
+    for conductivity in conductivities:
+        labelled = {label: smaller[run.pk] for label, run in trajectories_of(conductivity).items()}
+        results.append(analyse_trajectories(conductivity.creator.inputs.parameters, **labelled))
+        results[-1].label = f'one frame in {every}'
+    return results
+
+
+def _comparison(conductivities: Sequence[ConductivityData], thinned: Sequence[ConductivityData]) -> str:
+    """Return a table of full and tracer conductivity from all frames and from thinned positions."""
+    rows = [
+        (
+            f'{pair[0].temperature_K:g} K',
+            name,
+            *(
+                format_estimate(
+                    result.base.attributes.get(f'sigma_{name}_S_per_cm'),
+                    result.base.attributes.get(f'sigma_{name}_stderr'),
+                    'S/cm',
+                )
+                for result in pair
+            ),
+        )
+        for pair in sorted(zip(conductivities, thinned, strict=False), key=lambda pair: pair[0].temperature_K)
+        for name in ('full', 'tracer')
+    ]
+    return tabulate(rows, headers=('', 'σ', 'all frames', 'thinned positions')) if rows else ''
+
+
+def _thinning_text(every: int, comparison: str) -> str:
+    """Return the part of the README on thinned positions, or nothing."""
+    if not comparison:
+        return ''
+    return f"""
+## Thinned positions
+
+The archive holds the positions of one frame in {every}; centres of mass and thermodynamic columns are whole.
+The results above are from all frames. The positions of the archive give:
+
+```text
+{comparison}
+```
+"""
 
 
 def _analyses(results: Iterable[orm.Node]) -> list[orm.ProcessNode]:
@@ -161,9 +246,18 @@ def _census(path: pathlib.Path) -> tuple[dict[str, int], int]:
 
 
 def _readme(
-    node: orm.Node, content: Content, counts: Mapping[str, int], conductivities: Sequence[ConductivityData]
+    node: orm.Node,
+    content: Content,
+    counts: Mapping[str, int],
+    *,
+    conductivities: Sequence[ConductivityData],
+    thinning: str,
 ) -> str:
-    """Return the README of an archive: the result, what the archive holds, how to analyse again."""
+    """Return the README of an archive: the result, what the archive holds, how to analyse again.
+
+    :param conductivities: those that can be analysed again.
+    :param thinning: of :func:`_thinning_text`.
+    """
     data = collect_result(node)
     conductivities = sorted(conductivities, key=lambda result: result.temperature_K)
     name = conductivities[0].base.attributes.get('reduced_composition', 'an electrolyte')
@@ -184,7 +278,7 @@ aiida-ionconduct analyse {first} --estimator cve
 ```text
 {summary_tables(data)}
 ```
-
+{thinning}
 ## What is in this archive
 
 It holds {holds}: {number}. {caveat}

@@ -7,13 +7,15 @@ import subprocess
 import sys
 import zipfile
 
+import numpy as np
 import pytest
 from aiida import orm
 from aiida.engine import calcfunction
 
 from aiida_ionconduct.archives import PAGE, README, export, import_results, read_readme
 from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories
-from aiida_ionconduct.data import IonTrajectoryData
+from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
+from aiida_ionconduct.queries import trajectories_of
 
 pytestmark = pytest.mark.slow
 SECRETS = (b'/secret/folder', b'secret-machine', b'secret.example.org')
@@ -146,6 +148,49 @@ def test_the_archive_of_a_conductivity_holds_its_analysis_and_runs(stored_campai
     assert made.counts == {'CalcFunctionNode': 1, 'ConductivityData': 1, 'Dict': 1, 'IonTrajectoryData': 3}
 
 
+@pytest.fixture(scope='module')
+def thinned(stored_campaign, tmp_path_factory):
+    """Return an archive of the campaign with one frame in five, and its conductivities by temperature."""
+    made = export(stored_campaign, tmp_path_factory.mktemp('thinned') / 'thin.aiida', every=5)
+    query = orm.QueryBuilder().append(ConductivityData, filters={'label': 'one frame in 5'})
+    return made, {node.temperature_K: node for node in query.all(flat=True)}
+
+
+def test_thinned_archives_are_smaller_and_say_so(archives, thinned):
+    made, _ = thinned
+    assert (made.counts['IonTrajectoryData'], made.counts['ConductivityData']) == (6, 4)
+    assert made.trajectory_bytes < archives['analysis'].trajectory_bytes / 2
+    text = read_readme(made.path)
+    assert 'the positions of one frame in 5' in text
+    assert made.comparison in text
+
+
+@pytest.mark.parametrize('label', ['T600', 'T900'])
+def test_thinned_positions_give_the_same_conductivity(stored_campaign, thinned, label):
+    """The number lies in the interval from all frames; only the positions are thinned, and their times fit."""
+    whole = stored_campaign.outputs.conductivities[label]
+    result = thinned[1][whole.temperature_K]
+    for name in ('full', 'tracer'):
+        low, high = whole.base.attributes.get(f'sigma_{name}_ci95')
+        assert low < result.base.attributes.get(f'sigma_{name}_S_per_cm') < high
+    for name, run in trajectories_of(result).items():
+        source = trajectories_of(whole)[name]
+        assert np.array_equal(run.positions, source.positions[::5])
+        assert run.times_ps == pytest.approx(source.times_ps[::5])
+        assert np.array_equal(run.centres_of_mass, source.centres_of_mass)
+        assert np.array_equal(run.get_array('thermo'), source.get_array('thermo'))
+        assert run.base.attributes.get('thinned_every') == 5
+
+
+def test_thinned_archives_can_be_analysed_elsewhere(thinned, elsewhere):
+    printed = elsewhere('aiida-ionconduct', 'import', thinned[0].path)
+    assert printed.count('(one frame in 5)') == 2
+    pk = printed.rpartition('analyse ')[2].strip()
+    (again,) = json.loads(elsewhere('aiida-ionconduct', 'analyse', pk, '--format', 'json'))
+    stored = thinned[1][again['temperature_K']].base.attributes
+    assert again['sigma_full_S_per_cm'] == pytest.approx(stored.get('sigma_full_S_per_cm'), rel=1e-12)
+
+
 @calcfunction
 def join(**segments):
     """Return a trajectory over two segments."""
@@ -173,6 +218,10 @@ def test_what_cannot_be_exported_is_refused_with_a_reason(stored_campaign, archi
             export(node, path)
     with pytest.raises(ValueError, match='--provenance or --no-trajectories'):
         export(stored_campaign, tmp_path / 'a', trajectories=False, provenance=True)
+    with pytest.raises(ValueError, match='leave out --no-trajectories'):
+        export(stored_campaign, tmp_path / 'a', trajectories=False, every=2)
+    with pytest.raises(ValueError, match='give a number from 2 to'):
+        export(stored_campaign, tmp_path / 'a', every=10**6)
     assert not (tmp_path / 'a').exists()
 
 

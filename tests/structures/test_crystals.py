@@ -67,6 +67,32 @@ def test_lgps():
         crystal('Li10GeP2S12')
 
 
+PUBLISHED = {  # space group of the atoms other than lithium, density in g/cm³, bonds in Å
+    'beta-Li3PS4': (62, 1.853, {('P', 'S'): (4, 2.01, 2.09)}),
+    'Li4SiO4': (11, 2.397, {('Si', 'O'): (4, 1.60, 1.70)}),
+    'Li4B7O12Cl': (219, 2.111, {('B', 'O'): (3, 1.34, 1.53)}),
+    'Li4Al3B4O12Cl': (219, None, {('B', 'O'): (3, 1.34, 1.42), ('Al', 'O'): (4, 1.71, 1.80)}),
+}
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_computed_crystals(name):
+    """The group, the density and the bonds are those that diffraction finds; the file says that it was computed."""
+    group, density, bonds = PUBLISHED[name]
+    atoms = crystal(name)
+    framework = atoms[atoms.symbols != 'Li']
+    cell = (framework.cell.array, framework.get_scaled_positions(), framework.numbers)
+    assert spglib.get_symmetry_dataset(cell, symprec=0.4).number == group
+    if density:
+        assert mass_density(atoms) == pytest.approx(density, rel=0.05)
+    for (cation, anion), (n_nearest, shortest, longest) in bonds.items():
+        for distances in sorted_distances(atoms, cation, anion):
+            assert all(shortest < length < longest for length in distances[:n_nearest])
+    for distances in sorted_distances(atoms, 'Li', 'S' if 'S' in atoms.symbols else 'O'):
+        assert 1.8 < distances[0] < 2.6
+    assert 'a computed crystal' in CRYSTALS[name].read_text()
+
+
 @pytest.mark.parametrize('name', CRYSTALS)
 def test_every_crystal_can_be_computed(name):
     """Each shipped crystal has an ordered cell without overlaps, is neutral, and its file names its source."""

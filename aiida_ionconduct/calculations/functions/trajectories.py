@@ -1,4 +1,4 @@
-"""Trajectories of runs that were cut: their description, and one trajectory over all segments."""
+"""Trajectories of runs: their description, the join of their segments, and smaller copies."""
 
 from __future__ import annotations
 
@@ -106,6 +106,28 @@ def join_segments(**nodes: IonTrajectoryData | orm.Dict) -> dict[str, Any]:
     description = {**runs[-1], **describe_trajectory(joined), **totals, 'n_segments': len(joined.segments)}
     description['n_steps'] = max(description['n_steps'], runs[-1].get('n_steps', 0))
     return {'trajectory': joined, 'output_parameters': orm.Dict(description)}
+
+
+@calcfunction
+def thin_trajectory(trajectory: IonTrajectoryData, every: orm.Int) -> IonTrajectoryData:
+    """Return a run with every n-th frame of its positions; centres of mass and thermodynamic columns stay whole.
+
+    :param trajectory: whole, or joined from segments: the result holds its own arrays.
+    :param every: n; the attribute ``thinned_every`` states it.
+    """
+    attributes = {
+        name: value
+        for name, value in trajectory.base.attributes.all.items()
+        if name not in ('n_frames', 'n_atoms', 'segments')
+    }
+    attributes['frame_interval_ps'] = trajectory.frame_interval_ps * every.value
+    attributes['thinned_every'] = trajectory.base.attributes.get('thinned_every', 1) * every.value
+    return IonTrajectoryData(
+        trajectory.positions[:: every.value],
+        trajectory.centres_of_mass,
+        trajectory.get_array('thermo'),
+        **attributes,
+    )
 
 
 def in_mean_cell(structure: orm.StructureData, thermo: Sequence[orm.ArrayData]) -> orm.StructureData:

@@ -31,11 +31,25 @@ RESULT = Node(CAMPAIGN, 'ionconduct.conductivity')
     show_default=True,
     help='Whether to include the trajectories, without which the runs cannot be analysed again.',
 )
+@click.option(
+    '--every',
+    type=click.IntRange(min=1),
+    default=1,
+    metavar='N',
+    help='Take the positions of one frame in N only, and compute the conductivities from them as well.',
+)
 @click.option('--provenance', is_flag=True, help='Include every job as well; jobs name folders and computers.')
 @click.option('-f', '--force', is_flag=True, help='Overwrite the file if it exists.')
 @PROFILE
 def export_command(
-    *, node: orm.Node, output: Path | None, trajectories: bool, provenance: bool, force: bool, profile: str | None
+    *,
+    node: orm.Node,
+    output: Path | None,
+    trajectories: bool,
+    every: int,
+    provenance: bool,
+    force: bool,
+    profile: str | None,
 ) -> None:
     """Write the archive of a campaign or a conductivity, with a README and the HTML page inside.
 
@@ -46,6 +60,7 @@ def export_command(
     \b
       aiida-ionconduct export PK
       aiida-ionconduct export PK --no-trajectories -o small.aiida
+      aiida-ionconduct export PK --every 10
       aiida-ionconduct export PK --provenance
     """
     open_profile(profile)
@@ -56,12 +71,16 @@ def export_command(
         output or Path(f'conductivity-{node.pk}.aiida'),
         trajectories=trajectories,
         provenance=provenance,
+        every=every,
         overwrite=force,
     )
     holds, caveat = CONTENTS[made.content]
     echo(f'Written: {made.path}, {size(made.n_bytes)}, of which trajectories {size(made.trajectory_bytes)}')
     echo(f'It holds {holds}: {", ".join(f"{count} {kind}" for kind, count in sorted(made.counts.items()))}.')
     echo(caveat)
+    if made.comparison:
+        echo(f'\nIt holds the positions of one frame in {every}; centres of mass and energies are whole.')
+        echo(made.comparison)
 
 
 @click.command('import')
@@ -82,9 +101,10 @@ def import_command(*, file: Path, profile: str | None) -> None:
         attributes = node.base.attributes.all
         sigma = format_estimate(attributes['sigma_full_S_per_cm'], attributes['sigma_full_stderr'], 'S/cm')
         composition = attributes.get('reduced_composition', '')
-        echo(f'{node.pk}  {composition}  {node.temperature_K:g} K  σ = {sigma}')
+        note = f'  ({node.label})' if node.label else ''
+        echo(f'{node.pk}  {composition}  {node.temperature_K:g} K  σ = {sigma}{note}')
     if conductivities:
-        pk = conductivities[0].pk
+        pk = next((node for node in conductivities if node.creator), conductivities[0]).pk
         echo(f'\nNext:\n  aiida-ionconduct show {pk}\n  aiida-ionconduct analyse {pk}')
     else:
         echo('The archive was imported; it holds no conductivity.')
