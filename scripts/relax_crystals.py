@@ -38,6 +38,7 @@ from aiida_ionconduct.structures.recipes import mass_density
 
 FORCE_EV_A = 0.02  # largest force at the end
 MAX_STEPS = 400
+LITHIUM = 3
 N_DISTRIBUTIONS = 4  # of lithium, that are relaxed
 LENGTHS, DENSITY = 0.03, 0.05  # largest relative deviations from the published crystal
 FRAMEWORK_A = 0.4  # by which the atoms of the framework may be off their ideal positions
@@ -167,10 +168,8 @@ def group(atoms: Atoms, tolerance_A: float) -> int:
 def problems(crystal: Relaxed, target: Target) -> list[str]:
     """Return how a crystal differs from the published crystal by more than the limits; print all numbers."""
     atoms, published = crystal.atoms, np.array(target.lengths_A)
-    framework, tolerance_A = (
-        (atoms, 0.01) if target.distributed is None else (atoms[atoms.symbols != 'Li'], FRAMEWORK_A)
-    )
-    number = group(framework, tolerance_A)
+    is_ordered = target.distributed is None
+    number = group(atoms, 0.01) if is_ordered else group(atoms[atoms.numbers != LITHIUM], FRAMEWORK_A)
     density = mass_density(atoms)
     n_units = math.gcd(*atoms.symbols.formula.count().values())
     volume_A3 = np.prod(published) * np.sin(np.radians(target.beta)) / target.formula_units
