@@ -42,7 +42,7 @@ LITHIUM = 3
 N_DISTRIBUTIONS = 4  # of lithium, that are relaxed
 LENGTHS, DENSITY = 0.03, 0.05  # largest relative deviations from the published crystal
 FRAMEWORK_A = 0.4  # by which the atoms of the framework may be off their ideal positions
-THEORY = 'SevenNet-l3i5 (sevenn 0.13.0), fitted to PBE'
+THEORY = 'SevenNet-l3i5 (sevenn 0.13.0, doi:10.1021/acs.jctc.4c00190)'
 FOLDER = pathlib.Path(__file__).parents[1] / 'aiida_ionconduct' / 'structures' / 'crystals'
 
 
@@ -96,7 +96,7 @@ TARGETS = {
             'Li5': {'Li': 0.575},
             'P7': {'Si': 1.0},
         },
-        reference='the small cell of Hofmann and Hoppe 1987, Z. Naturforsch. B 42, 1217, with Li on some of its sites',
+        reference='sites of Deng et al. 2015, doi:10.1021/jacs.5b04444, in the small cell of Hofmann and Hoppe 1987',
         distributed=2,
     ),
     'Li4B7O12Cl': Target(
@@ -193,7 +193,7 @@ def write(name: str, atoms: Atoms, target: Target, folder: pathlib.Path) -> None
     plain = Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=True)
     body = str(CifWriter(AseAtomsAdaptor.get_structure(plain), symprec=0.01)).split('data_', 1)[1].split('\n', 1)[1]
     comment = (
-        f'# {name}, a computed crystal: coordinates and cell relaxed with {THEORY}.\n'
+        f'# {name}, a computed crystal: coordinates and cell relaxed with\n# {THEORY}.\n'
         f'# Prototype: {target.reference}.\n'
         f'# Made by: python scripts/relax_crystals.py {name} PROTOTYPE.cif\n'
     )
