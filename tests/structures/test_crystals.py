@@ -69,9 +69,7 @@ def test_lgps():
 
 PUBLISHED = {  # space group of the atoms other than lithium, density in g/cm³, bonds in Å, to 2 %
     'beta-Li3PS4': (62, 1.853, {('P', 'S'): (4, 2.01, 2.11)}),
-    'Li4SiO4': (11, 2.397, {('Si', 'O'): (4, 1.60, 1.70)}),
     'Li4B7O12Cl': (219, 2.441, {('B', 'O'): (3, 1.34, 1.53)}),
-    'Li4Al3B4O12Cl': (219, None, {('B', 'O'): (3, 1.34, 1.42), ('Al', 'O'): (4, 1.71, 1.80)}),
 }
 
 
