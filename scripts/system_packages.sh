@@ -15,7 +15,7 @@ programs=(pw.x:quantum-espresso mpirun:openmpi-bin dot:graphviz g++:g++ ps:procp
 servers=()
 if [[ " $* " = *" services "* ]]; then
     servers=(initdb:postgresql rabbitmq-server:rabbitmq-server sshd:openssh-server ssh:openssh-client
-        slurmctld:slurmctld slurmd:slurmd squeue:slurm-client munged:munge setpriv:util-linux)
+        slurmctld:slurmctld slurmd:slurmd squeue:slurm-client munged:munge slurmdbd:slurmdbd mariadbd:mariadb-server setpriv:util-linux)
     PATH="$PATH:$sbin$(printf ':%s' "${POSTGRES:-/usr/lib/postgresql}"/*/bin)"
 fi
 

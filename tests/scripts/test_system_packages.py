@@ -10,7 +10,10 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / 'scripts' / 'system_packages.sh'
 TOOLS = ('bash', 'env', 'grep', 'paste', 'tr', 'cat', 'tee', 'chmod', 'rm')
 ENGINES = ('pw.x', 'mpirun', 'dot', 'g++', 'ps')
-SERVERS = ('initdb', 'rabbitmq-server', 'sshd', 'ssh', 'slurmctld', 'slurmd', 'squeue', 'munged', 'setpriv')
+SERVERS = (
+    *('initdb', 'rabbitmq-server', 'sshd', 'ssh', 'slurmctld', 'slurmd', 'squeue', 'munged', 'slurmdbd', 'mariadbd'),
+    'setpriv',
+)
 
 
 @pytest.fixture

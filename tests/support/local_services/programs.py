@@ -11,7 +11,8 @@ from typing import Any
 
 PROGRAMS = (
     *('initdb', 'postgres', 'epmd', 'rabbitmq-server', 'sshd', 'ssh-keygen', 'munged', 'slurmctld', 'slurmd'),
-    *('sbatch', 'squeue', 'scancel', 'scontrol', 'sinfo'),
+    *('sbatch', 'squeue', 'scancel', 'scontrol', 'sinfo', 'sacct', 'sacctmgr'),
+    *('slurmdbd', 'mariadbd', 'mariadb-install-db'),
 )
 # Not on the PATH of every user.
 FOLDERS = ('/usr/sbin', '/usr/lib/rabbitmq/bin', *sorted(glob.glob('/usr/lib/postgresql/*/bin'), reverse=True))

@@ -1,7 +1,8 @@
-"""Slurm of one node, with munge: how its daemons are run and the tables from which ``slurm.conf`` is written.
+"""Slurm of one node, as a cluster has it: partitions without a default, a GPU, accounts, limits and accounting.
 
-To extend it: a partition is a row of :data:`PARTITIONS`, a setting a row of :func:`settings`, another daemon (such as
-slurmdbd for accounting) a row of :data:`SERVICES` with the names of its ports.
+How its daemons are run and the tables from which ``slurm.conf`` and ``slurmdbd.conf`` are written. To extend it: a
+partition is a row of :data:`PARTITIONS`, an account or a quality of service a row of :data:`ENTITIES`, a setting a row
+of :func:`settings`, another daemon a row of :data:`SERVICES` with the names of its ports.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import secrets
 import socket
 from typing import TYPE_CHECKING
 
+from local_services import accounting
 from local_services.folder import HOST
 from local_services.programs import program
 from local_services.service import Service
@@ -24,8 +26,16 @@ if TYPE_CHECKING:
 USER = pwd.getpwuid(os.geteuid()).pw_name
 MACHINE = socket.gethostname().partition('.')[0]
 CLUSTER, NODE, PARTITION = 'ionconduct', 'node1', 'cpu'
-PARTITIONS = {PARTITION: {'Default': 'YES', 'MaxTime': 'INFINITE', 'State': 'UP'}}
-"""By name the settings of each partition; all of them have the one node."""
+PARTITIONS = {
+    PARTITION: {'MaxTime': 'INFINITE'},
+    'small': {'MaxTime': 10, 'MaxCPUsPerNode': 1},
+    'gpu': {'MaxTime': 'INFINITE'},
+}
+"""By name the settings of each partition; all of them have the one node, and none of them is the default."""
+GPU_TYPE, N_GPUS, MEMORY_MB, FEATURE = 'a100', 2, 16000, 'skylake'
+"""What the node says that it has; nothing looks for it."""
+ACCOUNTS, QOS = ('research', 'teaching'), {'normal': '', 'long': 'Priority=10', 'few': 'MaxSubmitJobsPerUser=1'}
+"""Accounts of the user, the first of them the default, and by name the limits of each quality of service."""
 
 
 def config_path(services: Services) -> pathlib.Path:
@@ -65,7 +75,13 @@ def settings(services: Services) -> dict[str, object]:
         'MpiDefault': 'none',
         'SwitchType': 'switch/none',
         'JobAcctGatherType': 'jobacct_gather/none',
-        'AccountingStorageType': 'accounting_storage/none',
+        'AccountingStorageType': 'accounting_storage/slurmdbd',
+        'AccountingStorageHost': HOST,
+        'AccountingStoragePort': services.ports['slurmdbd'],
+        'AccountingStoragePass': f'{services.folder}/munge/socket',
+        'AccountingStorageEnforce': 'associations,limits,qos',
+        'AccountingStorageTRES': 'gres/gpu',
+        'GresTypes': 'gpu',
         'JobCompType': 'jobcomp/filetxt',
         'JobCompLoc': folder / 'jobs.log',
         'SchedulerType': 'sched/builtin',
@@ -83,22 +99,50 @@ def settings(services: Services) -> dict[str, object]:
 
 
 def prepare(services: Services) -> None:
-    """Write ``slurm.conf`` and make the folders that it names."""
+    """Write ``slurm.conf``, ``gres.conf`` and ``slurmdbd.conf``, and make the folders that they name."""
+    folder = services.folder / 'slurm'
     for name in ('state', 'spool'):
-        (services.folder / 'slurm' / name).mkdir(parents=True, exist_ok=True)
-    lines = [
-        *(_words({name: value}) for name, value in settings(services).items()),
-        _words(
-            {'NodeName': NODE, 'NodeHostname': MACHINE, 'NodeAddr': HOST, 'CPUs': services.slots, 'State': 'UNKNOWN'}
-        ),
-        *(_words({'PartitionName': name, 'Nodes': NODE, **values}) for name, values in PARTITIONS.items()),
-    ]
-    config_path(services).write_text('\n'.join(lines) + '\n')
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for number in range(1, N_GPUS + 1):
+        (folder / f'gpu{number}').touch()  # in the place of a device
+    node: dict[str, object] = {
+        'NodeName': NODE, 'NodeHostname': MACHINE, 'NodeAddr': HOST, 'CPUs': services.slots, 'State': 'UNKNOWN',
+        'RealMemory': MEMORY_MB, 'Feature': FEATURE, 'Gres': f'gpu:{GPU_TYPE}:{N_GPUS}',
+    }  # fmt: skip
+    partitions = ({'PartitionName': name, 'Nodes': NODE, **values} for name, values in PARTITIONS.items())
+    _write(config_path(services), [settings(services)], node, *partitions)
+    _write(folder / 'gres.conf', [], {'Name': 'gpu', 'Type': GPU_TYPE, 'File': f'{folder}/gpu[1-{N_GPUS}]'})
+    _write(folder / 'slurmdbd.conf', [accounting.settings(services, MACHINE, USER)])
+
+
+def _write(path: pathlib.Path, tables: list[dict[str, object]], *rows: dict[str, object]) -> None:
+    """Write a file of settings, for the user alone: a line for each word of the tables, and a line for each row."""
+    lines = [*(_words({name: value}) for table in tables for name, value in table.items()), *map(_words, rows)]
+    path.touch(mode=0o600)  # slurmdbd insists on it
+    path.write_text('\n'.join(lines) + '\n')
 
 
 def _words(values: dict[str, object]) -> str:
     """Return a line of ``slurm.conf``."""
     return ' '.join(f'{name}={value}' for name, value in values.items())
+
+
+def has_accounts(services: Services) -> bool:
+    """Return whether slurmdbd answers; the cluster, the accounts and the limits are made on the first time."""
+    manage = ('sacctmgr', '--immediate', '--quiet')
+    answer = services.slurm('sacctmgr', '--noheader', '--parsable2', 'show', 'user', USER, 'withassoc', check=False)
+    if ACCOUNTS[-1] in answer:
+        return True
+    if CLUSTER not in services.slurm(*manage, '--noheader', 'show', 'cluster', check=False):
+        services.slurm(*manage, 'add', 'cluster', CLUSTER, check=False)
+        return False
+    for name, limits in QOS.items():
+        services.slurm(*manage, 'add', 'qos', name, *limits.split(), check=False)
+    for account in ACCOUNTS:
+        services.slurm(*manage, 'add', 'account', account, f'Cluster={CLUSTER}', check=False)
+        words = (f'Account={account}', f'DefaultAccount={ACCOUNTS[0]}', f'QOS={",".join(QOS)}', 'DefaultQOS=normal')
+        services.slurm(*manage, 'add', 'user', USER, f'Cluster={CLUSTER}', *words, check=False)
+    return False
 
 
 def node_is_up(services: Services) -> bool:
@@ -116,6 +160,13 @@ SERVICES = {
         ],
         ready=lambda services: (services.folder / 'munge' / 'socket').exists(),
         prepare=prepare_munge,
+    ),
+    **accounting.SERVICES,
+    'slurmdbd': Service(
+        command=lambda services: [program('slurmdbd'), '-D'],
+        ready=has_accounts,
+        prepare=prepare,
+        ports=('slurmdbd',),
     ),
     'slurmctld': Service(
         command=lambda services: [program('slurmctld'), '-D'],

@@ -1,0 +1,153 @@
+"""Jobs on a Slurm as clusters have it: no default partition, a GPU, accounts, limits, accounting, shells that print.
+
+The site is docs/examples/site.yaml with the names of this cluster. All programs are the same script: the question here
+is where a job runs and how often, not what it computes.
+"""
+
+import json
+import pathlib
+import time
+
+import pytest
+import yaml
+
+from local_services import slurm, sshd
+
+from .installation import Installation
+from .production_installation import OPTIONS, needs_services
+
+pytestmark = [pytest.mark.integration, needs_services]
+
+SITE = pathlib.Path(__file__).parents[2] / 'docs' / 'examples' / 'site.yaml'
+ACTIONS = pathlib.Path(__file__).with_name('cluster_actions.py')
+PROGRAM = """#!/bin/bash
+env > environment
+echo 'JOB DONE, usage:'
+echo 'pair_style allegro is there'
+if [ -e model.nequip.zip ]; then cp model.nequip.zip "${@: -1}"; fi
+"""
+FIELDS = ('jobid', 'partition', 'account', 'qos', 'constraints', 'reqtres', 'state', 'workdir')
+ACCOUNTING_S = 60  # until Slurm has told slurmdbd of a job
+FAULTS = (['lose'], ['banner'], ['limit'], ['banner', 'lose'], ['limit', 'lose', 'banner'])
+
+
+class Cluster(Installation):
+    """A profile without servers whose jobs go to the cluster."""
+
+    def __init__(self, path, services):
+        super().__init__(path)
+        self.services, self.scratch, self.faults = services, path / 'scratch', sshd.faults(services)
+        (self.home / '.ssh').mkdir(mode=0o700)
+        (self.home / '.ssh' / 'config').write_text(services.ssh_config)
+        program = path / 'program'
+        program.write_text(PROGRAM)
+        program.chmod(0o755)
+        site = yaml.safe_load(SITE.read_text())
+        for computer in site['computers'].values():
+            computer |= {'hostname': slurm.NODE, 'poll_interval_s': 1, 'safe_interval_s': 0}
+            computer |= {'workdir': str(self.scratch / '{username}'), 'prepend': 'module() { :; }; module load lammps'}
+        for code in site['codes'].values():
+            code['executable'] = str(program)
+        (path / 'site.yaml').write_text(yaml.safe_dump(site))
+
+    def run_job(self, **resources):
+        """Run a job on the GPU computer and return what became of it."""
+        return json.loads(self.run('verdi', 'run', ACTIONS, 'run_job', json.dumps(resources)).splitlines()[-1])
+
+    def accounted(self, n_jobs, **wanted):
+        """Return what ``sacct`` tells of the jobs with wanted values, once they are so many and have ended."""
+        command = ('sacct', '--allocations', '--parsable2', '--noheader', f'--format={",".join(FIELDS)}')
+        end = time.monotonic() + ACCOUNTING_S
+        while time.monotonic() < end:
+            rows = [dict(zip(FIELDS, line.split('|'), strict=True)) for line in self.services.slurm(*command).split()]
+            rows = [row for row in rows if wanted.items() <= row.items()]
+            if len(rows) >= n_jobs and all(row['state'] == 'COMPLETED' for row in rows):
+                break
+            time.sleep(0.5)
+        return rows
+
+
+@pytest.fixture(scope='module')
+def cluster(tmp_path_factory, services):
+    """A profile set up with the site file, whose jobs on this machine are switched off."""
+    cluster = Cluster(tmp_path_factory.mktemp('cluster'), services)
+    try:
+        cluster.run('aiida-ionconduct', 'setup')
+        cluster.setup_output = cluster.run('aiida-ionconduct', 'setup', '--site', 'site.yaml')
+        for name, value in OPTIONS.items():
+            cluster.run('verdi', 'config', 'set', name, str(value))
+        cluster.run('verdi', 'daemon', 'restart')
+        user = cluster.run('verdi', 'user', 'list').split('*')[1].split()[0].rstrip(':')
+        cluster.run('verdi', 'computer', 'disable', 'localhost', user)
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+def fault(cluster):
+    """Return a function that switches faults of ``sbatch`` on; they are off again after the test."""
+    yield lambda name: (cluster.faults / name).touch()
+    for path in cluster.faults.iterdir():
+        path.unlink()
+
+
+def test_partitions(cluster):
+    """The example's jobs for GPUs run in the partition `gpu` and those of pw.x in `cpu`; there is no default."""
+    text = cluster.run('aiida-ionconduct', 'doctor')
+    assert 'ERROR' not in text
+    codes = yaml.safe_load((cluster.path / 'site.yaml').read_text())['codes']
+    on_gpu = [label for label in codes if label.endswith('@cluster-gpu')]
+    assert len(cluster.accounted(len(on_gpu), partition='gpu')) == len(on_gpu)
+    assert len(cluster.accounted(1, partition='cpu')) == 1
+    assert not [row for row in cluster.accounted(0) if row['partition'] not in ('cpu', 'gpu')]
+
+
+def test_banner_is_no_folder(cluster):
+    """The banner of the login shell gets neither into what `doctor` says nor into the path of the jobs."""
+    assert sshd.BANNER not in cluster.setup_output
+    assert sshd.BANNER not in cluster.run('aiida-ionconduct', 'doctor', '--no-jobs')
+    assert [path.name for path in cluster.scratch.iterdir()] == [slurm.USER]
+
+
+def test_request_reaches_slurm(cluster):
+    """Slurm has noted the account, quality of service, constraint, memory, GPUs and processors that were asked for."""
+    job = cluster.run_job(
+        account='teaching', qos='long', constraint=slurm.FEATURE, max_memory_kb=102400, gpus=2,
+        gpu_type=slurm.GPU_TYPE, threads=2,
+    )  # fmt: skip
+    assert job['exit_status'] == 0, job
+    (row,) = cluster.accounted(1, workdir=job['folder'])
+    expected = {'partition': 'gpu', 'account': 'teaching', 'qos': 'long', 'constraints': slurm.FEATURE}
+    assert expected.items() <= row.items()
+    assert {'cpu=2', 'gres/gpu=2', 'mem=100M', 'node=1'} <= set(row['reqtres'].split(','))
+    environment = pathlib.Path(job['folder'], 'environment').read_text().splitlines()
+    assert 'OMP_NUM_THREADS=2' in environment
+
+
+def test_partition_of_a_job(cluster):
+    """The resources of a protocol override the partition of the site."""
+    job = cluster.run_job(partition='small', max_wallclock_seconds=300)
+    assert job['exit_status'] == 0, job
+    assert len(cluster.accounted(1, workdir=job['folder'], partition='small')) == 1
+
+
+@pytest.mark.parametrize('names', FAULTS, ids='-'.join)
+def test_faults_of_sbatch(cluster, fault, names):
+    """A lost answer, text around the answer and a refusal at a limit: the job runs once, and AiiDA knows its id."""
+    for name in names:
+        fault(name)
+    job = cluster.run_job()
+    assert job['exit_status'] == 0, job
+    (row,) = cluster.accounted(1, workdir=job['folder'])
+    assert row['jobid'] == job['job_id']
+    assert set(names) - {path.name for path in cluster.faults.iterdir()} == set(names) - {'banner'}
+
+
+def test_clean(cluster):
+    """`clean` finds and removes the folders of the jobs although the login shell prints."""
+    folder = pathlib.Path(cluster.run_job()['folder'])
+    assert (folder / 'environment').exists()
+    assert 'can be removed' in cluster.run('aiida-ionconduct', 'clean')
+    cluster.run('aiida-ionconduct', 'clean', '--apply')
+    assert not (folder / 'environment').exists()
