@@ -29,6 +29,7 @@ def run_job(resources: str) -> dict:
     builder = AllegroCompileCalculation.get_builder()
     builder.code = orm.load_code('nequip-compile@cluster-gpu')
     builder.model = AllegroModelData(content, filename='model.nequip.zip', type_names=['Li', 'O'], r_max=5.0)
+    builder.trust_model = orm.Bool(True)
     builder.parameters = orm.Dict({'target': 'mliap'})
     for name, value in options_of_job(builder.code, json.loads(resources)).items():
         builder.metadata.options[name] = value

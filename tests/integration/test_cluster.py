@@ -8,6 +8,7 @@ import json
 import pathlib
 import time
 
+import psycopg
 import pytest
 import yaml
 
@@ -20,6 +21,7 @@ pytestmark = [pytest.mark.integration, needs_services]
 
 SITE = pathlib.Path(__file__).parents[2] / 'docs' / 'examples' / 'site.yaml'
 ACTIONS = pathlib.Path(__file__).with_name('cluster_actions.py')
+DATABASE = 'cluster'  # the other tests of the services have another
 PROGRAM = """#!/bin/bash
 env > environment
 echo 'JOB DONE, usage:'
@@ -32,13 +34,19 @@ FAULTS = (['lose'], ['banner'], ['limit'], ['banner', 'lose'], ['limit', 'lose',
 
 
 class Cluster(Installation):
-    """A profile without servers whose jobs go to the cluster."""
+    """A production profile whose jobs go to the cluster."""
 
     def __init__(self, path, services):
         super().__init__(path)
         self.services, self.scratch, self.faults = services, path / 'scratch', sshd.faults(services)
         (self.home / '.ssh').mkdir(mode=0o700)
         (self.home / '.ssh' / 'config').write_text(services.ssh_config)
+        with psycopg.connect(services.postgres_uri, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE {DATABASE}')
+        self.environment |= {
+            'AIIDA_IONCONDUCT_POSTGRES': f'{services.postgres_uri.rpartition("/")[0]}/{DATABASE}',
+            'AIIDA_IONCONDUCT_RABBITMQ': services.rabbitmq_uri,
+        }
         program = path / 'program'
         program.write_text(PROGRAM)
         program.chmod(0o755)
@@ -72,7 +80,6 @@ def cluster(tmp_path_factory, services):
     """A profile set up with the site file, whose jobs on this machine are switched off."""
     cluster = Cluster(tmp_path_factory.mktemp('cluster'), services)
     try:
-        cluster.run('aiida-ionconduct', 'setup')
         cluster.setup_output = cluster.run('aiida-ionconduct', 'setup', '--site', 'site.yaml')
         for name, value in OPTIONS.items():
             cluster.run('verdi', 'config', 'set', name, str(value))

@@ -10,7 +10,7 @@ from local_services.programs import ServiceError
 from local_services.services import SERVICES, Services
 
 DESCRIPTION = """\
-PostgreSQL, RabbitMQ, sshd and a one-node Slurm, on loopback, in one folder: for tests, benchmarks and trying out.
+PostgreSQL, RabbitMQ, sshd and Slurm with accounting, on loopback, in one folder: for tests, benchmarks and trying out.
 
     python scripts/services.py start FOLDER    # prints how to connect
     python scripts/services.py status FOLDER   # prints it again, and what runs
