@@ -64,12 +64,14 @@ class Cluster(Installation):
         return json.loads(self.run('verdi', 'run', ACTIONS, 'run_job', json.dumps(resources)).splitlines()[-1])
 
     def accounted(self, n_jobs, **wanted):
-        """Return what ``sacct`` tells of the jobs with wanted values, once they are so many and have ended."""
+        """Return what ``sacct`` tells of this profile's jobs with wanted values, once so many have ended."""
         command = ('sacct', '--allocations', '--parsable2', '--noheader', f'--format={",".join(FIELDS)}')
         end = time.monotonic() + ACCOUNTING_S
         while time.monotonic() < end:
-            rows = [dict(zip(FIELDS, line.split('|'), strict=True)) for line in self.services.slurm(*command).split()]
-            rows = [row for row in rows if wanted.items() <= row.items()]
+            rows = [
+                dict(zip(FIELDS, line.split('|'), strict=True)) for line in self.services.slurm(*command).splitlines()
+            ]
+            rows = [row for row in rows if wanted.items() <= row.items() and str(self.scratch) in row['workdir']]
             if len(rows) >= n_jobs and all(row['state'] == 'COMPLETED' for row in rows):
                 break
             time.sleep(0.5)
