@@ -151,6 +151,17 @@ def segment_label(number: int) -> str:
     return f'segment_{number:03d}'
 
 
+def planned_label(label: str, planned: Iterable[str]) -> str:
+    """Return the label under which a stage was planned: all rounds of ``validate_0`` were planned as ``validate``.
+
+    :param label: of the call.
+    :param planned: the labels of the plan.
+    """
+    planned = list(planned)
+    shared = [name for name in planned if label.startswith(f'{name}_')]
+    return label if label in planned or not shared else max(shared, key=len)
+
+
 def _read_run(label: str) -> re.Match[str]:
     match = _RUN.fullmatch(label)
     if match is None:

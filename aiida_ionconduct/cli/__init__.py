@@ -10,11 +10,12 @@ from aiida_ionconduct.cli.groups import LazyGroup
 MODULES = {
     'analyse': ('analyse',),
     'archives': ('export', 'import'),
+    'control': ('kill', 'pause', 'resume'),
     'installation': ('clean', 'doctor', 'setup'),
     'launch': ('launch',),
     'model': ('model',),
     'query': ('query',),
-    'results': ('report', 'show', 'status'),
+    'results': ('cost', 'report', 'show', 'status'),
     'structures': ('alloy', 'structures'),
     'study': ('study',),
 }

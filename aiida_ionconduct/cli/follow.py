@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import click
@@ -17,14 +17,17 @@ from tabulate import tabulate
 from aiida_ionconduct import labels
 from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.cli.forecast import Forecast, StageProgress, forecast, shared_times
-from aiida_ionconduct.cli.plan import PlannedStage, plan
-from aiida_ionconduct.cli.waiting import BLOCKED, Waiting, n_moving, waiting_processes
+from aiida_ionconduct.cli.plan import PlannedStage, plan, planned_hours
+from aiida_ionconduct.cli.waiting import BLOCKED, Waiting, is_paused_as_a_whole, n_moving, waiting_processes
 from aiida_ionconduct.cli.words import echo
 from aiida_ionconduct.data import ConductivityData
+from aiida_ionconduct.labels import printable
 from aiida_ionconduct.queries import CAMPAIGN
 from aiida_ionconduct.report.graph.call_tree import CallTree, linked
+from aiida_ionconduct.report.graph.costs import stage_costs
 from aiida_ionconduct.report.graph.stages import process_state
 from aiida_ionconduct.report.number_format import format_duration, format_estimate, format_number, format_percent
+from aiida_ionconduct.report.tables.costs import cost_line
 from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
 
 INTERVAL_S = 4.0
@@ -44,11 +47,12 @@ class StageRow(NamedTuple):
     progress: str
 
 
-def follow(node: orm.ProcessNode) -> bool:
+def follow(node: orm.ProcessNode, notify: Callable[[str, str], None] | None = None) -> bool:
     """Show a process until it ends.
 
     On a terminal the table is redrawn in place; elsewhere a line is printed whenever something has changed.
 
+    :param notify: is called with a subject and a text when something does not move, and at the end.
     :return: False if the user left with Ctrl-C before the end.
     """
     terminal = sys.stdout.isatty()
@@ -65,8 +69,12 @@ def follow(node: orm.ProcessNode) -> bool:
             waiting = waiting_processes(tree, node)
             rows = stage_rows(node, {} if done else ended, tree, waiting)
             foot = footer(node, tree, planned, waiting)
+            # The line of a process changes with every look at the queue, so it is told once.
+            begun = [entry for entry in waiting if f'{entry.kind}{entry.node.pk}' not in said]
+            said = [f'{entry.kind}{entry.node.pk}' for entry in waiting]
             if terminal:
-                text = '\n'.join([table(rows), *present_errors(tree, node), *waiting_lines(waiting), foot])
+                lines = [*present_errors(tree, node), *waiting_lines(waiting), *cost_lines(node, tree, planned)]
+                text = '\n'.join([table(rows), *lines, foot])
                 click.echo(f'\x1b[{height}A\x1b[J' * bool(height), nl=False)
                 echo(text)
                 height = text.count('\n') + 1
@@ -75,25 +83,37 @@ def follow(node: orm.ProcessNode) -> bool:
                     if row not in shown:
                         echo('  '.join(cell for cell in row if cell) + f'  ({foot})')
                 shown = rows
-                # The line of a process changes with every look at the queue, so it is printed once.
-                begun = [entry for entry in waiting if f'{entry.kind}{entry.node.pk}' not in said]
                 for line in waiting_lines(begun):
                     echo(line)
-                said = [f'{entry.kind}{entry.node.pk}' for entry in waiting]
+            blocked = [entry for entry in begun if entry.kind in BLOCKED]
+            if notify and blocked:
+                notify(f'{node.process_label}<{node.pk}> does not move', '\n'.join(waiting_lines(blocked)))
             if done:
+                if notify:
+                    notify(ended_subject(node), '\n'.join([table(rows), foot]))
                 return True
             time.sleep(INTERVAL_S)
     except KeyboardInterrupt:
         return False
 
 
+def ended_subject(node: orm.ProcessNode) -> str:
+    """Return how a process has ended, in a line."""
+    name = f'{node.process_label}<{node.pk}>'
+    if node.is_finished_ok:
+        return f'{name} has ended well'
+    why = node.exit_message or node.exception or (node.process_state.value if node.process_state else '')
+    return f'{name} has failed: {printable(str(why))[:200]}'
+
+
 def status(node: orm.ProcessNode) -> str:
     """Return how far a process is: stages, errors of the numbers so far, what does not move, time so far and to go."""
     tree = CallTree(node)
     waiting = waiting_processes(tree, node)
-    rows = stage_rows(node, {}, tree, waiting)
-    foot = footer(node, tree, planned_stages(node), waiting)
-    return '\n'.join([table(rows), *present_errors(tree, node), *waiting_lines(waiting), foot])
+    rows, planned = stage_rows(node, {}, tree, waiting), planned_stages(node)
+    foot = footer(node, tree, planned, waiting)
+    costs = cost_lines(node, tree, planned)
+    return '\n'.join([table(rows), *present_errors(tree, node), *waiting_lines(waiting), *costs, foot])
 
 
 def table(rows: Sequence[StageRow]) -> str:
@@ -133,6 +153,8 @@ def _stage_row(label: str, child: orm.ProcessNode, tree: CallTree, waiting: Sequ
     pks = {process.pk for process in tree.whole(child)}
     own = [entry for entry in waiting if entry.node.pk in pks]
     shown = own[0].kind if own and not n_moving(tree, child, own) else state(child)
+    if not child.is_terminated and is_paused_as_a_whole(child):
+        shown = 'paused'
     return StageRow(label, f'{child.process_label}<{child.pk}>', shown, f'{done}/{total}', progress)
 
 
@@ -221,6 +243,12 @@ def ending(now: datetime.datetime, predicted: Forecast | None) -> str:
     return f'ends between {first:%Y-%m-%d %H:%M} and {last_text} ({low} to {high} to go)'
 
 
+def cost_lines(node: orm.ProcessNode, tree: CallTree, planned: Sequence[PlannedStage]) -> list[str]:
+    """Return a line with what a process has cost so far, if it has had jobs."""
+    costs = stage_costs(node, tree, planned_hours(planned))
+    return [f'{cost_line(costs)}: aiida-ionconduct cost {node.pk}'] if any(cost.n_jobs for cost in costs) else []
+
+
 def waiting_lines(waiting: Sequence[Waiting]) -> list[str]:
     """Return a line for each process that does not move; of jobs that wait for their turn the first."""
     lines = [entry.text for entry in waiting if entry.kind in BLOCKED]
@@ -254,7 +282,7 @@ def stage_progress(
     spans: dict[str, list[tuple[float, float]]] = {}
     children: dict[str, list[tuple[orm.ProcessNode, Sequence[orm.CalcJobNode]]]] = {}
     for call, child in tree.called_by(node):
-        label = planned_label(call, rows)
+        label = labels.planned_label(call, rows)
         if isinstance(child, orm.CalcFunctionNode) or label not in rows:
             continue
         begin = (child.ctime - node.ctime).total_seconds()
@@ -302,17 +330,6 @@ def share_done(children: Sequence[tuple[orm.ProcessNode, Sequence[orm.CalcJobNod
         n_done = size if child.is_terminated else min(sum(job.is_finished for job in jobs), size - 1) if n_all else 0
         done, total = done + n_done, total + size
     return done / max(total, n_planned)
-
-
-def planned_label(label: str, planned: Iterable[str]) -> str:
-    """Return the label under which a stage was planned: all rounds of ``validate_0`` were planned as ``validate``.
-
-    :param label: of the call.
-    :param planned: the labels of the plan.
-    """
-    planned = list(planned)
-    shared = [name for name in planned if label.startswith(f'{name}_')]
-    return label if label in planned or not shared else max(shared, key=len)
 
 
 def present_errors(tree: CallTree, node: orm.ProcessNode) -> list[str]:

@@ -10,6 +10,8 @@ from click.core import ParameterSource
 from aiida_ionconduct.choices import ORDERING_METHODS
 from aiida_ionconduct.cli.words import OxidationStates, Pairs, PairsOption
 
+BUDGETS = ('max_md_ns', 'max_core_hours', 'max_gpu_hours')
+"""The parameters that limit the production of a campaign."""
 PROFILE = click.option(
     '-p', '--profile', is_eager=True, help='The AiiDA profile; the default profile if none is given.'
 )

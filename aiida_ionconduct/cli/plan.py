@@ -68,6 +68,14 @@ def plan_table(builder: Builder, protocol: str) -> str:
     )
 
 
+def planned_hours(stages: Sequence[PlannedStage]) -> dict[str, float]:
+    """Return the core hours of a plan by the label of the stage."""
+    hours: dict[str, float] = {}
+    for stage in stages:
+        hours[stage.label] = hours.get(stage.label, 0.0) + stage.core_hours
+    return hours
+
+
 def plan(builder: Builder) -> list[PlannedStage]:
     """Return the stages that a builder describes."""
     n_atoms = len(builder.structure.sites)

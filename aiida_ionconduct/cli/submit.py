@@ -15,12 +15,14 @@ from aiida.engine import ProcessBuilder
 from aiida_ionconduct.calculations.functions.structures import alloy_structures, substitute_structure
 from aiida_ionconduct.choices import OrderingMethod, StressUnit
 from aiida_ionconduct.cli.follow import follow
-from aiida_ionconduct.cli.plan import plan_table
+from aiida_ionconduct.cli.options import BUDGETS
+from aiida_ionconduct.cli.plan import plan, plan_table, planned_hours
 from aiida_ionconduct.cli.words import echo
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.farm.submission import SubmissionError, submit_once
 from aiida_ionconduct.readers.label_keys import LabelKeys
 from aiida_ionconduct.report.graph.campaign import collect
+from aiida_ionconduct.report.graph.costs import PLANNED
 from aiida_ionconduct.report.page.campaign import write_page
 from aiida_ionconduct.report.tables.terminal import summary_tables
 from aiida_ionconduct.structures import (
@@ -79,7 +81,7 @@ def submit(
         builder, protocol = get_builder(**options), options['protocol']
     else:
         campaign = load_campaign(extend)
-        builder = get_extension(campaign, options['target_error'], options['max_md_ns'])
+        builder = get_extension(campaign, options['target_error'], **{name: options[name] for name in BUDGETS})
         protocol = campaign.base.extras.get('protocol', '')
     echo(plan_table(builder, protocol))
     for warning in [*charge_warnings(builder), *hydrogen_warnings(builder), *dataset_notes(builder)]:
@@ -96,6 +98,7 @@ def submit(
     except SubmissionError as exception:
         raise click.ClickException(str(exception)) from exception
     node.base.extras.set('protocol', protocol)
+    node.base.extras.set(PLANNED, planned_hours(plan(builder)))
     echo(f'{"Submitted" if is_new else "The same is on its way:"} {node.process_label}<{node.pk}>.\n')
     if not detach:
         finish(cast('orm.WorkChainNode', node), output)
@@ -135,14 +138,14 @@ def hydrogen_warnings(builder: Any) -> list[str]:
     return warnings
 
 
-def get_extension(campaign: orm.WorkChainNode, target_error: float | None, max_md_ns: float | None) -> ProcessBuilder:
+def get_extension(campaign: orm.WorkChainNode, target_error: float | None, **budgets: float | None) -> ProcessBuilder:
     """Return the builder that continues a campaign.
+
+    :param budgets: the budgets that change, by the names of :data:`BUDGETS`.
 
     :raises ValueError: if it cannot be extended, or without a target and a budget, saying what to do.
     """
-    builder: Any = ConductivityWorkChain.get_builder_extending(
-        campaign, target_relative_error=target_error, max_md_ns=max_md_ns
-    )
+    builder: Any = ConductivityWorkChain.get_builder_extending(campaign, target_relative_error=target_error, **budgets)
     if builder.target_relative_error is None or builder.max_md_ns is None:
         raise ValueError(f'campaign {campaign.pk} has no target of its own: give --target-error and --max-md-ns.')
     return builder
@@ -168,6 +171,8 @@ def get_builder(
     forces_key: str | None = None,
     stress_key: str | None = None,
     stress_unit: StressUnit | None = None,
+    max_core_hours: float | None = None,
+    max_gpu_hours: float | None = None,
     store: bool = False,
     **cell: Any,
 ) -> ProcessBuilder:
@@ -182,7 +187,8 @@ def get_builder(
         changes['temperatures_K'] = numbers(temperatures, float, 'temperatures')
     if seeds:
         changes['seeds'] = numbers(seeds, int, 'seeds')
-    precision = {'target_relative_error': target_error, 'max_md_ns': max_md_ns}
+    budgets = {'max_md_ns': max_md_ns, 'max_core_hours': max_core_hours, 'max_gpu_hours': max_gpu_hours}
+    precision = {'target_relative_error': target_error, **budgets}
     section = changes.setdefault('precision', {})
     if isinstance(section, dict):  # anything else is refused with the other keys
         section.update({name: value for name, value in precision.items() if value is not None})

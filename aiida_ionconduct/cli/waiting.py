@@ -11,6 +11,8 @@ from aiida.orm.logs import OrderSpecifier
 from aiida.schedulers import JobState
 
 from aiida_ionconduct.engines.causes import MAX_LENGTH
+from aiida_ionconduct.engines.schedulers import BY_PLUGIN
+from aiida_ionconduct.farm.scheduler import WAITS
 from aiida_ionconduct.labels import printable
 from aiida_ionconduct.report.graph.call_tree import CallTree
 
@@ -21,12 +23,11 @@ tried again; in the queue for its turn."""
 BLOCKED: tuple[Kind, ...] = ('paused', 'held', 'refused', 'retried')
 """What does not move before somebody or something intervenes."""
 
+PAUSED_BY_USER = 'Paused with `aiida-ionconduct pause`'
+"""The status of the processes of a campaign that a user has paused as a whole."""
+
 TRANSPORT_TASK = 'Waiting for transport task: '
 """Beginning of the status that AiiDA gives to a job that is uploaded, submitted or retrieved."""
-
-RELEASE = {'slurm': 'scontrol release {job}', 'pbspro': 'qrls {job}', 'torque': 'qrls {job}', 'sge': 'qrls {job}',
-           'lsf': 'bresume {job}'}  # fmt: skip
-"""Commands that release a held job, by the last word of the name of the scheduler plugin."""
 
 HELD = {
     'JobHeldUser': 'a user has held it',
@@ -78,14 +79,24 @@ def waiting_processes(tree: CallTree, root: orm.ProcessNode) -> list[Waiting]:
     Everything is read from the database, where AiiDA notes what the scheduler answered at its last look at the queue;
     nothing connects to a computer.
     """
+    if is_paused_as_a_whole(root):
+        text = 'and all that it has called is paused'
+        return [Waiting(root, 'paused', text, f'to go on, type: aiida-ionconduct resume {root.pk}')]
     alive = [node for node in tree.whole(root) if not node.is_terminated]
     errors = last_errors(alive)
     entries = [_waiting(node, errors.get(node.pk)) for node in alive]
     return [entry for entry in entries if entry]
 
 
+def is_paused_as_a_whole(process: orm.ProcessNode) -> bool:
+    """Return whether a user has paused a process together with all that it has called."""
+    return bool(process.paused) and process.process_status == PAUSED_BY_USER
+
+
 def n_moving(tree: CallTree, root: orm.ProcessNode, waiting: Sequence[Waiting]) -> int:
     """Return how many jobs below a process move."""
+    if is_paused_as_a_whole(root):
+        return 0
     still = {entry.node.pk for entry in waiting}
     return sum(not job.is_terminated and job.pk not in still for job in tree.jobs(root))
 
@@ -105,6 +116,9 @@ def _waiting(node: orm.ProcessNode, error: orm.Log | None) -> Waiting | None:
     if not isinstance(node, orm.CalcJobNode):
         return None
     status = node.process_status or ''
+    if status.startswith(WAITS):
+        reason = printable(status.removeprefix(f'{WAITS}: '))
+        return Waiting(node, 'queued', f'waits until it can be submitted: {reason}', '')
     looked_at = node.get_scheduler_lastchecktime()
     no_answer = error and looked_at and error.time > looked_at
     if error and ((status.startswith(TRANSPORT_TASK) and _is_of(error, status)) or no_answer):
@@ -120,7 +134,7 @@ def in_queue(node: orm.CalcJobNode) -> Waiting | None:
     if state not in (JobState.QUEUED, JobState.QUEUED_HELD, JobState.SUSPENDED):
         return None
     job, reason = node.get_job_id(), printable((info.annotation if info else None) or '').strip('()')
-    scheduler = (node.computer.scheduler_type if node.computer else '').rpartition('.')[2]
+    scheduler = node.computer.scheduler_type if node.computer else ''
     # Names of machines can follow a comma, as in ``ReqNodeNotAvail, UnavailableNodes:node7``.
     words, looked_at = reason.partition(',')[0], node.get_scheduler_lastchecktime()
     at = f', at {timezone.localtime(looked_at):%H:%M:%S}' if looked_at else ''
@@ -146,9 +160,9 @@ def in_queue(node: orm.CalcJobNode) -> Waiting | None:
 def release(scheduler: str, job: str | None, reason: str) -> str:
     """Return how a held job is released.
 
-    :param scheduler: last word of the name of the plugin.
+    :param scheduler: name of the plugin.
     """
-    command = RELEASE.get(scheduler)
+    command = BY_PLUGIN[scheduler].release if scheduler in BY_PLUGIN else ''
     advice = f'on the computer, type: {command.format(job=job)}' if command else ''
     return f'ask the administrators, or {advice}' if reason == 'JobHeldAdmin' else advice
 

@@ -32,6 +32,10 @@ class Scheduler(NamedTuple):
     """How the type of the GPUs stands in that request; empty where every site has a name of its own for it."""
     has_slots: bool = False
     """Whether a job asks for slots of a parallel environment, rather than for machines."""
+    hold: str = ''
+    """The command that keeps a job in the queue from starting; empty where there is no queue."""
+    release: str = ''
+    """The command that undoes it."""
 
 
 NAME = r'^[A-Za-z0-9][A-Za-z0-9._-]*$'
@@ -49,6 +53,8 @@ SCHEDULERS: dict[SchedulerName, Scheduler] = {
         keys=COMMON_KEYS | {'qos', 'constraint', 'max_memory_kb', 'gpu_type'},
         gpu_type='{}:',
         gpus=Edit(r'\A(#!.*\n)', '\\1#SBATCH --gres=gpu:{type}{gpus}\n'),
+        hold='scontrol hold {job}',
+        release='scontrol release {job}',
     ),
     'sge': Scheduler(
         ('core.sge',),
@@ -56,6 +62,8 @@ SCHEDULERS: dict[SchedulerName, Scheduler] = {
         keys=COMMON_KEYS | {'parallel_env'},
         has_slots=True,
         gpus=Edit(r'\A(#!.*\n)', '\\1#$ -l gpu={gpus}\n'),  # most sites that run SGE call the resource `gpu`
+        hold='qhold {job}',
+        release='qrls {job}',
     ),
     'lsf': Scheduler(
         ('core.lsf',),
@@ -64,6 +72,8 @@ SCHEDULERS: dict[SchedulerName, Scheduler] = {
         has_slots=True,
         gpu_type=':gmodel={}',
         gpus=Edit(r'\A(#!.*\n)', '\\1#BSUB -gpu "num={gpus}{type}"\n'),
+        hold='bstop {job}',
+        release='bresume {job}',
     ),
     # `custom_scheduler_commands` would not do for PBS: AiiDA writes them after its own request, and of two requests
     # `qsub` takes the first. Therefore the script is edited.
@@ -72,12 +82,16 @@ SCHEDULERS: dict[SchedulerName, Scheduler] = {
         prefix='#PBS',
         keys=COMMON_KEYS | {'max_memory_kb'},
         gpus=Edit(r'^(#PBS -l select=\S+)', r'\1:ngpus={gpus}'),
+        hold='qhold {job}',
+        release='qrls {job}',
     ),
     'torque': Scheduler(
         ('core.torque',),
         prefix='#PBS',
         keys=COMMON_KEYS | {'max_memory_kb'},
         gpus=Edit(r'^(#PBS -l nodes=[^,\s]+)', r'\1:gpus={gpus}'),
+        hold='qhold {job}',
+        release='qrls {job}',
     ),
 }
 """The schedulers by name."""

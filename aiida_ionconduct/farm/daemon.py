@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import cast
 
 from aiida import orm
 from aiida.brokers import Broker
-from aiida.engine.daemon.client import DaemonClient, get_daemon_client
+from aiida.engine.daemon.client import DaemonClient, DaemonException, get_daemon_client
 from aiida.engine.processes.control import get_process_tasks, revive_processes
 from aiida.manage import get_manager
+
+BROKER_PATIENCE_S, WAIT_S = 120.0, 1.0
 
 
 def daemon_client(profile: str | None = None) -> DaemonClient:
@@ -31,7 +34,26 @@ def start_daemon(client: DaemonClient, n_workers: int) -> None:
     """
     lost = lost_children()
     client.start_daemon(number_workers=n_workers)
-    revive_processes(lost)
+    wait_for_broker()
+    if lost:
+        revive_processes(lost)
+
+
+def wait_for_broker(patience_s: float = BROKER_PATIENCE_S) -> None:
+    """Wait until the broker that the daemon has started can be reached; AiiDA itself gives up after 10 s.
+
+    :raises aiida.engine.daemon.client.DaemonException: if that takes too long.
+    """
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            get_manager().get_communicator()
+        except ConnectionError as error:
+            if time.monotonic() > end:
+                raise DaemonException(f'the broker cannot be reached after {patience_s:.0f} s: {error}') from error
+            time.sleep(WAIT_S)
+        else:
+            return
 
 
 def lost_children() -> list[orm.ProcessNode]:

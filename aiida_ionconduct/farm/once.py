@@ -49,7 +49,12 @@ class SubmitOnce(WorkChain):
                 if not child.is_killed:
                     return child
             elif not child.is_sealed:
-                child.set_process_state(ProcessState.KILLED)
-                child.set_process_status('set aside: the worker that submitted it was killed')
-                child.seal()
+                set_aside(child, 'the worker that submitted it was killed')
         return None
+
+
+def set_aside(process: orm.ProcessNode, why: str) -> None:
+    """Mark a process that has not begun as killed, so that it never will begin."""
+    process.set_process_state(ProcessState.KILLED)
+    process.set_process_status(f'set aside: {why}')
+    process.seal()

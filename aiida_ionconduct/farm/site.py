@@ -16,6 +16,7 @@ from typing_extensions import Self
 from aiida_ionconduct.engines.programs import ENGINES, RESOURCES
 from aiida_ionconduct.engines.schedulers import DIRECTIVE, SCHEDULERS, SchedulerName, job_options, unknown_key
 from aiida_ionconduct.farm import shell
+from aiida_ionconduct.farm.scheduler import MAX_JOBS
 from aiida_ionconduct.parameters import ParameterError, Parameters
 
 TransportName = Literal['local', 'ssh']
@@ -86,6 +87,12 @@ class Computer(Parameters):
         30.0, ge=0.1, description='seconds between two looks at the queue, for all jobs together'
     )
     safe_interval_s: float = Field(10.0, ge=0, description='seconds between two connections to the machine')
+    max_jobs: int | None = Field(
+        None,
+        ge=1,
+        description='how many of your jobs, of this package and others, may be in the queue (Slurm); '
+        'further jobs wait; null for what the scheduler admits',
+    )
     prepend: str = Field('', description='shell commands at the head of every job script')
     use_login_shell: bool = Field(True, description='whether commands run in a login shell')
 
@@ -103,7 +110,15 @@ class Computer(Parameters):
         complaint = unknown_key(SCHEDULERS[self.scheduler].plugins[-1], self.request)
         if complaint:
             raise ValueError(complaint)
+        if self.max_jobs and self.scheduler != 'slurm':
+            raise ValueError('`max_jobs` needs the scheduler slurm; elsewhere lower `max_concurrent` of a campaign')
         return self
+
+    @property
+    def head(self) -> str:
+        """The lines at the head of every job script."""
+        limit = f'{MAX_JOBS}{self.max_jobs}' if self.max_jobs else ''
+        return '\n'.join(filter(None, (limit, self.prepend.strip())))
 
     @property
     def request(self) -> dict[str, Any]:
@@ -187,7 +202,7 @@ def ensure_computer(label: str, wanted: Computer) -> str:
             )
     before = computer.metadata | {'prepend': computer.get_prepend_text(), 'workdir': computer.get_workdir()}
     computer.set_workdir(wanted.workdir)
-    computer.set_prepend_text(wanted.prepend.strip())
+    computer.set_prepend_text(wanted.head)
     computer.set_mpirun_command(wanted.mpirun.split())
     computer.set_default_mpiprocs_per_machine(wanted.mpiprocs_per_machine)
     computer.set_minimum_job_poll_interval(wanted.poll_interval_s)

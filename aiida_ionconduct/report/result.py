@@ -42,6 +42,22 @@ class StageRun:
 
 
 @dataclass
+class StageCost:
+    """What a stage has cost so far."""
+
+    label: str
+    n_jobs: int
+    n_cached: int
+    """Jobs that were taken from the cache, and have cost nothing."""
+    core_hours: float
+    gpu_hours: float
+    planned_core_hours: float | None
+    """As estimated at the submission; None if that is not known."""
+    accounted: bool
+    """Whether all of it stands in the accounting of a scheduler."""
+
+
+@dataclass
 class Flow:
     """Data that a stage made, or that were given, and the stages that used them, by index; None is the campaign."""
 
@@ -132,6 +148,7 @@ class Campaign:
     disorder: dict[str, Any] = field(default_factory=dict)
     stages: list[StageRun] = field(default_factory=list)
     flows: list[Flow] = field(default_factory=list)
+    costs: list[StageCost] = field(default_factory=list)
     codes: list[dict[str, str]] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)

@@ -187,7 +187,7 @@ def add_target(builder: ProcessBuilder, p: Inputs) -> None:
     :raises ValueError: if they cannot be used.
     """
     precision = p['precision']
-    if precision['target_relative_error'] is not None or precision['max_md_ns'] is not None:
+    if any(precision[name] is not None for name in TARGET if name != 'max_iterations'):
         check_precision(precision, builder['md'])
         set_target(builder, precision)
 
@@ -200,8 +200,8 @@ def get_builder_extending(
     Structure, supercell, potential and molecular dynamics of the earlier campaign are taken over.
 
     :param node: the earlier campaign, successful or not, as long as it has a potential.
-    :param target: the values of ``target_relative_error``, ``max_md_ns`` and ``max_iterations`` that change; the budget
-        includes the molecular dynamics of the earlier campaign.
+    :param target: the values of the target and the budgets that change; ``max_md_ns`` includes the molecular dynamics
+        of the earlier campaign, budgets in hours do not.
     :raises ValueError: if the earlier campaign has no potential, or a name is unknown.
     """
     if 'model' not in node.outputs:

@@ -12,6 +12,7 @@ from aiida.engine.processes.workchains.workchain import WorkChainSpec
 from aiida_ionconduct.calculations.functions.datasets import dataset_from_labels
 from aiida_ionconduct.calculations.pw_frames import PwFramesCalculation
 from aiida_ionconduct.data import DatasetData
+from aiida_ionconduct.farm.preemption import was_preempted
 from aiida_ionconduct.workchains.batches import BatchWorkChain
 
 
@@ -78,7 +79,7 @@ class LabelWorkChain(BatchWorkChain):
     def inspect_batch(self) -> None:
         """Keep the labels, also of jobs that were cut short, and queue the frames that such jobs did not reach.
 
-        A job that ended before its first frame is repeated once.
+        A job that ended before its first frame is repeated once, and as often as it is preempted.
         """
         super().inspect_batch()
         for label in self.ctx.batch:
@@ -92,7 +93,7 @@ class LabelWorkChain(BatchWorkChain):
                 unfinished = indices if job.is_failed else []
             if 0 < len(unfinished) < len(indices):
                 self.queue(unfinished)
-            elif unfinished and label not in self.ctx.in_vain:
+            elif unfinished and (label not in self.ctx.in_vain or was_preempted(job)):
                 self.report(f'{job.process_label}<{job.pk}> ended before its first frame: repeating it')
                 self.queue(unfinished, in_vain=True)
 

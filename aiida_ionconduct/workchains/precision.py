@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from aiida.engine.processes.workchains.workchain import WorkChainSpec
 from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories
 from aiida_ionconduct.calculations.functions.decisions import decide_next, decision_settings
 from aiida_ionconduct.data import ConductivityData
+from aiida_ionconduct.farm.ledger import total_cost
 from aiida_ionconduct.labels import at_temperature, read_seed, round_label, run_label, temperature_label
 from aiida_ionconduct.lammps.parameters import RunParameters
 from aiida_ionconduct.studies.error_target import NOTHING, PrecisionTarget
@@ -22,8 +24,12 @@ TARGET: dict[str, tuple[Any, str]] = {
     'target_relative_error': (orm.Float, 'Standard error of the full conductivity over its value, such as 0.1.'),
     'max_md_ns': (orm.Float, 'Budget in ns: MD of all runs together, equilibration included.'),
     'max_iterations': (orm.Int, 'Largest number of rounds of MD.'),
+    'max_core_hours': (orm.Float, 'Budget in core hours of the jobs of MD, beside `max_md_ns`.'),
+    'max_gpu_hours': (orm.Float, 'Budget in GPU hours of the jobs of MD, beside `max_md_ns`.'),
 }
 """The inputs that state the target and the budget: type and help."""
+HOURS = {'max_core_hours': 'core_hours', 'max_gpu_hours': 'gpu_hours'}
+"""The budgets in hours, and the fields of a cost that they limit."""
 MAX_ITERATIONS = 12
 FRAME_STRIDE = RunParameters.model_fields['frame_stride'].default
 
@@ -43,7 +49,7 @@ class PrecisionWorkChain(ParentWorkChain):
         spec.input('analysis', valid_type=orm.Dict, help='Of `analyse_trajectories`: `charges`, `mobile`, …')
         for name, (valid_type, help_text) in TARGET.items():
             default = {'default': lambda: orm.Int(MAX_ITERATIONS)} if name == 'max_iterations' else {}
-            spec.input(name, valid_type=valid_type, help=help_text, **default)
+            spec.input(name, valid_type=valid_type, required=name not in HOURS, help=help_text, **default)
         spec.inputs.validator = validate_target
         spec.outline(
             cls.setup,
@@ -97,6 +103,10 @@ class PrecisionWorkChain(ParentWorkChain):
             self.ctx.last_seed[label] = max(self.ctx.seeds[label])
             if not all(self.steps_done(T, seed) >= self.ctx.steps[label] for seed in self.ctx.seeds[label]):
                 self.ctx.to_run.append(label)
+        done = [(T, seed) for label, T in self.ctx.temperatures.items() for seed in self.seeds_of(label)]
+        self.ctx.previous_ns = (
+            sum(self.length_ps(self.steps_done(T, seed), equilibration=True) for T, seed in done) / 1000
+        )
 
     def is_going_on(self) -> bool:
         """Return whether the last decision, if there is one, asks for more MD."""
@@ -193,12 +203,44 @@ class PrecisionWorkChain(ParentWorkChain):
         p = self.inputs.md.parameters
         target = PrecisionTarget(
             target_relative_error=self.inputs.target_relative_error.value,
-            max_md_ns=self.inputs.max_md_ns.value,
+            max_md_ns=min(self.inputs.max_md_ns.value, self.affordable_ns()),
             max_iterations=self.inputs.max_iterations.value,
             equilibration_ps=p['equilibration_steps'] * p['timestep_fs'] / 1000,
             quantum_ps=p.get('frame_stride', FRAME_STRIDE) * p['timestep_fs'] / 1000,
         )
         return decision_settings(target, self.ctx.lost_ns)
+
+    def affordable_ns(self) -> float:
+        """Return how much MD the budgets in hours admit, at the hours that a nanosecond has taken so far.
+
+        Jobs from the cache have cost nothing; the MD of an earlier work chain is not charged to this one.
+        """
+        budgets = {field: self.inputs[name].value for name, field in HOURS.items() if name in self.inputs}
+        jobs = self.jobs() if budgets else []
+        run = [job for job in jobs if not job.base.caching.is_created_from_cache]
+        if not run:
+            return math.inf
+        cost, spent_ns = total_cost(run), self.spent_ns()
+        paid_ns = (spent_ns - self.ctx.previous_ns) * len(run) / len(jobs)
+        affordable = math.inf
+        for field, budget in budgets.items():
+            hours = getattr(cost, field)
+            if hours:
+                affordable = min(affordable, spent_ns + max(budget - hours, 0.0) / hours * paid_ns)
+                name = field.replace('_', ' ').replace('gpu', 'GPU')
+                self.report(
+                    f'{hours:.3g} of {budget:g} {name} are spent, which admits {affordable:.4g} ns of MD in all'
+                )
+        return affordable
+
+    def jobs(self) -> list[orm.CalcJobNode]:
+        """Return the jobs of all rounds so far."""
+        return [node for node in self.node.called_descendants if isinstance(node, orm.CalcJobNode)]
+
+    def spent_ns(self) -> float:
+        """Return the MD of all runs in ns, with their equilibration and with runs that failed."""
+        lengths = {label: self.length_ps(steps, equilibration=True) for label, steps in self.ctx.steps.items()}
+        return self.ctx.lost_ns + sum(len(self.ctx.seeds[label]) * length for label, length in lengths.items()) / 1000
 
     def length_ps(self, steps: int, equilibration: bool = False) -> float:
         """Return the length of a run in ps, with its equilibration if asked for."""
@@ -257,9 +299,13 @@ def validate_target(inputs: Mapping[str, Any], _: Any) -> str | None:
     if not {'target_relative_error', 'max_md_ns'} <= set(given):
         return f'{given[0]} is given: give target_relative_error and max_md_ns together.'
     try:
-        PrecisionTarget.check({'max_iterations': MAX_ITERATIONS, **{name: inputs[name].value for name in given}})
+        in_md = [name for name in given if name not in HOURS]
+        PrecisionTarget.check({'max_iterations': MAX_ITERATIONS, **{name: inputs[name].value for name in in_md}})
     except ValueError as error:
         return str(error)
+    for name in HOURS:
+        if name in inputs and not 0 < inputs[name].value < math.inf:
+            return f'{name} is {inputs[name].value:g}, but must be a positive number of hours.'
     md = inputs.get('md', {})
     if {'parameters', 'seeds', 'temperatures_K'} <= md.keys() and not has_previous(md):
         needed = first_round_ns(md)

@@ -11,6 +11,7 @@ from aiida_quantumespresso.common.types import RestartType
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 from aiida_quantumespresso.workflows.pw.relax import PwRelaxWorkChain
 
+from aiida_ionconduct.farm.preemption import was_preempted
 from aiida_ionconduct.parsers.base import cause_of_failure
 from aiida_ionconduct.workchains.base import ParentWorkChain, RestartWorkChain
 
@@ -49,7 +50,7 @@ class RelaxBaseWorkChain(RestartWorkChain, PwBaseWorkChain):
         if has_stepped(calculation):
             self.ctx.inputs.structure = calculation.outputs.output_structure
             action = f'it was killed{told}: going on from its last geometry'
-        elif len(self.ctx.children) > 1 and died_before_a_step(self.ctx.children[-2]):
+        elif len(self.ctx.children) > 1 and all(map(died_before_a_step, self.ctx.children[-2:])):
             return self.give_up(calculation, f'was killed before its first step, as the job before it{told}')
         else:
             action = f'it was killed before its first step{told}: repeating it'
@@ -59,8 +60,9 @@ class RelaxBaseWorkChain(RestartWorkChain, PwBaseWorkChain):
 
 
 def died_before_a_step(calculation: orm.CalcJobNode) -> bool:
-    """Return whether a pw.x job was killed before it had left a step of a relaxation."""
-    return calculation.exit_status in {code.status for code in KILLED} and not has_stepped(calculation)
+    """Return whether a pw.x job was killed before it had left a step of a relaxation, other than by preemption."""
+    was_killed = calculation.exit_status in {code.status for code in KILLED} and not was_preempted(calculation)
+    return was_killed and not has_stepped(calculation)
 
 
 def has_stepped(calculation: orm.CalcJobNode) -> bool:

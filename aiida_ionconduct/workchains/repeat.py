@@ -11,6 +11,7 @@ from aiida_ionconduct.allegro.acceleration import NO_ACCELERATION, acceleration,
 from aiida_ionconduct.allegro.parameters import CompileParameters
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.allegro_evaluate import AllegroEvaluateCalculation
+from aiida_ionconduct.farm.preemption import was_preempted
 from aiida_ionconduct.workchains.base import RestartWorkChain
 
 NOT_REPEATED = ('ERROR_CANNOT_RUN', 'ERROR_MODEL_DIFFERS')
@@ -42,15 +43,22 @@ class RepeatWorkChain(RestartWorkChain):
 
     @process_handler
     def handle_failure(self, node: orm.CalcJobNode) -> ProcessHandlerReport | None:
-        """Repeat the job; when it fails again, or cannot run on this machine, end with the message of the job."""
+        """Repeat the job; when it fails again, or cannot run on this machine, end with the message of the job.
+
+        A job that was preempted is repeated up to `max_iterations` and does not count as a failure.
+        """
         if node.is_finished_ok:
             return None
         codes = self.process_class.exit_codes
         final = [codes[label].status for label in NOT_REPEATED if label in codes]
-        if len(self.ctx.children) > 1 or node.exit_status in final:
+        if not was_preempted(node) and (self.n_failures() > 1 or node.exit_status in final):
             return ProcessHandlerReport(True, self.exit_codes.ERROR_JOB_FAILED.format(detail=node.exit_message))
         self.report(f'{node.process_label}<{node.pk}> failed: {node.exit_message} Repeating it')
         return ProcessHandlerReport(True)
+
+    def n_failures(self) -> int:
+        """Return how many jobs have failed so far; a job that was preempted has not."""
+        return sum(not was_preempted(job) for job in self.ctx.children)
 
 
 class AllegroCompileWorkChain(RepeatWorkChain):
@@ -66,10 +74,12 @@ class AllegroCompileWorkChain(RepeatWorkChain):
 
         Other failures are left to :meth:`handle_failure`.
         """
+        if was_preempted(node):
+            return None
         if node.exit_status == JOB_EXIT_CODES.ERROR_MODIFIER_MISSING.status:
             changes = {'modifiers': NO_ACCELERATION['modifiers']}
         elif node.exit_status == JOB_EXIT_CODES.ERROR_MODEL_DIFFERS.status or (
-            node.exit_status == JOB_EXIT_CODES.ERROR_OUTPUT_MODEL_MISSING.status and len(self.ctx.children) > 1
+            node.exit_status == JOB_EXIT_CODES.ERROR_OUTPUT_MODEL_MISSING.status and self.n_failures() > 1
         ):
             changes = NO_ACCELERATION
         else:

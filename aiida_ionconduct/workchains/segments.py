@@ -8,7 +8,11 @@ from aiida import orm
 from aiida.engine import ExitCode, ProcessHandlerReport, ToContext, process_handler
 
 from aiida_ionconduct.calculations.base import EngineCalcJob
+from aiida_ionconduct.farm.preemption import was_preempted
 from aiida_ionconduct.workchains.base import RestartWorkChain
+
+MAX_PREEMPTIONS = 100
+"""How often a run or a training may be preempted; after that, a preempted job is a job that was killed."""
 
 
 class SegmentsWorkChain(RestartWorkChain):
@@ -21,7 +25,7 @@ class SegmentsWorkChain(RestartWorkChain):
     def setup(self) -> None:
         """Start to count."""
         super().setup()
-        self.ctx.n_uncounted = 0
+        self.ctx.n_uncounted, self.ctx.n_preempted = 0, 0
 
     def run_process(self) -> ToContext:
         """Submit the next segment; all segments are numbered, also those that do not count against the limit."""
@@ -37,6 +41,17 @@ class SegmentsWorkChain(RestartWorkChain):
         if exit_code is not None and exit_code.status:
             self.attach(node)
         return exit_code
+
+    @process_handler(priority=630)
+    def handle_preempted(self, node: orm.CalcJobNode) -> ProcessHandlerReport | None:
+        """Go on, or repeat, when the scheduler has preempted a job; this does not count against `max_iterations`."""
+        if node.is_finished_ok or self.ctx.n_preempted >= MAX_PREEMPTIONS or not was_preempted(node):
+            return None
+        self.ctx.n_preempted += 1
+        action = 'going on' if self.continue_from(node) else 'repeating it'
+        self.report(f'{node.process_label}<{node.pk}> was preempted by the scheduler: {action}')
+        self.leave_uncounted()
+        return ProcessHandlerReport(True)
 
     @process_handler(priority=620, exit_codes=EngineCalcJob.exit_codes.ERROR_CANNOT_RUN)
     def handle_cannot_run(self, node: orm.CalcJobNode) -> ProcessHandlerReport:

@@ -11,9 +11,10 @@ from aiida import orm
 from aiida.common.links import LinkType
 from aiida.engine import ProcessState
 
-from aiida_ionconduct.cli.follow import planned_label, stage_progress
+from aiida_ionconduct.cli.follow import stage_progress
 from aiida_ionconduct.cli.forecast import Forecast, StageProgress, forecast, shared_times
 from aiida_ionconduct.cli.plan import PlannedStage
+from aiida_ionconduct.labels import planned_label
 from aiida_ionconduct.report.graph.call_tree import CallTree
 
 RECORD = json.loads((pathlib.Path(__file__).parent / 'fixtures' / 'recorded_campaign.json').read_text())

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from aiida_ionconduct.cli import cli
 from aiida_ionconduct.cli.data import conductivity, dataset, model, trajectory
-from aiida_ionconduct.cli.follow import planned_label
 from aiida_ionconduct.cli.nodes import Node
+from aiida_ionconduct.labels import planned_label
 
 
 def invoke(*words, group=cli):

@@ -13,7 +13,8 @@ from aiida.engine import ProcessState
 from aiida.schedulers import JobInfo, JobState
 
 from aiida_ionconduct.cli.follow import status
-from aiida_ionconduct.cli.waiting import waiting_processes
+from aiida_ionconduct.cli.waiting import PAUSED_BY_USER, waiting_processes
+from aiida_ionconduct.farm.scheduler import WAITS
 from aiida_ionconduct.report.graph.call_tree import CallTree
 
 TRACEBACK = (
@@ -113,6 +114,25 @@ def test_paused_campaign(campaign):
     text = status(campaign)
     assert 'Paused by the user' in text
     assert f'to go on, type: verdi process play {campaign.pk}' in text
+
+
+def test_campaign_paused_as_a_whole(campaign, job):
+    """A single line, with the command for the whole campaign, also where many jobs are paused and held."""
+    held = job(JobState.QUEUED_HELD, 'JobHeldUser', process_status=PAUSED_BY_USER)
+    held.pause()
+    campaign.set_process_status(PAUSED_BY_USER)
+    campaign.pause()
+    assert kinds(campaign) == ['paused']
+    text = status(campaign)
+    assert f'type: aiida-ionconduct resume {campaign.pk}' in text
+    assert f'ConductivityWorkChain<{campaign.pk}> waiting' in text
+
+
+def test_job_that_waits_for_a_place(campaign, job):
+    """A job that a limit keeps from being submitted waits for its turn; nothing is to be done."""
+    job(process_status=f'{WAITS}: QOSMaxSubmitJobPerUserLimit')
+    assert kinds(campaign) == ['queued']
+    assert 'waits until it can be submitted: QOSMaxSubmitJobPerUserLimit' in status(campaign)
 
 
 def test_held_job(campaign, job):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from aiida import orm
 from aiida.common.links import LinkType
-from aiida.engine.daemon.client import get_daemon_client
+from aiida.engine.daemon.client import DaemonException, get_daemon_client
 
 from aiida_ionconduct.farm import daemon
 from aiida_ionconduct.farm.daemon import daemon_client
@@ -38,6 +38,35 @@ def test_killed(pid_file):
         for process in (other, daemon):
             process.kill()
             process.wait()
+
+
+class SlowBroker:
+    """A broker that cannot be reached at the first attempts."""
+
+    def __init__(self, n_failures):
+        self.n_failures, self.n_attempts = n_failures, 0
+
+    def get_communicator(self):
+        self.n_attempts += 1
+        if self.n_attempts <= self.n_failures:
+            raise ConnectionError('Broker did not become ready within 10.0s')
+
+
+def test_slow_broker(monkeypatch):
+    """On a busy machine the broker is waited for longer than AiiDA waits."""
+    broker = SlowBroker(3)
+    monkeypatch.setattr(daemon, 'get_manager', lambda: broker)
+    monkeypatch.setattr(daemon, 'WAIT_S', 0.0)
+    daemon.wait_for_broker()
+    assert broker.n_attempts == 4
+
+
+def test_broker_that_never_comes(monkeypatch):
+    """It is not waited for without end, and the message of AiiDA is passed on."""
+    monkeypatch.setattr(daemon, 'get_manager', lambda: SlowBroker(10**6))
+    monkeypatch.setattr(daemon, 'WAIT_S', 0.0)
+    with pytest.raises(DaemonException, match='after 0 s: Broker did not become ready'):
+        daemon.wait_for_broker(patience_s=0.01)
 
 
 def test_lost_children(aiida_profile_clean, monkeypatch):

@@ -4,10 +4,12 @@ import os
 import subprocess
 
 import pytest
+from aiida import orm
 from aiida.common.datastructures import CodeRunMode
 from aiida.engine import CalcJob
 from aiida.plugins import SchedulerFactory
 from aiida.schedulers import SchedulerError
+from plumpy.futures import CancelledError
 
 from aiida_ionconduct.engines.schedulers import gpus_cannot_be_asked, request_gpus
 from aiida_ionconduct.farm import scheduler as slurm
@@ -64,6 +66,13 @@ class Cluster:
         stdout, stderr = process.communicate(timeout=60)
         assert process.returncode != 0
         return stdout + stderr
+
+    def prevent(self):
+        """Return the job id after the job was cancelled."""
+        environment = {**os.environ, 'PATH': f'{self.path}/bin:{os.environ["PATH"]}'}
+        command = f'cd {self.folder} && {self.scheduler.prevent_command("_aiidasubmit.sh")}'
+        done = subprocess.run(['bash', '-c', command], env=environment, capture_output=True, text=True, check=True)
+        return self.scheduler.job_id_in(done.stdout)
 
     def calls(self, name='sbatch'):
         """Return how often a program was called."""
@@ -186,6 +195,86 @@ def test_account(cluster):
 def test_no_answer_is_an_error(cluster):
     with pytest.raises(SchedulerError):
         cluster.submit('exit 0')
+
+
+def test_prevented(cluster):
+    """A job that was cancelled before its submission is not submitted, and has no id."""
+    assert cluster.prevent() is None
+    assert slurm.NOT_WANTED in cluster.fail('echo Submitted batch job 17')
+    assert cluster.calls() == 0
+
+
+@pytest.mark.parametrize('answer', ['', '; echo Submitted batch job 17'])
+def test_prevented_too_late(cluster, answer):
+    """The id of a job that was submitted before is given, also where AiiDA has not seen the answer."""
+    submit = cluster.submit if answer else cluster.fail
+    submit(f'{ACCEPT}{answer}' if answer else f'{ACCEPT}; exit 1')
+    assert cluster.prevent() == '17'
+
+
+@pytest.mark.parametrize(('n_jobs', 'taken'), [(1, True), (2, False)])
+def test_limit_of_the_site(cluster, n_jobs, taken):
+    """With as many jobs in the queue as the site admits, nothing is submitted and nothing is noted."""
+    (cluster.folder / '_aiidasubmit.sh').write_text(f'{SCRIPT}{slurm.MAX_JOBS}2\n')
+    cluster.program('squeue', f'seq {n_jobs}')
+    if taken:
+        assert cluster.submit('echo Submitted batch job 17') == '17'
+    else:
+        assert slurm.FULL in cluster.fail('echo Submitted batch job 17')
+        assert (cluster.calls(), (cluster.folder / slurm.JOB_ID_FILE).read_text()) == (0, '')
+
+
+class Full:
+    """A transport to a cluster that refuses some submissions before it takes one."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def exec_command_wait(self, command, workdir):
+        return self.answers.pop(0)
+
+
+REFUSAL = (1, '', 'sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed')
+ACCEPTED = (0, 'Submitted batch job 17\n', '')
+
+
+@pytest.fixture
+def submission(aiida_profile, aiida_localhost, monkeypatch):
+    """Return a function that submits a job to a cluster with some answers, and the job."""
+    monkeypatch.setattr(slurm, 'FIRST_WAIT_S', 0.01)
+    job = orm.CalcJobNode(computer=aiida_localhost)
+    job.set_remote_workdir('/scratch/cd/ef')
+    job.set_process_state('waiting')
+    job.store()
+
+    def submit(*answers):
+        scheduler = SchedulerFactory('ionconduct.slurm')()
+        scheduler.set_transport(Full(*answers))
+        return scheduler.submit_job('/scratch/cd/ef', '_aiidasubmit.sh')
+
+    yield submit, job
+    job.set_process_state('finished')
+
+
+def test_limit_is_waited_for(submission):
+    """A job that a limit refuses is submitted when others have ended, and its status says that it waits."""
+    submit, job = submission
+    assert submit(*[REFUSAL] * 20, ACCEPTED) == '17'
+    assert job.process_status == f'{slurm.WAITS}: QOSMaxSubmitJobPerUserLimit'
+
+
+def test_other_refusals_are_not_waited_for(submission):
+    with pytest.raises(SchedulerError):
+        submission[0]((1, '', 'sbatch: error: Requested node configuration is not available'), ACCEPTED)
+
+
+def test_killed_while_it_waits(submission):
+    """A job that is killed or paused while it waits is not submitted any more."""
+    submit, job = submission
+    job.pause()
+    with pytest.raises(CancelledError):
+        submit(REFUSAL, ACCEPTED)
+    job.unpause()
 
 
 def test_gpus():

@@ -24,12 +24,14 @@ SITE = pathlib.Path(__file__).parents[2] / 'docs' / 'examples' / 'site.yaml'
 ACTIONS = pathlib.Path(__file__).with_name('cluster_actions.py')
 DATABASE = 'cluster'  # the other tests of the services have another
 PROGRAM = """#!/bin/bash
+while [ -e {gate} ]; do sleep 0.2; done
 env > environment
 echo 'JOB DONE, usage:'
 echo 'pair_style allegro is there'
-if [ -e model.nequip.zip ]; then cp model.nequip.zip "${@: -1}"; fi
+if [ -e model.nequip.zip ]; then cp model.nequip.zip "${{@: -1}}"; fi
 """
 FIELDS = ('jobid', 'partition', 'account', 'qos', 'constraints', 'reqtres', 'state', 'workdir')
+N_SLOTS, PATIENCE_S = 2, 600
 ACCOUNTING_S = 60  # until Slurm has told slurmdbd of a job
 FAULTS = (['lose'], ['banner'], ['limit'], ['banner', 'lose'], ['limit', 'lose', 'banner'])
 
@@ -40,6 +42,7 @@ class Cluster(Installation):
     def __init__(self, path, services):
         super().__init__(path)
         self.services, self.scratch, self.faults = services, path / 'scratch', sshd.faults(services)
+        self.gate = path / 'closed'  # jobs wait as long as it exists
         (self.home / '.ssh').mkdir(mode=0o700)
         (self.home / '.ssh' / 'config').write_text(services.ssh_config)
         with psycopg.connect(services.postgres_uri, autocommit=True) as connection:
@@ -49,7 +52,7 @@ class Cluster(Installation):
             'AIIDA_IONCONDUCT_RABBITMQ': services.rabbitmq_uri,
         }
         program = path / 'program'
-        program.write_text(PROGRAM)
+        program.write_text(PROGRAM.format(gate=self.gate))
         program.chmod(0o755)
         site = yaml.safe_load(SITE.read_text())
         for computer in site['computers'].values():
@@ -61,7 +64,39 @@ class Cluster(Installation):
 
     def run_job(self, **resources):
         """Run a job on the GPU computer and return what became of it."""
-        return json.loads(self.run('verdi', 'run', ACTIONS, 'run_job', json.dumps(resources)).splitlines()[-1])
+        (job,) = self.run_jobs(1, **resources)
+        return job
+
+    def run_jobs(self, number, **resources):
+        """Run jobs on the GPU computer at the same time and return what became of them."""
+        command = ('verdi', 'run', ACTIONS, 'run_jobs', json.dumps(resources), number)
+        return json.loads(self.run(*command).splitlines()[-1])
+
+    def start_runs(self, n_seeds):
+        """Submit a work chain with a job for each seed, and return its pk."""
+        return int(self.run('verdi', 'run', ACTIONS, 'start_runs', n_seeds).splitlines()[-1])
+
+    def jobs_there(self, *words):
+        """Return the jobs of this profile that Slurm has and that have not ended, with the reason why they wait."""
+        lines = self.services.slurm('squeue', '--noheader', '--format=%Z|%i %T %r').splitlines()
+        jobs = [job for folder, _, job in (line.partition('|') for line in lines) if str(self.scratch) in folder]
+        return [job for job in jobs if 'COMPLETING' not in job and all(word in job for word in words)]
+
+    def states(self):
+        """Return the states of the processes that have not ended: of jobs, which step they are at."""
+        statement = (
+            "SELECT coalesce(attributes->>'state', 'none') FROM db_dbnode WHERE node_type LIKE 'process.%' "
+            "AND attributes->>'process_state' IN ('created', 'running', 'waiting')"
+        )
+        with psycopg.connect(self.environment['AIIDA_IONCONDUCT_POSTGRES']) as connection:
+            return [state for (state,) in connection.execute(statement)]
+
+    def wait_until(self, condition):
+        """Wait until a condition holds."""
+        end = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < end, (self.states(), self.jobs_there())
+            time.sleep(0.05)
 
     def accounted(self, n_jobs, **wanted):
         """Return what ``sacct`` tells of this profile's jobs with wanted values, once so many have ended."""
@@ -141,6 +176,58 @@ def test_partition_of_a_job(cluster):
     job = cluster.run_job(partition='small', max_wallclock_seconds=300)
     assert job['exit_status'] == 0, job
     assert len(cluster.accounted(1, workdir=job['folder'], partition='small')) == 1
+
+
+@pytest.fixture
+def gate(cluster):
+    """The jobs of a test do not end before the test."""
+    cluster.gate.touch()
+    yield
+    cluster.gate.unlink()
+
+
+def test_pause_resume_kill(cluster, gate):
+    """Paused, waiting jobs are held and nothing moves; resumed, they are free; killed, nothing is left anywhere."""
+    n_jobs = N_SLOTS + 2
+    pk = cluster.start_runs(n_jobs)
+    cluster.wait_until(lambda: cluster.states().count('withscheduler') == n_jobs)
+    cluster.wait_until(lambda: len(cluster.jobs_there('RUNNING')) == N_SLOTS)
+    assert '2 jobs held' in cluster.run('aiida-ionconduct', 'pause', pk)
+    assert len(cluster.jobs_there('JobHeldUser')) == 2
+    assert f'aiida-ionconduct resume {pk}' in cluster.run('aiida-ionconduct', 'status', pk)
+    assert '2 jobs released' in cluster.run('aiida-ionconduct', 'resume', pk)
+    assert not cluster.jobs_there('JobHeldUser')
+    assert len(cluster.jobs_there()) == n_jobs
+    cluster.run('aiida-ionconduct', 'kill', pk)
+    assert cluster.states() == cluster.jobs_there() == []
+    assert 'has ended already' in cluster.run('aiida-ionconduct', 'kill', pk, status=1)
+
+
+@pytest.mark.parametrize('state', ['uploading', 'submitting'])
+def test_kill_at_submission(cluster, gate, state):
+    """A job that is being submitted is cancelled or never submitted, and no worker goes on with it later."""
+    pk = cluster.start_runs(N_SLOTS)
+    cluster.wait_until(lambda: state in cluster.states() or 'withscheduler' in cluster.states())
+    cluster.run('aiida-ionconduct', 'kill', pk)
+    assert cluster.states() == []
+    time.sleep(5)
+    assert cluster.jobs_there() == []
+
+
+def test_limit_of_submitted_jobs(cluster):
+    """Slurm admits one job at a time: the second waits for its turn without an error, and is not paused."""
+    jobs = cluster.run_jobs(2, qos='few', directives=['--begin=now+8'])
+    assert [(job['exit_status'], job['n_errors']) for job in jobs] == [(0, 0), (0, 0)], jobs
+    assert len(cluster.accounted(2, qos='few')) == 2
+
+
+def test_cost(cluster):
+    """What `sacct` says of a job is what it has cost."""
+    job = cluster.run_job(threads=2, gpus=1)
+    (cost,) = json.loads(cluster.run('aiida-ionconduct', 'cost', job['pk'], '--format', 'json'))['stages']
+    assert job['exit_status'] == 0
+    assert cost['accounted']
+    assert cost['core_hours'] == pytest.approx(2 * cost['gpu_hours'])
 
 
 @pytest.mark.parametrize('names', FAULTS, ids='-'.join)

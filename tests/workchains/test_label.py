@@ -5,6 +5,7 @@ from aiida import orm
 
 from aiida_ionconduct.calculations.functions.structures import frames_to_trajectory
 from aiida_ionconduct.calculations.pw_frames import PwFramesCalculation
+from aiida_ionconduct.workchains import label as label_module
 from aiida_ionconduct.workchains.label import LabelWorkChain
 
 
@@ -103,6 +104,17 @@ def test_cancelled_before_the_first_frame(label, job, child, submitted):
     end(process, [job(2), job(0, unfinished=[2, 3])])
     assert not process.has_pending()
     assert process.results() is None
+
+
+def test_preempted_before_the_first_frame(label, job, monkeypatch):
+    """A job that is preempted is repeated as often as that happens."""
+    monkeypatch.setattr(label_module, 'was_preempted', lambda job: True)
+    process = label(n_frames=2, frames_per_job=2)
+    for _ in range(3):
+        end(process, [job(0, unfinished=[0, 1])])
+        assert process.has_pending()
+        process.run_batch()
+        process.ctx.pending = process.ctx.batch
 
 
 def test_frame_before_those_that_are_done(label, job, submitted):

@@ -9,6 +9,7 @@ from plumpy import ProcessState
 from aiida_ionconduct.calculations.lammps_md import LammpsMdCalculation
 from aiida_ionconduct.data import IonTrajectoryData
 from aiida_ionconduct.lammps.script import CELL_THERMO
+from aiida_ionconduct.workchains import segments as segments_module
 
 pytestmark = pytest.mark.slow
 
@@ -143,6 +144,32 @@ def test_no_progress(make_base, go, job):
     """A wall time that is too short for a frame ends the run, instead of being tried again and again."""
     base = make_base()
     assert go(base, job(EXIT_CODES.ERROR_OUT_OF_WALLTIME)).status == 412
+
+
+def preempted(node):
+    """Return a job that Slurm says it has preempted."""
+    lines = ('AllocCPUS|AllocTRES|ElapsedRaw|State|', '1|cpu=1|60|PREEMPTED|')
+    node.set_detailed_job_info({'retval': 0, 'stdout': '\n'.join(lines), 'stderr': ''})
+    return node
+
+
+def test_preempted(make_base, go, job, segment, submitted):
+    """Preempted jobs do not count, whether or not they have begun; the run goes on from what they have left."""
+    base = make_base(max_iterations=orm.Int(2))
+    lost = [preempted(job(EXIT_CODES.ERROR_OUTPUT_LOG_MISSING)) for _ in range(4)]
+    cut = preempted(job(EXIT_CODES.ERROR_INCOMPLETE, {1: segment(0)}, 40))
+    go(base, *lost, cut, job(segments={1: segment(4)}, restart_step=80))
+    base.results()
+    assert submitted[-1][1].restart.pk == cut.outputs.restart.pk
+    assert base.outputs['trajectories']['seed1'].times_ps == pytest.approx(0.025 * np.arange(8))
+
+
+def test_preempted_without_end(make_base, go, job, monkeypatch):
+    """A job that is preempted more often than is reasonable counts as killed."""
+    monkeypatch.setattr(segments_module, 'MAX_PREEMPTIONS', 2)
+    base = make_base()
+    jobs = [preempted(job(EXIT_CODES.ERROR_OUTPUT_LOG_MISSING)) for _ in range(4)]
+    assert go(base, *jobs).status == base.exit_codes.ERROR_UNHANDLED_FAILURE.status
 
 
 def test_killed(make_base, go, job, segment, submitted):

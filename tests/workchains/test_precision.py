@@ -5,6 +5,7 @@ from collections import defaultdict
 import pytest
 from aiida import orm
 from aiida.common.links import LinkType
+from aiida.schedulers import JobInfo
 
 from aiida_ionconduct.data import ConductivityData
 from aiida_ionconduct.workchains import precision as precision_module
@@ -23,7 +24,7 @@ MD = {'timestep_fs': 1.0, 'equilibration_steps': 1000, 'production_steps': STEPS
 def inputs(campaign_inputs, generate_structure, model):
     """Return a function that gives the inputs for two temperatures and three seeds."""
 
-    def make(target=0.1, max_md_ns=100.0, max_iterations=5, **md):
+    def make(target=0.1, max_md_ns=100.0, max_iterations=5, hours=None, **md):
         overrides = {'temperatures_K': [600, 1200], 'seeds': [3, 1, 2], 'md': MD, 'resources': {'max_concurrent': 4}}
         md_inputs = {**campaign_inputs(overrides=overrides)['md'], **md}
         md_inputs['base']['md'] |= {'structure': generate_structure(), 'model': model('model.nequip.pt2')}
@@ -33,6 +34,7 @@ def inputs(campaign_inputs, generate_structure, model):
             'target_relative_error': orm.Float(target),
             'max_md_ns': orm.Float(max_md_ns),
             'max_iterations': orm.Int(max_iterations),
+            **({'max_core_hours': orm.Float(hours)} if hours else {}),
         }
 
     return make
@@ -197,6 +199,53 @@ def test_budget_exhausted(precision, go_round):
         assert planned['relative_error'] > 0.001
 
 
+@pytest.fixture
+def charge(aiida_localhost, monkeypatch):
+    """Return a function that adds a job to the rounds of a work chain, which has taken so many hours of a core."""
+    jobs = []
+    monkeypatch.setattr(PrecisionWorkChain, 'jobs', lambda process: jobs)
+
+    def add(hours, cached=False):
+        job, info = orm.CalcJobNode(computer=aiida_localhost), JobInfo()
+        job.set_options({'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1}})
+        info.wallclock_time_seconds = round(3600 * hours)
+        job.set_last_job_info(info)
+        jobs.append(job.store())
+        if cached:
+            job.base.extras.set(job.base.caching.CACHED_FROM_KEY, 'another job')
+
+    return add
+
+
+def test_budget_in_hours(precision, go_round, charge):
+    """At an hour for the first round, three hours admit three times its MD; nothing begins that would exceed this."""
+    process = precision(target=0.001, hours=3.0)
+    charge(1.0)
+    go_round(process)
+    assert process.ctx.outcome['max_md_ns'] == pytest.approx(3 * FIRST_NS)
+    assert process.ctx.outcome['md_ns'] + process.ctx.outcome['next_md_ns'] <= 3 * FIRST_NS * (1 + 1e-9)
+    charge(2.0)
+    go_round(process)
+    assert process.ctx.outcome['ending'] == 'budget exhausted'
+    assert not process.is_going_on()
+
+
+def test_budget_in_hours_and_cache(precision, go_round, charge):
+    """What came from the cache has cost nothing and says nothing about what MD costs."""
+    process = precision(target=0.001, hours=3.0)
+    charge(1.0)
+    charge(5.0, cached=True)
+    go_round(process)
+    assert process.ctx.outcome['max_md_ns'] == pytest.approx(FIRST_NS + 2 * FIRST_NS / 2)
+
+
+def test_budget_in_ns_holds_beside_hours(precision, go_round, charge):
+    process = precision(target=0.001, max_md_ns=0.04, hours=1000.0)
+    charge(1.0)
+    go_round(process)
+    assert process.ctx.outcome['max_md_ns'] == 0.04
+
+
 def test_iterations(precision, go_round):
     process = precision(target=0.001, max_iterations=2, max_md_ns=0.06)
     go_round(process)
@@ -257,6 +306,7 @@ def test_extended(precision, go_round, inputs, generate_workchain, submitted):
         ({'target': 0.0}, '`target_relative_error` is 0'),
         ({'max_md_ns': 0.01}, 'the first round alone takes 0.03 ns'),
         ({'max_iterations': 0}, '`max_iterations` is 0'),
+        ({'hours': -1.0}, 'max_core_hours is -1, but must be a positive number of hours'),
     ],
 )
 def test_refused_before_anything_runs(kwargs, message, inputs):

@@ -4,6 +4,7 @@ import pytest
 from aiida import orm
 from aiida_quantumespresso.calculations.pw import PwCalculation
 
+from aiida_ionconduct.workchains import relax
 from aiida_ionconduct.workchains.relax import RelaxBaseWorkChain, RelaxWorkChain
 
 KILLED = PwCalculation.exit_codes.ERROR_OUTPUT_STDOUT_INCOMPLETE
@@ -54,6 +55,12 @@ def test_twice_without_a_step(base, end, generate_structure, pw_trajectory):
     exit_code = end().exit_code
     assert exit_code.status == 402
     assert 'was killed before its first step, as the job before it' in exit_code.message
+
+
+def test_preempted_before_a_step(base, end, monkeypatch):
+    """Preempted jobs are repeated, also twice in a row."""
+    monkeypatch.setattr(relax, 'was_preempted', lambda job: True)
+    assert [end().exit_code.status for _ in range(3)] == [0, 0, 0]
 
 
 def test_handler_is_asked():

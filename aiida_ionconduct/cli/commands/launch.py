@@ -10,6 +10,7 @@ from aiida_ionconduct.choices import STRESS_UNITS
 from aiida_ionconduct.cli.nodes import open_profile
 from aiida_ionconduct.cli.options import (
     BLOCK,
+    BUDGETS,
     CHARGES,
     COMPENSATE,
     MOBILE,
@@ -24,7 +25,7 @@ from aiida_ionconduct.cli.words import Pairs, PairsOption
 
 FOLLOWING = ('output', 'profile')
 """The parameters that --follow takes."""
-EXTENDING = ('target_error', 'max_md_ns', 'ignore_validation', 'dry_run', 'detach', *FOLLOWING)
+EXTENDING = ('target_error', *BUDGETS, 'ignore_validation', 'dry_run', 'detach', *FOLLOWING)
 """The parameters that --extend takes; all others come from the campaign that is extended."""
 
 
@@ -108,12 +109,14 @@ EXTENDING = ('target_error', 'max_md_ns', 'ignore_validation', 'dry_run', 'detac
     help='Run until the standard error of σ is this fraction of σ at every temperature, such as 0.1.',
 )
 @click.option('--max-md-ns', type=float, help='The most MD in ns that all production runs together may take.')
+@click.option('--max-core-hours', type=float, help='The most core hours that the production may take.')
+@click.option('--max-gpu-hours', type=float, help='The most GPU hours that the production may take.')
 @click.option(
     '--extend',
     type=int,
     metavar='PK',
     help='Continue the production of a campaign with a new target or budget. Takes only '
-    '--target-error, --max-md-ns, --ignore-validation, --dry-run, --detach, --output and --profile.',
+    '--target-error, the budgets --max-…, --ignore-validation, --dry-run, --detach, --output and --profile.',
 )
 @click.option(
     '--overrides',

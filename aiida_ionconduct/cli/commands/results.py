@@ -44,8 +44,14 @@ def show_command(*, node: orm.Node, temperature: float | None, layout: str, prof
 @click.command('status')
 @click.argument('node', type=Node(CAMPAIGN), metavar='PK')
 @click.option('--follow', 'live', is_flag=True, help='Stay until the end. Ctrl-C leaves, and the campaign goes on.')
+@click.option(
+    '--notify',
+    metavar='COMMAND',
+    help='With --follow: a command of the shell that is run when the campaign does not move, fails or ends. Its input '
+    'says why, and $SUBJECT is a line for the subject of a mail.',
+)
 @PROFILE
-def status_command(*, node: orm.Node, live: bool, profile: str | None) -> None:
+def status_command(*, node: orm.Node, live: bool, notify: str | None, profile: str | None) -> None:
     """Print how far a campaign is: its stages and jobs, its MD, the errors so far, and when it will end.
 
     The exit status is 1 for a campaign that has failed.
@@ -53,22 +59,61 @@ def status_command(*, node: orm.Node, live: bool, profile: str | None) -> None:
     \b
       aiida-ionconduct status PK
       aiida-ionconduct status PK --follow
+      aiida-ionconduct status PK --follow --notify 'mail -s "$SUBJECT" me@example.org'
     """
+    if notify and not live:
+        raise click.UsageError('--notify needs --follow: without it, nothing is waited for.')
     open_profile(profile)
     from aiida import orm
 
     from aiida_ionconduct.cli.follow import follow, status
+    from aiida_ionconduct.cli.notify import notifier
 
     if not isinstance(node, orm.ProcessNode):
         raise click.BadParameter(f'node {node.pk} is a {kind(node)}, not a process.', param_hint='PK')
     if live:
-        follow(node)
+        follow(node, notifier(notify) if notify else None)
     else:
         echo(status(node))
     if node.is_terminated and not node.is_finished_ok:
         raise click.ClickException(
             f'it ended with [{node.exit_status}] {node.exit_message or node.exception}: verdi process report {node.pk}'
         )
+
+
+@click.command('cost')
+@click.argument('node', type=Node(CAMPAIGN), metavar='PK')
+@LAYOUT
+@PROFILE
+def cost_command(*, node: orm.Node, layout: str, profile: str | None) -> None:
+    """Print what a campaign has cost so far: core and GPU hours of each stage, and what was planned.
+
+    The hours are those of the scheduler's accounting (sacct) or, where there is none, wall times times the cores that
+    the job has asked for. The plan is the estimate that --dry-run prints, in hours of a core of a 2023 server.
+
+    \b
+      aiida-ionconduct cost PK
+      aiida-ionconduct cost PK --format json
+    """
+    open_profile(profile)
+    from dataclasses import asdict
+
+    from aiida import orm
+    from tabulate import tabulate
+
+    from aiida_ionconduct.report.graph.costs import stage_costs
+    from aiida_ionconduct.report.tables.any_result import to_json
+    from aiida_ionconduct.report.tables.costs import COLUMNS, FROM_WALL_TIMES, cost_rows
+
+    if not isinstance(node, orm.ProcessNode):
+        raise click.BadParameter(f'node {node.pk} is a {kind(node)}, not a process.', param_hint='PK')
+    costs = stage_costs(node)
+    if layout == 'json':
+        echo(to_json({'stages': [asdict(cost) for cost in costs]}))
+        return
+    echo(tabulate(cost_rows(costs), headers=COLUMNS, tablefmt='simple', disable_numparse=True))
+    if not all(cost.accounted for cost in costs):
+        echo(FROM_WALL_TIMES)
 
 
 @click.command('report')

@@ -14,6 +14,7 @@ from ase.data import chemical_symbols
 from aiida_ionconduct.labels import in_namespace
 from aiida_ionconduct.queries import campaigns_of, stored_pk
 from aiida_ionconduct.report.graph.call_tree import CallTree, linked
+from aiida_ionconduct.report.graph.costs import stage_costs
 from aiida_ionconduct.report.graph.inputs import flat_inputs
 from aiida_ionconduct.report.graph.stages import collect_stages, process_state, wall_time_s
 from aiida_ionconduct.report.result import Campaign, Conductivity
@@ -67,6 +68,7 @@ def collect(node: orm.WorkChainNode) -> Campaign:
         conductivities=sorted(conductivities, key=lambda result: result.temperature_K),
         stages=stages,
         flows=flows,
+        costs=stage_costs(node, tree),
         codes=_codes(jobs),
         versions=_versions([node, *jobs]),
         inputs=flat_inputs(node),

@@ -22,6 +22,7 @@ from aiida_ionconduct.report.tables.conductivity import (
     sampling_rows,
     warning_texts,
 )
+from aiida_ionconduct.report.tables.costs import COLUMNS, FROM_WALL_TIMES, cost_rows
 from aiida_ionconduct.report.tables.error_target import decision_rows, target_rows
 from aiida_ionconduct.report.tables.potential import error_rows, source_words, validation_table
 from aiida_ionconduct.report.tables.studies import density_rows
@@ -36,6 +37,7 @@ TABLES = (
     assumption_rows,
     cell_text,
     conductivity_rows,
+    cost_rows,
     decision_rows,
     density_rows,
     disorder_rows,
@@ -81,6 +83,8 @@ def render(data: Campaign) -> str:
         timeline=_timeline(data.stages),
         json=json_uri(data),
         extrapolation_warning=EXTRAPOLATION_WARNING,
+        cost_columns=COLUMNS,
+        from_wall_times=FROM_WALL_TIMES,
         **{function.__name__: function for function in TABLES},
     )
 

@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ def csv_uri(columns: Columns) -> str:
 def json_uri(data: Campaign) -> str:
     """Return everything of a campaign that is not an array as a JSON file in a data URI."""
     summary = {name: getattr(data, name) for name in CAMPAIGN_FIELDS}
+    summary['costs'] = [asdict(cost) for cost in data.costs]
     summary['conductivities'] = [{**result.attributes, 'uuid': result.uuid} for result in data.conductivities]
     return _data_uri('application/json', json.dumps(summary, indent=1, default=str))
 

@@ -5,6 +5,7 @@
 ``arrhenius``: activation energy, prefactor and the extrapolation to 300 K.
 ``potential``: checks of the validation gate, errors of the potential, where its training set comes from.
 ``error_target``: errors, endings and decisions of a campaign with a target.
+``costs``: what the stages have taken, beside the estimate at the submission.
 ``studies``: block sizes, densities, cell sizes and twin runs.
 ``terminal``: the whole result of a campaign as text.
 ``any_result``: any node of this package as text or JSON, as ``aiida-ionconduct show`` prints it.

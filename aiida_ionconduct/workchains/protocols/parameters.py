@@ -184,6 +184,12 @@ class PrecisionParameters(Parameters):
         gt=0, description='budget: nanoseconds of all runs together, equilibration included'
     )
     max_iterations: int = Field(ge=1, description='largest number of rounds of MD, the first included')
+    max_core_hours: float | None = Field(
+        gt=0, description='budget: core hours of the MD of this campaign, held to within a round; null has none'
+    )
+    max_gpu_hours: float | None = Field(
+        gt=0, description='budget: GPU hours of the MD of this campaign, held to within a round; null has none'
+    )
 
 
 class ValidationParameters(Parameters):
