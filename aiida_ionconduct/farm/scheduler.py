@@ -12,8 +12,7 @@ from aiida.manage import get_manager
 from aiida.schedulers import SchedulerError
 from aiida.schedulers.datastructures import JobTemplateCodeInfo
 from aiida.schedulers.plugins.slurm import SlurmScheduler
-from plumpy import run_until_complete
-from plumpy.futures import CancelledError
+from kiwipy import CancelledError
 
 JOB_ID_FILE = '_ionconduct_job'
 """In the folder of a job: that a submission has begun, and the job id, from ``sbatch`` or from the job itself."""
@@ -59,8 +58,8 @@ class SubmitOnceSlurmScheduler(SlurmScheduler):
             job = job or _job_of(working_directory)
             if job is not None:
                 job.set_process_status(f'{WAITS}: {reason[0]}')
-            # The worker goes on with its other processes meanwhile.
-            run_until_complete(get_manager().get_runner().loop, asyncio.sleep(wait_s))
+            runner = get_manager().get_runner()
+            runner.run_until_complete(runner.loop.create_task(asyncio.sleep(wait_s)))  # other processes go on
             if job is not None and (job.is_terminated or job.paused):
                 raise CancelledError
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)

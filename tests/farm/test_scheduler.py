@@ -9,7 +9,7 @@ from aiida.common.datastructures import CodeRunMode
 from aiida.engine import CalcJob
 from aiida.plugins import SchedulerFactory
 from aiida.schedulers import SchedulerError
-from plumpy.futures import CancelledError
+from kiwipy import CancelledError
 
 from aiida_ionconduct.engines.schedulers import gpus_cannot_be_asked, request_gpus
 from aiida_ionconduct.farm import scheduler as slurm

@@ -17,6 +17,8 @@ case "$*" in *{fails}*) echo "{message}" >&2; exit 1;; esac
 if [ -s {kills} ]; then sed -i 1d {kills}; kill -9 $$; fi
 cp {model} "${{@: -1}}"
 """
+PREEMPTED = 'AllocCPUS|AllocTRES|ElapsedRaw|State|\n1|cpu=1|60|PREEMPTED|'
+"""What ``sacct`` says of a job that was preempted."""
 
 
 @pytest.fixture
@@ -65,6 +67,27 @@ def test_model_that_differs_is_not_compiled_again(generate_workchain, child, fix
     process.ctx.children = [node]
     report = process.handle_failure(node)
     assert (report.exit_code.status, report.exit_code.message) == (410, 'The compiled model is not used.')
+
+
+def preempted(node):
+    """Return a job that Slurm says it has preempted."""
+    node.set_detailed_job_info({'retval': 0, 'stdout': PREEMPTED, 'stderr': ''})
+    return node
+
+
+def test_preempted_jobs_are_no_failures(generate_workchain, child, fixture_code, model):
+    """They are repeated with the same parameters however often this happens, also after a failure."""
+    parameters = {'device': 'cuda'}
+    job = {'code': fixture_code('ionconduct.allegro.compile'), 'model': model(), 'parameters': orm.Dict(parameters)}
+    process = generate_workchain(AllegroCompileWorkChain, {'job': job})
+    process.setup()
+    process.ctx.children = []
+    for is_preempted in (False, True, True):
+        node = child(exit_status=310, exit_message='No compiled model was made.', node_class=orm.CalcJobNode)
+        process.ctx.children.append(preempted(node) if is_preempted else node)
+        assert process.handle_acceleration(node) is None
+        assert process.handle_failure(node).exit_code.status == 0
+    assert process.ctx.inputs.parameters.get_dict() == parameters
 
 
 def jobs(node):
