@@ -29,7 +29,7 @@ from local_services import Services
 from local_services.slurm import NODE, PARTITION
 
 ACTIONS = allegro.ROOT / 'tests' / 'integration' / 'production_actions.py'
-TARGET_S = 4.0  # of the workers' processor time for a job
+TARGET_S = 2.7  # of the workers' processor time for a job, at most
 WORKERS = 2
 # As in the tests: small, but trained long enough that the dynamics does not explode.
 PARAMETERS = {
@@ -59,7 +59,8 @@ def bare(services: Services, folder: pathlib.Path, executable: pathlib.Path, n_j
         workdir = folder / f'{index:04d}'
         workdir.mkdir(parents=True)
         (workdir / 'job.sh').write_text(f'#!/bin/bash\n{executable}\n')
-        services.slurm('sbatch', f'--chdir={workdir}', '--time=60', '--ntasks=1', str(workdir / 'job.sh'))
+        request = (f'--partition={PARTITION}', '--time=60', '--ntasks=1')
+        services.slurm('sbatch', f'--chdir={workdir}', *request, str(workdir / 'job.sh'))
     while services.slurm('squeue', '--noheader').strip():
         time.sleep(0.2)
     return time.perf_counter() - begin
@@ -175,8 +176,8 @@ def main():
         f'\neach job: {farm["nodes"]:.1f} nodes, {farm["database"] / 1e3:.0f} kB in the database, '
         f'{farm["repository"] / 1e3:.0f} kB in the repository'
     )
-    met = farm['cpu'] < TARGET_S
-    print(f'RESULT worker_cpu_s_per_job={farm["cpu"]:.2f} target={TARGET_S:.0f} {"met" if met else "missed"}')
+    met = farm['cpu'] <= TARGET_S
+    print(f'RESULT worker_cpu_s_per_job={farm["cpu"]:.2f} target={TARGET_S:g} {"met" if met else "missed"}')
     sys.exit(not met)
 
 

@@ -14,9 +14,11 @@ from ase import units
 
 from aiida_ionconduct.calculations.functions.aimd import continue_md, count_whole_steps, join_segments, output_of
 from aiida_ionconduct.calculations.functions.structures import initial_conditions
+from aiida_ionconduct.farm.preemption import was_preempted
 from aiida_ionconduct.labels import segment_label, temperature_label
 from aiida_ionconduct.workchains.base import ParentWorkChain
 from aiida_ionconduct.workchains.batches import BatchWorkChain
+from aiida_ionconduct.workchains.segments import MAX_PREEMPTIONS
 
 RYDBERG_TIME_FS = units._hbar / (units.Rydberg * units._e) * 1e15  # the unit of time steps in pw.x
 THERMOSTATS = {'none': 'not_controlled', 'rescale': 'rescale-v', 'andersen': 'andersen'}
@@ -44,8 +46,9 @@ class AimdRunWorkChain(ParentWorkChain):
     """One run: segments of pw.x from the last whole step of the one before, until it has its length.
 
     However a segment ends, its whole steps are kept. Only a segment without a new whole step is a failure, and the
-    third such segment in a row ends the run. Every segment starts its self-consistency from scratch, at the cost of one
-    or two steps, because the files of a stopped job belong to an unfinished step.
+    third such segment in a row ends the run; segments that the scheduler has preempted do not count. Every segment
+    starts its self-consistency from scratch, at the cost of one or two steps, because the files of a stopped job belong
+    to an unfinished step.
     """
 
     @classmethod
@@ -87,6 +90,7 @@ class AimdRunWorkChain(ParentWorkChain):
         self.ctx.first = self.ctx.structure = start['structure']
         self.ctx.settings = start['settings']
         self.ctx.segments, self.ctx.n_steps, self.ctx.n_run, self.ctx.n_idle = {}, 0, 0, 0
+        self.ctx.n_preempted = 0
 
     def phase(self) -> tuple[int, str]:
         """Return the step at which the present phase ends, and its thermostat."""
@@ -124,6 +128,10 @@ class AimdRunWorkChain(ParentWorkChain):
         retrieved = jobs[-1].outputs.retrieved if jobs and 'retrieved' in jobs[-1].outputs else None
         n_whole = count_whole_steps(output_of(retrieved)) if retrieved else 0
         gained = n_whole - bool(self.ctx.segments)
+        if gained <= 0 and jobs and was_preempted(jobs[-1]) and self.ctx.n_preempted < MAX_PREEMPTIONS:
+            self.ctx.n_preempted += 1
+            self.report(f'the segment was preempted before a step after step {self.ctx.n_steps}: repeating it')
+            return None
         if gained <= 0:
             self.ctx.n_idle += 1
             self.report(f'the segment has not gained a step after step {self.ctx.n_steps}')

@@ -141,6 +141,14 @@ def test_process_that_cannot_be_paused(campaign, workers):
         control.pause(campaign.root, patience_s=0.1)
 
 
+def test_command_after_the_campaign_was_killed(campaign, workers):
+    """Processes below a campaign that has ended already, without them, are killed as well."""
+    campaign.root.set_process_state(ProcessState.KILLED)
+    result = run('kill', campaign.root.pk)
+    assert result.exit_code == 0, result.output
+    assert '4 processes killed' in result.output
+
+
 def run(*words):
     """Run a command in the profile of the tests."""
     return CliRunner().invoke(cli, [*map(str, words), '-p', get_manager().get_profile().name])

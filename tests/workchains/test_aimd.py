@@ -12,6 +12,7 @@ from aiida_quantumespresso.calculations.pw import PwCalculation
 from plumpy import ProcessState
 from scipy import constants
 
+from aiida_ionconduct.workchains import aimd as aimd_module
 from aiida_ionconduct.workchains.aimd import AimdRunWorkChain, PwSegmentWorkChain
 
 pytestmark = pytest.mark.slow
@@ -190,6 +191,24 @@ def test_no_progress(text, run, segment, submitted):
         assert parameters(submitted)['ELECTRONS'].get('diagonalization') == ('cg' if index == 2 else None)
     assert exit_code.status == 401
     assert '3 segments in a row have not gained a step after step 0' in exit_code.message
+
+
+def test_preempted(run, segment, submitted, monkeypatch):
+    """Segments that are preempted before a step are repeated as they are, and do not count as failures."""
+    monkeypatch.setattr(aimd_module, 'was_preempted', lambda job: True)
+    process = run(n_sampling=5)
+    assert [go(process, segment('', exit_status=402)) for _ in range(4)] == 4 * [None]
+    assert process.ctx.n_idle == 0
+    assert 'diagonalization' not in parameters(submitted)['ELECTRONS']
+
+
+def test_preempted_without_end(run, segment, monkeypatch):
+    """A segment that is preempted more often than is reasonable counts as killed."""
+    monkeypatch.setattr(aimd_module, 'was_preempted', lambda job: True)
+    monkeypatch.setattr(aimd_module, 'MAX_PREEMPTIONS', 2)
+    process = run(n_sampling=5)
+    assert [go(process, segment('', exit_status=402)) for _ in range(4)] == 4 * [None]
+    assert go(process, segment('', exit_status=402)).status == 401
 
 
 def test_nothing_is_gained_by_the_step_that_is_done_again(run, segment, submitted):

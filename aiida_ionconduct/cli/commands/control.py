@@ -74,18 +74,18 @@ def kill_command(*, node: orm.Node, force: bool, profile: str | None) -> None:
 
 
 def _control(node: orm.Node, action: Callable[[orm.ProcessNode], str]) -> None:
-    """Do something with a process that has not ended, and print what was done.
+    """Do something with a process, and print what was done.
 
-    :raises click.ClickException: if it has ended, or is not in the wanted state afterwards.
+    :raises click.ClickException: if all has ended, also below the process, or is not in the wanted state afterwards.
     """
     from aiida import orm
 
-    from aiida_ionconduct.cli.control import ControlError
+    from aiida_ionconduct.cli.control import ControlError, alive
     from aiida_ionconduct.farm.queue import QueueError
 
     if not isinstance(node, orm.ProcessNode):
         raise click.BadParameter(f'node {node.pk} is a {kind(node)}, not a process.', param_hint='PK')
-    if node.is_terminated:
+    if not alive(node):
         raise click.ClickException(f'{node.process_label}<{node.pk}> has ended already.')
     try:
         echo(f'{node.process_label}<{node.pk}>: {action(node)}.')

@@ -1,8 +1,8 @@
 """Slurm of one node, as a cluster has it: partitions without a default, a GPU, accounts, limits and accounting.
 
 How its daemons are run and the tables from which ``slurm.conf`` and ``slurmdbd.conf`` are written. To extend it: a
-partition is a row of :data:`PARTITIONS`, an account or a quality of service a row of :data:`ENTITIES`, a setting a row
-of :func:`settings`, another daemon a row of :data:`SERVICES` with the names of its ports.
+partition is a row of :data:`PARTITIONS`, an account a word of :data:`ACCOUNTS`, a quality of service a row of
+:data:`QOS`, a setting a row of :func:`settings`, another daemon a row of :data:`SERVICES` with the names of its ports.
 """
 
 from __future__ import annotations
