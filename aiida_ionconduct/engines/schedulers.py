@@ -53,7 +53,7 @@ SCHEDULERS: dict[SchedulerName, Scheduler] = {
         keys=COMMON_KEYS | {'qos', 'constraint', 'max_memory_kb', 'gpu_type'},
         gpu_type='{}:',
         gpus=Edit(r'\A(#!.*\n)', '\\1#SBATCH --gres=gpu:{type}{gpus}\n'),
-        hold='scontrol hold {job}',
+        hold='scontrol uhold {job}',  # also from an operator of Slurm a hold that the owner can release
         release='scontrol release {job}',
     ),
     'sge': Scheduler(

@@ -62,9 +62,14 @@ def hold(jobs: Iterable[orm.CalcJobNode]) -> int:
         with connection(computer) as (transport, scheduler):
             there = jobs_there(scheduler, [job.get_job_id() for job in group], JobState.QUEUED)
             waiting = [job for job in group if job.get_job_id() in there]
-            _tell(transport, command, waiting)
-        for job in waiting:
-            job.base.extras.set(HELD, True)
+            refusal = _tell(transport, command, waiting)
+            if refusal:
+                held = jobs_there(scheduler, there, JobState.QUEUED_HELD)
+                waiting = [job for job in waiting if job.get_job_id() in held]
+            for job in waiting:
+                job.base.extras.set(HELD, True)
+            if refusal and jobs_there(scheduler, there, JobState.QUEUED):  # jobs that have begun cannot be held
+                raise QueueError(refusal)
         n_held += len(waiting)
     return n_held
 
@@ -74,18 +79,19 @@ def release(jobs: Iterable[orm.CalcJobNode]) -> int:
 
     :raises QueueError: if a scheduler refuses.
     """
-    held = [job for job in jobs if job.base.extras.get(HELD, False)]
-    for computer, group in by_computer(held):
+    n_released = 0
+    for computer, group in by_computer(job for job in jobs if job.base.extras.get(HELD, False)):
         with connection(computer) as (transport, scheduler):
-            ids = jobs_there(scheduler, [job.get_job_id() for job in group])
-            _tell(
-                transport,
-                BY_PLUGIN[computer.scheduler_type].release,
-                [job for job in group if job.get_job_id() in ids],
-            )
+            ids = [job.get_job_id() for job in group]
+            there = jobs_there(scheduler, ids, JobState.QUEUED, JobState.QUEUED_HELD)
+            waiting = [job for job in group if job.get_job_id() in there]
+            refusal = _tell(transport, BY_PLUGIN[computer.scheduler_type].release, waiting)
+            if refusal:
+                raise QueueError(refusal)
         for job in group:
             job.base.extras.delete(HELD)
-    return len(held)
+        n_released += len(waiting)
+    return n_released
 
 
 def by_computer(jobs: Iterable[orm.CalcJobNode]) -> list[tuple[orm.Computer, list[orm.CalcJobNode]]]:
@@ -154,14 +160,10 @@ def _unanswered(job: orm.CalcJobNode, scheduler: Scheduler, transport: Transport
     return scheduler.job_id_in(output)
 
 
-def _tell(transport: Transport, command: str, jobs: Sequence[orm.CalcJobNode]) -> None:
-    """Run a command of the scheduler for some jobs.
-
-    :raises QueueError: with what the scheduler says, if it refuses.
-    """
+def _tell(transport: Transport, command: str, jobs: Sequence[orm.CalcJobNode]) -> str:
+    """Run a command of the scheduler for each of some jobs, and return what it says where it refuses."""
     if not jobs:
-        return
-    line = ' && '.join(command.format(job=job.get_job_id()) for job in jobs)
-    status, output, _ = shell.run(transport, f'{{ {line}; }} 2>&1')
-    if status:
-        raise QueueError(f'`{command.format(job="JOB")}` has ended with {status}: {output.strip()}')
+        return ''
+    line = '; '.join(f'{command.format(job=job.get_job_id())} || status=$?' for job in jobs)
+    status, output, _ = shell.run(transport, f'{{ status=0; {line}; }} 2>&1; exit $status')
+    return f'`{command.format(job="JOB")}` has ended with {status}: {output.strip()}' if status else ''

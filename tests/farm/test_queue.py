@@ -91,12 +91,37 @@ def test_hold_and_release(scheduler, job, told):
     assert queue.hold(jobs) == 1
     assert queue.release(jobs) == 1
     assert queue.release(jobs) == 0
-    assert told == ['{ scontrol hold 2; } 2>&1', '{ scontrol release 2; } 2>&1']
+    assert ['scontrol uhold 2 ' in told[0], 'scontrol release 2 ' in told[1], len(told)] == [True, True, 2]
 
 
 def test_refused(scheduler, job, monkeypatch):
     """What the scheduler answers is passed on."""
     scheduler({'2': JobState.QUEUED})
     monkeypatch.setattr(queue.shell, 'run', lambda transport, command: (1, 'Access denied', ''))
-    with pytest.raises(queue.QueueError, match='scontrol hold JOB` has ended with 1: Access denied'):
+    with pytest.raises(queue.QueueError, match='scontrol uhold JOB` has ended with 1: Access denied'):
         queue.hold([job('2')])
+
+
+def test_job_that_begins_meanwhile(scheduler, job, monkeypatch):
+    """A job that begins before it is held cannot be held, and that is no error; the other jobs are held."""
+    false = scheduler({'2': JobState.QUEUED, '3': JobState.QUEUED})
+
+    def hold(transport, command):
+        false.states = {'2': JobState.RUNNING, '3': JobState.QUEUED_HELD}
+        return 1, 'Job is no longer pending execution for job 2', ''
+
+    monkeypatch.setattr(queue.shell, 'run', hold)
+    jobs = [job('2'), job('3')]
+    assert queue.hold(jobs) == 1
+    assert [node.base.extras.get(queue.HELD, False) for node in jobs] == [False, True]
+
+
+def test_job_that_somebody_has_released(scheduler, job, told):
+    """A held job that runs by now, as somebody has released it at the scheduler, is not released again."""
+    false = scheduler({'2': JobState.QUEUED})
+    jobs = [job('2')]
+    queue.hold(jobs)
+    false.states['2'] = JobState.RUNNING
+    queue.release(jobs)
+    assert len(told) == 1
+    assert not jobs[0].base.extras.get(queue.HELD, False)
