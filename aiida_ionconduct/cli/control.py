@@ -19,8 +19,8 @@ from aiida_ionconduct.report.graph.call_tree import CallTree
 
 PATIENCE_S = 120.0
 """How long the workers have to answer."""
-ROUND_S = 15.0
-"""How long a single request has to be answered; it is made again after that."""
+ROUND_S, BREAK_S = 15.0, 0.2
+"""How long a single request has to be answered, and how long after that it is made again."""
 KILLED_BY_USER = 'Killed with `aiida-ionconduct kill`'
 UNBEGUN = (None, ProcessState.CREATED)
 
@@ -143,6 +143,7 @@ def _repeat(
             request(processes, max(min(ROUND_S, end - time.monotonic()), 1.0))
             if time.monotonic() > end:
                 return remaining()
+            time.sleep(BREAK_S)
     return []
 
 
