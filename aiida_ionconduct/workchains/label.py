@@ -58,7 +58,7 @@ class LabelWorkChain(BatchWorkChain):
     def queue(self, indices: list[int], *, in_vain: bool = False) -> None:
         """Add a job for some frames.
 
-        :param in_vain: a job for the same frames has ended before its first frame.
+        :param in_vain: a job for the same frames has ended before its first frame, other than by preemption.
         """
         label = first = f'frames_{indices[0]:04d}'
         for number in itertools.count(1):  # the label of an earlier job would bring that job back
@@ -95,7 +95,7 @@ class LabelWorkChain(BatchWorkChain):
                 self.queue(unfinished)
             elif unfinished and (label not in self.ctx.in_vain or was_preempted(job)):
                 self.report(f'{job.process_label}<{job.pk}> ended before its first frame: repeating it')
-                self.queue(unfinished, in_vain=True)
+                self.queue(unfinished, in_vain=label in self.ctx.in_vain or not was_preempted(job))
 
     def results(self) -> ExitCode | None:
         """Collect the labels, unless too many frames failed."""

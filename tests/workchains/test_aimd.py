@@ -202,7 +202,7 @@ def test_preempted(run, segment, submitted, monkeypatch):
     assert 'diagonalization' not in parameters(submitted)['ELECTRONS']
 
 
-def test_preempted_without_end(run, segment, monkeypatch):
+def test_preempted_without_end(run, segment, submitted, monkeypatch):
     """A segment that is preempted more often than is reasonable counts as killed."""
     monkeypatch.setattr(aimd_module, 'was_preempted', lambda job: True)
     monkeypatch.setattr(aimd_module, 'MAX_PREEMPTIONS', 2)

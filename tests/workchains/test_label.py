@@ -106,8 +106,8 @@ def test_cancelled_before_the_first_frame(label, job, child, submitted):
     assert process.results() is None
 
 
-def test_preempted_before_the_first_frame(label, job, monkeypatch):
-    """A job that is preempted is repeated as often as that happens."""
+def test_preempted_before_the_first_frame(label, job, submitted, monkeypatch):
+    """A job that is preempted is repeated as often as that happens; the first failure after that is the first."""
     monkeypatch.setattr(label_module, 'was_preempted', lambda job: True)
     process = label(n_frames=2, frames_per_job=2)
     for _ in range(3):
@@ -115,6 +115,9 @@ def test_preempted_before_the_first_frame(label, job, monkeypatch):
         assert process.has_pending()
         process.run_batch()
         process.ctx.pending = process.ctx.batch
+    monkeypatch.setattr(label_module, 'was_preempted', lambda job: False)
+    end(process, [job(0, unfinished=[0, 1])])
+    assert process.has_pending()
 
 
 def test_frame_before_those_that_are_done(label, job, submitted):
