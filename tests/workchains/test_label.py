@@ -131,7 +131,8 @@ def test_frame_before_those_that_are_done(label, job, submitted):
 def test_too_many_failed(label, job, child):
     """A job without any output counts as all of its frames."""
     process = label(frames_per_job=1)
-    end(process, [job(1), job(0, unconverged=[1]), job(0, unfinished=[2]), child(exit_status=100)])
+    lost = child(exit_status=100, node_class=orm.CalcJobNode)
+    end(process, [job(1), job(0, unconverged=[1]), job(0, unfinished=[2]), lost])
     exit_code = process.results()
     assert exit_code.status == 401
     assert '3 of 4 self-consistent calculations failed' in exit_code.message
