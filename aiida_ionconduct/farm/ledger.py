@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from aiida import orm
@@ -48,18 +49,23 @@ def job_cost(job: orm.CalcJobNode) -> Cost:
 def accounted_allocation(info: dict[str, Any]) -> dict[str, str] | None:
     """Return the line of ``sacct`` on the whole job, by the names of its columns; None if there is none.
 
-    :param info: what AiiDA has noted of the command: `retval`, `stdout`. A login shell may print around it.
+    :param info: what AiiDA has noted of the command: `retval`, `stdout`.
     """
     if info.get('retval') != 0:
         return None
-    lines = str(info.get('stdout', '')).splitlines()
-    first = next((number for number, line in enumerate(lines) if 'ElapsedRaw|' in line and 'AllocCPUS|' in line), None)
-    if first is None:
-        return None
-    for row in csv.DictReader(lines[first:], delimiter='|', quoting=csv.QUOTE_NONE):
+    for row in csv.DictReader(accounting_table(info), delimiter='|', quoting=csv.QUOTE_NONE):
         if str(row.get('ElapsedRaw')).isdigit() and str(row.get('AllocCPUS')).isdigit():
             return row
     return None
+
+
+def accounting_table(info: Mapping[str, Any]) -> list[str]:
+    """Return the lines of ``sacct`` from the header on, without what a login shell has printed before; [] if none.
+
+    :param info: what AiiDA has noted of the command: `stdout`.
+    """
+    lines = str(info.get('stdout', '')).splitlines()
+    return list(itertools.dropwhile(lambda line: 'ElapsedRaw|' not in line or 'AllocCPUS|' not in line, lines))
 
 
 def allocated_gpus(tres: str) -> int:

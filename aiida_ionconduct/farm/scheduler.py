@@ -14,6 +14,8 @@ from aiida.schedulers.datastructures import JobTemplateCodeInfo
 from aiida.schedulers.plugins.slurm import SlurmScheduler
 from kiwipy import CancelledError
 
+from aiida_ionconduct.farm.ledger import accounting_table
+
 JOB_ID_FILE = '_ionconduct_job'
 """In the folder of a job: that a submission has begun, and the job id, from ``sbatch`` or from the job itself."""
 ANSWER = 'Submitted batch job'
@@ -63,6 +65,20 @@ class SubmitOnceSlurmScheduler(SlurmScheduler):
             if job is not None and (job.is_terminated or job.paused):
                 raise CancelledError
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    def parse_output(
+        self,
+        detailed_job_info: dict[str, str | int] | None = None,
+        stdout: str | None = None,
+        stderr: str | None = None,
+    ) -> ExitCode | None:
+        """Return the exit code that follows from what ``sacct`` says, or else from the error file.
+
+        What a login shell prints before the table of ``sacct`` is left out; AiiDA would take it for the table.
+        """
+        table = accounting_table(detailed_job_info or {})
+        accounted = {**(detailed_job_info or {}), 'stdout': '\n'.join(table)} if len(table) > 1 else None
+        return super().parse_output(accounted, stdout, stderr)
 
     def _get_submit_command(self, submit_script: str) -> str:
         """Return the command that submits a script unless that has been done.

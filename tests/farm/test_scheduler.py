@@ -197,6 +197,34 @@ def test_no_answer_is_an_error(cluster):
         cluster.submit('exit 0')
 
 
+SACCT = 'AllocCPUS|ElapsedRaw|JobID|State|\n1|60|17|{}|\n1|60|17.batch|CANCELLED|\n'
+BANNER = 'Welcome to the cluster\nBudget: 12|345 h\n'
+
+
+@pytest.mark.parametrize('banner', ['', BANNER])
+@pytest.mark.parametrize(
+    ('state', 'name'),
+    [
+        ('TIMEOUT', 'ERROR_SCHEDULER_OUT_OF_WALLTIME'),
+        ('OUT_OF_MEMORY', 'ERROR_SCHEDULER_OUT_OF_MEMORY'),
+        ('NODE_FAIL', 'ERROR_SCHEDULER_NODE_FAILURE'),
+        ('COMPLETED', None),
+    ],
+)
+def test_state_in_the_accounting(banner, state, name):
+    """How a job has ended is read from ``sacct``, also if the login shell prints before it."""
+    info = {'retval': 0, 'stdout': banner + SACCT.format(state), 'stderr': ''}
+    exit_code = SchedulerFactory('ionconduct.slurm')().parse_output(info, '', '')
+    assert exit_code == (CalcJob.exit_codes[name] if name else None)
+
+
+@pytest.mark.parametrize('info', [None, {'retval': 0, 'stdout': BANNER, 'stderr': ''}])
+def test_error_file_where_the_accounting_says_nothing(info):
+    error = 'slurmstepd: error: *** JOB 17 ON node1 CANCELLED AT 2026-11-29T20:00:00 DUE TO TIME LIMIT ***'
+    exit_code = SchedulerFactory('ionconduct.slurm')().parse_output(info, '', error)
+    assert exit_code == CalcJob.exit_codes.ERROR_SCHEDULER_OUT_OF_WALLTIME
+
+
 def test_prevented(cluster):
     """A job that was cancelled before its submission is not submitted, and has no id."""
     assert cluster.prevent() is None

@@ -36,7 +36,7 @@ def run_jobs(resources: str, number: str = '1') -> list[dict]:
             'exit_status': node.exit_status,
             'message': node.exit_message or node.process_status,
             'errors': node.get_scheduler_stderr(),
-            'n_errors': sum(log.levelname == 'ERROR' for log in orm.Log.collection.get_logs_for(node)),
+            'logged': [log.message for log in orm.Log.collection.get_logs_for(node) if log.levelname == 'ERROR'],
         }
         for node in nodes
     ]
