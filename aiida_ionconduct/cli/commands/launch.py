@@ -116,7 +116,8 @@ EXTENDING = ('target_error', *BUDGETS, 'ignore_validation', 'dry_run', 'detach',
     type=int,
     metavar='PK',
     help='Continue the production of a campaign with a new target or budget. Takes only '
-    '--target-error, the budgets --max-…, --ignore-validation, --dry-run, --detach, --output and --profile.',
+    '--target-error, --max-md-ns, --max-core-hours, --max-gpu-hours, --ignore-validation, --dry-run, --detach, '
+    '--output and --profile.',
 )
 @click.option(
     '--overrides',
