@@ -15,6 +15,7 @@ from aiida.engine import ProcessState
 
 from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.data.trajectory import ARRAYS
+from aiida_ionconduct.farm.site import options_of_job
 from aiida_ionconduct.farm.submission import submit_once
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 
@@ -33,8 +34,7 @@ def submit(specification: str) -> int:
     builder.base.md.metadata.label = builder.base.md.metadata.description = options.get('names', '')
     builder.metadata.label = builder.metadata.description = options.get('names', '')
     builder.base.md.metadata.options = {
-        'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1},
-        'max_wallclock_seconds': options.get('walltime_s', 3600),
+        **options_of_job(builder.base.md.code, {'max_wallclock_seconds': options.get('walltime_s', 3600)}),
         # Slurm would start a login shell of the user for every job, and kill it if it takes more than two seconds.
         'import_sys_environment': False,
     }
