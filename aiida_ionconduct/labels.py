@@ -14,6 +14,9 @@ RELAX = 'relax'
 AIMD = 'aimd'
 LABEL_RATTLED = 'label_rattled'
 LABEL_LEVELS = 'label_levels'
+SAMPLE = 'sample'
+LABEL_SAMPLED = 'label_sampled'
+TEACH = 'teach'
 TRAIN = 'train'
 ACTIVE_LEARNING = 'active_learning'
 EXPLORE = 'explore'
@@ -27,6 +30,9 @@ STAGES = (
     AIMD,
     LABEL_RATTLED,
     LABEL_LEVELS,
+    SAMPLE,
+    LABEL_SAMPLED,
+    TEACH,
     TRAIN,
     ACTIVE_LEARNING,
     EXPLORE,

@@ -17,6 +17,7 @@ from aiida.common.links import LinkType
 from ase.formula import Formula
 
 from aiida_ionconduct.data import AllegroModelData, ConductivityData, DatasetData, IonTrajectoryData
+from aiida_ionconduct.sampling.statement import ATTRIBUTE
 from aiida_ionconduct.transport import arrhenius
 
 CAMPAIGN = 'aiida.workflows:ionconduct.conductivity'
@@ -24,7 +25,7 @@ CONDUCTIVITY_COLUMNS = (
     'pk', 'campaign', 'composition', 'temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr',
     'sigma_full_ci95_low', 'sigma_full_ci95_high', 'sigma_tracer_S_per_cm', 'sigma_tracer_stderr', 'haven_ratio',
     'haven_ratio_stderr', 'n_atoms', 'n_seeds', 'total_time_ps', 'estimator', 'diffusive', 'converged', 'n_warnings',
-    'uuid',
+    'labels', 'uuid',
 )  # fmt: skip
 SERIES_COLUMNS = (
     'pk', 'campaign', 'composition', 'temperature_K', 'inverse_temperature_1000_per_K', 'sigma_full_S_per_cm',
@@ -71,8 +72,8 @@ def conductivities(
     :param temperatures_K: lowest and highest temperature.
     :param converged: only converged conductivities, or only conductivities that are not converged.
     :param campaign: only the results of this campaign.
-    :return: a row for each conductivity; ``campaign`` is the newest campaign that has it as a result. It is missing
-        where the conductivity comes from a separate analysis.
+    :return: a row for each conductivity. ``labels`` is ``pretrained`` where no DFT was done, else empty; ``campaign``
+        is the newest campaign that has it as a result, and missing where it comes from a separate analysis.
     :raises ValueError: for a composition that is not a formula.
     """
     filters: dict[str, Any] = {}
@@ -309,7 +310,8 @@ def _conductivity_rows(filters: dict[str, Any]) -> list[dict[str, Any]]:
     names = {name: f'attributes.{name}' for name in CONDUCTIVITY_COLUMNS}
     names |= {'pk': 'id', 'uuid': 'uuid', 'composition': 'attributes.reduced_composition'}
     names |= {'ci95': 'attributes.sigma_full_ci95', 'warnings': 'attributes.warnings'}
-    for name in ('campaign', 'n_warnings', 'sigma_full_ci95_low', 'sigma_full_ci95_high'):
+    names['labelled_by'] = f'attributes.{ATTRIBUTE}'
+    for name in ('campaign', 'n_warnings', 'labels', 'sigma_full_ci95_low', 'sigma_full_ci95_high'):
         del names[name]
     query = orm.QueryBuilder().append(ConductivityData, filters=filters, project=list(names.values()))
     owners = campaigns_of()
@@ -318,8 +320,9 @@ def _conductivity_rows(filters: dict[str, Any]) -> list[dict[str, Any]]:
         row = dict(zip(names, values, strict=True))
         low, high = row.pop('ci95') or (None, None)
         owner, n_warnings = owners.get(row['pk']), len(row.pop('warnings') or [])
+        labels = 'pretrained' if row.pop('labelled_by') else ''
         bounds = {'sigma_full_ci95_low': low, 'sigma_full_ci95_high': high}
-        rows.append({**row, **bounds, 'campaign': owner, 'n_warnings': n_warnings})
+        rows.append({**row, **bounds, 'campaign': owner, 'n_warnings': n_warnings, 'labels': labels})
     return rows
 
 

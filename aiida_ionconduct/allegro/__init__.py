@@ -9,5 +9,6 @@
 - ``package``: the formats of a model, and what the file states about itself;
 - ``agreement``: whether a compiled model in LAMMPS gives what nequip gives;
 - ``references``: the energies of atoms from which a training starts;
+- ``shifts``: energy shifts by element, for a model that goes on with labels of another level of theory;
 - ``committee``: disagreement of a committee, its calibration, and the choice of frames to label.
 """

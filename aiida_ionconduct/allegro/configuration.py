@@ -36,6 +36,7 @@ def nequip_configuration(
     *,
     initial_model: str | None = None,
     atom_energies: Mapping[str, float] | None = None,
+    energy_shifts: Mapping[str, float] | None = None,
     resume: bool = False,
     max_time_s: float | None = None,
 ) -> Configuration:
@@ -45,6 +46,7 @@ def nequip_configuration(
     :param initial_model: packaged model whose weights the training starts from; it fixes the model section.
     :param atom_energies: by chemical symbol, the energies of atoms in eV from which a new model starts; by default the
         mean energy per atom of the training set.
+    :param energy_shifts: by chemical symbol, the energies of atoms in eV that replace those of the initial model.
     :param resume: go on from :data:`LAST_CHECKPOINT`, with :data:`CHECKPOINT` beside it and the callbacks of
         :data:`RESUME_MODULE`.
     :param max_time_s: the training stops after the epoch in which this time is up.
@@ -78,7 +80,7 @@ def nequip_configuration(
                 'interval': 'epoch',
                 'frequency': 1,
             },
-            'model': {'_target_': 'nequip.model.ModelFromPackage', 'package_path': initial_model}
+            'model': _packaged_section(initial_model, energy_shifts)
             if initial_model
             else _model_section(p, types, atom_energies),
         },
@@ -200,8 +202,23 @@ def _model_section(
     return model
 
 
+def _packaged_section(package: str, energy_shifts: Mapping[str, float] | None) -> Configuration:
+    """Return a model from a package, with other energies of atoms where these are given."""
+    model: Configuration = {'_target_': 'nequip.model.ModelFromPackage', 'package_path': package}
+    if not energy_shifts:
+        return model
+    modifier = {'modifier': 'modify_PerTypeScaleShift', 'shifts': dict(energy_shifts)}
+    return {'_target_': 'nequip.model.modify', 'modifiers': [modifier], 'model': model}
+
+
 def evaluation_configuration(
-    type_names: Sequence[str], *, r_max: float, package: str, predictions: str, accelerator: str = 'auto'
+    type_names: Sequence[str],
+    *,
+    r_max: float,
+    package: str,
+    predictions: str,
+    accelerator: str = 'auto',
+    without_shifts: bool = False,
 ) -> Configuration:
     """Return the configuration of ``nequip-train`` that evaluates a packaged model on :data:`FRAMES`.
 
@@ -212,10 +229,12 @@ def evaluation_configuration(
     :param package: name of the file of the model.
     :param predictions: name of the file that is written, to which nequip adds :data:`PREDICTIONS_SUFFIX`.
     :param accelerator: the accelerator of Lightning.
+    :param without_shifts: leave the energies of atoms out of the energies that are predicted.
     :raises ParameterError: for an unknown accelerator.
     """
     parameters = TrainingParameters.check({'r_max': r_max, 'accelerator': accelerator})
-    configuration = nequip_configuration(parameters, type_names, initial_model=package)
+    shifts = dict.fromkeys(type_names, 0.0) if without_shifts else None
+    configuration = nequip_configuration(parameters, type_names, initial_model=package, energy_shifts=shifts)
     writer = next(callback for callback in configuration['trainer']['callbacks'] if 'XYZ' in callback['_target_'])
     paths = dict.fromkeys(('train_file_path', 'val_file_path', 'test_file_path'), FRAMES)
     module = {key: value for key, value in configuration['training_module'].items() if key != 'ema_decay'}

@@ -17,13 +17,24 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from aiida_ionconduct.allegro.configuration import FRAMES, PREDICTIONS_SUFFIX, evaluation_configuration
+from aiida_ionconduct.calculations.ase_sampling import cells_of
 from aiida_ionconduct.calculations.base import (
     EngineCalcJob,
     complaint_about_format,
     complaint_about_models,
     set_option_defaults,
 )
-from aiida_ionconduct.data import AllegroModelData
+from aiida_ionconduct.data import AllegroModelData, DatasetData
+
+
+def _elements(frames: orm.TrajectoryData | DatasetData) -> list[str]:
+    """Return the chemical symbols that occur in some frames."""
+    return frames.elements if isinstance(frames, DatasetData) else list(frames.symbols)
+
+
+def _frames(frames: orm.TrajectoryData | DatasetData) -> list[Atoms]:
+    """Return frames as ASE structures."""
+    return frames.get_frames() if isinstance(frames, DatasetData) else cells_of(frames)
 
 
 def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
@@ -32,7 +43,7 @@ def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
         complaint = complaint_about_format(model, f'model {label}')
         if complaint:
             return complaint
-        missing = model.missing_types(inputs['frames'].symbols) if 'frames' in inputs else []
+        missing = model.missing_types(_elements(inputs['frames'])) if 'frames' in inputs else []
         if missing:
             return f'the model {label} does not know {", ".join(missing)}.'
     return complaint_about_models(inputs)
@@ -48,7 +59,11 @@ class AllegroEvaluateCalculation(EngineCalcJob):
         """Define the process specification."""
         super().define(spec)
         spec.input('code', valid_type=orm.AbstractCode, help='The `nequip-train` command.')
-        spec.input('frames', valid_type=orm.TrajectoryData, help='The frames, of one composition.')
+        spec.input(
+            'frames',
+            valid_type=(orm.TrajectoryData, DatasetData),
+            help='The frames: unlabelled frames of one composition, or a training set.',
+        )
         spec.input_namespace('models', valid_type=AllegroModelData, help='Packaged models, by labels.')
         spec.input(
             'accelerator',
@@ -56,13 +71,20 @@ class AllegroEvaluateCalculation(EngineCalcJob):
             default=lambda: orm.Str('auto'),
             help='The accelerator of Lightning, such as `cpu` or `gpu`.',
         )
+        spec.input(
+            'without_shifts',
+            valid_type=orm.Bool,
+            required=False,
+            help='Whether the energies of atoms, which a model adds by element, are left out of its energies.',
+        )
         spec.inputs.validator = _validate_inputs
         set_option_defaults(spec, parser_name='ionconduct.allegro.evaluate')
 
         spec.output(
             'predictions',
             valid_type=orm.ArrayData,
-            help='For every model, `forces_LABEL` in eV/Å, (frames, atoms, 3), and `energies_LABEL` in eV, (frames,).',
+            help='For every model, `forces_LABEL` in eV/Å, (frames, atoms, 3), and `energies_LABEL` in eV, (frames,). '
+            'Of a training set, whose frames may differ in size, the forces are (atoms of all frames, 3).',
         )
         spec.exit_code(
             310,
@@ -73,11 +95,10 @@ class AllegroEvaluateCalculation(EngineCalcJob):
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the frames, and a configuration for every model."""
-        trajectory = self.inputs.frames
         frames = []
-        for positions, cell in zip(trajectory.get_positions(), trajectory.get_cells(), strict=True):
-            frame = Atoms(trajectory.symbols, positions=positions, cell=cell, pbc=True)
-            frame.calc = SinglePointCalculator(frame, energy=0.0, forces=np.zeros(positions.shape))  # never read
+        for atoms in _frames(self.inputs.frames):
+            frame = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
+            frame.calc = SinglePointCalculator(frame, energy=0.0, forces=np.zeros(frame.positions.shape))  # never read
             frames.append(frame)
         text = io.StringIO()
         ase.io.write(text, frames, format='extxyz')
@@ -93,6 +114,7 @@ class AllegroEvaluateCalculation(EngineCalcJob):
                 package=package,
                 predictions=label,
                 accelerator=self.inputs.accelerator.value,
+                without_shifts='without_shifts' in self.inputs and self.inputs.without_shifts.value,
             )
             with folder.open(f'{label}.yaml', 'w') as handle:
                 yaml.safe_dump(configuration, handle, sort_keys=False)

@@ -63,6 +63,8 @@ def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
         missing = inputs['initial_model'].missing_types(known)
         if missing:
             return f'the initial model does not know {", ".join(missing)}: train a new one.'
+    elif 'energy_shifts' in inputs:
+        return 'energy_shifts replace those of an initial model: give initial_model, too.'
     for name in ('validation', 'test'):
         unknown = sorted(set(inputs[name].elements) - known)
         if unknown:
@@ -134,6 +136,13 @@ class AllegroTrainCalculation(EngineCalcJob):
             help='A packaged model whose weights the training starts from.',
         )
         spec.input(
+            'energy_shifts',
+            valid_type=orm.Dict,
+            required=False,
+            help='Of `fit_energy_shifts`: the energies of atoms that replace those of `initial_model`, in `shifts_eV` '
+            'by chemical symbol.',
+        )
+        spec.input(
             'checkpoint',
             valid_type=orm.FolderData,
             required=False,
@@ -202,6 +211,7 @@ class AllegroTrainCalculation(EngineCalcJob):
             atom_energies=None
             if initial_model
             else per_element_energies(self.inputs.train.get_frames(), self.inputs.train.isolated_energies_eV),
+            energy_shifts=self.inputs.energy_shifts['shifts_eV'] if 'energy_shifts' in self.inputs else None,
             resume=bool(checkpoint),
             max_time_s=stop_after(walltime) if walltime else None,
         )

@@ -21,6 +21,7 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
     'ionconduct.allegro.train': ('model', 'checkpoint', 'output_parameters', 'parity'),
     'ionconduct.allegro.compile': ('model',),
     'ionconduct.allegro.evaluate': ('predictions',),
+    'ionconduct.ase.sampling': ('dataset', 'output_parameters'),
     'ionconduct.pw.frames': ('labelled', 'output_parameters'),
     'quantumespresso.pw': ('output_parameters', 'output_trajectory'),
 }

@@ -22,6 +22,7 @@ SCF_FROM_SCRATCH = 1.8  # steps' worth
 SCF_ATOMS, SCF_CUTOFF_RY, SCF_EXPONENT = 17, 35.0, 2.3
 TRAINING_ATOM_EPOCH_S = 4e-4  # one atom of one frame, for the quickstart's 48 features and l_max 2
 MD_ATOM_STEP_S = 1.5e-4
+TEACHER_ATOM_STEP_S = 0.025  # SevenNet-0
 COMPILE_S = 30.0
 RELAXATION_STEPS = 15
 
@@ -62,7 +63,7 @@ def plan_table(builder: Builder, protocol: str) -> str:
         )
     return (
         f'{formula}, {len(builder.structure.sites)} atoms, protocol {protocol}, {builder.mobile.value} mobile, charges '
-        f'{states_text(builder.charges.get_dict())}'
+        f'{states_text(builder.charges.get_dict())}{teacher_words(builder)}'
         f'\n\n{tabulate(rows, headers=headers, tablefmt="simple")}\n\n{total} of core time in all, good to a factor '
         f'of three.{orderings_text(builder)}{goal}'
     )
@@ -74,6 +75,28 @@ def planned_hours(stages: Sequence[PlannedStage]) -> dict[str, float]:
     for stage in stages:
         hours[stage.label] = hours.get(stage.label, 0.0) + stage.core_hours
     return hours
+
+
+def teacher_words(builder: Builder) -> str:
+    """Return which pretrained potential samples, and whether it gives all labels; empty if there is none."""
+    if not has_teacher(builder):
+        return ''
+    teacher = builder.sampling['base']['job']['teacher'].get_dict()
+    model = teacher['arguments'].get('model')
+    name = f'{teacher["title"]} {model}' if isinstance(model, str) else teacher['title']
+    if 'parameters' in builder.label['pw']:
+        return (
+            f'\n\nThe pretrained potential {name} samples and teaches; DFT labels what the potential learns in the end.'
+        )
+    return (
+        f'\n\nNo DFT is done: the potential learns energies and forces of the pretrained potential {name}, and every '
+        'result will say so.'
+    )
+
+
+def has_teacher(builder: Builder) -> bool:
+    """Return whether a pretrained potential samples or labels."""
+    return 'teacher' in builder.sampling['base']['job']
 
 
 def plan(builder: Builder) -> list[PlannedStage]:
@@ -129,15 +152,38 @@ def dft_stages(builder: Builder, n_atoms: int) -> tuple[list[PlannedStage], int]
     if builder.levels is not None:
         n_levels = builder.levels['n_frames']
         stages.append(labelling_stage(labels.LABEL_LEVELS, 'levels of theory', builder, n_levels, n_atoms=n_atoms))
+    n_sampled = 0
+    if has_teacher(builder) and builder.dataset is None:
+        stage, n_sampled = sampling_stage(builder, n_atoms)
+        stages.append(stage)
+        if builder.selection is not None:
+            n_taught, n_sampled = n_sampled, min(builder.selection['n_frames'], n_sampled)
+            stages.append(labelling_stage(labels.LABEL_SAMPLED, 'sampled frames', builder, n_sampled, n_atoms=n_atoms))
+            parameters = {**builder.allegro.train['parameters'].get_dict(), **builder.teaching.get_dict()}
+            checked = TrainingParameters.check(parameters).model_dump()
+            stages.append(training_stage(labels.TEACH, 'teaching', n_atoms, n_taught, parameters=checked))
     if 'temperatures_K' not in builder.aimd:
-        return stages, 0 if builder.dataset is None else builder.dataset.n_frames
+        return stages, n_sampled if builder.dataset is None else builder.dataset.n_frames
     n_runs, dynamics = len(builder.aimd.temperatures_K), builder.aimd.dynamics
     n_steps = dynamics['n_equilibration'] + dynamics['n_sampling']
     stages.append(PlannedStage(labels.AIMD, 'AIMD', 'pw.x', n_runs, n_atoms, n_steps, n_runs * n_steps * step_s / 3600))
     n_rattled = builder.rattle['n_frames'] if builder.rattle else 0
     if n_rattled:
         stages.append(labelling_stage(labels.LABEL_RATTLED, 'rattled cells', builder, n_rattled, n_atoms=n_atoms))
-    return stages, n_rattled + n_runs * dynamics['n_sampling'] // builder.frames['stride']
+    return stages, n_sampled + n_rattled + n_runs * dynamics['n_sampling'] // builder.frames['stride']
+
+
+def sampling_stage(builder: Builder, n_atoms: int) -> tuple[PlannedStage, int]:
+    """Return the sampling by a pretrained potential, and how many frames it gives."""
+    p = builder.sampling['parameters'].get_dict()
+    n_runs = len(p['temperatures_K']) + len(p['strains']) + len(builder.sampling.get('orderings') or {})
+    n_single = p['n_hops'] + p['n_rattled']
+    n_relax = p['relax_steps'] if p.get('relax') else 0
+    hours = (n_runs * p['steps'] + n_single + n_relax) * n_atoms * TEACHER_ATOM_STEP_S / 3600
+    n_frames = n_runs * (p['steps'] // p['stride']) + n_single
+    jobs = builder.sampling['max_concurrent'].value
+    stage = PlannedStage(labels.SAMPLE, 'pretrained potential', 'ASE', jobs, n_atoms, p['steps'], hours)
+    return stage, n_frames
 
 
 def training_stages(builder: Builder, n_atoms: int, n_frames: int) -> list[PlannedStage]:
@@ -146,7 +192,8 @@ def training_stages(builder: Builder, n_atoms: int, n_frames: int) -> list[Plann
     if builder.active_learning is not None:
         return active_learning_stages(builder, n_atoms, n_frames, parameters)
     relabelling = builder.relabelling.get_dict()
-    stages = [training_stage(labels.numbered(labels.TRAIN, 0), 'training', n_atoms, n_frames, parameters=parameters)]
+    first = parameters if builder.finetuning is None else {**parameters, **builder.finetuning.get_dict()}
+    stages = [training_stage(labels.numbered(labels.TRAIN, 0), 'training', n_atoms, n_frames, parameters=first)]
     for index in range(1, relabelling['n_rounds'] + 1):
         n_labels = relabelling['n_frames']
         n_frames += n_labels
@@ -176,7 +223,10 @@ def training_stages(builder: Builder, n_atoms: int, n_frames: int) -> list[Plann
 
 
 def labelling_stage(label: str, name: str, builder: Builder, n_frames: int, *, n_atoms: int) -> PlannedStage:
-    """Return single calculations of frames, several of them in each job."""
+    """Return single calculations of frames, several of them in each job; by the pretrained potential without DFT."""
+    if 'parameters' not in builder.label['pw']:
+        hours = n_frames * n_atoms * TEACHER_ATOM_STEP_S / 3600
+        return PlannedStage(label, name, 'ASE', 1, n_atoms, n_frames, hours)
     size = min(builder.label.frames_per_job.value, n_frames)
     hours = n_frames * SCF_FROM_SCRATCH * dft_step_s(builder, n_atoms) / 3600
     return PlannedStage(label, name, 'pw.x', -(-n_frames // size), n_atoms, size, hours)

@@ -37,7 +37,7 @@ from aiida_ionconduct.structures.composition import composition_table, deviation
 from aiida_ionconduct.structures.oxidation import ONLY_TRACER
 from aiida_ionconduct.structures.site_table import SiteRow, sites_table
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
-from aiida_ionconduct.workchains.inputs import load_codes
+from aiida_ionconduct.workchains.inputs import load_codes, needed_engines
 from aiida_ionconduct.workchains.protocols import protocol_inputs
 
 Kind = TypeVar('Kind', bound=orm.Data)
@@ -164,6 +164,7 @@ def get_builder(
     trust_model: bool,
     relaxed: bool,
     overrides: str | None,
+    foundation: str | None = None,
     target_error: float | None = None,
     max_md_ns: float | None = None,
     orderings: int | None = None,
@@ -195,7 +196,7 @@ def get_builder(
     if orderings is not None:
         changes['orderings'] = orderings
     p = protocol_inputs('conductivity', protocol, changes)
-    loaded = load_codes(dict(codes))
+    loaded = load_codes(dict(codes), needed=needed_engines(p))
     labelled = {'keys': LabelKeys(energy_key, forces_key, stress_key), 'stress_unit': stress_unit}
     cells, states = load_cells(
         **cell,
@@ -214,6 +215,7 @@ def get_builder(
         mobile=mobile,
         dataset=load_data(dataset, DatasetData, 'dataset', **labelled) if dataset else None,
         model=load_data(model, AllegroModelData, 'model') if model else None,
+        foundation=load_data(foundation, AllegroModelData, 'foundation') if foundation else None,
         trust_model=trust_model,
         relaxed=relaxed,
         candidates=cells,

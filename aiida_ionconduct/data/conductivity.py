@@ -44,7 +44,8 @@ class ConductivityData(orm.ArrayData):
     - whether the results can be used: ``caged`` (True where most of the displacement is motion within cages and the
       number rests on the growth beyond it, else absent), ``diffusive``, ``converged`` (95 % half-width of σ below 20 %,
       slopes on a plateau), ``plateau`` of both and ``plateau_tracer``, ``beta`` and ``beta_stderr`` (exponent of the
-      MSD at long lags), ``warnings`` (a list of sentences).
+      MSD at long lags), ``warnings`` (a list of sentences); ``labelled_by`` where no DFT was done: the pretrained
+      potentials whose energies and forces the potential has learnt.
     """
 
     @classmethod

@@ -19,6 +19,7 @@ from aiida_ionconduct.data.display import bars, card, node_title
 from aiida_ionconduct.readers.label_formats import read_extended_xyz
 from aiida_ionconduct.readers.label_keys import LabelKeys
 from aiida_ionconduct.readers.labelled import DETECTED, LabelledFrames, label_frames, read_labelled_frames
+from aiida_ionconduct.sampling.statement import ATTRIBUTE
 
 FILENAME = 'dataset.extxyz'
 
@@ -26,8 +27,9 @@ FILENAME = 'dataset.extxyz'
 class DatasetData(orm.SinglefileData):
     """Frames with energies (eV), forces (eV/Å) and, where known, stresses, in one extended-XYZ file.
 
-    Each frame may carry ``source`` (where it comes from, such as ``aimd``, ``rattled``, ``relabelled``) and
-    ``temperature_K`` in its ``info``.
+    Each frame may carry ``source`` (where it comes from, such as ``aimd``, ``rattled``, ``relabelled``),
+    ``temperature_K``, and ``labelled_by`` in its ``info``: the pretrained potential that has given its energy and
+    forces in the place of DFT.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class DatasetData(orm.SinglefileData):
         super().__init__(io.BytesIO(content), filename=filename, **kwargs)
         temperatures = {frame.info['temperature_K'] for frame in frames if 'temperature_K' in frame.info}
         sources = [frame.info.get('source', 'unknown') for frame in frames]
+        teachers = [str(frame.info[ATTRIBUTE]) for frame in frames if ATTRIBUTE in frame.info]
         self.base.attributes.set_many(
             {
                 'n_frames': len(frames),
@@ -79,6 +82,7 @@ class DatasetData(orm.SinglefileData):
                 'sha256': hashlib.sha256(content).hexdigest(),
                 **({'notes': labelled.notes} if labelled.notes else {}),
                 **({'isolated_energies_eV': labelled.isolated_eV} if labelled.isolated_eV else {}),
+                **({ATTRIBUTE: {name: teachers.count(name) for name in sorted(set(teachers))}} if teachers else {}),
             }
         )
 
@@ -118,6 +122,11 @@ class DatasetData(orm.SinglefileData):
         return self.base.attributes.get('isolated_energies_eV', {})
 
     @property
+    def labelled_by(self) -> dict[str, int]:
+        """Numbers of frames by the pretrained potential that has labelled them; empty if all labels are of DFT."""
+        return dict(self.base.attributes.get(ATTRIBUTE, {}))
+
+    @property
     def elements(self) -> list[str]:
         """Chemical symbols that occur, sorted."""
         return self.base.attributes.get('elements')
@@ -129,6 +138,7 @@ class DatasetData(orm.SinglefileData):
         rows = [
             ('Frames', a['n_frames']),
             *((f'… from {source}', count) for source, count in a['sources'].items()),
+            *((f'… labelled by {teacher}, not by DFT', count) for teacher, count in a.get(ATTRIBUTE, {}).items()),
             ('Elements', ', '.join(a['elements'])),
             ('Temperatures', f'{temperatures} K' if temperatures else None),
             ('Stress', 'in all frames' if a['has_stress'] else 'not in all frames'),

@@ -13,6 +13,7 @@ from aiida.manage import get_manager
 
 from aiida_ionconduct.allegro.package import ModelFormat, format_of, read_metadata
 from aiida_ionconduct.data.display import bars, card, node_title
+from aiida_ionconduct.sampling.statement import ATTRIBUTE
 
 TRUST_HELP = 'Whether a model may be loaded that was not made by a training in this profile.'
 
@@ -80,12 +81,18 @@ class AllegroModelData(orm.SinglefileData):
             ('Elements', ', '.join(a['type_names'])),
             ('Cutoff', f'{a["r_max"]:g} Å'),
             *((label, f'{1000 * value:.3g} {unit}') for label, value, unit in errors if value is not None),
+            *(('Trained on labels of', f'{teacher}, not of DFT') for teacher in a.get(ATTRIBUTE, [])),
             ('Device', a.get('device')),
             ('SHA-256', f'{a["sha256"][:12]}…'),
         ]
         by_element = metrics.get('test_forces_mae_by_element') or {}
         scaled = {symbol: 1000 * value for symbol, value in by_element.items()}
         return card(node_title(self), rows, bars('Force MAE by element (meV/Å)', scaled))
+
+    @property
+    def labelled_by(self) -> list[str]:
+        """Pretrained potentials whose energies and forces the model has learnt; empty if all labels are of DFT."""
+        return list(self.base.attributes.get(ATTRIBUTE, []))
 
     def missing_types(self, symbols: Iterable[str]) -> list[str]:
         """Return the symbols that the model was not trained on, sorted."""

@@ -80,12 +80,22 @@ class Engine(NamedTuple):
     with_mpi: bool = False
     environment: Mapping[str, str] = {}
     """Variables that its code on this machine sets."""
+    is_optional: bool = False
+    """Whether a campaign may do without it, so that its code need not exist."""
 
     @property
     def prepend_text(self) -> str:
         """Shell commands that set the variables."""
         return '\n'.join(f'export {name}={value}' for name, value in self.environment.items())
 
+
+ASE_INPUT = """from ase.calculators.emt import EMT
+from ase.build import bulk
+crystal = bulk('Cu')
+crystal.calc = EMT()
+crystal.get_potential_energy()
+print('ASE is there')
+"""
 
 HELP_TRIAL = Trial(('--help',), 'none', 'usage:')
 # Without a configuration, nequip-train says where it has looked for one.
@@ -125,6 +135,13 @@ ENGINES = {
         executable='lmp',
         trial=Trial(('-in', INPUT_FILE), LAMMPS_INPUT, r'^pair_style allegro is there'),
         resources='md',
+    ),
+    'ase': Engine(  # a Python with ASE and a pretrained potential
+        plugin='ionconduct.ase.sampling',
+        executable='python',
+        trial=Trial((INPUT_FILE,), ASE_INPUT, r'^ASE is there'),
+        resources='training',
+        is_optional=True,
     ),
 }
 """The engines of a campaign, by the labels of their codes."""

@@ -20,6 +20,7 @@ from aiida_ionconduct.data.model import remember_made_here
 from aiida_ionconduct.lammps.script import ENERGY_FILE, FORCES_FILE
 from aiida_ionconduct.lammps.structure import lammps_rotation
 from aiida_ionconduct.parsers.base import exit_code_without, messages, success
+from aiida_ionconduct.sampling.statement import ATTRIBUTE
 
 DUMP_HEADER_LINES = 9
 """The lines of a text dump of LAMMPS before its first atom."""
@@ -49,6 +50,8 @@ class AllegroCompileParser(Parser):
         }
         if parameters.target == 'mliap':
             described |= {'type_names': package.type_names, 'r_max': package.r_max, 'device': parameters.device}
+        if package.labelled_by:
+            described[ATTRIBUTE] = package.labelled_by
         model = AllegroModelData(compiled, **described)
         if 'check' in self.node.inputs:
             exit_code = self.compare(pathlib.Path(retrieved_temporary_folder or '.'), model, tf32=parameters.tf32)

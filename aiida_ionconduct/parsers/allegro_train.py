@@ -28,6 +28,7 @@ from aiida_ionconduct.calculations.allegro_train import MODEL
 from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.data.model import remember_made_here
 from aiida_ionconduct.parsers.base import cause_of_failure, exit_code_of, messages, ran_out_of_memory, success
+from aiida_ionconduct.sampling.statement import ATTRIBUTE
 
 
 class AllegroTrainParser(Parser):
@@ -111,12 +112,17 @@ class AllegroTrainParser(Parser):
         self.out('checkpoint', checkpoint)
 
     def describe(self) -> dict[str, Any]:
-        """Return the types and the cutoff of the trained model: those it started from, or those asked for."""
+        """Return the types and the cutoff of the trained model, and the pretrained potentials whose labels it learnt.
+
+        Types and cutoff are those of the model it started from, or those asked for.
+        """
+        names = sorted(self.node.inputs.train.labelled_by)
+        learnt = {ATTRIBUTE: names} if names else {}
         if 'initial_model' in self.node.inputs:
             initial = self.node.inputs.initial_model
-            return {'type_names': initial.type_names, 'r_max': initial.r_max}
+            return {'type_names': initial.type_names, 'r_max': initial.r_max, **learnt}
         r_max = self.node.inputs.parameters.get_dict().get('r_max', TrainingParameters.model_fields['r_max'].default)
-        return {'type_names': self.node.inputs.train.elements, 'r_max': r_max}
+        return {'type_names': self.node.inputs.train.elements, 'r_max': r_max, **learnt}
 
 
 def parity_node(parity: Mapping[str, np.ndarray]) -> orm.ArrayData:

@@ -38,6 +38,7 @@ from aiida_ionconduct.lammps.script import (
 )
 from aiida_ionconduct.lammps.structure import lammps_rotation, species_order
 from aiida_ionconduct.parsers.base import cause_of_failure, exit_code_of, ran_out_of_memory, success
+from aiida_ionconduct.sampling.statement import ATTRIBUTE
 
 Series = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Arrays by name, each with the steps of its first index."""
@@ -143,6 +144,7 @@ class LammpsMdParser(Parser):
         species = species_order(self.symbols)
         back = lammps_rotation(structure.cell).T
         to_ps = run.timestep_fs / 1000
+        teachers = self.node.inputs.model.labelled_by
         (steps, positions), (com_steps, centres), (_, thermo) = (arrays[name] for name in ARRAYS)
         trajectories = {}
         for index, seed in enumerate(run.seeds):
@@ -164,6 +166,7 @@ class LammpsMdParser(Parser):
                 seed=seed,
                 thermo_columns=thermo_columns(run),
                 ensemble=run.ensemble.upper(),
+                **({ATTRIBUTE: teachers} if teachers else {}),
             )
         self.out('trajectories', trajectories)  # type: ignore[arg-type]  # a namespace
         return trajectories

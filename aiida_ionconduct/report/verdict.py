@@ -14,18 +14,23 @@ from aiida_ionconduct.report.number_format import (
     format_percent,
 )
 from aiida_ionconduct.report.result import Campaign
+from aiida_ionconduct.sampling.statement import ATTRIBUTE
 from aiida_ionconduct.transport.result import MAX_RELATIVE_HALF_WIDTH, half_width_over_value
 from aiida_ionconduct.transport.verdict import diffusion
 
 DEMONSTRATION_PROTOCOL = 'quickstart'
 
-Level = Literal['converged', 'not converged', 'demonstration', 'no number', 'running', 'failed']
+Level = Literal['converged', 'not converged', 'demonstration', 'screening', 'no number', 'running', 'failed']
 State = Literal['running', 'failed', 'finished']
 SENTENCES: dict[Level, str] = {
     'converged': 'The numbers meet every criterion below.',
     'not converged': 'The numbers are not converged: read them only with their intervals.',
     'demonstration': (
         'This shows that the machinery works; the numbers are not converged and not a statement about the material.'
+    ),
+    'screening': (
+        'No DFT was done: these are the numbers of a potential that imitates a pretrained potential, and nothing has '
+        'checked them for this material.'
     ),
     'no number': 'The campaign ended without a conductivity.',
     'running': 'The campaign is still running; what is below is what it has so far.',
@@ -79,8 +84,8 @@ def verdict(
 
     They are converged when, at every temperature, the 95 % half-width of the full conductivity is below
     :data:`~aiida_ionconduct.transport.result.MAX_RELATIVE_HALF_WIDTH` of its value and the motion is diffusive, when
-    the potential passed its validation, and when the protocol was not the demonstration. What is not known does not
-    count as passed.
+    the potential passed its validation, when the protocol was not the demonstration, and when the potential has learnt
+    from DFT. What is not known does not count as passed.
 
     :param conductivities: flat attributes, a mapping for each temperature, as
         :meth:`aiida_ionconduct.transport.TransportResult.attributes` gives them.
@@ -97,6 +102,9 @@ def verdict(
             protocol or 'not stated',
         ),
     ]
+    teachers = sorted({name for attributes in conductivities for name in attributes.get(ATTRIBUTE) or []})
+    if teachers:
+        criteria.append(Criterion('Trained on DFT', False, f'no DFT was done; labels of {", ".join(teachers)}'))
     level: Level
     if state != 'finished':
         level = state
@@ -104,6 +112,8 @@ def verdict(
         level = 'demonstration'
     elif not any(attributes.get('sigma_full_S_per_cm') for attributes in conductivities):
         level = 'no number'
+    elif teachers:
+        level = 'screening'
     else:
         level = 'converged' if all(criterion.passed for criterion in criteria) else 'not converged'
     numbers = [(f'{attributes["temperature_K"]:g} K', *_number(attributes)) for attributes in conductivities]

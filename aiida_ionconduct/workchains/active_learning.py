@@ -35,6 +35,12 @@ class ActiveLearningWorkChain(ParentWorkChain):
         super().define(spec)
         spec.input('structure', valid_type=orm.StructureData, help='The cell that DFT can label.')
         spec.input('dataset', valid_type=DatasetData, help='Labelled frames to begin with.')
+        spec.input(
+            'initial_model',
+            valid_type=AllegroModelData,
+            required=False,
+            help='A packaged model from whose weights all members start in the first round.',
+        )
         spec.expose_inputs(
             CommitteeWorkChain, namespace='committee', exclude=('allegro.dataset', 'seeds', 'initial_models')
         )
@@ -103,6 +109,10 @@ class ActiveLearningWorkChain(ParentWorkChain):
         inputs = self.exposed_inputs(CommitteeWorkChain, 'committee')
         inputs.allegro.dataset = self.ctx.dataset
         inputs.seeds = orm.List(self.ctx.p['committee_seeds'])
+        if self.ctx.round == 1 and 'initial_model' in self.inputs:
+            labels = [seed_label(seed) for seed in self.ctx.p['committee_seeds']]
+            inputs.initial_models = dict.fromkeys(labels, self.inputs.initial_model)
+            inputs.allegro.fit_shifts = orm.Bool(True)
         if self.ctx.round > 1:
             inputs.initial_models = dict(self.ctx.training.outputs.model)
             parameters = {**inputs.allegro.train.parameters.get_dict(), **self.ctx.p['training']}

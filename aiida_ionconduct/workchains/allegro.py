@@ -13,12 +13,18 @@ from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.calculations.allegro_compile import AllegroCompileCalculation
 from aiida_ionconduct.calculations.allegro_train import MONITOR, AllegroTrainCalculation
 from aiida_ionconduct.calculations.functions.datasets import split_dataset
+from aiida_ionconduct.calculations.functions.sampling import fit_energy_shifts
 from aiida_ionconduct.data import AllegroModelData, DatasetData
-from aiida_ionconduct.labels import COMPILE
-from aiida_ionconduct.workchains.repeat import AllegroCompileWorkChain
+from aiida_ionconduct.labels import COMPILE, EVALUATE
+from aiida_ionconduct.workchains.repeat import AllegroCompileWorkChain, AllegroEvaluateWorkChain
 from aiida_ionconduct.workchains.segments import SegmentsWorkChain, out_of_walltime_handler
 
 JOB_EXIT_CODES = AllegroTrainCalculation.exit_codes
+OWN_OPTIONS = (
+    'parser_name', 'scheduler_stdout', 'scheduler_stderr', 'submit_script_filename', 'input_filename',
+    'output_filename', 'additional_retrieve_list',
+)  # fmt: skip
+"""Options of the training that its evaluation does not take over."""
 MAX_LOWERED, LOWERED_BY = 2, 0.3
 """How often, and by which factor, the learning rate of a training that diverges is lowered."""
 
@@ -49,14 +55,25 @@ class AllegroWorkChain(SegmentsWorkChain):
         )
         spec.input('dataset', valid_type=DatasetData, help='All labelled frames.')
         spec.input('split', valid_type=orm.Dict, help='Parameters of `split_dataset`.')
+        spec.input(
+            'fit_shifts',
+            valid_type=orm.Bool,
+            required=False,
+            help='Whether the energies of atoms of `train.initial_model` are fitted anew to the training frames before '
+            'the training, by least squares: the labels may be of another level of theory.',
+        )
         spec.outline(
             cls.setup,
+            if_(cls.should_fit_shifts)(cls.run_evaluation, cls.inspect_evaluation),
             while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
             cls.results,
             if_(cls.should_compile)(cls.run_compile, cls.inspect_compile),
         )
         spec.expose_outputs(AllegroTrainCalculation, include=('model', 'output_parameters', 'checkpoint', 'parity'))
         spec.output('compiled_model', valid_type=AllegroModelData, required=False, help='The compiled model.')
+        spec.output(
+            'energy_shifts', valid_type=orm.Dict, required=False, help='The energies of atoms that were fitted anew.'
+        )
         spec.exit_code(410, 'ERROR_SUB_PROCESS_FAILED_COMPILE', message='The compilation failed: {detail}')
         spec.exit_code(
             411,
@@ -75,6 +92,9 @@ class AllegroWorkChain(SegmentsWorkChain):
             'ERROR_NO_PROGRESS',
             message='The wall time ends before an epoch has: raise max_wallclock_seconds.',
         )
+        spec.exit_code(
+            414, 'ERROR_SUB_PROCESS_FAILED_EVALUATION', message='The initial model could not be evaluated: {detail}'
+        )
 
     def setup(self) -> None:
         """Split the frames, and put the inputs where the restart loop expects them."""
@@ -83,6 +103,41 @@ class AllegroWorkChain(SegmentsWorkChain):
         self.ctx.inputs.update(split_dataset(self.inputs.dataset, self.inputs.split))
         self.ctx.inputs.monitors = {'progress': orm.Dict(MONITOR), **self.ctx.inputs.get('monitors', {})}
         self.ctx.n_lowered = 0
+
+    # Energies of atoms ---------------------------------------------------------------------------------------------
+
+    def should_fit_shifts(self) -> bool:
+        """Return whether the energies of atoms are to be fitted anew."""
+        asked = 'fit_shifts' in self.inputs and self.inputs.fit_shifts.value
+        return asked and 'initial_model' in self.ctx.inputs and 'checkpoint' not in self.ctx.inputs
+
+    def run_evaluation(self) -> ToContext:
+        """Evaluate the initial model on the training frames, without its own energies of atoms."""
+        train = self.ctx.inputs
+        options = {key: value for key, value in train.metadata.options.items() if key not in OWN_OPTIONS}
+        job = {
+            'code': train.code,
+            'frames': train.train,
+            'models': {'initial': train.initial_model},
+            'accelerator': orm.Str(self.parameter('accelerator')),
+            'without_shifts': orm.Bool(True),
+            'metadata': {'options': options},
+        }
+        if 'trust_model' in train:
+            job['trust_model'] = train.trust_model
+        return self.child(EVALUATE, AllegroEvaluateWorkChain, {'job': job}, name='evaluation')
+
+    def inspect_evaluation(self) -> ExitCode | None:
+        """Fit the energies of atoms."""
+        if not self.ctx.evaluation.is_finished_ok:
+            detail = self.ctx.evaluation.exit_message
+            return self.exit_codes.ERROR_SUB_PROCESS_FAILED_EVALUATION.format(detail=detail)
+        shifts = fit_energy_shifts(self.ctx.inputs.train, self.ctx.evaluation.outputs.predictions)
+        self.ctx.inputs.energy_shifts = shifts
+        self.out('energy_shifts', shifts)
+        self.report(f'energies of atoms fitted to {shifts["residual_eV_per_atom"] * 1000:.3g} meV/atom')
+
+    # Training ------------------------------------------------------------------------------------------------------
 
     def results(self) -> None:
         """Attach the outputs of the training."""

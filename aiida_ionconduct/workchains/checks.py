@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from aiida_ionconduct.engines import ENGINES
 from aiida_ionconduct.engines.schedulers import gpus_cannot_be_asked
 from aiida_ionconduct.farm.site import PROPERTY
 from aiida_ionconduct.labels import seeds_of_orderings
+from aiida_ionconduct.sampling.teachers import teacher_named
 from aiida_ionconduct.structures import enough_atoms
 from aiida_ionconduct.structures.supercell import MIN_IMAGE_DISTANCE_A
 from aiida_ionconduct.workchains.precision import TARGET, validate_target
@@ -43,7 +45,7 @@ def check_gpus(codes: Mapping[str, orm.AbstractCode], resources: Mapping[str, An
     :raises ValueError: naming the scheduler.
     """
     for label, engine in ENGINES.items():
-        computer = codes[label].computer
+        computer = codes[label].computer if label in codes else None
         if computer is None:
             continue
         stated = {key: value for key, value in resources[engine.resources].items() if value is not None}
@@ -69,8 +71,8 @@ def check_mpi(codes: Mapping[str, orm.AbstractCode]) -> None:
     :raises ValueError: naming the code.
     """
     for label, engine in ENGINES.items():
-        code = codes[label]
-        if engine.with_mpi and code.with_mpi is False:
+        code = codes.get(label)
+        if code is not None and engine.with_mpi and code.with_mpi is False:
             raise ValueError(
                 f'the code {code.full_label} is set up to run without MPI, but its plugin insists on MPI. Relabel it '
                 f'(verdi code relabel {code.pk} {label}-old) and make it again: in the site file with `mpi: true`, or '
@@ -117,6 +119,64 @@ def check_model(structure: orm.StructureData, model: AllegroModelData | None, *,
         raise ValueError(complaint)
     if not model.is_made_here:  # the attributes of a node from an archive, or of an earlier version, may say otherwise
         read_metadata(model.get_content(mode='rb'), model.filename)
+
+
+def check_foundation(
+    structure: orm.StructureData,
+    foundation: AllegroModelData | None,
+    model: AllegroModelData | None,
+    *,
+    trust_model: bool,
+) -> None:
+    """Refuse a model to start from that could not be used, or that is given beside a finished model.
+
+    :param trust_model: accept a model that was not made in this profile.
+    :raises ValueError: as :func:`check_model`.
+    """
+    if foundation is not None and model is not None:
+        raise ValueError('a model is used as it is, a foundation is trained further: give one of the two.')
+    check_model(structure, foundation, trust_model=trust_model)
+
+
+def check_engines(
+    codes: Mapping[str, orm.AbstractCode],
+    p: Mapping[str, Any],
+    *,
+    model: AllegroModelData | None,
+    dataset: DatasetData | None,
+) -> None:
+    """Refuse a campaign without the code of an engine that it needs, or without its pretrained potential.
+
+    The module of the pretrained potential is looked for where the code runs on this machine.
+
+    :param codes: by the labels of the engines.
+    :param p: the protocol.
+    :param model: in place of a training.
+    :param dataset: in place of the sampling.
+    :raises ValueError: naming what is missing and the command that makes it.
+    """
+    if model is not None:
+        return
+    if p['labels'] == 'dft' and 'pw' not in codes:
+        raise ValueError('there is no code of pw.x: run `aiida-ionconduct setup`, or do no DFT (--protocol screen).')
+    if p['sampling'] != 'pretrained':
+        return
+    if 'ase' not in codes:
+        raise ValueError(
+            'there is no code of a Python with ASE for the pretrained potential: run `aiida-ionconduct setup` again, '
+            'or name it with --codes ase=LABEL.'
+        )
+    computer, teacher = codes['ase'].computer, teacher_named(p['pretrained']['calculator'])
+    if dataset is not None or computer is None or computer.transport_type != 'core.local':
+        return
+    script = f'import importlib.util, sys; sys.exit(importlib.util.find_spec({teacher.module!r}) is None)'
+    command = [str(codes['ase'].get_executable()), '-c', script]
+    if subprocess.run(command, capture_output=True, check=False).returncode == 1:
+        install = f': {teacher.install}' if teacher.install else ''
+        raise ValueError(
+            f'the Python of the code {codes["ase"].full_label} has no module {teacher.module}, which holds the '
+            f'calculator {teacher.title}: install it there{install}'
+        )
 
 
 def check_candidates(structure: orm.StructureData, candidates: Sequence[orm.StructureData]) -> None:

@@ -43,6 +43,7 @@ from aiida_ionconduct.labels import (
     LABEL_RATTLED,
     MD,
     RELAX,
+    SAMPLE,
     TRAIN,
     VALIDATE,
     at_temperature,
@@ -54,22 +55,25 @@ from aiida_ionconduct.labels import (
 from aiida_ionconduct.workchains.active_learning import ActiveLearningWorkChain
 from aiida_ionconduct.workchains.aimd import AimdWorkChain
 from aiida_ionconduct.workchains.allegro import AllegroWorkChain
-from aiida_ionconduct.workchains.base import ParentWorkChain
 from aiida_ionconduct.workchains.conductivity_ports import define_inputs, define_outputs
 from aiida_ionconduct.workchains.inputs import get_builder_extending, get_builder_from_protocol
 from aiida_ionconduct.workchains.label import LabelWorkChain
 from aiida_ionconduct.workchains.precision import TARGET, PrecisionWorkChain
+from aiida_ionconduct.workchains.pretrained import PretrainedSteps
 from aiida_ionconduct.workchains.relax import RelaxWorkChain
 from aiida_ionconduct.workchains.repeat import AllegroCompileWorkChain
+from aiida_ionconduct.workchains.sampling import SamplingWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 from aiida_ionconduct.workchains.validation import ValidationWorkChain
 
 
-class ConductivityWorkChain(ParentWorkChain):
+class ConductivityWorkChain(PretrainedSteps):
     """Relax, sample with AIMD, train a potential, validate it, run many seeds, and analyse them.
 
     A stage whose product is given as an input is skipped: a ``dataset`` replaces AIMD and labelling, a ``model``
-    everything before its compilation.
+    everything before its compilation. With the namespace ``sampling``, a pretrained potential explores in the place of
+    AIMD. With ``label``, DFT labels its frames, and the potential learns from both, one after the other; without, the
+    pretrained potential gives all labels, and every result says so.
     """
 
     get_builder_from_protocol = classmethod(get_builder_from_protocol)
@@ -83,8 +87,13 @@ class ConductivityWorkChain(ParentWorkChain):
         spec.outline(
             cls.setup,
             if_(cls.should_relax)(cls.run_relax, cls.inspect_relax),
-            if_(cls.should_sample)(cls.run_sampling, cls.inspect_sampling),
+            if_(cls.should_sample)(
+                cls.run_sampling,
+                cls.inspect_sampling,
+                if_(cls.should_label_sampled)(cls.run_label_sampled, cls.inspect_label_sampled),
+            ),
             if_(cls.should_compare_levels)(cls.run_levels, cls.inspect_levels),
+            if_(cls.should_teach)(cls.run_teaching, cls.inspect_teaching),
             if_(cls.should_train)(cls.run_training, cls.inspect_training).else_(cls.run_compile, cls.inspect_compile),
             while_(cls.is_on_trial)(
                 while_(cls.should_relabel)(
@@ -182,10 +191,16 @@ class ConductivityWorkChain(ParentWorkChain):
         return 'dataset' not in self.inputs and 'model' not in self.inputs
 
     def run_sampling(self) -> ToContext:
-        """Run AIMD and, beside it, label rattled cells."""
-        inputs = self.exposed_inputs(AimdWorkChain, 'aimd')
-        inputs.structure = self.ctx.structure
-        children = self.child(AIMD, AimdWorkChain, inputs)
+        """Run AIMD, MD with a pretrained potential, or both; and label rattled cells beside AIMD."""
+        children: dict[str, Any] = {}
+        if 'sampling' in self.inputs:
+            inputs = self.exposed_inputs(SamplingWorkChain, 'sampling')
+            inputs.structure = self.ctx.structure
+            children |= self.child(SAMPLE, SamplingWorkChain, inputs)
+        if 'aimd' in self.inputs:
+            inputs = self.exposed_inputs(AimdWorkChain, 'aimd')
+            inputs.structure = self.ctx.structure
+            children |= self.child(AIMD, AimdWorkChain, inputs)
         if 'rattle' in self.inputs:
             frames = (
                 rattle_orderings(self.inputs.rattle, **self.ctx.orderings)
@@ -196,7 +211,13 @@ class ConductivityWorkChain(ParentWorkChain):
         return children
 
     def inspect_sampling(self) -> ExitCode | None:
-        """Join the frames."""
+        """Join the frames of DFT; without DFT, take those of the pretrained potential."""
+        if 'sampling' in self.inputs:
+            if not self.ctx.sample.is_finished_ok:
+                return self.failure('SAMPLING', self.ctx.sample)
+            self.take_over(self.ctx.sample.outputs)
+        if 'aimd' not in self.inputs:
+            return None
         if not self.ctx.aimd.is_finished_ok:
             return self.failure('AIMD', self.ctx.aimd)
         datasets = {'aimd': dataset_from_aimd(self.inputs.frames, **self.ctx.aimd.outputs.trajectories)}
@@ -238,13 +259,6 @@ class ConductivityWorkChain(ParentWorkChain):
             return self.exit_codes.ERROR_LEVELS_DISAGREE.format(detail=describe_levels(levels.get_dict()))
         self.ctx.dataset = shift_to_level(self.ctx.dataset, levels)
 
-    def label_inputs(self, frames: orm.TrajectoryData, source: str) -> AttributeDict:
-        """Return the inputs for labelling frames, which the dataset will count under their source."""
-        inputs = self.exposed_inputs(LabelWorkChain, 'label')
-        inputs.frames = frames
-        inputs.parameters = orm.Dict({**inputs.parameters.get_dict(), 'source': source})
-        return inputs
-
     # Potential -----------------------------------------------------------------------------------------------------
 
     def should_train(self) -> bool:
@@ -252,13 +266,13 @@ class ConductivityWorkChain(ParentWorkChain):
         return 'model' not in self.inputs
 
     def run_training(self) -> ToContext:
-        """Train from scratch, or in a later round from the weights of the round before."""
+        """Train from scratch or from what was taught, in a later round from the weights of the round before."""
         if 'active_learning' in self.inputs and not self.ctx.round:
             inputs = self.active_learning_inputs()
             return self.child(ACTIVE_LEARNING, ActiveLearningWorkChain, inputs, name='training', append=True)
-        inputs = self.exposed_inputs(AllegroWorkChain, 'allegro')
-        inputs.dataset = self.ctx.dataset
+        inputs = self.allegro_inputs(self.ctx.dataset, None if self.ctx.round else self.inputs.get('finetuning'))
         if self.ctx.round:
+            inputs.pop('fit_shifts', None)  # the labels are those of the round before
             inputs.train.initial_model = self.ctx.training[-1].outputs.model
             inputs.train.parameters = orm.Dict(
                 {**inputs.train.parameters.get_dict(), **self.inputs.relabelling['training']}
@@ -298,14 +312,18 @@ class ConductivityWorkChain(ParentWorkChain):
         frames = pick_frames(
             orm.Dict({'n_frames': self.inputs.relabelling['n_frames']}), **self.ctx.exploration.outputs.trajectories
         )
-        inputs = self.label_inputs(frames, f'relabelled_{self.ctx.round}')
-        return self.child(numbered(LABEL, self.ctx.round), LabelWorkChain, inputs, name='labelling')
+        source = f'relabelled_{self.ctx.round}'
+        return self.label_child(numbered(LABEL, self.ctx.round), frames, source, 'labelling')
 
     def inspect_labelling(self) -> ExitCode | None:
         """Add the labelled frames to the training set."""
         if not self.ctx.labelling.is_finished_ok:
             return self.failure('LABELLING', self.ctx.labelling)
-        self.ctx.dataset = merge_datasets(a_before=self.ctx.dataset, b_new=self.ctx.labelling.outputs.dataset)
+        labelled = self.ctx.labelling.outputs.dataset
+        if self.is_without_dft():
+            limit = {'max_force_eV_per_A': self.inputs.sampling.parameters['max_force_eV_per_A']}
+            labelled = curate_dataset(labelled, orm.Dict(limit))
+        self.ctx.dataset = merge_datasets(a_before=self.ctx.dataset, b_new=labelled)
 
     def run_compile(self) -> ToContext:
         """Compile the model that was given."""
@@ -351,7 +369,8 @@ class ConductivityWorkChain(ParentWorkChain):
 
     def accept_model(self) -> ExitCode | None:
         """Attach the potential and what is known of it; stop if it is not good enough."""
-        for name in ('structure', 'supercell', 'dataset', 'model', 'compiled_model'):
+        names = ('structure', 'supercell', 'dataset', 'model', 'compiled_model', 'teacher', 'teaching_set', 'selection')
+        for name in names:
             if name in self.ctx:
                 self.out(name, self.ctx[name])
         if self.ctx.orderings:
@@ -454,7 +473,10 @@ class ConductivityWorkChain(ParentWorkChain):
     def active_learning_inputs(self) -> AttributeDict:
         """Return the inputs of the active learning, put together from the inputs of its parts."""
         p = self.inputs.active_learning.get_dict()
-        allegro = self.exposed_inputs(AllegroWorkChain, 'allegro')
+        allegro = self.allegro_inputs(self.ctx.dataset, self.inputs.get('finetuning'))
+        allegro.pop('dataset')
+        start = {'initial_model': allegro.train.pop('initial_model')} if 'initial_model' in allegro.train else {}
+        allegro.pop('fit_shifts', None)
         label = self.exposed_inputs(LabelWorkChain, 'label')
         md = self.exposed_inputs(SeedsWorkChain, 'md')
         for name in ('previous', 'temperatures_K', 'seeds'):
@@ -464,6 +486,7 @@ class ConductivityWorkChain(ParentWorkChain):
             md.orderings = self.ctx.orderings
         return AttributeDict(
             {
+                **start,
                 'structure': self.ctx.structure,
                 'dataset': self.ctx.dataset,
                 'committee': {'allegro': allegro, 'max_concurrent': self.inputs.md.max_concurrent},

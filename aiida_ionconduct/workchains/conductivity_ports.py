@@ -13,11 +13,14 @@ from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.label import LabelWorkChain
 from aiida_ionconduct.workchains.precision import TARGET, validate_target
 from aiida_ionconduct.workchains.relax import RelaxWorkChain
+from aiida_ionconduct.workchains.sampling import SamplingWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 
 # Copied each time: `expose_inputs` empties what it is given.
 OPTIONAL = {'required': False, 'populate_defaults': False}
-STAGES = ('RELAX', 'AIMD', 'LABELLING', 'TRAINING', 'COMPILE', 'EXPLORATION', 'VALIDATION_MD', 'MD')
+STAGES = (
+    'RELAX', 'AIMD', 'LABELLING', 'TRAINING', 'COMPILE', 'EXPLORATION', 'VALIDATION_MD', 'MD', 'SAMPLING', 'TEACHING',
+)  # fmt: skip
 """The stages that can fail, in the order of their exit codes, which begin with 401."""
 
 
@@ -72,11 +75,30 @@ def define_inputs(spec: WorkChainSpec) -> None:
     spec.expose_inputs(
         AllegroWorkChain,
         namespace='allegro',
-        exclude=('dataset', 'train.initial_model'),
+        exclude=('dataset', 'train.energy_shifts', 'fit_shifts'),
         namespace_options=dict(OPTIONAL),
     )
     spec.expose_inputs(AllegroCompileCalculation, namespace='compile', exclude=('model', 'check.frame'))
     spec.expose_inputs(SeedsWorkChain, namespace='md', exclude=('base.md.structure', 'base.md.model', 'orderings'))
+    spec.expose_inputs(
+        SamplingWorkChain, namespace='sampling', exclude=('structure',), namespace_options=dict(OPTIONAL)
+    )
+    spec.input(
+        'selection', valid_type=orm.Dict, required=False, help='Of `choose_frames`: which sampled frames DFT labels.'
+    )
+    spec.input(
+        'teaching',
+        valid_type=orm.Dict,
+        required=False,
+        help='Parameters that differ in the training on the labels of the pretrained potential, before that on DFT.',
+    )
+    spec.input(
+        'finetuning',
+        valid_type=orm.Dict,
+        required=False,
+        help='Parameters that differ in the first training on `dataset`, if it starts from a taught potential or from '
+        '`allegro.train.initial_model`.',
+    )
     spec.input('rattle', valid_type=orm.Dict, required=False, help='Parameters of `rattle`, besides AIMD.')
     spec.input('frames', valid_type=orm.Dict, required=False, help='Parameters of `dataset_from_aimd`.')
     spec.input(
@@ -127,6 +149,19 @@ def define_outputs(spec: WorkChainSpec) -> None:
     spec.output('levels', valid_type=orm.Dict, required=False, help='The given training set against DFT here.')
     spec.output('supercell', valid_type=orm.StructureData, help='The cell of the molecular dynamics.')
     spec.output('dataset', valid_type=DatasetData, required=False, help='All labelled frames.')
+    spec.output(
+        'teacher',
+        valid_type=orm.Dict,
+        required=False,
+        help='The pretrained potential that has sampled: version, SHA-256 of its weights, device, floating-point type.',
+    )
+    spec.output(
+        'teaching_set',
+        valid_type=DatasetData,
+        required=False,
+        help='The frames with labels of the pretrained potential.',
+    )
+    spec.output('selection', valid_type=orm.Dict, required=False, help='Which of these frames were chosen for DFT.')
     spec.output('model', valid_type=AllegroModelData, help='The packaged potential.')
     spec.output('compiled_model', valid_type=AllegroModelData, help='The potential, compiled for this machine.')
     spec.output('training', valid_type=orm.Dict, required=False, help='Learning curves and errors.')

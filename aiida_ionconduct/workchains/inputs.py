@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aiida import orm
@@ -18,6 +18,8 @@ from aiida_ionconduct.workchains.checks import (
     check_candidates,
     check_dataset,
     check_electrons,
+    check_engines,
+    check_foundation,
     check_gpus,
     check_model,
     check_mpi,
@@ -45,6 +47,7 @@ from aiida_ionconduct.workchains.stage_inputs import (
     md_inputs,
     relabelling_parameters,
     relax_inputs,
+    sampling_inputs,
     validation_parameters,
     with_safe_thermostat,
 )
@@ -53,10 +56,25 @@ if TYPE_CHECKING:
     from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 
 
-def load_codes(labels: Mapping[str, str] | None = None, computer: str = 'localhost') -> dict[str, orm.AbstractCode]:
-    """Load the codes of all engines.
+def needed_engines(p: Inputs) -> set[str]:
+    """Return the labels of the engines that a campaign cannot do without.
+
+    :param p: the protocol with its overrides.
+    """
+    needed = {name for name, engine in ENGINES.items() if not engine.is_optional}
+    if p['sampling'] == 'pretrained':
+        needed.add('ase')
+    return needed - {'pw'} if p['labels'] == 'pretrained' else needed
+
+
+def load_codes(
+    labels: Mapping[str, str] | None = None, computer: str = 'localhost', *, needed: Collection[str] | None = None
+) -> dict[str, orm.AbstractCode]:
+    """Load the codes of all engines, or of those that are needed and those that are named.
 
     :param labels: labels, PKs or UUIDs of codes that are not called ``name@computer``.
+    :param needed: labels of the engines that are needed, see :func:`needed_engines`; None loads all, of which an
+        optional engine may have no code.
     :raises ValueError: for a code that is missing or belongs to another plugin, saying how to set it up.
     """
     unknown = sorted(set(labels or {}) - set(ENGINES))
@@ -64,10 +82,15 @@ def load_codes(labels: Mapping[str, str] | None = None, computer: str = 'localho
         raise ValueError(f'unknown code names {", ".join(unknown)}: choose from {", ".join(ENGINES)}.')
     codes: dict[str, orm.AbstractCode] = {}
     for name, engine in ENGINES.items():
+        is_named = name in (labels or {})
+        if needed is not None and name not in needed and not is_named:
+            continue
         label = (labels or {}).get(name, f'{name}@{computer}')
         try:
             code: orm.AbstractCode = orm.load_code(label)
         except NotExistent as exception:
+            if needed is None and engine.is_optional and not is_named:
+                continue
             raise ValueError(
                 f'the code `{label}` does not exist: run `aiida-ionconduct setup`, or set it up with `verdi code '
                 f'create core.code.installed --default-calc-job-plugin {engine.plugin}` and name it with --codes '
@@ -92,6 +115,7 @@ def get_builder_from_protocol(
     mobile: str = 'Li',
     dataset: DatasetData | None = None,
     model: AllegroModelData | None = None,
+    foundation: AllegroModelData | None = None,
     trust_model: bool = False,
     relaxed: bool = False,
     candidates: Sequence[orm.StructureData] = (),
@@ -99,12 +123,14 @@ def get_builder_from_protocol(
     """Return a builder with the inputs of a protocol, everything checked that can be checked before submission.
 
     :param structure: the cell that DFT is to see.
-    :param protocol: ``quickstart``, ``fast``, ``balanced``, ``stringent`` or ``talk``.
+    :param protocol: ``quickstart``, ``fast``, ``balanced``, ``stringent``, ``talk``, ``screen`` or ``overnight``.
     :param overrides: nested like the protocol; unknown keys are refused.
     :param charges: oxidation states by chemical symbol where the usual oxidation states do not hold.
     :param mobile: chemical symbol of the mobile ion.
     :param dataset: a training set, instead of AIMD.
     :param model: a packaged model, instead of a training.
+    :param foundation: a packaged model from whose weights the training starts; its architecture replaces that of the
+        protocol.
     :param trust_model: load a model that was not made by a training in this profile.
     :param relaxed: take the structure as it is.
     :param candidates: ordered cells of the structure's composition, best first, of which ``n_candidates`` are relaxed.
@@ -113,39 +139,55 @@ def get_builder_from_protocol(
     p = with_safe_thermostat(protocol_inputs('conductivity', protocol, overrides))
     atoms = structure.get_ase()
     check_structure(atoms, mobile)
+    codes = {name: code for name, code in codes.items() if name in needed_engines(p)}
     charges = check_charges(atoms, charges)
     check_mpi(codes)
     check_gpus(codes, p['resources'])
     check_dataset(structure, dataset, p['training'] if model is None else {})
     check_model(structure, model, trust_model=trust_model)
+    check_foundation(structure, foundation, model, trust_model=trust_model)
     check_candidates(structure, candidates)
     check_orderings(p['orderings'], candidates, p['seeds'])
+    with_dft = p['labels'] == 'dft'
     relabels = p['relabelling']['max_rounds'] + p['active_learning']['max_rounds'] > 0
+    check_engines(codes, p, model=model, dataset=dataset)
     labels = relabels or dataset is None
-    if model is None and (labels or not relaxed):
+    if model is None and with_dft and (labels or not relaxed):
         check_electrons(atoms, charges, valence_electrons(structure, p['dft']['pseudo_family']))
         check_pseudos(structure, p['dft']['pseudo_family'])
 
     builder = cls.get_builder()
     builder.structure = structure
     builder.charges, builder.mobile = orm.Dict(charges), orm.Str(mobile)
-    builder.n_atoms_min = orm.Int(enough_atoms_for(atoms, p, model))
+    builder.n_atoms_min = orm.Int(enough_atoms_for(atoms, p, model or foundation))
     if model is None:
-        if not relaxed:
+        if not relaxed and with_dft:
             builder.relax = relax_inputs(codes['pw'], structure, p)
             builder.candidates = candidate_inputs(candidates, p)
             if p['orderings'] > 1:
                 builder.n_orderings = orm.Int(p['orderings'])
         if dataset is None:
-            add_sampling(builder, codes['pw'], p, mobile)
+            if p['sampling'] == 'aimd' or p['validation']['aimd']:
+                add_sampling(builder, codes['pw'], p, mobile)
+            if p['sampling'] == 'pretrained' and with_dft:
+                builder.selection = orm.Dict({'n_frames': p['pretrained']['n_frames']})
+                builder.teaching = orm.Dict(p['pretrained']['training'])
         else:
             builder.dataset = dataset
             builder.curation = orm.Dict(curation(p, ('equilibration_ps', *CURATION)))
-            if relabels and p['dataset']['level_frames']:
+            if relabels and with_dft and p['dataset']['level_frames']:
                 builder.levels = levels_parameters(p)
-        if labels or not relaxed:
+        if p['sampling'] == 'pretrained' and (dataset is None or not with_dft):
+            add_pretrained(builder, codes['ase'], p, mobile=mobile, relaxed=relaxed, orderings=candidates[1:])
+        if with_dft and (labels or not relaxed):
             builder.label = label_inputs(codes['pw'], structure, p)
         add_training(builder, codes, p)
+        if foundation is not None or 'teaching' in builder:
+            builder.finetuning = orm.Dict(p['finetuning'])
+        if foundation is not None:
+            builder['allegro'].train.initial_model = foundation
+            if not foundation.is_made_here:
+                builder['allegro'].train.trust_model = orm.Bool(True)
     else:
         builder.model = model
     if p['orderings'] > 1 and (model is not None or relaxed):
@@ -168,8 +210,29 @@ def add_sampling(builder: ProcessBuilder, code: orm.AbstractCode, p: Inputs, mob
     """
     builder.aimd = aimd_inputs(code, builder['structure'], p)
     builder.frames = frames_parameters(p)
-    if p['rattle']['n_frames']:
+    if p['rattle']['n_frames'] and p['sampling'] == 'aimd':
         builder.rattle = orm.Dict({**p['rattle'], 'mobile': mobile})
+
+
+def add_pretrained(
+    builder: ProcessBuilder,
+    code: orm.AbstractCode,
+    p: Inputs,
+    *,
+    mobile: str,
+    relaxed: bool,
+    orderings: Sequence[orm.StructureData],
+) -> None:
+    """Add the inputs of the sampling by a pretrained potential, which relaxes the crystal too if no DFT is done.
+
+    :param relaxed: take the structure as it is.
+    :param orderings: other cells of the structure's composition, the best first.
+    """
+    inputs = dict(sampling_inputs(code, p, mobile, orderings))
+    if p['labels'] == 'pretrained':
+        relax = None if relaxed else p['relax']['relax_type']
+        inputs['parameters'] = orm.Dict({**inputs['parameters'].get_dict(), 'relax': relax})
+    builder.sampling = inputs
 
 
 def add_training(builder: ProcessBuilder, codes: Codes, p: Inputs) -> None:

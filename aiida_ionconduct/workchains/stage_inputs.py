@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiida import orm
@@ -14,6 +14,8 @@ from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 from aiida_ionconduct.allegro.configuration import ACCELERATORS
 from aiida_ionconduct.farm.site import options_of_job
 from aiida_ionconduct.labels import temperature_label
+from aiida_ionconduct.sampling.tasks import sampling_temperatures
+from aiida_ionconduct.sampling.teachers import calculator_arguments, teacher_named
 
 Codes = Mapping[str, orm.AbstractCode]
 """Codes by the labels of the engines, see :func:`load_codes`."""
@@ -23,6 +25,10 @@ Inputs = Mapping[str, Any]
 DYNAMICS = ('equilibration_thermostat', 'thermostat', 'thermostat_steps')
 CURATION = ('max_force_eV_per_A', 'duplicate_A', 'spacing_correlation_times')
 SPLIT = ('validation', 'test', 'seed', 'gap_correlation_times')
+SAMPLING = (
+    'steps', 'stride', 'strains', 'n_hops', 'n_rattled', 'seed', 'timestep_fs', 'friction_per_ps', 'max_force_eV_per_A',
+    'relax_steps', 'relax_force_eV_per_A',
+)  # fmt: skip
 STEPS = ('equilibration_steps', 'production_steps')
 NEWTONIAN = {'ensemble': 'nve'}
 """Runs that try a potential are at constant energy: a potential that falls into a minimum of its own making heats up,
@@ -240,6 +246,34 @@ def train_code_beside(codes: Codes) -> orm.AbstractCode:
     return beside
 
 
+def sampling_inputs(code: orm.AbstractCode, p: Inputs, mobile: str, orderings: Sequence[orm.StructureData]) -> Inputs:
+    """Return the inputs of the sampling by a pretrained potential.
+
+    :param orderings: other cells of the structure's composition, the best first.
+    """
+    pretrained, resources = p['pretrained'], p['resources']
+    teacher = teacher_named(pretrained['calculator'])
+    device = pretrained['device'] or (resources['device'] if teacher.device else None)
+    arguments = calculator_arguments(teacher, pretrained['arguments'], device=device, dtype=pretrained['dtype'])
+    parameters = {name: pretrained[name] for name in SAMPLING}
+    parameters['temperatures_K'] = sampling_temperatures(pretrained['temperatures_K'], p['temperatures_K'])
+    parameters |= {'mobile': mobile, 'rattle': {name: p['rattle'][name] for name in ('amplitudes_A', 'mobile_factor')}}
+    job = {
+        'code': code,
+        'teacher': orm.Dict(
+            {'title': teacher.title, 'target': teacher.target, 'arguments': arguments, 'install': teacher.install}
+        ),
+        'metadata': {'options': job_options(code, resources['training'])},
+    }
+    chosen = orderings[: pretrained['n_orderings']]
+    return {
+        'base': {'job': job},
+        'parameters': orm.Dict(parameters),
+        'orderings': {f'ordering_{index:02d}': cell for index, cell in enumerate(chosen, start=1)},
+        'max_concurrent': orm.Int(resources['max_concurrent']),
+    }
+
+
 def relabelling_parameters(p: Inputs) -> orm.Dict:
     """Return the parameters of the rounds of relabelling; see :data:`NEWTONIAN` for the ensemble of their runs."""
     relabelling = dict(p['relabelling'])
@@ -306,7 +340,7 @@ def validation_parameters(p: Inputs, mobile: str) -> orm.Dict:
 
     The runs of the gate are at constant energy, whatever the production is: it asks whether the energy is conserved.
     """
-    validation = dict(p['validation'])
+    validation = {key: value for key, value in p['validation'].items() if key != 'aimd'}  # no threshold, but a stage
     steps = {key: validation.pop(key) for key in STEPS}
     production_ps = p['md']['production_steps'] * p['md']['timestep_fs'] / 1000
     md = {**p['md'], **steps, **NEWTONIAN}

@@ -130,3 +130,19 @@ def test_several_compositions(fixture_sandbox, generate_calc_job, train_inputs, 
     assert sum(shifts.values()) == pytest.approx(-3.0)
     assert shifts['P'] == pytest.approx(-1.0)
     assert shifts['Li'] == pytest.approx(-1.5)
+
+
+def test_energy_shifts(fixture_sandbox, generate_calc_job, train_inputs, make_model):
+    """Those of the elements of the frames replace those of the initial model."""
+    shifts = orm.Dict({'shifts_eV': {'Li': -190.0, 'O': -430.0, 'P': -180.0}})
+    inputs = train_inputs(initial_model=make_model(), energy_shifts=shifts, trust_model=orm.Bool(True))
+    generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)
+    with fixture_sandbox.open('training.yaml') as handle:
+        model = yaml.safe_load(handle)['training_module']['model']
+    assert model['modifiers'] == [{'modifier': 'modify_PerTypeScaleShift', 'shifts': shifts['shifts_eV']}]
+
+
+def test_energy_shifts_need_an_initial_model(fixture_sandbox, generate_calc_job, train_inputs):
+    inputs = train_inputs(energy_shifts=orm.Dict({'shifts_eV': {'Li': -190.0}}))
+    with pytest.raises(ValueError, match='give initial_model, too'):
+        generate_calc_job(ENTRY_POINT, inputs, fixture_sandbox)

@@ -136,7 +136,17 @@ def job_inputs(aiida_profile_clean, pseudo_family, fixture_code, make_dataset, m
         inputs = label_inputs(fixture_code('quantumespresso.pw'), orm.StructureData(ase=cell), protocol)['pw']
         return {**inputs, 'frames': frames_to_trajectory([cell, cell]), 'indices': orm.List([1, 0])}
 
+    def sampling():
+        tasks = [{'index': 0, 'kind': 'single', 'source': 'rattled'}]
+        teacher = {'title': 'EMT', 'target': 'ase.calculators.emt.EMT', 'arguments': {}}
+        dynamics = {'timestep_fs': 2.0, 'friction_per_ps': 10.0, 'max_force_eV_per_A': 30.0}
+        cells = frames_to_trajectory([Atoms('Cu', cell=[3, 3, 3], pbc=True)])
+        return {
+            'cells': cells, 'tasks': orm.List(tasks), 'teacher': orm.Dict(teacher), 'dynamics': orm.Dict(dynamics)
+        }  # fmt: skip
+
     makers = {
+        'ionconduct.ase.sampling': sampling,
         'ionconduct.allegro.compile': compile_model,
         'ionconduct.allegro.evaluate': evaluate,
         'ionconduct.allegro.train': train,

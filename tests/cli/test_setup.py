@@ -32,7 +32,7 @@ def make_program(folder, name):
 def programs(tmp_path, monkeypatch):
     """Put fake ``pw.x`` and ``mpirun`` on PATH, behind an environment that has an ``mpirun`` of its own."""
     environment = tmp_path / 'environment'
-    for name in ('mpirun', 'nequip-train', 'nequip-package', 'nequip-compile', 'lmp'):
+    for name in ('mpirun', 'nequip-train', 'nequip-package', 'nequip-compile', 'lmp', 'python'):
         make_program(environment, name)
     monkeypatch.setattr(sysconfig, 'get_path', lambda name: str(environment))
     monkeypatch.setenv('PATH', f'{environment}{os.pathsep}{tmp_path / "system"}')
@@ -89,6 +89,7 @@ def test_prepended_commands(monkeypatch):
         'nequip-package': '',
         'nequip-compile': '',
         'lammps': '',
+        'ase': '',
     }
 
 

@@ -160,6 +160,29 @@ def test_plan_is_printed(builder):
     assert 'relabelling 2' in plan_table(builder, 'quickstart')
 
 
+@pytest.mark.parametrize(
+    ('protocol', 'words', 'names'),
+    [
+        (
+            'overnight',
+            'samples and teaches; DFT labels',
+            ['relaxation', 'pretrained potential', 'sampled frames', 'teaching', 'training', 'exploration 1'],
+        ),
+        ('screen', 'No DFT is done', ['pretrained potential', 'training', 'exploration 1', 'relabelling 1']),
+    ],
+)
+def test_plan_with_a_pretrained_potential(pseudo_family, fixture_code, generate_structure, protocol, words, names):
+    """The plan says whose labels the results will rest on, and has the stages of the sampling."""
+    codes = {label: fixture_code(engine.plugin) for label, engine in ENGINES.items()}
+    cell = generate_structure('Li7PSiO8')
+    planned = ConductivityWorkChain.get_builder_from_protocol(codes, cell, protocol=protocol)
+    assert [stage.name for stage in plan(planned)][: len(names)] == names
+    text = ' '.join(plan_table(planned, protocol).split())
+    assert words in text
+    assert 'SevenNet' in text
+    assert ('pw.x' in text) == (protocol == 'overnight')
+
+
 def test_planned_stages_carry_the_labels_of_their_calls(stages):
     """The live view weights the stages by these labels."""
     planned = {name: stage.label for name, stage in stages.items()}

@@ -8,7 +8,7 @@ from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from aiida_ionconduct.calculations.functions.structures import frames_to_trajectory
-from aiida_ionconduct.data import AllegroModelData
+from aiida_ionconduct.data import AllegroModelData, DatasetData
 from parser_fingerprints import check_fingerprint
 
 ENTRY_POINT = 'ionconduct.allegro.evaluate'
@@ -75,3 +75,24 @@ def test_version_changes_with_what_is_stored(parse):
     """A parser that stores other things needs a new ``CACHE_VERSION``, or the cache returns what was stored before."""
     results, calcfunction = parse(seed1=N_FRAMES, seed2=N_FRAMES)
     check_fingerprint(ENTRY_POINT, results, calcfunction.exit_status)
+
+
+def test_predictions_on_a_training_set(aiida_profile_clean, generate_calc_job_node, generate_parser, tmp_path):
+    """Its frames may differ in size: the forces are those of all atoms, one frame after the other."""
+    frames = [bulk('MgO', 'rocksalt', 4.2), bulk('MgO', 'rocksalt', 4.2) * (2, 1, 1)]
+    for index, frame in enumerate(frames):
+        frame.calc = SinglePointCalculator(frame, energy=-index, forces=np.full((len(frame), 3), 0.1 * index))
+    (tmp_path / 'initial.nequip.zip').write_bytes(b'weights')
+    model = AllegroModelData(tmp_path / 'initial.nequip.zip', type_names=['Mg', 'O'], r_max=4.0)
+    folder = tmp_path / 'job'
+    folder.mkdir()
+    ase.io.write(folder / 'initial_dataset0.xyz', frames, format='extxyz')
+    inputs = {'frames': DatasetData.from_frames(frames), 'models__initial': model}
+    results, calcfunction = generate_parser(ENTRY_POINT).parse_from_node(
+        generate_calc_job_node(ENTRY_POINT, folder, inputs),
+        store_provenance=False,
+        retrieved_temporary_folder=str(folder),
+    )
+    assert calcfunction.is_finished_ok, calcfunction.exit_message
+    assert results['predictions'].get_array('forces_initial').shape == (2 + 4, 3)
+    assert results['predictions'].get_array('energies_initial').tolist() == [0, -1]

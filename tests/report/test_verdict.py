@@ -41,6 +41,16 @@ def test_one_criterion_that_is_not_met_is_enough(precise, change, validation, pr
     assert [index for index, criterion in enumerate(judged.criteria) if not criterion.passed] == [unmet]
 
 
+def test_numbers_without_dft_are_of_a_screening(precise):
+    """However precise they are, and whatever they have passed, they are not called converged."""
+    labelled = [{**attributes, 'labelled_by': ['SevenNet 7net-0']} for attributes in precise]
+    judged = verdict(labelled, validation=PASSED, protocol='screen')
+    assert judged.level == 'screening'
+    assert judged.sentence.startswith('No DFT was done')
+    assert (judged.criteria[-1].label, judged.criteria[-1].passed) == ('Trained on DFT', False)
+    assert 'SevenNet 7net-0' in judged.criteria[-1].detail
+
+
 def test_failed_checks_are_named(precise):
     checks = [{'name': 'a', 'label': 'Force MAE', 'passed': False}, {'name': 'b', 'label': 'NVE drift', 'passed': True}]
     judged = verdict(precise, validation={'passed': False, 'checks': checks}, protocol='balanced')

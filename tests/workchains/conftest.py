@@ -44,9 +44,10 @@ def campaign_inputs(campaign_builder):
 def model(tmp_path):
     """Return a function that makes a model; nothing reads the file."""
 
-    def make(filename='model.nequip.zip', type_names=('Li', 'O', 'P')):
+    def make(filename='model.nequip.zip', type_names=('Li', 'O', 'P'), teachers=()):
         (tmp_path / filename).write_bytes(filename.encode())
-        node = AllegroModelData(tmp_path / filename, type_names=list(type_names), r_max=4.5).store()
+        attributes = {'labelled_by': list(teachers)} if teachers else {}
+        node = AllegroModelData(tmp_path / filename, type_names=list(type_names), r_max=4.5, **attributes).store()
         remember_made_here(node.sha256)
         return node
 

@@ -1,12 +1,13 @@
 """`AllegroWorkChain`: split, train in as many jobs as it takes, compile."""
 
+import numpy as np
 import pytest
 from aiida import orm
 from aiida.common.links import LinkType
 from plumpy import ProcessState
 
 from aiida_ionconduct.calculations.allegro_train import AllegroTrainCalculation
-from aiida_ionconduct.workchains.repeat import AllegroCompileWorkChain
+from aiida_ionconduct.workchains.repeat import AllegroCompileWorkChain, AllegroEvaluateWorkChain
 
 pytestmark = pytest.mark.slow
 
@@ -95,6 +96,37 @@ def test_initial_model(allegro, submitted, model):
     first = model()
     allegro(initial_model=first).run_process()
     assert submitted[0][1].initial_model.uuid == first.uuid
+
+
+def test_energies_of_atoms_are_fitted_anew(allegro, submitted, model, child):
+    """The initial model is evaluated on the training frames without its own, and the training gets the fitted ones."""
+    process = allegro(initial_model=model())
+    assert not process.should_fit_shifts()  # unless it is asked for
+    process.run_evaluation()
+    ((process_class, inputs),) = submitted
+    assert process_class is AllegroEvaluateWorkChain
+    assert inputs.job.without_shifts.value
+    assert inputs.job.frames.n_frames == 16
+    assert inputs.job.metadata.options.parser_name == 'ionconduct.allegro.evaluate'
+    assert inputs.job.metadata.options.max_wallclock_seconds == 3600
+    predictions = orm.ArrayData()
+    predictions.set_array('energies_initial', np.zeros(16))
+    process.ctx.evaluation = child(predictions=predictions)
+    assert process.inspect_evaluation() is None
+    mean = np.mean([frame.get_potential_energy() for frame in process.ctx.inputs.train.get_frames()])
+    shifts = process.ctx.inputs.energy_shifts['shifts_eV']
+    symbols = process.ctx.inputs.train.get_frames()[0].symbols
+    assert sum(shifts[symbol] for symbol in symbols) == pytest.approx(mean)
+    process.run_process()
+    assert submitted[-1][1].energy_shifts['shifts_eV'] == shifts
+
+
+def test_initial_model_that_cannot_be_evaluated(allegro, model, child):
+    process = allegro(initial_model=model())
+    process.ctx.evaluation = child(exit_status=410, exit_message='no GPU was found')
+    exit_code = process.inspect_evaluation()
+    assert exit_code.status == 414
+    assert 'no GPU was found' in exit_code.message
 
 
 def test_results(allegro, go, job):

@@ -627,4 +627,4 @@ def test_failed_labelling_of_rattled_cells(campaign, child, pw_trajectory):
 
 def test_exit_codes_are_distinct():
     codes = [code for code in ConductivityWorkChain.spec().exit_codes.values() if code.status >= 400]
-    assert len({code.status for code in codes}) == len(codes) == 10
+    assert len({code.status for code in codes}) == len(codes) == 12

@@ -21,7 +21,7 @@ from aiida_ionconduct.workchains.protocols.parameters import (
     TrainingResources,
 )
 
-NAMES = ('quickstart', 'fast', 'balanced', 'stringent', 'talk')
+NAMES = ('quickstart', 'fast', 'balanced', 'stringent', 'talk', 'screen', 'overnight')
 
 
 def test_names():

@@ -15,6 +15,7 @@ from aiida_ionconduct.calculations.functions.trajectories import temperature_tre
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
 from aiida_ionconduct.density import density, participation
 from aiida_ionconduct.labels import ordering_of_seed, seeds_of_orderings
+from aiida_ionconduct.sampling.statement import ATTRIBUTE, no_dft
 from aiida_ionconduct.studies.orderings import OrderingScatter, ordering_scatter
 from aiida_ionconduct.studies.temperatures import haven_ratios, order_change, prefactor, transition
 from aiida_ionconduct.transport import (
@@ -65,7 +66,8 @@ def analyse_trajectories(parameters: orm.Dict, **trajectories: IonTrajectoryData
     attributes = ordering_attributes(result, seeds, n_orderings) if n_orderings > 1 else {}
     formula = Formula.from_list(first.symbols)
     warnings = [*attributes.pop('warnings', result.warnings), *measured.pop('temperature_warnings', [])]
-    return ConductivityData.from_result(
+    teachers = sorted({name for run in runs for name in run.base.attributes.get(ATTRIBUTE, [])})
+    node = ConductivityData.from_result(
         result,
         temperature_K=first.temperature_K,
         warnings=warnings,
@@ -76,6 +78,11 @@ def analyse_trajectories(parameters: orm.Dict, **trajectories: IonTrajectoryData
         **attributes,
         **filled_share(runs, settings.get('mobile', 'Li'), settings.get('framework')),
     )
+    if teachers:
+        node.base.attributes.set_many(
+            {ATTRIBUTE: teachers, 'warnings': [no_dft(teachers), *node.base.attributes.get('warnings')]}
+        )
+    return node
 
 
 def _mean_cell(cells: list[np.ndarray]) -> np.ndarray:
@@ -228,8 +235,12 @@ def fit_arrhenius(**conductivities: ConductivityData) -> orm.Dict:
     haven = [[result[column] for result in results] for column in ('haven_ratio', 'haven_ratio_stderr')]
     temperature_stderrs = [result.get('measured_temperature_stderr', 0.0) for result in results]
     fit = arrhenius(*points, temperature_stderrs_K=temperature_stderrs)
-    changes = {'transition': transition(*points), 'order_change': _sublattice_change(results)}
+    changes: dict[str, Any] = {'transition': transition(*points), 'order_change': _sublattice_change(results)}
     warnings = [*fit['warnings'], *(change['warning'] for change in changes.values() if change['warning'])]
+    teachers = sorted({name for result in results for name in result.get(ATTRIBUTE, [])})
+    if teachers:
+        changes[ATTRIBUTE] = teachers
+        warnings.insert(0, no_dft(teachers))
     further = {**changes, 'haven_ratio': haven_ratios(points[0], *haven)}
     return orm.Dict({**fit, **prefactor(fit), **further, 'warnings': warnings})
 

@@ -8,12 +8,11 @@ import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
 from ase import Atoms, units
-from ase.neighborlist import neighbor_list
 
 from aiida_ionconduct.labels import seeds_of_orderings
+from aiida_ionconduct.sampling.cells import rattled_cells
 from aiida_ionconduct.structures import (
     build_supercell,
-    minimum_distances_of,
     ordered_cells,
     substitute,
     supercell_matrix,
@@ -21,9 +20,6 @@ from aiida_ionconduct.structures import (
 from aiida_ionconduct.structures.electrostatics import ewald_matrix
 
 RYDBERG_VELOCITY = units.Bohr * units.Rydberg / (units._hbar * units.J * units.s)  # pw.x' unit, in ASE's unit
-# Shortest distances in rattled cells, as a share of the distances in the crystal: a little shorter than in a thermal
-# collision. Mobile ions meet ions that they never touch in the crystal, so their contacts may be closer.
-SOFT_CONTACT, SOFT_CONTACT_MOBILE = 0.8, 0.7
 
 
 def frames_to_trajectory(frames: list[Atoms]) -> orm.TrajectoryData:
@@ -171,22 +167,10 @@ def rattled_frames(atoms: Atoms, p: dict[str, Any]) -> list[Atoms]:
     :param p: parameters of :func:`rattle`.
     :raises ValueError: if too few random displacements have no hard contact.
     """
-    rng = np.random.default_rng(p['seed'])
-    symbols = list(atoms.symbols)
-    factors = np.where(np.array(symbols) == p['mobile'], p['mobile_factor'], 1.0)[:, None]
-    shortest = minimum_distances_of([atoms])
-    cutoffs = {
-        tuple(pair.split('-')): distance * (SOFT_CONTACT_MOBILE if p['mobile'] in pair.split('-') else SOFT_CONTACT)
-        for pair, distance in shortest.items()
-    }
-    frames = []
-    for _ in range(1000 * p['n_frames']):
-        frame = atoms.copy()
-        frame.positions += rng.uniform(*p['amplitudes_A']) * factors * rng.normal(size=frame.positions.shape)
-        if not len(neighbor_list('i', frame, cutoffs)):
-            frames.append(frame)
-        if len(frames) == p['n_frames']:
-            return frames
+    rng, amplitudes = np.random.default_rng(p['seed']), p['amplitudes_A']
+    frames = rattled_cells(atoms, p['mobile'], p['n_frames'], rng, amplitudes_A=amplitudes, factor=p['mobile_factor'])
+    if len(frames) == p['n_frames']:
+        return frames
     raise ValueError(f'only {len(frames)} of {p["n_frames"]} rattled cells have no hard contact: lower the amplitudes.')
 
 

@@ -18,8 +18,9 @@ from aiida import orm
 from aiida.engine import calcfunction
 from ase import Atoms, units
 
-from aiida_ionconduct.data import IonTrajectoryData
+from aiida_ionconduct.data import DatasetData, IonTrajectoryData
 from aiida_ionconduct.labels import read_temperature, temperature_label
+from aiida_ionconduct.sampling.statement import ATTRIBUTE
 from aiida_ionconduct.structures import minimum_distances_of, radial_distribution
 from aiida_ionconduct.transport import choose_framework, mean_squared_displacement, mobile_positions
 
@@ -75,7 +76,11 @@ def validate_model(thresholds: orm.Dict, **evidence: orm.Data) -> orm.Dict:
         checks += [row for row in rows if 'reason' not in row]
         left_out += [row for row in rows if 'reason' in row]
     failed = [check['name'] for check in checks if not check['passed']]
-    return orm.Dict({'passed': not failed, 'failed': failed, 'checks': checks, 'not_asked': left_out})
+    outcome: dict[str, Any] = {'passed': not failed, 'failed': failed, 'checks': checks, 'not_asked': left_out}
+    dataset = evidence.get('dataset')
+    if isinstance(dataset, DatasetData) and dataset.labelled_by:  # the gate has compared with these labels
+        outcome[ATTRIBUTE] = sorted(dataset.labelled_by)
+    return orm.Dict(outcome)
 
 
 def describe_failure(outcome: dict[str, Any]) -> str:
@@ -191,8 +196,8 @@ def dynamics_checks(temperature: str, run: dict[str, Any], limits: dict[str, Any
     ]
 
 
-def _energy_label(temperature: str) -> str:
-    return f'Potential energy, mean above that of AIMD, {temperature} K'
+def _energy_label(temperature: str, sampled_by: str = 'AIMD') -> str:
+    return f'Potential energy, mean above that of {sampled_by}, {temperature} K'
 
 
 def _seen_checks(
@@ -224,12 +229,13 @@ def _seen_checks(
     else:
         energies = [frame.get_potential_energy() / len(frame) for frame in aimd]
         mean = sum(energies) / len(energies)
+        sampled_by = 'the pretrained potential' if ATTRIBUTE in aimd[-1].info else 'AIMD'
         margin = limits['energy_band_eV_per_atom']
         warmer = 0.0 if aimd_temperature_K is None else run['mean_temperature_K'] - aimd_temperature_K
         checks.append(
             check(
                 name,
-                _energy_label(temperature),
+                _energy_label(temperature, sampled_by),
                 run['mean_potential_energy_eV_per_atom'] - POTENTIAL_ENERGY_PER_K * warmer - mean,
                 limit=[min(energies) - mean - margin, max(energies) - mean + margin],
                 unit='eV/atom',

@@ -65,7 +65,11 @@ EXTENDING = ('target_error', *BUDGETS, 'ignore_validation', 'dry_run', 'detach',
     metavar='N',
     help="The number of orderings over which the seeds are spread, at least two seeds each. [default: the protocol's]",
 )
-@click.option('--protocol', default='quickstart', help='The protocol: quickstart, fast, balanced, stringent or talk.')
+@click.option(
+    '--protocol',
+    default='quickstart',
+    help='The protocol: quickstart, fast, balanced, stringent, talk, overnight, or screen, which does no DFT.',
+)
 @click.option(
     '--temperatures',
     metavar='K,K,…',
@@ -100,7 +104,15 @@ EXTENDING = ('target_error', *BUDGETS, 'ignore_validation', 'dry_run', 'detach',
 )
 @click.option('--model', metavar='FILE|PK', help='A packaged Allegro model (.nequip.zip), which replaces the training.')
 @click.option(
-    '--trust-model', is_flag=True, help='Load the model of --model even if no training in this profile has made it.'
+    '--foundation',
+    metavar='FILE|PK',
+    help='A packaged Allegro model (.nequip.zip) from whose weights the training starts. Its architecture and cutoff '
+    'replace those of the protocol; the energies of atoms are fitted anew.',
+)
+@click.option(
+    '--trust-model',
+    is_flag=True,
+    help='Load the model of --model or --foundation even if no training in this profile has made it.',
 )
 @click.option('--relaxed', is_flag=True, help='Take the structure as it is, without a relaxation.')
 @click.option(
@@ -145,6 +157,7 @@ def launch_command(ctx: click.Context, *, profile: str | None, **options: Any) -
     \b
       aiida-ionconduct launch --dry-run
       aiida-ionconduct launch --structure LGPS.cif --protocol balanced --temperatures 600,800,1000
+      aiida-ionconduct launch --structure LGPS.cif --protocol screen --charges Ge=4 P=5
       aiida-ionconduct launch --structure cell.cif --dataset frames.extxyz --charges Ge=4 P=5
       aiida-ionconduct launch --structure gamma-Li3PO4 --substitute P=Si --fraction 0.25 \\
           --formula-units 16 --protocol talk --dry-run

@@ -67,7 +67,7 @@ def conductivities(
     frame = queries.conductivities(composition, temperatures or None, converged, campaign)
     shown = ('pk', 'campaign', 'composition', 'temperature_K', 'sigma_full_S_per_cm', 'sigma_full_ci95_low',
              'sigma_full_ci95_high', 'haven_ratio', 'n_atoms', 'n_seeds', 'total_time_ps', 'converged',
-             'n_warnings')  # fmt: skip
+             'n_warnings', 'labels')  # fmt: skip
     print_frame(frame, shown, **table)
 
 

@@ -157,6 +157,7 @@ def _parity(node: orm.Node) -> dict[str, Any]:
 
 
 OUTPUT_READERS: Mapping[str, Callable[[orm.Node], dict[str, Any]]] = {
+    'teacher': _dictionary,
     'training': _dictionary,
     'validation': _dictionary,
     'arrhenius': _dictionary,

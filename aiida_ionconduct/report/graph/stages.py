@@ -19,6 +19,9 @@ STAGE_TITLES = {
     labels.AIMD: 'Ab initio MD',
     labels.LABEL_RATTLED: 'Rattled cells',
     labels.LABEL_LEVELS: 'Levels of theory',
+    labels.SAMPLE: 'Pretrained potential',
+    labels.LABEL_SAMPLED: 'DFT of sampled frames',
+    labels.TEACH: 'Teaching',
     labels.TRAIN: 'Training',
     labels.ACTIVE_LEARNING: 'Active learning',
     labels.EXPLORE: 'Exploration',
@@ -35,6 +38,7 @@ JOB_TITLES = {
     'AllegroCompileCalculation': 'nequip-compile',
     'AllegroEvaluateCalculation': 'nequip, committee',
     'LammpsMdCalculation': 'LAMMPS',
+    'AseSamplingCalculation': 'pretrained potential',
 }
 DATA_TITLES = {
     'StructureData': 'structure',

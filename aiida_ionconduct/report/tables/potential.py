@@ -10,7 +10,15 @@ from aiida_ionconduct.labels import read_numbered
 from aiida_ionconduct.report.number_format import MISSING, format_number
 
 NOT_ASKED = 'not asked'
-SOURCES = {'aimd': 'AIMD', 'rattled': 'rattled cells'}
+SOURCES = {
+    'aimd': 'AIMD',
+    'rattled': 'rattled cells',
+    'pretrained_md': 'MD of the pretrained potential',
+    'strained': 'MD in strained cells',
+    'orderings': 'MD in other orderings',
+    'hops': 'ions on their way',
+    'sampled': 'sampled by the pretrained potential',
+}
 """What a source of training frames is called."""
 ERRORS = (
     ('Energy', 'energy_{}_eV_per_atom', 'meV/atom'),

@@ -14,6 +14,7 @@ from aiida_ionconduct.allegro.parameters import AccelerationParameters, Device, 
 from aiida_ionconduct.engines.schedulers import DIRECTIVE, NAME
 from aiida_ionconduct.lammps.parameters import PairStyle, RunParameters
 from aiida_ionconduct.parameters import Parameters
+from aiida_ionconduct.sampling.parameters import Labels, PretrainedParameters, Sampling
 
 PwThermostat = Literal['none', 'rescale', 'andersen']
 
@@ -226,6 +227,10 @@ class ValidationParameters(Parameters):
     stress_mae_eV_per_A3: float | None = Field(
         gt=0, description='largest mean absolute error of the stress, in eV/Å³; null does not ask'
     )
+    aimd: bool = Field(
+        description='with `sampling: pretrained`, whether the AIMD of the section `aimd` is run as well, to compare '
+        'with; its frames join the training set'
+    )
     rdf_difference: float | None = Field(
         gt=0,
         description='largest difference of a pair distribution function from AIMD, as a share of its area, beyond the '
@@ -336,18 +341,48 @@ class ConductivityParameters(Parameters):
         description='number of orderings of a disordered crystal over which the seeds are spread, at least two seeds '
         'each; DFT relaxes at least as many cells, and the lowest in energy are taken',
     )
+    sampling: Sampling = Field(
+        description='what explores before the first training: AIMD, or MD with the pretrained potential of the section '
+        '`pretrained`, whose labels the potential learns first'
+    )
+    labels: Labels = Field(
+        description='whose energies and forces the potential learns in the end: `pretrained` does no DFT at all, and '
+        'every result says so'
+    )
     dft: DftParameters
     relax: RelaxParameters
+    pretrained: PretrainedParameters
     aimd: AimdParameters
     rattle: RattleParameters
     dataset: DatasetParameters
     training: TrainingParameters
+    finetuning: TrainingParameters
     active_learning: ActiveLearningParameters
     relabelling: RelabellingParameters
     md: RunParameters
     precision: PrecisionParameters
     validation: ValidationParameters
     resources: Resources
+
+    @model_validator(mode='after')
+    def _check_labels(self) -> Self:
+        if self.labels == 'pretrained':
+            if self.sampling != 'pretrained':
+                raise ValueError(
+                    'labels is pretrained, but sampling is aimd, which is DFT: set sampling to pretrained as well.'
+                )
+            if self.active_learning.max_rounds:
+                raise ValueError(
+                    'labels is pretrained, but active learning asks DFT for labels: set active_learning.max_rounds to '
+                    '0; rounds of relabelling ask the pretrained potential.'
+                )
+            if self.orderings > 1:
+                raise ValueError(
+                    'labels is pretrained, but the pretrained potential relaxes a single cell: set orderings to 1.'
+                )
+            if self.validation.aimd:
+                raise ValueError('labels is pretrained, so no AIMD is run: set validation.aimd to false.')
+        return self
 
     @model_validator(mode='after')
     def _check_ensemble(self) -> Self:

@@ -8,10 +8,7 @@ from ase.build import bulk
 from ase.geometry import get_distances
 from scipy import constants
 
-from aiida_ionconduct.calculations.functions import structures
 from aiida_ionconduct.calculations.functions.structures import (
-    SOFT_CONTACT,
-    SOFT_CONTACT_MOBILE,
     frames_to_trajectory,
     initial_conditions,
     make_supercell,
@@ -19,6 +16,8 @@ from aiida_ionconduct.calculations.functions.structures import (
     rattle,
     substitute_structure,
 )
+from aiida_ionconduct.sampling import cells
+from aiida_ionconduct.sampling.cells import SOFT_CONTACT, SOFT_CONTACT_MOBILE
 
 RATTLE = {'n_frames': 12, 'amplitudes_A': [0.03, 0.12], 'mobile': 'Li', 'mobile_factor': 2.0, 'seed': 1}
 
@@ -145,7 +144,7 @@ def test_amplitudes_are_uniform(crystals, generate_structure):
 
 def test_rattling_gives_up(monkeypatch):
     """The search for cells without hard contacts ends with an error."""
-    monkeypatch.setattr(structures, 'SOFT_CONTACT_MOBILE', 1.5)
+    monkeypatch.setattr(cells, 'SOFT_CONTACT_MOBILE', 1.5)
     with pytest.raises(ValueError, match='only 0 of 1 rattled cells have no hard contact: lower the amplitudes'):
         rattled(orm.StructureData(ase=bulk('LiO', 'rocksalt', a=4.2)), n_frames=1)
 
