@@ -11,7 +11,7 @@ NOT_IN_THE_HASH = {('ionconduct.allegro.train', 410)}
 
 
 def test_all_jobs_are_listed():
-    names = ('allegro.compile', 'allegro.evaluate', 'allegro.train', 'lammps.md', 'pw.frames')
+    names = ('allegro.compile', 'allegro.evaluate', 'allegro.train', 'ase.sampling', 'lammps.md', 'pw.frames')
     assert [f'ionconduct.{name}' for name in names] == JOBS
 
 

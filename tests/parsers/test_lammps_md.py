@@ -1,5 +1,6 @@
 """`LammpsMdParser` on stored output of real runs."""
 
+import io
 import pathlib
 import random
 import shutil
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 from aiida import orm
 
+from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.lammps.dump import read_dump
 from aiida_ionconduct.lammps.log import read_log
 from aiida_ionconduct.parsers.lammps_md import LammpsMdParser
+from model_files import compiled
 from parser_fingerprints import check_fingerprint
 
 ENTRY_POINT = 'ionconduct.lammps.md'
@@ -42,6 +45,7 @@ def parse(aiida_profile_clean, generate_calc_job_node, generate_parser, tmp_path
         if change:
             change(retrieved, temporary)
         inputs = {
+            'model': AllegroModelData(io.BytesIO(compiled()), filename='m.nequip.pt2'),
             'structure': orm.StructureData(ase=ase.io.read(FIXTURES / f'{structure}.xyz')),
             'parameters': orm.Dict({**PARAMETERS, **parameters}),
         }
