@@ -194,7 +194,7 @@ def test_sodium():
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ({'parent': 'alpha-Li3PO4'}, 'is neither a file nor one of Li10GeP2S12, Li4B7O12Cl, beta-Li3PO4'),
+        ({'parent': 'alpha-Li3PO4'}, 'is neither a file nor one of Li10GeP2S12, Li4Al3B4O12Cl, Li4B7O12Cl, Li4SiO4'),
         ({'substitute': {'Ge': 'Si'}, 'fraction': 0.5}, 'the parent Li3PO4 has no Ge to replace'),
         ({'fraction': 0.0}, 'fraction must be above 0 and at most 1, got 0.0'),
         ({'fraction': 0.5, 'formula_units': 6}, 'holds 4 formula units: ask for a multiple of it'),

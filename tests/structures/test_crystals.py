@@ -69,7 +69,10 @@ def test_lgps():
 
 PUBLISHED = {  # space group of the atoms other than lithium, density in g/cm³, bonds in Å, to 2 %
     'beta-Li3PS4': (62, 1.853, {('P', 'S'): (4, 2.01, 2.11)}),
+    'Li4SiO4': (11, 2.397, {('Si', 'O'): (4, 1.60, 1.70)}),
     'Li4B7O12Cl': (219, 2.441, {('B', 'O'): (3, 1.34, 1.53)}),
+    # Distorted from no. 219, which diffraction finds, about ordered lithium; Al-O to 3 %.
+    'Li4Al3B4O12Cl': (9, None, {('B', 'O'): (3, 1.34, 1.42), ('Al', 'O'): (4, 1.69, 1.82)}),
 }
 
 
