@@ -27,8 +27,9 @@ class ConductivityData(orm.ArrayData):
     - the results, each with its standard error and its 95 % interval (a list of two): ``sigma_full_S_per_cm``,
       ``sigma_full_stderr``, ``sigma_full_ci95``; ``sigma_tracer_S_per_cm``, ``sigma_tracer_stderr``,
       ``sigma_tracer_ci95``; ``haven_ratio``, ``haven_ratio_stderr``, ``haven_ratio_ci95``; ``diffusivity_cm2_per_s``,
-      ``diffusivity_stderr``, ``diffusivity_ci95``. ``sigma_full_dof`` are the degrees of freedom of the error, and
-      ``sigma_full_upper_S_per_cm`` is the upper bound (97.5 %), also where there is no number;
+      ``diffusivity_stderr``, ``diffusivity_ci95``. ``sigma_full_dof`` are the degrees of freedom of the error,
+      ``sigma_full_excess_share`` the share of its square that is scatter of the runs beyond what each says of itself,
+      and ``sigma_full_upper_S_per_cm`` is the upper bound (97.5 %), also where there is no number;
     - of runs that start from several orderings of a disordered crystal: ``n_orderings``, ``orderings`` (the seeds of
       each). The errors and intervals above have the scatter between orderings in them; for each stem (``sigma_full``,
       ``sigma_tracer``, ``haven_ratio``, ``diffusivity``), ``…_seeds_stderr`` and ``…_orderings_stderr`` are its two

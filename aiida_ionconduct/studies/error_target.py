@@ -2,7 +2,7 @@
 
 The standard error falls with the square root of the time over which all seeds run together, once the runs are long
 enough to show diffusion. Until they are, only longer runs help; afterwards more seeds cost the same and run side by
-side.
+side. Where runs differ by more than each of them says of itself, the error falls with the number of seeds alone.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ MARGIN = 1.03  # of the last step, so that it ends below the target and not at i
 STEP = 1.25  # no round is smaller than this, unless the prediction is
 WASTE = 1.15  # if whole seeds cost more than this factor beyond the need, the runs are made longer instead
 WORTH = 1.05  # the rest of a budget is spent if it multiplies the MD by at least this factor
+SEEDS_ONLY = 0.5  # share of the excess scatter of runs in the error's square from which on only more seeds help
 DOUBLE = 2.0  # runs that do not show diffusion are made longer by this factor
 LEVEL = 0.6827  # of the interval of a predicted cost
 
@@ -58,7 +59,8 @@ class Known(NamedTuple):
     """What the analysis at one temperature has given: the full conductivity (any unit), or None, and the runs.
 
     ``dof`` degrees of freedom of the error; ``upper`` end of the 95 % interval, or the upper bound without a value,
-    None where there is no bound; ``plateau``: whether the slope no longer changes with the lag.
+    None where there is no bound; ``plateau``: whether the slope no longer changes with the lag; ``excess_share``: share
+    of the error's square that is scatter of the runs in excess of what each says of itself, which no length lowers.
     """
 
     n_seeds: int
@@ -68,6 +70,7 @@ class Known(NamedTuple):
     dof: float
     upper: float | None
     plateau: bool
+    excess_share: float = 0.0
 
     @property
     def relative_error(self) -> float | None:
@@ -157,11 +160,12 @@ def plan(known: Known, target: PrecisionTarget, *, earlier: Sequence[Plan] = (),
     if error is None:
         return result | _longer(known, target, DOUBLE, [*missing, 'twice the length'])
     ratio = (error / target.target_relative_error) ** 2
+    left = 1 / ratio - known.excess_share  # of the error's square, for what falls with the length
     result |= {
         'predicted_md_ns': result['md_ns'] * ratio,
         'predicted_md_ns_ci68': [result['md_ns'] * ratio * factor for factor in variance_interval(known.dof)],
         'more_seeds': max(math.ceil(known.n_seeds * (ratio - 1) - 1e-9), 0),
-        'longer_ps': known.length_ps * max(ratio - 1, 0.0),
+        'longer_ps': known.length_ps * max((1 - known.excess_share) / left - 1, 0.0) if left > 0 else None,
     }
     if missing:
         return result | _longer(known, target, DOUBLE, [*missing, 'twice the length'])
@@ -174,11 +178,15 @@ def plan(known: Known, target: PrecisionTarget, *, earlier: Sequence[Plan] = (),
     reasons = [f'{reached}: {ratio:.2f} times the MD, of which a factor {growth:.2f} now']
     n_seeds = math.ceil(known.n_seeds * growth - 1e-9)
     wasted = n_seeds / (known.n_seeds * growth)
-    if wasted > WASTE:
+    seeds_only = known.excess_share > SEEDS_ONLY
+    if wasted > WASTE and not seeds_only:
         reasons.append(f'{n_seeds} seeds would be {wasted:.2f} times that')
         return result | _longer(known, target, growth, reasons)
     cost = (n_seeds - known.n_seeds) * (known.length_ps + target.equilibration_ps) / 1000
-    reasons.append('the runs show diffusion, so more seeds do as much as longer runs, side by side')
+    if seeds_only:
+        reasons.append('the runs differ by more than each says of itself: only more seeds lower the error')
+    else:
+        reasons.append('the runs show diffusion, so more seeds do as much as longer runs, side by side')
     return result | {'action': MORE_SEEDS, 'n_seeds': n_seeds, 'cost_ns': cost, 'reasons': reasons}
 
 

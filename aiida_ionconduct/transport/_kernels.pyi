@@ -19,3 +19,14 @@ def species_displacements(
 ) -> None: ...
 def first_not_finite(positions: Positions) -> int: ...
 def largest_jumps(positions: Positions, inverse_cell: Floats, size: Floats, atom: NDArray[np.intp]) -> None: ...
+def fit_spectra(
+    spectrum: Floats,
+    shape: Floats,
+    terms: Floats,
+    chosen: NDArray[np.intp],
+    parameters: Floats,
+    covariance: Floats,
+    deviance: Floats,
+    weights: Floats,
+    fitted: Floats,
+) -> None: ...

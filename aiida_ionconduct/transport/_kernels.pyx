@@ -8,7 +8,7 @@ on the number of threads.
 from cython cimport floating
 from cython.parallel cimport prange
 from libc.float cimport DBL_MAX
-from libc.math cimport fabs
+from libc.math cimport fabs, log
 
 cimport openmp
 
@@ -231,3 +231,119 @@ def largest_jumps(
                 if step > size[t]:
                     size[t] = step
                     atom[t] = i
+
+
+cdef enum:
+    MOST = 4  # parameters of a model
+    SCORING = 6  # steps of Fisher scoring: the weights of the fit are then settled
+
+
+def fit_spectra(
+    const double[::1] spectrum,
+    const double[::1] shape,
+    const double[:, ::1] terms,
+    const Py_ssize_t[:, ::1] chosen,
+    double[:, ::1] parameters,
+    double[:, :, ::1] covariance,
+    double[::1] deviance,
+    double[:, ::1] weights,
+    double[:, ::1] fitted,
+):
+    """Fit models that are sums of terms to a spectrum by Fisher scoring; the first parameter is the value.
+
+    :param spectrum: (bins,), positive.
+    :param shape: (bins,) shape of the gamma distribution of the spectrum about the model.
+    :param terms: (terms, at least bins), the spectra of which the models are sums.
+    :param chosen: (models, parameters), at most four, which terms a model consists of.
+    :param parameters: (models, parameters), written, as are ``covariance`` (models, parameters, parameters), ``deviance``
+        (models,), ``weights`` (models, bins) of the spectrum in the first parameter, and ``fitted`` (models, bins).
+    """
+    cdef Py_ssize_t model
+    for model in prange(chosen.shape[0], schedule='static', nogil=True):
+        fit_spectrum(
+            spectrum.shape[0], chosen.shape[1], &spectrum[0], &shape[0], terms, &chosen[model, 0], &parameters[model, 0],
+            &covariance[model, 0, 0], &deviance[model], &weights[model, 0], &fitted[model, 0],
+        )
+
+
+cdef void fit_spectrum(
+    Py_ssize_t bins,
+    Py_ssize_t size,
+    const double* spectrum,
+    const double* shape,
+    const double[:, ::1] terms,
+    const Py_ssize_t* chosen,
+    double* parameters,
+    double* covariance,
+    double* deviance,
+    double* weights,
+    double* fitted,
+) noexcept nogil:
+    """Fit one model."""
+    cdef double[MOST * MOST] information
+    cdef double[MOST] moments
+    cdef double weight, total
+    cdef Py_ssize_t step, b, i, j
+    cdef bint negative = False
+    for b in range(bins):
+        fitted[b] = spectrum[b]
+    for step in range(SCORING):
+        for i in range(size):
+            moments[i] = 0.0
+            for j in range(size):
+                information[i * size + j] = 0.0
+        for b in range(bins):
+            weight = shape[b] / (fitted[b] * fitted[b])
+            for i in range(size):
+                moments[i] += weight * terms[chosen[i], b] * spectrum[b]
+                for j in range(i + 1):
+                    information[i * size + j] += weight * terms[chosen[i], b] * terms[chosen[j], b]
+        total = 0.0
+        for i in range(size):
+            total += information[i * size + i]
+        for i in range(size):
+            information[i * size + i] += 1e-10 * total
+            for j in range(i):
+                information[j * size + i] = information[i * size + j]
+        invert(size, information, covariance)
+        for i in range(size):
+            parameters[i] = 0.0
+            for j in range(size):
+                parameters[i] += covariance[i * size + j] * moments[j]
+        if step == SCORING - 1:
+            for b in range(bins):
+                total = 0.0
+                for i in range(size):
+                    total += covariance[i] * terms[chosen[i], b]
+                weights[b] = total * shape[b] / (fitted[b] * fitted[b])
+        negative = False
+        for b in range(bins):
+            total = 0.0
+            for i in range(size):
+                total += parameters[i] * terms[chosen[i], b]
+            # A spectrum is positive: a fit that is not is made improbable.
+            negative |= total <= 0.02 * spectrum[b]
+            fitted[b] = max(total, 0.02 * spectrum[b])
+    deviance[0] = 50.0 if negative else 0.0
+    for b in range(bins):
+        deviance[0] += 2 * shape[b] * (spectrum[b] / fitted[b] - 1 - log(spectrum[b] / fitted[b]))
+
+
+cdef void invert(Py_ssize_t n, double* matrix, double* inverse) noexcept nogil:
+    """Write the inverse of a positive definite matrix (n, n), which is overwritten."""
+    cdef Py_ssize_t i, j, k
+    cdef double factor
+    for i in range(n):
+        for j in range(n):
+            inverse[i * n + j] = 1.0 if i == j else 0.0
+    for k in range(n):
+        factor = 1 / matrix[k * n + k]
+        for j in range(n):
+            matrix[k * n + j] *= factor
+            inverse[k * n + j] *= factor
+        for i in range(n):
+            if i != k:
+                factor = matrix[i * n + k]
+                for j in range(n):
+                    matrix[i * n + j] -= factor * matrix[k * n + j]
+                    inverse[i * n + j] -= factor * inverse[k * n + j]

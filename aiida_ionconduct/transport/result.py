@@ -110,6 +110,7 @@ class TransportResult:
             **self.facts,
             **numbers,
             'sigma_full_dof': self.sigma_full.dof,
+            'sigma_full_excess_share': self.sigma_full.excess_share,
             'estimator': self.sigma_full.estimator,
             'lag_ps': self.sigma_full.diagnostics['lag_ps'],
             'lag_tracer_ps': tracer['lag_ps'],

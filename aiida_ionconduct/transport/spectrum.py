@@ -27,10 +27,6 @@ TAPER = 0.05
 BINS_PER_OCTAVE = 4
 SEGMENTS = (1, 2, 4, 8)  # numbers of equal parts that a run is cut into, for the scatter
 TIMES_PER_OCTAVE = 10  # a coarser grid of times would bias the fit of a spectrum that is known well
-# The longest relaxation time considered is this fraction of the run; the usual time of vibrations and back-hops is
-# considered in any case, up to half the run.
-LONGEST_TIME = 1 / 8
-USUAL_TIME_PS = 4.0
 
 
 class Grid(NamedTuple):
@@ -107,11 +103,10 @@ def spectral_grid(n_frames: int, dt_ps: float, longest_frames: int = 0) -> Grid:
 
 
 def _relaxation_times(n_frames: int, dt_ps: float) -> np.ndarray:
-    """Return the relaxation times in ps that are considered for a run."""
+    """Return the relaxation times in ps that are considered for a run, the longest being the length of the run."""
     block = max(1, n_frames // MAX_FRAMES)
     length, shortest = (n_frames // block - 1) * block * dt_ps, block * dt_ps / 8
-    longest = max(length * LONGEST_TIME, min(USUAL_TIME_PS, length / 2))
-    return np.geomspace(shortest, longest, max(2, round(np.log2(longest / shortest) * TIMES_PER_OCTAVE) + 1))
+    return np.geomspace(shortest, length, max(2, round(np.log2(length / shortest) * TIMES_PER_OCTAVE) + 1))
 
 
 def _tapering(steps: int) -> np.ndarray:

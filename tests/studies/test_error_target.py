@@ -181,6 +181,18 @@ def test_variance_interval():
     assert np.mean((samples * low < 1) & (samples * high > 1)) == pytest.approx(0.6827, abs=0.01)
 
 
+def test_runs_that_differ_need_more_seeds():
+    """Where most of the error is scatter between runs, no length reaches the target."""
+    target = PrecisionTarget(target_relative_error=0.1, max_md_ns=100.0, max_iterations=9)
+    alike = Known(4, 100.0, 1.0, 0.2, 20.0, 1.4, plateau=True)
+    planned = {share: plan(alike._replace(excess_share=share), target) for share in (0.0, 0.1, 0.8)}
+    assert planned[0.0]['longer_ps'] == pytest.approx(300.0)
+    assert planned[0.1]['longer_ps'] == pytest.approx(500.0)
+    assert planned[0.8]['longer_ps'] is None
+    assert planned[0.8]['action'] == MORE_SEEDS
+    assert any('only more seeds' in reason for reason in planned[0.8]['reasons'])
+
+
 # On processes of known truth ----------------------------------------------------------------------------------------
 
 

@@ -27,6 +27,21 @@ def test_intervals_cover(lengths):
     assert outer >= 0.85
 
 
+@pytest.mark.parametrize('lengths', [(60, 400), (300, 100, 100, 40)])
+def test_safety_is_not_bought_by_width(lengths):
+    """The error is about that of the best estimate of a random walk; intervals are half as wide as those of a line."""
+    values, widths, widths_of_line = [], [], []
+    for number in range(20):
+        seeds = walks(number, lengths)
+        estimate = diffusivity(seeds, DT_PS)
+        values.append(estimate.value / (D * 1e-4))
+        widths.append(np.ptp(estimate.interval()))
+        widths_of_line.append(np.ptp(diffusivity(seeds, DT_PS, 'einstein').interval()))
+    independent_steps = 3 * 8 * sum(frames - 1 for frames in lengths)
+    assert np.sqrt(np.mean((np.array(values) - 1) ** 2)) < 3 * np.sqrt(2 / independent_steps)
+    assert np.mean(widths) < 0.6 * np.mean(widths_of_line)
+
+
 def test_short_seeds_count():
     """Seeds of 400, 200 and 200 frames know D better than the long one alone, by the square root of two."""
     replicas = [walks(number, (400, 200, 200)) for number in range(40)]

@@ -46,4 +46,5 @@ def _known_from(node: ConductivityData) -> Known:
         dof=a.get('sigma_full_seeds_dof', a['sigma_full_dof']),
         upper=a['sigma_full_upper_S_per_cm'],
         plateau=a['plateau'],
+        excess_share=a.get('sigma_full_excess_share') or 0.0,
     )

@@ -97,8 +97,8 @@ def widened(estimate: Slope, seen: Growth) -> Slope:
     rise = max(seen.slope - estimate.value, 0.0)
     if estimate.mixture is None:
         return estimate._replace(stderr=math.hypot(estimate.stderr, rise / 2))
-    weights, values, widths, dof = estimate.mixture
-    both = Mixture(np.tile(weights / 2, 2), np.concatenate((values, values + rise)), np.tile(widths, 2), dof)
+    weights, values, widths = estimate.mixture[:3]
+    both = Mixture(np.tile(weights / 2, 2), np.concatenate((values, values + rise)), np.tile(widths, 2))
     return estimate._replace(mixture=both, stderr=both.stderr)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aiida_ionconduct.transport.displacement import Track
+from aiida_ionconduct.transport.estimators.random_effects import Scatter
 from aiida_ionconduct.transport.observed import run_spectra
 from aiida_ionconduct.transport.spectrum import SEGMENTS, Grid, spectral_grid
 
@@ -138,13 +139,56 @@ def segment_samples(groups: list[Group], weights: np.ndarray) -> Samples:
     values, own = [], []
     for number in chosen:
         grid = groups[number].grid
-        frequencies = width / grid.frequency[1]
-        count = max([n for n in SEGMENTS if n > least and frequencies / n >= INDEPENDENT], default=least)
+        count = _segments(width / grid.frequency[1], least)
         samples = _segment_values(groups[number].spectra(count), parts[number], grid) / shares[number]
         values.append(samples.reshape(-1, *samples.shape[2:]))
         own.append(np.full(len(values[-1]), shares[number] / len(values[-1])))
     together = np.concatenate(own)
     return Samples(np.concatenate(values), together / together.sum())
+
+
+def run_levels(groups: list[Group], weights: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the level of each run, (runs,), those of one length after those of the other, and the shares (runs,).
+
+    :param weights: (bins,) of the spectrum in the level.
+    :param expected: (bins,), the spectrum of which the level is one.
+    """
+    levels, shares = [], []
+    for group, own, fitted in zip(groups, split(groups, weights), split(groups, expected), strict=True):
+        share = float(own @ fitted)
+        power = group.grid.binned(trace(group.spectra(1)[:, 0, : len(group.grid.frequency)]))
+        levels.append(power @ own / share if share else np.ones(len(group.runs)))
+        shares.append(np.full(len(group.runs), share / len(group.runs)))
+    together = np.concatenate(shares)
+    return np.concatenate(levels), together / together.sum()
+
+
+def scatter_within_runs(groups: list[Group], weights: np.ndarray, expected: np.ndarray) -> Scatter:
+    """Return the scatter of the levels of stretches of runs about the level of their run; nothing of too short ones.
+
+    :param weights: (bins,) of the spectrum in the level.
+    :param expected: (bins,), the spectrum of which the level is one.
+    """
+    squares, degrees = 0.0, 0
+    single = sum(len(group.runs) for group in groups) == 1
+    width, parts = _bandwidth(groups, weights), split(groups, weights)
+    levels = [float(part @ fitted) for part, fitted in zip(parts, split(groups, expected), strict=True)]
+    for group, own, level in zip(groups, parts, levels, strict=True):
+        share = level / sum(levels) / len(group.runs)
+        count = _segments(width / group.grid.frequency[1], 2 if single else 1)
+        if share * len(group.runs) > LEAST_SHARE and count > 1:
+            values = trace(_segment_values(group.spectra(count), own, group.grid)) / level
+            squares += share * float(values.var(axis=1).sum())
+            degrees += len(values) * (count - 1)
+    return Scatter(squares, degrees)
+
+
+def _segments(frequencies: float, least: int) -> int:
+    """Return into how many segments a run can be cut whose values are independent.
+
+    :param frequencies: number of frequencies that the value rests on.
+    """
+    return max([n for n in SEGMENTS if n > least and frequencies / n >= INDEPENDENT], default=least)
 
 
 def _bandwidth(groups: list[Group], weights: np.ndarray) -> float:

@@ -13,16 +13,16 @@ RESOLVED_WIDTHS = 4.0  # a value above this many of its widths is well above zer
 
 
 class Mixture(NamedTuple):
-    """A distribution of the true value about several ``values``, each with a weight, a width and ``dof``.
+    """A distribution of the true value about several ``values``, each with a weight and a width.
 
-    About a value well above its width it is Student's t of the logarithm, since the error of a variance is in
-    proportion to its true value; about any other value it is Student's t of the value itself.
+    About a value well above its width it is normal in the logarithm, since the error of a variance is in proportion to
+    its true value; about any other value it is normal in the value itself. With finite ``dof`` it is Student's t.
     """
 
     weights: np.ndarray
     values: np.ndarray
     widths: np.ndarray
-    dof: float
+    dof: float = math.inf
 
     @property
     def relative(self) -> np.ndarray:
@@ -38,7 +38,9 @@ class Mixture(NamedTuple):
             reach[in_proportion] = np.log(x / self.values[in_proportion]) / relative[in_proportion]
         else:
             reach[in_proportion] = -np.inf
-        return float(self.weights @ special.stdtr(self.dof, reach))
+        return float(
+            self.weights @ (special.stdtr(self.dof, reach) if math.isfinite(self.dof) else special.ndtr(reach))
+        )
 
     def quantile(self, probability: float) -> float:
         """Return the value below which the true value lies with a probability."""
@@ -67,21 +69,28 @@ class Mixture(NamedTuple):
 class SpectralWeights(NamedTuple):
     """How a spectral estimate is an average over the spectrum.
 
-    ``weights`` (bins,); ``variance`` (bins,) of the spectrum, and ``shot_noise`` the variance that all bins share. The
-    bins are those of :class:`~aiida_ionconduct.transport.estimators.lengths.Bins`.
+    ``weights`` (bins,) of the spectrum in the value; ``variance`` (bins,) of the spectrum; the bins are those of
+    :class:`~aiida_ionconduct.transport.estimators.lengths.Bins`. ``band`` (bins,) are the weights of the spectrum in
+    the level of a run, ``levels`` (runs,) the levels, about 1, and ``shares`` (runs,) how the runs make up the whole;
+    ``models`` is the distribution of the value without the excess scatter of the runs, and ``excess`` its variance.
     """
 
     weights: np.ndarray
     variance: np.ndarray
-    shot_noise: float
-
-    def covariance(self, other: SpectralWeights) -> float:
-        """Return the covariance with another average over the same spectrum."""
-        return float((self.weights * other.weights) @ self.variance) + self.shot_noise
+    band: np.ndarray
+    levels: np.ndarray
+    shares: np.ndarray
+    models: Mixture
+    excess: float
 
     def scaled(self, factor: float) -> SpectralWeights:
         """Return the weights of the estimate times a factor."""
-        return self._replace(variance=self.variance * factor**2, shot_noise=self.shot_noise * factor**2)
+        return self._replace(
+            variance=self.variance * factor**2,
+            band=self.band / factor if factor else self.band,
+            models=self.models.scaled(factor),
+            excess=self.excess * factor**2,
+        )
 
 
 class Slope(NamedTuple):
@@ -139,9 +148,13 @@ class Estimate:
         if self.diagnostics.get('ballistic'):
             return 0.0, math.inf
         mixture, above = self.diagnostics.get('mixture'), 0.5 + level / 2
+        if mixture is not None and self.value is None:
+            return 0.0, max(mixture.quantile(above), 0.0)
         if mixture is not None:
-            high = max(mixture.quantile(above), 0.0)
-            return (0.0 if self.value is None else max(mixture.quantile(1 - above), 0.0)), high
+            # What the distribution has below zero is impossible.
+            negative = mixture.below(0.0)
+            low, high = (mixture.quantile(negative + share * (1 - negative)) for share in (1 - above, above))
+            return max(low, 0.0), high
         t = stats.t.ppf(above, self.dof)
         if self.value is None or self.stderr is None:
             slope, error = self.diagnostics['slope'], self.diagnostics['slope_stderr']
@@ -153,6 +166,14 @@ class Estimate:
         """The upper bound at 97.5 % confidence; None where the data allow none."""
         high = self.interval(0.95)[1]
         return high if math.isfinite(high) else None
+
+    @property
+    def excess_share(self) -> float | None:
+        """Share of the error's square that is scatter of the runs beyond what each says; None if not known."""
+        spectral = self.diagnostics.get('spectral')
+        if spectral is None or not self.stderr:
+            return None
+        return float(min(spectral.excess / self.stderr**2, 1.0))
 
     def scaled(self, factor: float) -> Estimate:
         """Return the estimate in another unit: value, errors, blocks and scan times a positive factor."""
