@@ -85,8 +85,22 @@ def spectral(tracks: list[Track], dt_ps: float, runs: list[dict[int, np.ndarray]
         scan=scan,
         mixture=mixture,
         spectral=SpectralWeights(weights, variance, band, levels, shares, models, excess.median),
-        tensor=(tensor, sampled.error()),
+        tensor=(tensor, np.maximum(sampled.error(), _gaussian_error(tensor, float(average.weights**2 @ variance)))),
     )
+
+
+def _gaussian_error(tensor: np.ndarray, variance: float) -> np.ndarray:
+    """Return the standard error (d, d) of a tensor that a Gaussian process of independent samples would have.
+
+    The elements are Wishart-distributed: var T_ij = c (T_ii T_jj + T_ij²)/2, and so var trace T = c sum T_ij². The
+    scatter of few segments can be smaller by chance.
+
+    :param variance: of the mean of the diagonal.
+    """
+    relative = variance * len(tensor) ** 2 / float(np.sum(tensor**2))
+    diagonal = np.diagonal(tensor)
+    error: np.ndarray = np.sqrt(relative * (np.outer(diagonal, diagonal) + tensor**2) / 2)
+    return error
 
 
 def _band(fitted: np.ndarray, samples: np.ndarray, bins: Bins) -> np.ndarray:
