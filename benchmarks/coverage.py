@@ -7,7 +7,6 @@ replicas, the error of counting matters little. Lines are printed as they are fo
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,30 +19,15 @@ import numpy as np
 from aiida_ionconduct.transport import analyse, diffusivity
 from aiida_ionconduct.transport.estimators import AUTO, ESTIMATORS
 from aiida_ionconduct.transport.estimators.results import Estimate
+from lib.coverage import Row, figures, misses, outcome
 from lib.zoo import PROCESSES, Process
 
-LEVELS = (0.6827, 0.95)
-# Of `auto`: coverage of the 95 % and 68 % intervals, widened by twice the error of counting; bias below either of a
-# share of the truth and a share of the error; width and RMSE over those of the best other estimator that is honest.
-LIMITS = {'95 %': (0.925, 0.985), '68 %': (0.61, 0.76)}
-BIAS, BIAS_OVER_ERROR, EXCESS = 0.03, 1 / 3, 1.25
+EXCESS = 1.25  # width and RMSE of `auto` over those of the best other estimator that is honest
 HONEST = 0.90  # least coverage of 95 % intervals on every process for an estimator to be honest
 HEADERS = ('process', 'estimator', 'bias', 'RMSE', 'error', 'half 95 %', '68 %', '95 %', 'no number', 'bound holds')
 WIDTHS = (36, 13, 7, 7, 7, 9, 6, 6, 9, 11)
 
-Row = tuple[float, ...]
 Task = tuple[str, int, Sequence[str]]
-
-
-def outcome(estimate: Estimate | None, truth: float) -> Row:
-    """Return value and error over the truth, half the 95 % width, whether intervals and the bound hold the truth."""
-    if estimate is None:
-        return (np.nan,) * 7
-    (low68, high68), (low, high) = (estimate.interval(level) for level in LEVELS)
-    if estimate.value is None or estimate.stderr is None:
-        return (np.nan, np.nan, np.nan, np.nan, np.nan, 1.0, float(high >= truth))
-    held = (float(low68 <= truth <= high68), float(low <= truth <= high))
-    return (estimate.value / truth, estimate.stderr / truth, (high - low) / 2 / truth, *held, 0.0, np.nan)
 
 
 def replica(task: Task) -> dict[tuple[str, str], Row]:
@@ -78,47 +62,6 @@ def _haven_ratio(seeds: list[np.ndarray], process: Process) -> Estimate | None:
         unwrapped=True,
     )
     return result.haven_ratio
-
-
-def figures(rows: Sequence[Row]) -> dict[str, float]:
-    """Return the columns of the table."""
-    value, error, half, in68, in95, none, bound = np.array(rows, dtype=float).T
-    known = np.isfinite(value)
-    if not known.any():
-        value = error = half = in68 = in95 = np.full(1, np.nan)
-        known = np.ones(1, dtype=bool)
-    return {
-        'bias': value[known].mean() - 1,
-        'RMSE': np.sqrt(np.mean((value[known] - 1) ** 2)),
-        'error': error[known].mean(),
-        'half 95 %': half[known].mean(),
-        '68 %': in68[known].mean(),
-        '95 %': in95[known].mean(),
-        'no number': float(np.nanmean(none)),
-        'bound holds': float(np.nanmean(bound)) if np.isfinite(bound).any() else np.nan,
-    }
-
-
-def misses(name: str, numbers: dict[str, float], replicas: int) -> list[str]:
-    """Return what is outside the limits; the error of counting is allowed for."""
-    missed = []
-    counted = replicas * (1 - numbers['no number'])
-    for key, limits in LIMITS.items():
-        low, high = (limit + sign * counting(limit, counted) for limit, sign in zip(limits, (-1, 1), strict=True))
-        if counted and not low <= numbers[key] <= high:
-            missed.append(f'{name}: {key} {numbers[key]:.3f}')
-    allowed = max(BIAS, BIAS_OVER_ERROR * numbers['error']) + 2 * numbers['RMSE'] / np.sqrt(max(counted, 1))
-    if abs(numbers['bias']) > allowed:
-        missed.append(f'{name}: bias {numbers["bias"]:+.3f}')
-    least = LIMITS['95 %'][0]
-    if numbers['bound holds'] < least - counting(least, replicas - counted):
-        missed.append(f'{name}: bounds {numbers["bound holds"]:.3f}')
-    return missed
-
-
-def counting(share: float, replicas: float) -> float:
-    """Return twice the error of counting a share in so many replicas."""
-    return 2 * math.sqrt(share * (1 - share) / max(replicas, 1))
 
 
 def outcomes(tasks: Sequence[Task], workers: int) -> Iterator[dict[tuple[str, str], Row]]:
