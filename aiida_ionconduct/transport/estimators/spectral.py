@@ -98,7 +98,7 @@ def _gaussian_error(tensor: np.ndarray, variance: float) -> np.ndarray:
     :param variance: of the mean of the diagonal.
     """
     relative = variance * len(tensor) ** 2 / float(np.sum(tensor**2))
-    diagonal = np.diagonal(tensor)
+    diagonal = np.maximum(np.diagonal(tensor), 0.0)
     error: np.ndarray = np.sqrt(relative * (np.outer(diagonal, diagonal) + tensor**2) / 2)
     return error
 
