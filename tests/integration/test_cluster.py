@@ -28,6 +28,7 @@ while [ -e {gate} ]; do sleep 0.2; done
 env > environment
 echo 'JOB DONE, usage:'
 echo 'pair_style allegro is there'
+echo 'ASE is there'
 if [ -e model.nequip.zip ]; then cp model.nequip.zip "${{@: -1}}"; fi
 """
 FIELDS = ('jobid', 'partition', 'account', 'qos', 'constraints', 'reqtres', 'state', 'workdir')
