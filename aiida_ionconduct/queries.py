@@ -97,32 +97,46 @@ def arrhenius_series(composition: str | None = None, campaign: orm.Node | None =
     :return: one row for each conductivity that has a number. ``inverse_temperature_1000_per_K`` and ``ln_sigma_T`` are
         of the temperature that the runs really had, ``measured_temperature_K``, which is that on the label with the
         error 0 where it was not measured. ``attrs['fits']`` holds, by campaign, what
-        :func:`aiida_ionconduct.transport.arrhenius` gives for its points, where there are two temperatures or more.
+        :func:`aiida_ionconduct.transport.arrhenius` gives for its points and for the upper bounds of temperatures
+        without a number, where two temperatures or more have a number.
     :raises ValueError: for a composition that is not a formula.
     """
     table = conductivities(composition, campaign=campaign)
+    for column in (
+        'measured_temperature_K', 'measured_temperature_stderr', 'sigma_full_dof', 'sigma_full_upper_S_per_cm'
+    ):  # fmt: skip
+        projected = _projected(table['pk'], f'attributes.{column}')
+        table[column] = pd.Series([projected[pk] for pk in table['pk']], index=table.index, dtype='float64')
+    table['measured_temperature_K'] = table['measured_temperature_K'].fillna(table['temperature_K'])
+    table['measured_temperature_stderr'] = table['measured_temperature_stderr'].fillna(0.0)
     points = table[table['sigma_full_S_per_cm'] > 0].copy()
-    measured, error = (_projected(points['pk'], f'attributes.measured_temperature_{name}') for name in ('K', 'stderr'))
-    labels = zip(points['pk'], points['temperature_K'], strict=True)
-    points['measured_temperature_K'] = [measured[pk] or label for pk, label in labels]
-    points['measured_temperature_stderr'] = [error[pk] or 0.0 for pk in points['pk']]
     sigma, T = points['sigma_full_S_per_cm'], points['measured_temperature_K']
     points['inverse_temperature_1000_per_K'] = 1000 / T
     points['ln_sigma_T'] = [math.log(value) for value in sigma * T]
     points['ln_sigma_T_stderr'] = points['sigma_full_stderr'] / sigma
-    dof = _projected(points['pk'], 'attributes.sigma_full_dof')
-    points['sigma_full_dof'] = [dof[pk] for pk in points['pk']]
     points = _frame(points.to_dict('records'), SERIES_COLUMNS, ('composition', 'campaign', 'temperature_K', 'pk'))
-    columns = ('measured_temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
     points.attrs['fits'] = {
-        int(pk): arrhenius(
-            *(group[column].tolist() for column in columns),
-            temperature_stderrs_K=group['measured_temperature_stderr'].tolist(),
-        )
+        int(pk): _line(table[table['campaign'] == pk].sort_values(['temperature_K', 'pk']))
         for pk, group in points.groupby('campaign')
         if group['temperature_K'].nunique() > 1
     }
     return points
+
+
+def _line(conductivities: pd.DataFrame) -> dict[str, Any]:
+    """Return the Arrhenius line of conductivities, those without a number entering with their upper bounds."""
+    sigma, stderr, upper = (
+        [float(value) if value > 0 else None for value in conductivities[name]]
+        for name in ('sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_upper_S_per_cm')
+    )
+    return arrhenius(
+        conductivities['measured_temperature_K'].tolist(),
+        sigma,
+        stderr,
+        conductivities['sigma_full_dof'].fillna(math.inf).tolist(),
+        uppers=upper,
+        temperature_stderrs_K=conductivities['measured_temperature_stderr'].tolist(),
+    )
 
 
 def campaigns(composition: str | None = None) -> pd.DataFrame:

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from aiida import orm
+from aiida.common.links import LinkType
 
 from aiida_ionconduct import queries
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
+from aiida_ionconduct.transport import arrhenius
 
 
 @pytest.fixture(scope='module')
@@ -62,6 +64,35 @@ def test_a_conductivity_without_a_number_is_a_row_with_nan(aiida_profile):
     assert queries.arrhenius_series('NaBr').empty
     assert queries.with_warnings('NaBr')['warning'].tolist() == ['a', 'b']
     assert queries.trajectories_behind(node).empty
+
+
+def test_the_line_of_a_series_takes_bounds_and_measured_temperatures(aiida_profile):
+    """A temperature without a number is no row, but its upper bound is in the fit; a bound of zero is not."""
+    campaign, numbers = orm.WorkChainNode(), {600.0: None, 650.0: None, 900.0: 1e-3, 1200.0: 1e-2}
+    campaign.base.attributes.set('process_label', 'ConductivityWorkChain')
+    campaign.set_process_type('aiida.workflows:ionconduct.conductivity')
+    campaign.store()
+    for T, sigma in numbers.items():
+        node = ConductivityData()
+        node.base.attributes.set_many(
+            {
+                'reduced_composition': 'KBr', 'temperature_K': T, 'sigma_full_S_per_cm': sigma,
+                'sigma_full_stderr': sigma and 0.1 * sigma, 'sigma_full_dof': 1e9, 'measured_temperature_K': T + 3.0,
+                'measured_temperature_stderr': 2.0,
+                'sigma_full_upper_S_per_cm': {600.0: 1e-6, 650.0: 0.0}.get(T, 1.2 * (sigma or 0)), 'warnings': [],
+            }
+        )  # fmt: skip
+        node.base.links.add_incoming(campaign, LinkType.RETURN, f'conductivities__T{T:.0f}')
+        node.store()
+    table = queries.arrhenius_series('KBr')
+    assert table['temperature_K'].tolist() == [900.0, 1200.0]
+    fit = table.attrs['fits'][campaign.pk]
+    assert (fit['n_temperatures'], fit['n_bounds']) == (2, 1)
+    expected = arrhenius(
+        [603.0, 903.0, 1203.0], [None, 1e-3, 1e-2], [None, 1e-4, 1e-3], uppers=[1e-6, None, None],
+        temperature_stderrs_K=[2.0] * 3,
+    )  # fmt: skip
+    assert fit['activation_energy_ci95'] == pytest.approx(expected['activation_energy_ci95'])
 
 
 def test_empty_frames_have_their_columns_and_types():

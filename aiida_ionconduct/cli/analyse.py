@@ -96,11 +96,12 @@ def analyse_nodes(
         own |= {'discard_ps': discard_ps} if discard_ps else {}
         own |= {} if framework is None else {'framework': list(framework)}
         conductivities.append(analyse_trajectories(orm.Dict({**kept, **own, **chosen}), **runs))
-    with_number = {temperature_label(node.temperature_K): node for node in conductivities if has_number(node)}
+    by_label = {temperature_label(node.temperature_K): node for node in conductivities}
+    with_number = sum(has_number(node) for node in conductivities)
     return Campaign(
         {'state': 'finished'},
         conductivities=[collect_conductivity(node) for node in conductivities],
-        arrhenius=fit_arrhenius(**with_number).get_dict() if len(with_number) > 1 else {},
+        arrhenius=fit_arrhenius(**by_label).get_dict() if with_number > 1 else {},
     )
 
 

@@ -254,9 +254,10 @@ def _physics(result: TransportResult, charges: str, framework: Sequence[str] | N
 
 
 def _line(conductivities: Sequence[Any]) -> dict[str, Any]:
-    """Return the Arrhenius line of the conductivities with a number; empty for fewer than two."""
-    rows = [result.attributes for result in conductivities if result.attributes['sigma_full_S_per_cm'] is not None]
-    if len(rows) < 2:
+    """Return the Arrhenius line of the conductivities, bounds included; empty for fewer than two with a number."""
+    rows = [result.attributes for result in conductivities]
+    if sum(row['sigma_full_S_per_cm'] is not None for row in rows) < 2:
         return {}
     columns = ('temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
-    return arrhenius(*([row[name] for row in rows] for name in columns))
+    bounds = [row['sigma_full_upper_S_per_cm'] or None for row in rows]
+    return arrhenius(*([row[name] for row in rows] for name in columns), uppers=bounds)

@@ -222,7 +222,8 @@ def filled_share(
 def fit_arrhenius(**conductivities: ConductivityData) -> orm.Dict:
     """Fit ln(sigma T) against 1/T, each temperature weighted by its error, and test whether one line is enough.
 
-    The temperatures are those that the runs really had, with their errors, where they are known.
+    The temperatures are those that the runs really had, with their errors, where they are known. A temperature
+    without a number enters with its upper bound.
 
     :param conductivities: one per temperature, under any label.
     :return: what :func:`aiida_ionconduct.transport.arrhenius` returns, with the prefactor and its interval, and
@@ -234,7 +235,8 @@ def fit_arrhenius(**conductivities: ConductivityData) -> orm.Dict:
     points = [temperatures, *([result[column] for result in results] for column in columns)]
     haven = [[result[column] for result in results] for column in ('haven_ratio', 'haven_ratio_stderr')]
     temperature_stderrs = [result.get('measured_temperature_stderr', 0.0) for result in results]
-    fit = arrhenius(*points, temperature_stderrs_K=temperature_stderrs)
+    bounds = [result.get('sigma_full_upper_S_per_cm') or None for result in results]
+    fit = arrhenius(*points, uppers=bounds, temperature_stderrs_K=temperature_stderrs)
     changes: dict[str, Any] = {'transition': transition(*points), 'order_change': _sublattice_change(results)}
     warnings = [*fit['warnings'], *(change['warning'] for change in changes.values() if change['warning'])]
     teachers = sorted({name for result in results for name in result.get(ATTRIBUTE, [])})

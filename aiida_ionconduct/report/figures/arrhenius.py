@@ -28,7 +28,8 @@ def arrhenius(points: Sequence[Mapping[str, Any]], line: Line | None = None) -> 
     """Draw the conductivities against the inverse temperature with 95 % error bars and the fitted line with its band.
 
     :param points: ``temperature_K`` and, where it was measured, ``measured_temperature_K``; ``sigma_full_S_per_cm``,
-        ``sigma_full_ci95``, and the same for ``tracer``, of each temperature. A point without a number is left out.
+        ``sigma_full_ci95``, and the same for ``tracer``, of each temperature. A full conductivity without a number is
+        drawn at ``sigma_full_upper_S_per_cm``, its upper bound, and left out without one.
     """
     figure, axes = canvas(xlabel='1000 K / T', ylabel='Conductivity (S/cm)')
     if line:
@@ -39,13 +40,22 @@ def arrhenius(points: Sequence[Mapping[str, Any]], line: Line | None = None) -> 
             continue
         sigma = np.array([point[f'sigma_{kind}_S_per_cm'] for point in known])
         interval = on_log_axis(sigma, np.array([point[f'sigma_{kind}_ci95'] for point in known]).T)
-        inverse = [1000 / point.get('measured_temperature_K', point['temperature_K']) for point in known]
-        bars(axes, inverse, sigma, interval=interval, color=colour, marker=marker, label=kind, **POINTS)
+        bars(axes, _inverse(known), sigma, interval=interval, color=colour, marker=marker, label=kind, **POINTS)
+    bounded = [point for point in points if not point.get('sigma_full_S_per_cm')]
+    bounded = [point for point in bounded if point.get('sigma_full_upper_S_per_cm')]
+    if bounded:
+        uppers = [point['sigma_full_upper_S_per_cm'] for point in bounded]
+        axes.plot(_inverse(bounded), uppers, 'v', color=FULL, fillstyle='none', label='full, upper bound')
     axes.set_yscale('log')
     power_ticks(axes.yaxis)
     temperature_axis(axes, [point['temperature_K'] for point in points])
     legend(axes, loc='lower left' if line else 'best')
     return figure
+
+
+def _inverse(points: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Return 1000 K over the temperatures, those that the runs really had where they are known."""
+    return [1000 / point.get('measured_temperature_K', point['temperature_K']) for point in points]
 
 
 def fit_line(temperatures_K: Sequence[float], fit: Mapping[str, Any]) -> dict[str, np.ndarray] | None:

@@ -177,12 +177,18 @@ def _arrhenius(data: Campaign) -> Drawing:
         intervals = [attributes.get(f'sigma_{kind}_ci95') or (None, None) for attributes in data.attributes]
         columns[f'sigma_{kind}_S_per_cm'] = [attributes.get(f'sigma_{kind}_S_per_cm') for attributes in data.attributes]
         columns[f'sigma_{kind}_low'], columns[f'sigma_{kind}_high'] = zip(*intervals, strict=True)
+    columns['sigma_full_upper_S_per_cm'] = [a.get('sigma_full_upper_S_per_cm') for a in data.attributes]
+    bounds = any(
+        upper and not sigma
+        for upper, sigma in zip(columns['sigma_full_upper_S_per_cm'], columns['sigma_full_S_per_cm'], strict=True)
+    )
     line = fit_line(temperatures, data.arrhenius)
     numbers = '; '.join(f'{temperature}: {value}' for temperature, value, _ in campaign_verdict(data).numbers)
     return Drawing(
         'arrhenius',
         'Arrhenius plot',
         'Full and tracer conductivity with 95 % intervals'
+        + ('; triangles are upper bounds where there is no number' if bounds else '')
         + ('; the line is the fit of σT, with its 95 % band.' if line else '.'),
         arrhenius(data.attributes, line),
         columns,

@@ -193,3 +193,22 @@ def test_arrhenius_fit_is_against_the_measured_temperatures():
     names = ('measured_temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr')
     columns = [[node.base.attributes.get(name) for node in nodes.values()] for name in names]
     assert fit['activation_energy_stderr'] > 1.5 * arrhenius(*columns)['activation_energy_stderr']
+
+
+def test_a_temperature_without_a_number_enters_the_fit_with_its_bound():
+    """Before, it dropped out; a bound of zero, of ions at rest, still does."""
+    nodes = {}
+    for T, upper in ((500, 0.0), (600, 1e-6), (900, None), (1200, None)):
+        node, sigma = ConductivityData(), 100 / T * np.exp(-0.3 / (8.617333e-5 * T))
+        number = None if upper is not None else sigma
+        node.base.attributes.set_many(
+            {
+                'temperature_K': float(T), 'sigma_full_S_per_cm': number, 'sigma_full_upper_S_per_cm': upper,
+                'sigma_full_stderr': number and 0.1 * sigma, 'sigma_full_dof': 20.0, 'haven_ratio': None,
+                'haven_ratio_stderr': None, 'n_seeds': 4, 'total_time_ps': 80.0,
+            }
+        )  # fmt: skip
+        nodes[f'T{T}'] = node
+    fit = fit_arrhenius(**nodes).get_dict()
+    assert (fit['n_temperatures'], fit['n_bounds']) == (2, 1)
+    assert fit['activation_energy_eV'] > 0.5

@@ -35,3 +35,15 @@ def test_arrhenius_leaves_out_temperatures_without_a_number(make_conductivity):
     (full, tracer) = arrhenius(points).axes[0].containers
     np.testing.assert_allclose(full.lines[0].get_xdata(orig=False), [1000 / 1200])
     np.testing.assert_allclose(tracer.lines[0].get_xdata(orig=False), [1000 / 800, 1000 / 1200])
+
+
+def test_an_upper_bound_is_drawn_where_there_is_no_number(make_conductivity):
+    """The fit takes the bound, so the figure shows it."""
+    lacking = {'sigma_full_S_per_cm': None, 'sigma_full_ci95': None}
+    points = [
+        make_conductivity(1000, **lacking, sigma_full_upper_S_per_cm=None).attributes,
+        make_conductivity(800, **lacking, sigma_full_upper_S_per_cm=3e-3).attributes,
+        make_conductivity(1200).attributes,
+    ]
+    (bound,) = (line for line in arrhenius(points).axes[0].lines if line.get_label() == 'full, upper bound')
+    np.testing.assert_allclose(bound.get_xydata(), [[1000 / 800, 3e-3]])
