@@ -82,8 +82,8 @@ def test_the_line_of_a_series_takes_bounds_and_measured_temperatures(aiida_profi
                 'sigma_full_upper_S_per_cm': {600.0: 1e-6, 650.0: 0.0}.get(T, 1.2 * (sigma or 0)), 'warnings': [],
             }
         )  # fmt: skip
-        node.base.links.add_incoming(campaign, LinkType.RETURN, f'conductivities__T{T:.0f}')
         node.store()
+        node.base.links.add_incoming(campaign, LinkType.RETURN, f'conductivities__T{T:.0f}')
     table = queries.arrhenius_series('KBr')
     assert table['temperature_K'].tolist() == [900.0, 1200.0]
     fit = table.attrs['fits'][campaign.pk]

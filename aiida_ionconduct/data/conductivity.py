@@ -13,7 +13,10 @@ from aiida_ionconduct.transport import TransportResult
 class ConductivityData(orm.ArrayData):
     """Full and tracer conductivity at one temperature.
 
-    The arrays are those of :attr:`aiida_ionconduct.transport.TransportResult.curves`. The attributes are flat, so that
+    The arrays are those of :attr:`aiida_ionconduct.transport.TransportResult.curves`: displacements, running
+    conductivities and ``beta`` against ``lag_ps``, ``plateau_…`` of the estimator, and the conductivity against
+    frequency, ``spectrum_sigma_full_S_per_cm`` with the ends ``…_low…`` and ``…_high…`` of its 95 % interval at
+    ``spectrum_full_frequency_THz``, and the same for ``tracer``. The attributes are flat, so that
     a query can filter on, say, ``attributes.sigma_full_S_per_cm``; :mod:`aiida_ionconduct.queries` has the usual
     queries. A number that the runs do not give is None. Attributes:
 
@@ -38,7 +41,7 @@ class ConductivityData(orm.ArrayData):
       ``sigma_full_seeds_dof``;
     - matrices, of the spectral estimator: ``sigma_full_tensor_S_per_cm`` and ``sigma_tracer_tensor_S_per_cm`` (3, 3),
       ``onsager_S_per_cm`` (species, species), with ``sigma_full_tensor_stderr``, ``sigma_tracer_tensor_stderr``,
-      ``onsager_stderr``;
+      ``onsager_stderr`` and ``onsager_ci95`` (species, species, 2);
     - what the results rest on: ``n_seeds``, ``seeds``, ``n_frames`` and ``total_time_ps`` of all seeds, ``dt_ps``
       between frames, ``estimator``, ``frame`` of reference, ``lag_ps`` and ``lag_tracer_ps`` that were chosen;
     - the order of the mobile ions: ``filled_share`` of the cell, and ``filled_share_stderr`` over seeds;

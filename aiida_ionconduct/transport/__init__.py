@@ -10,11 +10,17 @@ Units: Å, ps, e, K, eV, S/cm and cm²/s. Which module holds what:
 - ``displacement``: mean-squared displacements, the simple and the block method, on compiled loops (``_kernels.pyx``);
 - ``spectrum``: power spectra of currents; ``observed``: both in one pass over a trajectory;
 - ``estimators``: from these to a diffusivity with its interval;
+- ``conductivity_spectrum``: the conductivity against frequency;
 - ``haven``: the Haven ratio; ``curves``: the curves of the figures; ``arrhenius``: the activation energy;
 - ``constants``: constants and units.
 """
 
-from aiida_ionconduct.transport.analysis import analyse, from_centres_of_mass, from_currents
+from aiida_ionconduct.transport.analysis import (
+    analyse,
+    from_centres_of_mass,
+    from_currents,
+    spectrum_from_centres_of_mass,
+)
 from aiida_ionconduct.transport.arrhenius import arrhenius
 from aiida_ionconduct.transport.displacement import mean_squared_displacement
 from aiida_ionconduct.transport.estimators import diffusivity
@@ -34,4 +40,5 @@ __all__ = (
     'from_currents',
     'mean_squared_displacement',
     'mobile_positions',
+    'spectrum_from_centres_of_mass',
 )

@@ -10,9 +10,10 @@ import numpy as np
 
 from aiida_ionconduct.choices import Estimator
 from aiida_ionconduct.transport.checks import atom_charges, check_conditions, check_seeds, mobile_species
+from aiida_ionconduct.transport.conductivity_spectrum import current_band, named_band, spectrum_curves
 from aiida_ionconduct.transport.constants import CM2_PER_S, SIEMENS_PER_CM
 from aiida_ionconduct.transport.curves import axis_curves, displacement_curves, named_curves, plateau_curves
-from aiida_ionconduct.transport.displacement import as_track, species_displacements
+from aiida_ionconduct.transport.displacement import Track, as_track, species_displacements
 from aiida_ionconduct.transport.estimators import estimate
 from aiida_ionconduct.transport.estimators.results import Estimate
 from aiida_ionconduct.transport.framework import choose_framework, tracer_frame
@@ -145,6 +146,14 @@ def _result(
     if not per_particle:
         sigma_tracer = replace(sigma_tracer, value=None, stderr=None)
     curves = displacement_curves(tracer_seen.displacements, charge_seen.displacements, dt_ps, dimension=3)
+    spectrum = {}
+    if per_particle > 0:
+        spectrum = spectrum_curves(
+            current_band(tracks.charge, dt_ps, charge_seen),
+            current_band(tracer, dt_ps, tracer_seen),
+            per_charge=per_charge,
+            per_particle=per_particle,
+        )
     species = []
     if len(squares) > 1:
         shares = transference_numbers(tracks.framework_parts, sigma_full, dt_ps)
@@ -164,7 +173,7 @@ def _result(
         sigma_tracer=sigma_tracer,
         diffusivity=particle.scaled(CM2_PER_S),
         haven_ratio=haven_ratio(sigma_tracer, sigma_full, n_mobile),
-        curves=named_curves(curves, per_charge, per_particle) | plateau_curves(sigma_full, sigma_tracer),
+        curves=named_curves(curves, per_charge, per_particle) | plateau_curves(sigma_full, sigma_tracer) | spectrum,
         matrices=conductivity_matrices(tracks.parts, sigma_full, sigma_tracer, dt_ps=dt_ps, per_charge=per_charge),
         facts=facts,
         species=species,
@@ -198,18 +207,53 @@ def from_centres_of_mass(
     :param settings: of the estimator, as for the same function.
     :raises ValueError: as :func:`analyse`.
     """
-    species = list(species)
+    volume = check_conditions(np.asarray(cell, dtype=float), temperature_K)
+    tracks = _charge_tracks(coms, list(species), counts, charges, dt_ps=dt_ps)
+    return estimate(tracks, dt_ps, estimator, **settings).scaled(SIEMENS_PER_CM / (volume * temperature_K))
+
+
+def spectrum_from_centres_of_mass(
+    coms: Sequence[np.ndarray],
+    species: Sequence[str],
+    *,
+    counts: Mapping[str, int],
+    charges: Mapping[str, float],
+    volume_A3: float,
+    temperature_K: float,
+    dt_ps: float,
+) -> dict[str, np.ndarray]:
+    """Return the real part of the full conductivity against frequency, as in the curves of :func:`analyse`.
+
+    Centres of mass are stored more often than positions, so that the spectrum reaches faster motion. The parameters are
+    those of :func:`from_centres_of_mass`.
+
+    :param volume_A3: of the cell, Å³.
+    :raises ValueError: as :func:`analyse`.
+    """
+    tracks = _charge_tracks(coms, list(species), counts, charges, dt_ps=dt_ps)
+    band = current_band(tracks, dt_ps, observe(tracks, dt_ps))
+    return named_band('full', band, SIEMENS_PER_CM / (volume_A3 * temperature_K))
+
+
+def _charge_tracks(
+    coms: Sequence[np.ndarray],
+    species: list[str],
+    counts: Mapping[str, int],
+    charges: Mapping[str, float],
+    *,
+    dt_ps: float,
+) -> list[Track]:
+    """Return the charge displacement of each seed from its centres of mass (frames, species, 3)."""
     missing = sorted(set(species) - set(counts))
     if missing:
         raise ValueError(f'`counts` lacks {missing}: give the number of atoms of every species.')
     atom_charges([symbol for symbol in species for _ in range(counts[symbol])], charges)
-    volume = check_conditions(np.asarray(cell, dtype=float), temperature_K)
     weights = np.array([counts[symbol] * charges[symbol] for symbol in species], dtype=float)
     tracks = []
     for seed, positions in enumerate(check_seeds(coms, len(species), dt_ps, 'coms')):
         steps = species_displacements(positions, np.arange(len(species)), name=f'coms[{seed}]')
         tracks.append(as_track(np.tensordot(weights, steps, 1)[:, None]))
-    return estimate(tracks, dt_ps, estimator, **settings).scaled(SIEMENS_PER_CM / (volume * temperature_K))
+    return tracks
 
 
 def from_currents(

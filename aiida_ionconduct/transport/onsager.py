@@ -9,7 +9,7 @@ from scipy import stats
 
 from aiida_ionconduct.transport.displacement import Track
 from aiida_ionconduct.transport.estimators.results import Estimate
-from aiida_ionconduct.transport.estimators.spectral import matrix, matrix_samples
+from aiida_ionconduct.transport.estimators.spectral import matrix_samples
 
 
 class Transference(NamedTuple):
@@ -27,15 +27,18 @@ def conductivity_matrices(
     spectral = sigma_full.diagnostics['spectral']
     if sigma_full.value is None or sigma_tracer.value is None or spectral is None:
         return {}
-    onsager = [per_charge * _over_species(elements) for elements in matrix(parts, dt_ps, spectral)]
+    value, samples = matrix_samples(parts, dt_ps, spectral)
+    isotropic = samples._replace(values=np.array([_over_species(sample) for sample in samples.values]))
+    onsager, onsager_stderr = (per_charge * elements for elements in (_over_species(value), isotropic.error()))
     matrices = {}
     for name, (values, errors) in {
         'sigma_full_tensor': sigma_full.diagnostics['tensor'],
         'sigma_tracer_tensor': sigma_tracer.diagnostics['tensor'],
-        'onsager': onsager,
+        'onsager': (onsager, onsager_stderr),
     }.items():
         matrices[name], matrices[f'{name}_stderr'] = values, errors
-    return matrices
+    half = stats.t.ppf(0.975, max(len(samples.values) - 1, 1)) * onsager_stderr
+    return matrices | {'onsager_ci95': np.stack((onsager - half, onsager + half), axis=-1)}
 
 
 def transference_numbers(parts: list[Track], sigma_full: Estimate, dt_ps: float) -> list[Transference]:

@@ -28,7 +28,8 @@ class TransportResult:
     """The result of :func:`analyse`: estimates in S/cm and cm²/s, the curves, and what was analysed.
 
     ``haven_ratio`` is sigma_tracer/sigma_full, None where either is; ``facts`` are the flat attributes that describe
-    the input. ``matrices``, of the spectral estimator only, all in S/cm and each with its ``…_stderr``:
+    the input. ``matrices``, of the spectral estimator only, all in S/cm and each with its ``…_stderr`` (and
+    ``onsager_ci95``, (species, species, 2)):
     ``sigma_full_tensor`` and ``sigma_tracer_tensor`` (3, 3), the conductivity a third of the trace, and ``onsager``
     (species, species), the part of each pair of species in sigma_full, in the barycentric frame; the species are
     ``facts['species']``. ``species`` are the coefficients of each mobile species where there are several: then
@@ -123,7 +124,7 @@ class TransportResult:
             'sigma_full_upper_S_per_cm': self.sigma_full.upper if self.charged else None,
             'warnings': self.warnings,
             **{
-                name if name.endswith('stderr') else f'{name}_S_per_cm': values.tolist()
+                name if name.endswith(('stderr', 'ci95')) else f'{name}_S_per_cm': values.tolist()
                 for name, values in self.matrices.items()
             },
         }

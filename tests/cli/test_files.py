@@ -267,6 +267,21 @@ def test_curves_as_csv(run, tmp_path):
     assert conductivity['sigma_full_S_per_cm'] == results(run)[0]['sigma_full_S_per_cm']
 
 
+def test_the_spectrum_as_csv(run, tmp_path):
+    """The lowest frequency is that of the run; the lowest bins hold the conductivity."""
+    (conductivity,) = results(run, '--csv', tmp_path)
+    with (tmp_path / 'spectrum_600K.csv').open() as stream:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
+    length = conductivity['total_time_ps']
+    assert rows[0]['spectrum_full_frequency_THz'] == pytest.approx(1 / length, rel=0.02)
+    bottom, top = conductivity['sigma_full_ci95']
+    within = [
+        row['spectrum_sigma_full_low_S_per_cm'] < top and row['spectrum_sigma_full_high_S_per_cm'] > bottom
+        for row in rows[:6]
+    ]
+    assert sum(within) >= 5
+
+
 def test_page_of_files(run, tmp_path):
     """The page has the numbers, the figures and what was assumed, and no commands for nodes."""
     path = tmp_path / 'out' / 'page.html'

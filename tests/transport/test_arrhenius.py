@@ -113,8 +113,8 @@ def test_coverage_with_errors_that_are_right(n, bound):
 def test_coverage_with_errors_that_are_too_small_by_two(n, bound, least):
     """Scatter that the errors do not explain widens the intervals.
 
-    1000 replicas gave 0.93 for four and 0.95 for six temperatures, against 0.86 and 0.89 without Student's t. Three have
-    one degree of freedom: 0.85 against 0.82, as points that lie on a line by chance look as if their errors were right.
+    1000 replicas gave 0.93 for four and 0.95 for six temperatures, against 0.86 and 0.89 without Student's t. Three
+    have one degree of freedom, and points that lie on a line by chance look as if their errors were right: 0.85, 0.82.
     """
     for hits in coverage(n, too_small=2.0, bound=bound):
         assert hits > least

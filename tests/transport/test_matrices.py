@@ -40,6 +40,17 @@ def test_onsager_coefficients_add_up(result):
     np.testing.assert_allclose(onsager, np.outer(share, share) * onsager.sum(), rtol=0.02)
 
 
+def test_onsager_coefficients_have_intervals(result):
+    """They are symmetric about the value, wider than two standard errors, and stored with the result."""
+    _, analysis = result
+    value, stderr, interval = (analysis.matrices[name] for name in ('onsager', 'onsager_stderr', 'onsager_ci95'))
+    np.testing.assert_allclose(interval.mean(axis=-1), value, atol=1e-12)
+    half = np.ptp(interval, axis=-1) / 2
+    assert (half >= 1.95 * stderr).all()
+    assert (half <= 4.5 * stderr).all()
+    assert analysis.attributes()['onsager_ci95'] == interval.tolist()
+
+
 def test_currents_give_the_same_as_positions(result):
     input_, analysis = result
     charges = np.array([input_['charges'][symbol] for symbol in input_['symbols']])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,9 @@ from aiida_ionconduct.transport import (
     arrhenius,
     choose_framework,
     mobile_positions,
+    spectrum_from_centres_of_mass,
 )
+from aiida_ionconduct.transport.estimators import MIN_FRAMES
 from aiida_ionconduct.transport.estimators.results import Estimate
 from aiida_ionconduct.transport.result import MAX_RELATIVE_HALF_WIDTH, half_width_over_value
 from aiida_ionconduct.transport.temperature import temperature_attributes
@@ -63,6 +66,7 @@ def analyse_trajectories(parameters: orm.Dict, **trajectories: IonTrajectoryData
         dt_ps=first.frame_interval_ps,
         **settings,
     )
+    result.curves.update(_fine_spectrum(runs, result, settings.get('charges'), discard_ps))
     attributes = ordering_attributes(result, seeds, n_orderings) if n_orderings > 1 else {}
     formula = Formula.from_list(first.symbols)
     warnings = [*attributes.pop('warnings', result.warnings), *measured.pop('temperature_warnings', [])]
@@ -83,6 +87,28 @@ def analyse_trajectories(parameters: orm.Dict, **trajectories: IonTrajectoryData
             {ATTRIBUTE: teachers, 'warnings': [no_dft(teachers), *node.base.attributes.get('warnings')]}
         )
     return node
+
+
+def _fine_spectrum(
+    runs: Sequence[IonTrajectoryData], result: TransportResult, charges: Any, discard_ps: float
+) -> dict[str, np.ndarray]:
+    """Return the full conductivity against frequency from the centres of mass, where they are finer than the frames."""
+    first = runs[0]
+    interval = first.base.attributes.get('com_interval_ps', first.frame_interval_ps)
+    if not (result.charged and isinstance(charges, Mapping) and interval < first.frame_interval_ps):
+        return {}
+    centres = [run.centres_of_mass[round(discard_ps / interval) :] for run in runs]
+    if min(map(len, centres)) < MIN_FRAMES:
+        return {}
+    return spectrum_from_centres_of_mass(
+        centres,
+        first.base.attributes.get('species'),
+        counts=Counter(first.symbols),
+        charges=charges,
+        volume_A3=result.facts['volume_A3'],
+        temperature_K=result.facts['temperature_K'],
+        dt_ps=interval,
+    )
 
 
 def _mean_cell(cells: list[np.ndarray]) -> np.ndarray:

@@ -119,7 +119,8 @@ FILE_OPTIONS = (*READING, 'masses', 'csv', 'page')
     '--csv',
     type=click.Path(file_okay=False, path_type=Path),
     metavar='FOLDER',
-    help='Files: a folder for the displacements and running conductivities as CSV, also along x, y and z.',
+    help='Files: a folder for CSV files of the displacements and running conductivities, also along x, y and z, and of '
+    'the conductivity against frequency.',
 )
 @click.option(
     '--page',

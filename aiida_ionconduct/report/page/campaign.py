@@ -19,6 +19,7 @@ from aiida_ionconduct.report.tables.conductivity import (
     conductivity_rows,
     disorder_rows,
     note_texts,
+    onsager_rows,
     sampling_rows,
     warning_texts,
 )
@@ -43,6 +44,7 @@ TABLES = (
     disorder_rows,
     error_rows,
     note_texts,
+    onsager_rows,
     sampling_rows,
     source_words,
     target_rows,

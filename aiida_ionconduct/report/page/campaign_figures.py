@@ -19,10 +19,11 @@ from aiida_ionconduct.report.figures.potential import (
     parity,
     radial_distributions,
 )
+from aiida_ionconduct.report.figures.spectrum import conductivity_spectrum
 from aiida_ionconduct.report.figures.twins import divergence
 from aiida_ionconduct.report.page.downloads import Columns
 from aiida_ionconduct.report.page.template import Drawing
-from aiida_ionconduct.report.result import AgainstAimd, Campaign, CrystalCell, IonDensity, TwinRuns
+from aiida_ionconduct.report.result import AgainstAimd, Campaign, Conductivity, CrystalCell, IonDensity, TwinRuns
 from aiida_ionconduct.report.tables.conductivity import chosen_lags
 from aiida_ionconduct.report.verdict import campaign_verdict
 
@@ -60,6 +61,9 @@ def _ion_motion(data: Campaign) -> Iterator[Drawing]:
         yield _exponent(curves, {temperature: chosen.get('tracer') for temperature, chosen in lags.items()})
     for temperature, curve in curves.items():
         yield _running(temperature, curve, lags[temperature])
+    for result in data.conductivities:
+        if 'spectrum_sigma_full_S_per_cm' in result.curves:
+            yield _spectrum(result)
 
 
 def _displacement(curves: Mapping[float, Curves], quantity: Literal['msd', 'charge_msd']) -> Drawing:
@@ -100,6 +104,20 @@ def _running(temperature: float, curve: Curves, lags: Mapping[str, float]) -> Dr
         f'{f"; chosen: {chosen}" if chosen else ""}.',
         running_conductivity(curve, lags),
         _columns(curve, temperature, ('lag_ps', 'running_', 'plateau_')),
+    )
+
+
+def _spectrum(result: Conductivity) -> Drawing:
+    kinds = ('full', 'tracer')
+    highest = ' / '.join(f'{result.curves[f"spectrum_{kind}_frequency_THz"][-1]:.3g}' for kind in kinds)
+    return Drawing(
+        f'spectrum-{result.temperature_K:g}K',
+        f'Conductivity against frequency at {result.temperature_K:g} K',
+        'Real part, with the 95 % interval of each bin of frequencies; the bars at the left are the intervals of the '
+        f'values at zero. It ends (full / tracer: {highest} THz) where motion between frames would fold back. The '
+        'charges are those of the ions, which is exact at zero; vibrations would have Born effective charges.',
+        conductivity_spectrum(result.curves, {kind: result.attributes.get(f'sigma_{kind}_ci95') for kind in kinds}),
+        {name: curve for name, curve in result.curves.items() if name.startswith('spectrum_')},
     )
 
 

@@ -71,6 +71,26 @@ def _quantities(attributes: Mapping[str, Any]) -> list[Quantity]:
     ]
 
 
+def onsager_rows(attributes: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return pair of species, value ± standard error, 95 % interval of the Onsager coefficients at one temperature.
+
+    :return: nothing without the coefficients; a dash for the intervals of results of earlier versions.
+    """
+    matrix, stderrs, intervals = (attributes.get(f'onsager_{name}') for name in ('S_per_cm', 'stderr', 'ci95'))
+    if not matrix or not stderrs:
+        return []
+    return [
+        (
+            f'{first}–{second}',
+            format_estimate(matrix[i][j], stderrs[i][j]),
+            format_interval(intervals[i][j], scale_of=matrix[i][j]) if intervals else MISSING,
+        )
+        for i, first in enumerate(attributes['species'])
+        for j, second in enumerate(attributes['species'])
+        if i <= j
+    ]
+
+
 def assumption_rows(conductivities: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
     """Return subject, value and source of what the results rest on, each row once.
 

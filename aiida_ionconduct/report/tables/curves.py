@@ -16,17 +16,20 @@ UNITS = {'msd': 'A2', 'charge_msd': 'e2A2', 'running_sigma': 'S_per_cm', 'platea
 
 
 def write_curves(data: Campaign, folder: Path) -> list[Path]:
-    """Write the curves at each temperature: displacements and running conductivities, and the scan of the estimator.
+    """Write the curves at each temperature: displacements and running conductivities, scan of the estimator, spectrum.
 
     :param folder: is made.
-    :return: the files, two for each temperature.
+    :return: the files, three for each temperature; without charges there is no spectrum.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for result in data.conductivities:
-        scan = {name: curve for name, curve in result.curves.items() if name.startswith('plateau_')}
-        lags = {name: curve for name, curve in result.curves.items() if name not in scan}
-        for kind, curves in (('displacements', lags), ('plateau', scan)):
+        kinds: dict[str, dict[str, np.ndarray]] = {'displacements': {}, 'plateau': {}, 'spectrum': {}}
+        for name, curve in result.curves.items():
+            kinds[next((kind for kind in kinds if name.startswith(f'{kind}_')), 'displacements')][name] = curve
+        for kind, curves in kinds.items():
+            if not curves:
+                continue
             path = folder / f'{kind}_{result.temperature_K:g}K.csv'
             _write(path, curves)
             written.append(path)

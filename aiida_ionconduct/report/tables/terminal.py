@@ -15,6 +15,7 @@ from aiida_ionconduct.report.tables.conductivity import (
     conductivity_rows,
     disorder_rows,
     note_texts,
+    onsager_rows,
     sampling_rows,
     warning_texts,
 )
@@ -34,6 +35,8 @@ def summary_tables(data: Campaign, judged: bool = True) -> str:
         only what follows from the runs themselves.
     """
     sections = [_temperature(attributes) for attributes in data.attributes]
+    if len(data.attributes) == 1 and (coefficients := onsager_rows(data.attributes[0])):
+        sections.append(_table(coefficients, 'Onsager (S/cm)', 'value ± std. error', '95 % interval'))
     if fit := arrhenius_rows(data.arrhenius):
         sections.append(f'{_table(fit, "Arrhenius", "value", "95 % interval")}\n{_wrap(EXTRAPOLATION_WARNING)}')
     if data.disorder:

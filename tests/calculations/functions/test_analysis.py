@@ -212,3 +212,51 @@ def test_a_temperature_without_a_number_enters_the_fit_with_its_bound():
     fit = fit_arrhenius(**nodes).get_dict()
     assert (fit['n_temperatures'], fit['n_bounds']) == (2, 1)
     assert fit['activation_energy_eV'] > 0.5
+
+
+# The conductivity against frequency -----------------------------------------------------------------------------------
+
+
+def with_centres_of_mass(seed, every=4):
+    """Return a run whose centres of mass are stored ``every`` times as often as its frames."""
+    rng = np.random.default_rng(seed)
+    n_fine = 299 * every + 1
+    walk = np.cumsum(rng.normal(scale=0.3 / every**0.5, size=(n_fine, 6, 3)), axis=0)
+    atoms = np.concatenate((walk, np.zeros_like(walk)), axis=1)
+    return IonTrajectoryData(
+        positions=atoms[::every],
+        centres_of_mass=np.stack((walk.mean(axis=1), np.zeros((n_fine, 3))), axis=1),
+        thermo=np.zeros((1, 1)),
+        symbols=SYMBOLS,
+        species=['Li', 'Cl'],
+        cell=12 * np.eye(3),
+        temperature_K=900.0,
+        frame_interval_ps=0.1,
+        com_interval_ps=0.1 / every,
+        seed=seed,
+        thermo_columns=['step'],
+    )
+
+
+def test_the_full_spectrum_is_that_of_the_centres_of_mass():
+    """They are stored more often than positions, so that the full conductivity reaches faster motion than the tracer.
+
+    At low frequencies it is the same as from the positions.
+    """
+    runs = {f'T900_seed{seed}': with_centres_of_mass(seed) for seed in (1, 2)}
+    node = analyse_trajectories(orm.Dict(PARAMETERS), **runs)
+    highest = {kind: node.get_array(f'spectrum_{kind}_frequency_THz')[-1] for kind in ('full', 'tracer')}
+    assert 0.8 * 2.5 < highest['tracer'] <= 2.5
+    assert 0.8 * 10 < highest['full'] <= 10
+    of_frames = analyse(
+        [runs[label].positions for label in sorted(runs)], SYMBOLS, cell=12 * np.eye(3), temperature_K=900.0,
+        dt_ps=0.1, **PARAMETERS,
+    )  # fmt: skip
+    name = 'spectrum_sigma_full_S_per_cm'
+    np.testing.assert_allclose(node.get_array(name)[:4], of_frames.curves[name][:4], rtol=0.02)
+
+
+def test_centres_of_mass_as_rare_as_frames_are_not_used(runs):
+    node = analyse_trajectories(orm.Dict(PARAMETERS), **runs)
+    full, tracer = (node.get_array(f'spectrum_{kind}_frequency_THz') for kind in ('full', 'tracer'))
+    np.testing.assert_array_equal(full, tracer)

@@ -4,6 +4,7 @@ from aiida_ionconduct.report.tables.conductivity import (
     chosen_lags,
     conductivity_rows,
     disorder_rows,
+    onsager_rows,
     ordering_rows,
     sampling_rows,
     warning_texts,
@@ -90,3 +91,18 @@ def test_measured_temperatures_are_shown_with_their_errors():
 def test_temperatures_that_were_not_measured_are_not_shown():
     """Results of earlier versions, and of files, have none."""
     assert not any('T' in label.split(',')[0].split() for label, _ in sampling_rows({'temperature_K': 900.0}))
+
+
+def test_onsager_coefficients_are_listed_by_pair():
+    """Each pair once; a result of an earlier version has no intervals, a result without coefficients no rows."""
+    attributes = {
+        'species': ['Li', 'Cl'],
+        'onsager_S_per_cm': [[0.5, 0.1], [0.1, 0.03]],
+        'onsager_stderr': [[0.05, 0.02], [0.02, 0.01]],
+        'onsager_ci95': [[[0.4, 0.6], [0.06, 0.14]], [[0.06, 0.14], [0.01, 0.05]]],
+    }
+    rows = onsager_rows(attributes)
+    assert [pair for pair, *_ in rows] == ['Li–Li', 'Li–Cl', 'Cl–Cl']
+    assert rows[0][1:] == ('0.500 ± 0.050', '[0.40, 0.60]')
+    assert onsager_rows({**attributes, 'onsager_ci95': None})[0][2] == '–'
+    assert onsager_rows({}) == []
