@@ -147,6 +147,8 @@ class Campaign:
     arrhenius: dict[str, Any] = field(default_factory=dict)
     outcome: dict[str, Any] = field(default_factory=dict)
     disorder: dict[str, Any] = field(default_factory=dict)
+    error_sources: dict[str, Any] = field(default_factory=dict)
+    """What the profile knows of errors beyond the runs, see :mod:`aiida_ionconduct.report.graph.error_sources`."""
     stages: list[StageRun] = field(default_factory=list)
     flows: list[Flow] = field(default_factory=list)
     costs: list[StageCost] = field(default_factory=list)

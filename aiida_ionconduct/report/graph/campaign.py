@@ -15,6 +15,7 @@ from aiida_ionconduct.labels import in_namespace
 from aiida_ionconduct.queries import campaigns_of, stored_pk
 from aiida_ionconduct.report.graph.call_tree import CallTree, linked
 from aiida_ionconduct.report.graph.costs import stage_costs
+from aiida_ionconduct.report.graph.error_sources import collect_error_sources
 from aiida_ionconduct.report.graph.inputs import flat_inputs
 from aiida_ionconduct.report.graph.stages import collect_stages, process_state, wall_time_s
 from aiida_ionconduct.report.result import Campaign, Conductivity
@@ -53,7 +54,8 @@ def collect(node: orm.WorkChainNode) -> Campaign:
     state = _state(node)  # before anything else: a chain that has ended by now has all its outputs
     outputs = {link.link_label: link.node for link in node.base.links.get_outgoing(link_type=LinkType.RETURN)}
     inputs = {link.link_label: link.node for link in node.base.links.get_incoming(link_type=LinkType.INPUT_WORK)}
-    conductivities = [collect_conductivity(result) for result in in_namespace('conductivities', outputs).values()]
+    results = list(in_namespace('conductivities', outputs).values())
+    conductivities = [collect_conductivity(result) for result in results]
     dataset = outputs.get('dataset', inputs.get('dataset'))
     tree = CallTree(node)
     stages, flows = collect_stages(node, tree)
@@ -69,6 +71,7 @@ def collect(node: orm.WorkChainNode) -> Campaign:
         stages=stages,
         flows=flows,
         costs=stage_costs(node, tree),
+        error_sources=collect_error_sources(node, results),
         codes=_codes(jobs),
         versions=_versions([node, *jobs]),
         inputs=flat_inputs(node),

@@ -24,6 +24,8 @@ from aiida_ionconduct.report.tables.conductivity import (
     warning_texts,
 )
 from aiida_ionconduct.report.tables.costs import COLUMNS, FROM_WALL_TIMES, cost_rows
+from aiida_ionconduct.report.tables.error_budget import COLUMNS as BUDGET_COLUMNS
+from aiida_ionconduct.report.tables.error_budget import error_budget_rows
 from aiida_ionconduct.report.tables.error_target import decision_rows, target_rows
 from aiida_ionconduct.report.tables.potential import error_rows, source_words, validation_table
 from aiida_ionconduct.report.tables.studies import density_rows
@@ -42,6 +44,7 @@ TABLES = (
     decision_rows,
     density_rows,
     disorder_rows,
+    error_budget_rows,
     error_rows,
     note_texts,
     onsager_rows,
@@ -85,6 +88,7 @@ def render(data: Campaign) -> str:
         timeline=_timeline(data.stages),
         json=json_uri(data),
         extrapolation_warning=EXTRAPOLATION_WARNING,
+        budget_columns=BUDGET_COLUMNS,
         cost_columns=COLUMNS,
         from_wall_times=FROM_WALL_TIMES,
         **{function.__name__: function for function in TABLES},

@@ -12,10 +12,12 @@ from tabulate import tabulate
 from aiida_ionconduct.data import ConductivityData
 from aiida_ionconduct.queries import campaigns_of, stored_pk, trajectories_of
 from aiida_ionconduct.report.graph.campaign import collect_result
+from aiida_ionconduct.report.tables.error_budget import error_budget_rows
 from aiida_ionconduct.report.tables.studies import block_sizes_text, density_text, sizes_text, twins_text
 from aiida_ionconduct.report.tables.terminal import summary_tables
 from aiida_ionconduct.report.verdict import campaign_verdict
 
+ERROR_KEYS = ('source', 'size', 'in_intervals', 'basis')
 STUDIES: Mapping[str | None, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     'compare_block_sizes': ('result', block_sizes_text),
     'compare_sizes': ('result', sizes_text),
@@ -62,6 +64,7 @@ def as_data(node: orm.Node, temperature_K: float | None = None) -> dict[str, Any
             {'pk': result.pk, 'uuid': result.uuid, **result.attributes} for result in data.conductivities
         ],
         'arrhenius': data.arrhenius,
+        'error_budget': [dict(zip(ERROR_KEYS, row, strict=True)) for row in error_budget_rows(data)],
         'validation': data.validation,
     }
 

@@ -19,6 +19,7 @@ from aiida_ionconduct.report.tables.conductivity import (
     sampling_rows,
     warning_texts,
 )
+from aiida_ionconduct.report.tables.error_budget import COLUMNS, error_budget_rows
 from aiida_ionconduct.report.tables.error_target import target_rows
 from aiida_ionconduct.report.tables.potential import validation_rows
 from aiida_ionconduct.report.verdict import Verdict, campaign_verdict
@@ -51,6 +52,8 @@ def summary_tables(data: Campaign, judged: bool = True) -> str:
             for label, outcome in validation_rows(data.validation)
         ]
         sections.append(_table(checks, 'Validation', 'value', 'allowed', 'passed'))
+    if judged and (budget := error_budget_rows(data)):
+        sections.append(tabulate(budget, headers=COLUMNS, disable_numparse=True, maxcolwidths=[24, 26, None, 34]))
     if rows := assumption_rows(data.attributes):
         sections.append(
             tabulate(rows, headers=('Assumptions', '', 'from'), disable_numparse=True, maxcolwidths=[None, 50, 40])
