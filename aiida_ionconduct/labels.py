@@ -24,6 +24,7 @@ EVALUATE = 'evaluate'
 LABEL = 'label'
 COMPILE = 'compile'
 VALIDATE = 'validate'
+EXPAND = 'expand'
 MD = 'md'
 STAGES = (
     RELAX,
@@ -40,6 +41,7 @@ STAGES = (
     LABEL,
     COMPILE,
     VALIDATE,
+    EXPAND,
     MD,
 )
 """The stages of a campaign, as the call links of the work chains name them; rounds add a number: ``train_0``."""
@@ -84,6 +86,14 @@ def seeds_of_orderings(seeds: Iterable[int], n_orderings: int) -> dict[str, list
     for seed in seeds:
         groups[ordering_of_seed(seed, n_orderings)].append(seed)
     return groups
+
+
+def cell_label(temperature_K: float, ordering: str = '') -> str:
+    """Return the label of the mean cell at a temperature: ``T1200``; of an ordering ``T1200_ordering_01``.
+
+    :param ordering: label of the ordering of a disordered crystal, if there are several.
+    """
+    return '_'.join(filter(None, (temperature_label(temperature_K), ordering)))
 
 
 def run_label(temperature_K: float, seed: int) -> str:

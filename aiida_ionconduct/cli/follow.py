@@ -21,17 +21,18 @@ from aiida_ionconduct.cli.plan import PlannedStage, plan, planned_hours
 from aiida_ionconduct.cli.waiting import BLOCKED, Waiting, is_paused_as_a_whole, n_moving, waiting_processes
 from aiida_ionconduct.cli.words import echo
 from aiida_ionconduct.data import ConductivityData
-from aiida_ionconduct.labels import printable
+from aiida_ionconduct.labels import in_namespace, printable
 from aiida_ionconduct.queries import CAMPAIGN
 from aiida_ionconduct.report.graph.call_tree import CallTree, linked
 from aiida_ionconduct.report.graph.costs import stage_costs
 from aiida_ionconduct.report.graph.stages import process_state
 from aiida_ionconduct.report.number_format import format_duration, format_estimate, format_number, format_percent
 from aiida_ionconduct.report.tables.costs import cost_line
+from aiida_ionconduct.report.tables.expansion import expansion_lines
 from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
 
 INTERVAL_S = 4.0
-TRAINING = 'AllegroTrainCalculation'
+TRAINING, EXPANSION = 'AllegroTrainCalculation', 'ExpansionWorkChain'
 MAX_QUEUED = 3
 """Number of jobs waiting for their turn that are shown one by one."""
 
@@ -73,7 +74,12 @@ def follow(node: orm.ProcessNode, notify: Callable[[str, str], None] | None = No
             begun = [entry for entry in waiting if f'{entry.kind}{entry.node.pk}' not in said]
             said = [f'{entry.kind}{entry.node.pk}' for entry in waiting]
             if terminal:
-                lines = [*present_errors(tree, node), *waiting_lines(waiting), *cost_lines(node, tree, planned)]
+                lines = [
+                    *expansion_lines(known_expansion(tree, node)),
+                    *present_errors(tree, node),
+                    *waiting_lines(waiting),
+                    *cost_lines(node, tree, planned),
+                ]
                 text = '\n'.join([table(rows), *lines, foot])
                 click.echo(f'\x1b[{height}A\x1b[J' * bool(height), nl=False)
                 echo(text)
@@ -113,7 +119,8 @@ def status(node: orm.ProcessNode) -> str:
     rows, planned = stage_rows(node, {}, tree, waiting), planned_stages(node)
     foot = footer(node, tree, planned, waiting)
     costs = cost_lines(node, tree, planned)
-    return '\n'.join([table(rows), *present_errors(tree, node), *waiting_lines(waiting), *costs, foot])
+    cells = expansion_lines(known_expansion(tree, node))
+    return '\n'.join([table(rows), *cells, *present_errors(tree, node), *waiting_lines(waiting), *costs, foot])
 
 
 def table(rows: Sequence[StageRow]) -> str:
@@ -169,6 +176,8 @@ def n_jobs(child: orm.ProcessNode, jobs: Sequence[orm.CalcJobNode]) -> int:
     :param jobs: that it has so far.
     """
     inputs = child.inputs
+    if 'max_strain' in inputs:  # runs at constant pressure do not share jobs
+        return n_runs_of(child)
     if 'seeds' in inputs:
         n_replicas = max_replicas(len(inputs.base.md.structure.sites), inputs.atoms_per_run.value)
         return len(seed_groups(inputs.seeds.get_list(), n_replicas)) * len(inputs.temperatures_K.get_list())
@@ -177,6 +186,13 @@ def n_jobs(child: orm.ProcessNode, jobs: Sequence[orm.CalcJobNode]) -> int:
     if 'temperatures_K' in inputs:
         return len(inputs.temperatures_K.get_list())
     return len(jobs)
+
+
+def n_runs_of(child: orm.ProcessNode) -> int:
+    """Return the number of runs of a stage: seeds times temperatures; at constant pressure, of every ordering."""
+    inputs = child.inputs
+    n_cells = len(inputs.orderings) if 'max_strain' in inputs and 'orderings' in inputs else 1
+    return len(inputs.seeds.get_list()) * len(inputs.temperatures_K.get_list()) * n_cells
 
 
 def md_progress(child: orm.ProcessNode, done: int, total: int) -> str:
@@ -188,7 +204,7 @@ def md_progress(child: orm.ProcessNode, done: int, total: int) -> str:
     if 'seeds' not in child.inputs:
         return ''
     parameters = child.inputs.parameters.get_dict()
-    n_runs = len(child.inputs.seeds.get_list()) * len(child.inputs.temperatures_K.get_list())
+    n_runs = n_runs_of(child)
     length_ps = n_runs * parameters['production_steps'] * parameters['timestep_fs'] / 1000
     return f'{min(done / total, 1) * length_ps:g} of {length_ps:g} ps'
 
@@ -330,6 +346,14 @@ def share_done(children: Sequence[tuple[orm.ProcessNode, Sequence[orm.CalcJobNod
         n_done = size if child.is_terminated else min(sum(job.is_finished for job in jobs), size - 1) if n_all else 0
         done, total = done + n_done, total + size
     return done / max(total, n_planned)
+
+
+def known_expansion(tree: CallTree, node: orm.ProcessNode) -> dict[str, dict]:
+    """Return the mean cells below a process that are known so far, by their labels."""
+    stages = [process for process in tree.whole(node) if process.process_label == EXPANSION]
+    made = linked(stages, 'outgoing', LinkType.RETURN, kind=orm.Dict)
+    cells = in_namespace('expansion', {link.label: link.node for link in made})
+    return {label: dict(cell.base.attributes.all) for label, cell in cells.items()}
 
 
 def present_errors(tree: CallTree, node: orm.ProcessNode) -> list[str]:

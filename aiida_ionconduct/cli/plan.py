@@ -124,6 +124,8 @@ def plan(builder: Builder) -> list[PlannedStage]:
     )
     active = builder.active_learning
     stages.append(validation if active is None else in_every_round(validation, active))
+    if builder.expansion is not None and not builder.md.get('cells'):
+        stages.append(expansion_stage(builder, n_supercell))
     if not (builder.target_relative_error is not None and has_previous(builder.md)):
         stages.append(
             md_stage(
@@ -333,6 +335,18 @@ def md_stage(
     hours = md_hours(len(temperatures_K) * len(seeds) * n_atoms * n_steps)
     n_jobs = len(temperatures_K) * len(groups)
     return PlannedStage(label, name, 'LAMMPS', n_jobs, n_atoms * len(groups[0]), n_steps, hours)
+
+
+def expansion_stage(builder: Builder, n_atoms: int) -> PlannedStage:
+    """Return the runs at constant pressure, each of one seed.
+
+    :param n_atoms: of the supercell.
+    """
+    p, n_cells = builder.expansion.get_dict(), max(planned_orderings(builder), 1)
+    n_runs = len(builder.md.temperatures_K.get_list()) * len(p['seeds']) * n_cells
+    n_steps = p['md']['equilibration_steps'] + p['md']['production_steps']
+    hours = md_hours(n_runs * n_atoms * n_steps)
+    return PlannedStage(labels.EXPAND, 'thermal expansion', 'LAMMPS', n_runs, n_atoms, n_steps, hours)
 
 
 def planned_orderings(builder: Builder) -> int:

@@ -149,6 +149,8 @@ class Campaign:
     disorder: dict[str, Any] = field(default_factory=dict)
     error_sources: dict[str, Any] = field(default_factory=dict)
     """What the profile knows of errors beyond the runs, see :mod:`aiida_ionconduct.report.graph.error_sources`."""
+    expansion: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The mean cell at each temperature beside the cell at 0 K, by label; empty without `expand`."""
     stages: list[StageRun] = field(default_factory=list)
     flows: list[Flow] = field(default_factory=list)
     costs: list[StageCost] = field(default_factory=list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,9 @@ from aiida_ionconduct.sampling.teachers import teacher_named
 from aiida_ionconduct.structures import enough_atoms
 from aiida_ionconduct.structures.supercell import MIN_IMAGE_DISTANCE_A
 from aiida_ionconduct.workchains.precision import TARGET, validate_target
+
+STRESS_ERROR = 'test_stress_mae_eV_per_A3'
+"""The error on held-out frames that a model states if it was trained on stress."""
 
 
 def check_precision(precision: Mapping[str, Any], md: Mapping[str, Any]) -> None:
@@ -136,6 +140,38 @@ def check_foundation(
     if foundation is not None and model is not None:
         raise ValueError('a model is used as it is, a foundation is trained further: give one of the two.')
     check_model(structure, foundation, trust_model=trust_model)
+
+
+def check_expansion(p: Mapping[str, Any], model: AllegroModelData | None) -> None:
+    """Refuse to look for the cell at a temperature with a potential that is not trained on stress.
+
+    A model that does not state its errors, because it comes from elsewhere, gets a warning.
+
+    :param p: the protocol.
+    :param model: in place of a training.
+    :raises ValueError: naming the key or the model.
+    """
+    if not p['expand']:
+        return
+    if model is None:
+        if not p['training'].get('stress_coefficient'):
+            raise ValueError(
+                'expand is true, but training.stress_coefficient is 0: the pressure of a potential that is not trained '
+                'on stress means little. Set training.stress_coefficient, such as 1000, or expand to false.'
+            )
+        return
+    metrics = model.base.attributes.get('metrics', None)
+    if metrics and STRESS_ERROR not in metrics:
+        raise ValueError(
+            f'expand is true, but the model {model.filename} (PK {model.pk}) was not trained on stress, so that its '
+            'pressure means little: train it with training.stress_coefficient, such as 1000, or set expand to false.'
+        )
+    if not metrics:
+        warnings.warn(
+            f'expand is true, and the model {model.filename} (PK {model.pk}) does not state whether it was trained on '
+            'stress: if it was not, its mean cells mean little.',
+            stacklevel=3,
+        )
 
 
 def check_engines(

@@ -37,6 +37,7 @@ from aiida_ionconduct.labels import (
     ACTIVE_LEARNING,
     AIMD,
     COMPILE,
+    EXPAND,
     EXPLORE,
     LABEL,
     LABEL_LEVELS,
@@ -56,6 +57,7 @@ from aiida_ionconduct.workchains.active_learning import ActiveLearningWorkChain
 from aiida_ionconduct.workchains.aimd import AimdWorkChain
 from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.conductivity_ports import define_inputs, define_outputs
+from aiida_ionconduct.workchains.expansion import ExpansionWorkChain
 from aiida_ionconduct.workchains.inputs import get_builder_extending, get_builder_from_protocol
 from aiida_ionconduct.workchains.label import LabelWorkChain
 from aiida_ionconduct.workchains.precision import TARGET, PrecisionWorkChain
@@ -108,6 +110,7 @@ class ConductivityWorkChain(PretrainedSteps):
                 cls.inspect_validation,
             ),
             cls.accept_model,
+            if_(cls.should_expand)(cls.run_expansion, cls.inspect_expansion),
             cls.run_seeds,
             cls.inspect_seeds,
             cls.results,
@@ -122,6 +125,7 @@ class ConductivityWorkChain(PretrainedSteps):
         if 'supercell' in self.inputs:
             self.ctx.supercell = self.inputs.supercell
         self.ctx.orderings = dict(self.inputs.get('orderings', {}))
+        self.ctx.ordering_supercells, self.ctx.cells = {}, dict(self.inputs.md.get('cells', {}))
         self.ctx.round, self.ctx.n_rounds, self.ctx.max_rounds = 0, 0, 0
         if 'relabelling' in self.inputs:  # after active learning, only a potential that fails its gate is relabelled
             self.ctx.n_rounds = 0 if 'active_learning' in self.inputs else self.inputs.relabelling['n_rounds']
@@ -385,6 +389,31 @@ class ConductivityWorkChain(PretrainedSteps):
             failed = describe_failure(self.ctx.validation.get_dict())
             return self.exit_codes.ERROR_VALIDATION_FAILED.format(failed=failed)
 
+    # Thermal expansion ---------------------------------------------------------------------------------------------
+
+    def should_expand(self) -> bool:
+        """Return whether the cells of the production are to be found at constant pressure."""
+        return 'expansion' in self.inputs and not self.inputs.md.get('cells', {})
+
+    def run_expansion(self) -> ToContext:
+        """Run at constant pressure at every temperature of the production, in its supercell or orderings."""
+        p = self.inputs.expansion.get_dict()
+        inputs = self.md_inputs(self.ctx.supercell, self.inputs.md.temperatures_K.get_list(), p['seeds'], p['md'])
+        inputs.pop('atoms_per_run')  # a run at constant pressure has one seed
+        inputs.max_strain = orm.Float(p['max_strain'])
+        inputs.orderings = self.production_orderings()
+        return self.child(EXPAND, ExpansionWorkChain, inputs, name='expansion')
+
+    def inspect_expansion(self) -> ExitCode | None:
+        """Go on with the mean cell at each temperature."""
+        outputs = self.ctx.expansion.outputs
+        for name in ('cells', 'expansion'):
+            if name in outputs:
+                self.out(name, dict(outputs[name]))
+        if not self.ctx.expansion.is_finished_ok:
+            return self.failure('EXPANSION', self.ctx.expansion)
+        self.ctx.cells = dict(outputs.cells)
+
     # Production and analysis ---------------------------------------------------------------------------------------
 
     def run_seeds(self) -> ToContext:
@@ -392,8 +421,8 @@ class ConductivityWorkChain(PretrainedSteps):
         p = self.inputs.md
         inputs = self.md_inputs(self.ctx.supercell, p.temperatures_K.get_list(), p.seeds.get_list(), {})
         inputs.previous = p.get('previous', {})
-        if self.ctx.orderings:
-            inputs.orderings = make_supercells(self.inputs.n_atoms_min, **self.ctx.orderings)
+        inputs.orderings = self.production_orderings()
+        inputs.cells = self.ctx.cells
         if 'target_relative_error' not in self.inputs:
             return self.child(MD, SeedsWorkChain, inputs, name='production')
         target = {name: self.inputs[name] for name in TARGET if name in self.inputs}
@@ -443,6 +472,12 @@ class ConductivityWorkChain(PretrainedSteps):
         ranking = {'ranking': self.ctx.ranking} if 'ranking' in self.ctx else {}
         return describe_orderings(self.inputs.charges, orm.List(seeds), **self.ctx.orderings, **ranking)
 
+    def production_orderings(self) -> dict[str, orm.StructureData]:
+        """Return the supercells of the orderings over which the seeds are spread; none without a spread."""
+        if self.ctx.orderings and not self.ctx.ordering_supercells:
+            self.ctx.ordering_supercells = dict(make_supercells(self.inputs.n_atoms_min, **self.ctx.orderings))
+        return self.ctx.ordering_supercells
+
     def md_inputs(
         self, structure: orm.StructureData, temperatures_K: list[float], seeds: list[int], parameters: dict[str, Any]
     ) -> AttributeDict:
@@ -451,7 +486,8 @@ class ConductivityWorkChain(PretrainedSteps):
         :param parameters: those that differ from the parameters of the production.
         """
         inputs = self.exposed_inputs(SeedsWorkChain, 'md')
-        inputs.pop('previous', None)  # belongs only to the production
+        for name in ('previous', 'cells'):  # belong only to the production
+            inputs.pop(name, None)
         inputs.base.md.structure = structure
         if 'compiled_model' in self.ctx:
             inputs.base.md.model = self.ctx.compiled_model
@@ -479,7 +515,7 @@ class ConductivityWorkChain(PretrainedSteps):
         allegro.pop('fit_shifts', None)
         label = self.exposed_inputs(LabelWorkChain, 'label')
         md = self.exposed_inputs(SeedsWorkChain, 'md')
-        for name in ('previous', 'temperatures_K', 'seeds'):
+        for name in ('previous', 'cells', 'temperatures_K', 'seeds'):
             md.pop(name, None)
         md.parameters = orm.Dict({**md.parameters.get_dict(), **p.pop('md')})
         if self.ctx.orderings:

@@ -20,6 +20,7 @@ from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 OPTIONAL = {'required': False, 'populate_defaults': False}
 STAGES = (
     'RELAX', 'AIMD', 'LABELLING', 'TRAINING', 'COMPILE', 'EXPLORATION', 'VALIDATION_MD', 'MD', 'SAMPLING', 'TEACHING',
+    'EXPANSION',
 )  # fmt: skip
 """The stages that can fail, in the order of their exit codes, which begin with 401."""
 
@@ -123,6 +124,13 @@ def define_inputs(spec: WorkChainSpec) -> None:
     )
     spec.input('validation', valid_type=orm.Dict, help='Thresholds of `validate_model`; and `seed`, `md` of its runs.')
     spec.input(
+        'expansion',
+        valid_type=orm.Dict,
+        required=False,
+        help='Of `ExpansionWorkChain`, which finds the cell at each temperature before the production: `seeds`, '
+        '`max_strain`, and `md` of its runs.',
+    )
+    spec.input(
         'ignore_validation',
         valid_type=orm.Bool,
         default=lambda: orm.Bool(False),
@@ -167,6 +175,15 @@ def define_outputs(spec: WorkChainSpec) -> None:
     spec.output('training', valid_type=orm.Dict, required=False, help='Learning curves and errors.')
     spec.output('parity', valid_type=orm.ArrayData, required=False, help='Predictions on held-out frames.')
     spec.output('validation', valid_type=orm.Dict, help='The gate, check by check.')
+    spec.output_namespace(
+        'cells',
+        valid_type=orm.StructureData,
+        required=False,
+        help='With `expansion`: the supercell in its mean cell at each temperature, `T1200`, or `T1200_ordering_01`.',
+    )
+    spec.output_namespace(
+        'expansion', valid_type=orm.Dict, required=False, help='The numbers of these cells, by the same labels.'
+    )
     spec.output_namespace('trajectories', valid_type=IonTrajectoryData, help='By run: `T1200_seed1`.')
     spec.output_namespace('conductivities', valid_type=ConductivityData, help='By temperature: `T1200`.')
     spec.output_namespace(

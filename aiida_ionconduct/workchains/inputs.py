@@ -19,6 +19,7 @@ from aiida_ionconduct.workchains.checks import (
     check_dataset,
     check_electrons,
     check_engines,
+    check_expansion,
     check_foundation,
     check_gpus,
     check_model,
@@ -41,6 +42,7 @@ from aiida_ionconduct.workchains.stage_inputs import (
     compile_inputs,
     curation,
     evaluation_inputs,
+    expansion_parameters,
     frames_parameters,
     label_inputs,
     levels_parameters,
@@ -146,6 +148,7 @@ def get_builder_from_protocol(
     check_dataset(structure, dataset, p['training'] if model is None else {})
     check_model(structure, model, trust_model=trust_model)
     check_foundation(structure, foundation, model, trust_model=trust_model)
+    check_expansion(p, model)
     check_candidates(structure, candidates)
     check_orderings(p['orderings'], candidates, p['seeds'])
     with_dft = p['labels'] == 'dft'
@@ -200,6 +203,8 @@ def get_builder_from_protocol(
         builder['compile'].trust_model = builder['md'].base.md.trust_model = orm.Bool(True)
     add_target(builder, p)
     builder.validation = validation_parameters(p, mobile)
+    if p['expand']:
+        builder.expansion = expansion_parameters(p)
     return builder
 
 
@@ -276,6 +281,10 @@ def get_builder_extending(
     for name in ('structure', 'supercell', 'model', 'dataset', 'orderings'):
         if name in node.outputs:
             builder[name] = node.outputs[name]
+    if 'expansion' in inputs:
+        builder.expansion = inputs['expansion']
+    if 'cells' in node.outputs and 'trajectories' in node.outputs:  # the cells are complete: the production has begun
+        builder['md'].cells = dict(node.outputs.cells)
     set_target(builder, target)
     calls = node.base.links.get_outgoing(link_type=LinkType.CALL_WORK, link_label_filter=MD)
     for production in calls.all_nodes():

@@ -46,6 +46,12 @@ class LammpsMdBaseWorkChain(SegmentsWorkChain):
             cls.results,
         )
         spec.expose_outputs(LammpsMdCalculation, exclude=('remote_folder', 'remote_stash', 'retrieved', 'thermo'))
+        spec.output_namespace(
+            'thermo_segments',
+            valid_type=orm.ArrayData,
+            required=False,
+            help='Thermodynamics and cell of a run at constant pressure, by segment: `segment_000`.',
+        )
         spec.exit_code(410, 'ERROR_EXPLODED', message='{detail}')
         spec.exit_code(
             411, 'ERROR_OUT_OF_MEMORY', message='The run does not fit into memory: take fewer replicas, or more memory.'
@@ -152,13 +158,15 @@ class LammpsMdBaseWorkChain(SegmentsWorkChain):
         self.attach_cell()
 
     def attach_cell(self) -> None:
-        """Attach the mean cell over all segments of a run at constant pressure."""
+        """Attach the cell of a run at constant pressure by segment, and its mean over all segments."""
         jobs = [orm.load_node(pk) for pk in self.ctx.kept]
         jobs = [job for job in jobs if 'thermo' in job.outputs]
+        thermo = {segment_label(index): job.outputs.thermo for index, job in enumerate(jobs)}
+        if thermo:
+            self.out('thermo_segments', thermo)
         if len(jobs) == 1:
             self.out('mean_structure', jobs[0].outputs.mean_structure)
         elif jobs:
-            thermo = {segment_label(index): job.outputs.thermo for index, job in enumerate(jobs)}
             self.out('mean_structure', mean_structure_of_segments(self.inputs.md.structure, **thermo))
 
 

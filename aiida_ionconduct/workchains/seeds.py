@@ -12,6 +12,7 @@ from aiida.engine.processes.workchains.workchain import WorkChainSpec
 
 from aiida_ionconduct.data import IonTrajectoryData
 from aiida_ionconduct.labels import (
+    cell_label,
     ordering_of_seed,
     run_label,
     seed_label,
@@ -61,6 +62,13 @@ class SeedsWorkChain(BatchWorkChain):
             required=False,
             help='Ordered cells of one composition, `ordering_01` and so on, over which the seeds are spread; they '
             'replace `base.md.structure`.',
+        )
+        spec.input_namespace(
+            'cells',
+            valid_type=orm.StructureData,
+            required=False,
+            help='The cell at each temperature, `T1200`, or of each ordering there, `T1200_ordering_01`; they replace '
+            '`base.md.structure` and `orderings`.',
         )
         spec.input_namespace('previous', required=False, help='Outputs of an earlier work chain, to be continued.')
         for name, (valid_type, help_text) in OUTPUTS.items():
@@ -141,9 +149,12 @@ class SeedsWorkChain(BatchWorkChain):
         """Return the inputs of one run."""
         run = self.ctx.runs[label]
         inputs = self.exposed_inputs(LammpsMdBaseWorkChain, 'base')
-        orderings = self.inputs.get('orderings', {})
+        orderings, cells, ordering = self.inputs.get('orderings', {}), self.inputs.get('cells', {}), ''
         if orderings:
-            inputs.md.structure = orderings[ordering_of_seed(run['seeds'][0], len(orderings))]
+            ordering = ordering_of_seed(run['seeds'][0], len(orderings))
+            inputs.md.structure = orderings[ordering]
+        if cells:
+            inputs.md.structure = cells[cell_label(run['temperature_K'], ordering)]
         parameters = {
             **self.inputs.parameters.get_dict(),
             'temperature_K': run['temperature_K'],

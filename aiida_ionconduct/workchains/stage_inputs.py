@@ -30,6 +30,8 @@ SAMPLING = (
     'relax_steps', 'relax_force_eV_per_A',
 )  # fmt: skip
 STEPS = ('equilibration_steps', 'production_steps')
+BAROSTAT = ('pressure_bar', 'thermostat_damping_fs', 'barostat_damping_fs', 'pressure_coupling')
+CELL_INTERVAL_FS = 50.0  # between two rows of a run at constant pressure: several in a vibration of the cell
 NEWTONIAN = {'ensemble': 'nve'}
 """Runs that try a potential are at constant energy: a potential that falls into a minimum of its own making heats up,
 which shows, while a thermostat would take the heat away."""
@@ -333,6 +335,20 @@ def md_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
         'atoms_per_run': orm.Int(atoms_per_run),
         'max_concurrent': orm.Int(resources['max_concurrent']),
     }
+
+
+def expansion_parameters(p: Inputs) -> orm.Dict:
+    """Return the parameters of the stage that finds the cell at each temperature, with those of its runs as ``md``."""
+    expansion, timestep_fs = p['expansion'], p['md']['timestep_fs']
+    md = {name: expansion[name] for name in BAROSTAT if expansion[name] is not None}
+    md |= {
+        'ensemble': 'npt',
+        'production_thermostat': None,
+        'equilibration_steps': round(expansion['equilibration_ps'] * 1000 / timestep_fs),
+        'production_steps': round(expansion['time_ps'] * 1000 / timestep_fs),
+        'thermo_stride': max(round(CELL_INTERVAL_FS / timestep_fs), 1),
+    }
+    return orm.Dict({'seeds': expansion['seeds'], 'max_strain': expansion['max_strain'], 'md': md})
 
 
 def validation_parameters(p: Inputs, mobile: str) -> orm.Dict:

@@ -8,7 +8,7 @@ from aiida.common.links import LinkType
 from ase.build import bulk
 
 from aiida_ionconduct.cli import submit
-from aiida_ionconduct.cli.follow import stage_rows, table
+from aiida_ionconduct.cli.follow import stage_rows, status, table
 from aiida_ionconduct.cli.plan import plan, plan_table
 from aiida_ionconduct.cli.submit import (
     charge_warnings,
@@ -275,6 +275,60 @@ def test_plan_with_a_model(pseudo_family, fixture_code, generate_structure, tmp_
         codes, generate_structure(), protocol='quickstart', model=model, trust_model=True
     )
     assert [stage.name for stage in plan(builder)] == ['compilation', 'validation', 'production']
+
+
+def test_plan_with_thermal_expansion(pseudo_family, fixture_code, generate_structure):
+    """Runs at constant pressure of two seeds at two temperatures, before the production."""
+    codes = {label: fixture_code(engine.plugin) for label, engine in ENGINES.items()}
+    builder = ConductivityWorkChain.get_builder_from_protocol(
+        codes, generate_structure(), 'quickstart', overrides={'expand': True, 'training': {'stress_coefficient': 1.0}}
+    )
+    names = [stage.name for stage in plan(builder)]
+    assert names[-3:] == ['validation', 'thermal expansion', 'production']
+    stage = plan(builder)[-2]
+    assert (stage.label, stage.program, stage.jobs, stage.steps) == ('expand', 'LAMMPS', 4, 2000 + 16000)
+    assert stage.core_hours > 0
+    assert 'thermal expansion' in plan_table(builder, 'quickstart')
+
+
+def test_progress_of_a_thermal_expansion(aiida_profile_clean):
+    """Each ordering has runs of its own."""
+    child = orm.WorkChainNode()
+    child.set_process_label('ExpansionWorkChain')
+    inputs = {
+        'seeds': orm.List([1, 2]),
+        'temperatures_K': orm.List([500.0, 600.0]),
+        'parameters': orm.Dict({'production_steps': 1000, 'timestep_fs': 2.0}),
+        'max_strain': orm.Float(0.1),
+        'orderings__ordering_01': orm.StructureData(ase=bulk('Li')),
+        'orderings__ordering_02': orm.StructureData(ase=bulk('Li')),
+    }
+    top = orm.WorkChainNode().store()
+    child.base.links.add_incoming(top, LinkType.CALL_WORK, 'expand')
+    for label, node in inputs.items():
+        child.base.links.add_incoming(node.store(), LinkType.INPUT_WORK, label)
+    child.store()
+    (row,) = stage_rows(top, {})
+    assert (row.label, row.jobs, row.progress) == ('expand', '0/8', '0 of 16 ps')
+
+
+def test_status_shows_the_mean_cells(aiida_profile_clean):
+    """As soon as they are known, also while the campaign runs."""
+    top = orm.WorkChainNode(process_type='aiida.workflows:ionconduct.precision').store()
+    child = orm.WorkChainNode()
+    child.set_process_label('ExpansionWorkChain')
+    child.base.links.add_incoming(top, LinkType.CALL_WORK, 'expand')
+    child.store()
+    numbers = {
+        'temperature_K': 1200.0, 'initial_volume_A3': 1400.0, 'volume_A3': 1484.0, 'volume_stderr_A3': 2.8,
+        'volume_expansion_percent': 6.0, 'volume_expansion_stderr_percent': 0.2,
+    }  # fmt: skip
+    cell = orm.Dict(numbers).store()
+    cell.base.links.add_incoming(child, LinkType.RETURN, 'expansion__T1200')
+    child.set_process_state('finished')
+    child.set_exit_status(0)
+    text = status(top)
+    assert '1200 K: cell of 1400 Å³ at 0 K, mean (1484.0 ± 2.8) Å³, expansion (6.00 ± 0.20) %' in text
 
 
 def test_stage_rows(aiida_profile_clean):

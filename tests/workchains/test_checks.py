@@ -6,7 +6,7 @@ import pytest
 from ase.build import bulk
 
 from aiida_ionconduct.engines import ENGINES
-from aiida_ionconduct.workchains.checks import check_electrons, check_gpus, check_mpi
+from aiida_ionconduct.workchains.checks import check_electrons, check_expansion, check_gpus, check_mpi
 
 
 def codes(scheduler, **request):
@@ -81,3 +81,29 @@ def test_frozen_f_electrons_need_no_spin():
     check_electrons(atoms, {'Nd': 3, 'N': -3}, {'Nd': 11, 'N': 5})
     with pytest.raises(ValueError, match='has 3 f electrons'):
         check_electrons(atoms, {'Nd': 3, 'N': -3}, {'Nd': 14, 'N': 5})
+
+
+def stressed(metrics):
+    """Return a model that states the errors of its training, or none."""
+    attributes = SimpleNamespace(get=lambda name, default: metrics if name == 'metrics' else default)
+    return SimpleNamespace(filename='m.nequip.zip', pk=7, base=SimpleNamespace(attributes=attributes))
+
+
+def test_expansion_needs_a_training_on_stress():
+    """The message names the key that is missing and the key that asks for it."""
+    with pytest.raises(ValueError, match=r'expand is true, but training\.stress_coefficient is 0'):
+        check_expansion({'expand': True, 'training': {}}, None)
+    check_expansion({'expand': True, 'training': {'stress_coefficient': 1.0}}, None)
+    check_expansion({'expand': False, 'training': {}}, None)
+
+
+def test_expansion_refuses_a_model_without_stress_by_name():
+    metrics = {'test_forces_mae_eV_per_A': 0.02}
+    with pytest.raises(ValueError, match=r'model m\.nequip\.zip \(PK 7\) was not trained on stress'):
+        check_expansion({'expand': True, 'training': {}}, stressed(metrics))
+    check_expansion({'expand': True, 'training': {}}, stressed({**metrics, 'test_stress_mae_eV_per_A3': 1e-3}))
+
+
+def test_expansion_warns_of_a_model_of_unknown_training():
+    with pytest.warns(UserWarning, match=r'm\.nequip\.zip \(PK 7\) does not state whether it was trained on stress'):
+        check_expansion({'expand': True, 'training': {}}, stressed(None))

@@ -12,6 +12,7 @@ from aiida_ionconduct.workchains.active_learning import ActiveLearningWorkChain
 from aiida_ionconduct.workchains.aimd import AimdWorkChain
 from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
+from aiida_ionconduct.workchains.expansion import ExpansionWorkChain
 from aiida_ionconduct.workchains.label import LabelWorkChain
 from aiida_ionconduct.workchains.relax import RelaxWorkChain
 from aiida_ionconduct.workchains.repeat import AllegroCompileWorkChain
@@ -521,6 +522,56 @@ def test_no_round_for_a_good_one(validated):
     assert not process.should_relabel()
 
 
+# Thermal expansion --------------------------------------------------------------------------------------------------
+
+EXPAND = {'expand': True, 'training': {'stress_coefficient': 1.0}, 'temperatures_K': [1200, 1600]}
+
+
+@pytest.fixture
+def expansion(child, generate_structure):
+    """Return a function that makes an expansion that has ended, with a cell at each temperature."""
+
+    def make(inputs):
+        labels = [f'T{T:g}' for T in inputs.temperatures_K]
+        cells = {f'cells__{label}': generate_structure() for label in labels}
+        return child(**cells, **{f'expansion__{label}': orm.Dict({'temperature_K': 1200.0}) for label in labels})
+
+    return make
+
+
+@pytest.mark.slow
+def test_production_runs_in_the_mean_cells(run_campaign, expansion):
+    """After the gate, runs at constant pressure give the cells of the production, and of nothing else."""
+    run = run_campaign(EXPAND, {'expand': expansion})
+    assert run.node.is_finished_ok, run.node.exit_message
+    assert run.labels[-3:] == ['validate_1', 'expand', 'md']
+    process_class, inputs = run.children['expand']
+    assert process_class is ExpansionWorkChain
+    assert (inputs.seeds.get_list(), inputs.temperatures_K.get_list()) == ([2001, 2002], [1200, 1600])
+    assert inputs.parameters['ensemble'] == 'npt'
+    cells = {label: cell.uuid for label, cell in run.node.outputs.cells.items()}
+    assert {label: cell.uuid for label, cell in run.inputs_of('md').cells.items()} == cells
+    assert set(cells) == set(run.node.outputs.expansion) == {'T1200', 'T1600'}
+    assert inputs.base.md.structure.uuid == run.node.outputs.supercell.uuid
+    assert not run.inputs_of('validate_1').get('cells', {})
+    assert not run.inputs_of('explore_1').get('cells', {})
+
+
+@pytest.mark.slow
+def test_production_in_the_cell_at_0_K_by_default(run_campaign):
+    run = run_campaign()
+    assert 'expand' not in run.labels
+    assert not run.inputs_of('md').get('cells', {})
+
+
+@pytest.mark.slow
+def test_failed_expansion_keeps_the_cells_that_are_known(run_campaign, child, generate_structure):
+    run = run_campaign(EXPAND, {'expand': child(exit_status=401, cells__T1200=generate_structure())})
+    assert run.node.exit_status == ConductivityWorkChain.exit_codes.ERROR_SUB_PROCESS_FAILED_EXPANSION.status
+    assert set(run.node.outputs.cells) == {'T1200'}
+    assert 'md' not in run.labels
+
+
 # Production ---------------------------------------------------------------------------------------------------------
 
 
@@ -601,6 +652,7 @@ def test_one_temperature(produced):
         ('inspect_exploration', 'EXPLORATION', 'exploration'),
         ('inspect_labelling', 'LABELLING', 'labelling'),
         ('inspect_compile', 'COMPILE', 'compilation'),
+        ('inspect_expansion', 'EXPANSION', 'expansion'),
     ],
 )
 def test_failed_stage(stage, name, context, campaign, child):
@@ -627,4 +679,4 @@ def test_failed_labelling_of_rattled_cells(campaign, child, pw_trajectory):
 
 def test_exit_codes_are_distinct():
     codes = [code for code in ConductivityWorkChain.spec().exit_codes.values() if code.status >= 400]
-    assert len({code.status for code in codes}) == len(codes) == 12
+    assert len({code.status for code in codes}) == len(codes) == 13

@@ -445,3 +445,20 @@ def test_training_elsewhere(codes, elsewhere):
         train_code_beside({**codes, **there})
     trainer = elsewhere('nequip-train')
     assert train_code_beside({**codes, **there}).uuid == trainer.uuid
+
+
+def test_expansion(campaign_builder):
+    """Times in ps become steps of the production; the builder of a campaign without `expand` has no such input."""
+    overrides = {'expand': True, 'training': {'stress_coefficient': 1.0}, 'md': {'timestep_fs': 2.0}}
+    builder = campaign_builder('fast', overrides=overrides)
+    expansion = builder.expansion.get_dict()
+    assert (expansion['seeds'], expansion['max_strain']) == ([2001, 2002], 0.1)
+    assert (expansion['md']['equilibration_steps'], expansion['md']['production_steps']) == (2500, 20000)
+    assert 'pressure_coupling' not in expansion['md'], 'it follows from the cell'
+    assert campaign_builder('fast').expansion is None
+
+
+def test_labels_of_an_expansion_have_stress(campaign_builder):
+    """DFT computes the stress that the potential learns, because the training asks for it."""
+    builder = campaign_builder('fast', overrides={'expand': True, 'training': {'stress_coefficient': 1.0}})
+    assert builder.label['pw']['parameters']['CONTROL']['tstress'] is True

@@ -287,6 +287,7 @@ def test_mean_cell(make_base, go, job, generate_structure):
         thermo.store()
     go(base, *jobs)
     base.results()
+    assert [len(part.get_array('cell_lx_A')) for part in base.outputs['thermo_segments'].values()] == [7, 3]
     mean = base.outputs['mean_structure'].get_ase()
     assert mean.cell.lengths() == pytest.approx([lengths[5:].mean(), 6, 7])
     given = generate_structure().get_ase()

@@ -401,7 +401,10 @@ def test_extended_campaign(campaign_inputs, generate_structure, model, made_runs
     production = child(**made)
     relaxed, package = generate_structure().store(), model()
     needle = generate_structure().store()  # of a version that made longer supercells
-    for label, output in {'structure': relaxed, 'supercell': needle, 'model': package}.items():
+    expanded = generate_structure().store()
+    taken_over = {'structure': relaxed, 'supercell': needle, 'model': package, 'cells__T1200': expanded}
+    taken_over['trajectories__T1200_seed1'] = made['trajectories__T1200_seed1']
+    for label, output in taken_over.items():
         output.base.links.add_incoming(node, LinkType.RETURN, label)
     loop = orm.WorkChainNode()
     loop.base.links.add_incoming(node, LinkType.CALL_WORK, 'md')
@@ -415,6 +418,7 @@ def test_extended_campaign(campaign_inputs, generate_structure, model, made_runs
     assert builder.structure.uuid == relaxed.uuid
     assert builder.supercell.uuid == needle.uuid
     assert builder.model.uuid == package.uuid
+    assert builder['md']['cells']['T1200'].uuid == expanded.uuid
     given = builder._inputs(prune=True)
     assert not {'relax', 'aimd', 'label', 'allegro', 'relabelling'} & set(given)
     assert set(given['md']['previous']['trajectories']) == {'T1200_seed1', 'T1200_seed2'}

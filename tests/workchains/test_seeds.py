@@ -216,3 +216,22 @@ def test_half_time_step_is_kept(make_seeds, submitted, end):
     make_seeds(parameters=longer, previous=previous).run_batch()
     parameters = submitted[0][1].md.parameters
     assert (parameters['timestep_fs'], parameters['production_steps']) == (1.25, 4 * steps)
+
+
+def test_every_temperature_has_its_cell(make_seeds, generate_structure, submitted):
+    """Runs start in the mean cell at their temperature, which takes the place of the structure."""
+    cells = {label: generate_structure() for label in ('T600', 'T1200')}
+    make_seeds(cells=cells).run_batch()
+    given = [(inputs.md.parameters['temperature_K'], inputs.md.structure.uuid) for _, inputs in submitted]
+    assert set(given) == {(600.0, cells['T600'].uuid), (1200.0, cells['T1200'].uuid)}
+
+
+def test_every_ordering_has_its_cell_at_every_temperature(make_seeds, generate_structure, submitted):
+    orderings = {f'ordering_0{number}': generate_structure() for number in (1, 2)}
+    cells = {f'{T}_{ordering}': generate_structure() for T in ('T600', 'T1200') for ordering in orderings}
+    process = make_seeds(cells=cells, orderings=orderings)
+    process.run_batch()
+    process.run_batch()
+    given = {inputs.metadata.call_link_label: inputs.md.structure.uuid for _, inputs in submitted}
+    assert given['T600_seed3'] == cells['T600_ordering_01'].uuid
+    assert given['T1200_seed2'] == cells['T1200_ordering_02'].uuid

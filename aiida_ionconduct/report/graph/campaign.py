@@ -64,7 +64,9 @@ def collect(node: orm.WorkChainNode) -> Campaign:
     return Campaign(
         process={**_process(node, tree), **state},
         composition=_composition(
-            outputs.get('structure', inputs.get('structure')), list(in_namespace('trajectories', outputs).values())
+            outputs.get('structure', inputs.get('structure')),
+            list(in_namespace('trajectories', outputs).values()),
+            outputs.get('supercell'),
         ),
         dataset=dict(dataset.base.attributes.all) if dataset else {},
         conductivities=sorted(conductivities, key=lambda result: result.temperature_K),
@@ -72,6 +74,7 @@ def collect(node: orm.WorkChainNode) -> Campaign:
         flows=flows,
         costs=stage_costs(node, tree),
         error_sources=collect_error_sources(node, results),
+        expansion={label: _dictionary(cell) for label, cell in in_namespace('expansion', outputs).items()},
         codes=_codes(jobs),
         versions=_versions([node, *jobs]),
         inputs=flat_inputs(node),
@@ -131,8 +134,13 @@ def _process(node: orm.WorkChainNode, tree: CallTree) -> dict[str, Any]:
     }
 
 
-def _composition(structure: orm.Node | None, trajectories: Sequence[orm.Node]) -> dict[str, Any]:
-    """Return the formula and, where an MD cell is known, how the MD cell is built from the crystal's cell."""
+def _composition(
+    structure: orm.Node | None, trajectories: Sequence[orm.Node], supercell: orm.Node | None
+) -> dict[str, Any]:
+    """Return the formula and, where an MD cell is known, how the MD cell is built from the crystal's cell.
+
+    :param supercell: before its thermal expansion; None if it is not known, which leaves the cell of the runs.
+    """
     if not isinstance(structure, orm.StructureData):
         return {}
     composition: dict[str, Any] = {
@@ -143,7 +151,8 @@ def _composition(structure: orm.Node | None, trajectories: Sequence[orm.Node]) -
     if trajectories:
         attributes = trajectories[0].base.attributes
         composition['n_atoms_md'] = attributes.get('n_atoms')
-        composition['supercell'] = repetitions(structure.cell, attributes.get('cell'))
+        cell = supercell.cell if isinstance(supercell, orm.StructureData) else attributes.get('cell')
+        composition['supercell'] = repetitions(structure.cell, cell)
     return composition
 
 

@@ -28,6 +28,7 @@ STAGE_TITLES = {
     labels.LABEL: 'Relabelling',
     labels.COMPILE: 'Compilation',
     labels.VALIDATE: 'Validation MD',
+    labels.EXPAND: 'Thermal expansion',
     labels.MD: 'Molecular dynamics',
 }
 """What a stage is called on the page, by the label of its call link without the number of its round."""

@@ -27,6 +27,7 @@ from aiida_ionconduct.report.tables.costs import COLUMNS, FROM_WALL_TIMES, cost_
 from aiida_ionconduct.report.tables.error_budget import COLUMNS as BUDGET_COLUMNS
 from aiida_ionconduct.report.tables.error_budget import error_budget_rows
 from aiida_ionconduct.report.tables.error_target import decision_rows, target_rows
+from aiida_ionconduct.report.tables.expansion import expansion_rows, expansion_texts
 from aiida_ionconduct.report.tables.potential import error_rows, source_words, validation_table
 from aiida_ionconduct.report.tables.studies import density_rows
 from aiida_ionconduct.report.verdict import campaign_verdict
@@ -46,6 +47,8 @@ TABLES = (
     disorder_rows,
     error_budget_rows,
     error_rows,
+    expansion_rows,
+    expansion_texts,
     note_texts,
     onsager_rows,
     sampling_rows,

@@ -21,6 +21,7 @@ from aiida_ionconduct.report.tables.conductivity import (
 )
 from aiida_ionconduct.report.tables.error_budget import COLUMNS, error_budget_rows
 from aiida_ionconduct.report.tables.error_target import target_rows
+from aiida_ionconduct.report.tables.expansion import HEADERS, expansion_rows, expansion_texts
 from aiida_ionconduct.report.tables.potential import validation_rows
 from aiida_ionconduct.report.verdict import Verdict, campaign_verdict
 
@@ -43,6 +44,9 @@ def summary_tables(data: Campaign, judged: bool = True) -> str:
     if data.disorder:
         headers = ('Ordering', 'electrostatic (meV/atom)', 'DFT (meV/atom)', 'seeds')
         sections.append(_table(disorder_rows(data.disorder), *headers))
+    if cells := expansion_rows(data.expansion):
+        means = [_wrap(text, '- ') for text in expansion_texts(data.expansion)]
+        sections.append('\n'.join([_table(cells, *HEADERS), *means]))
     if target := target_rows(data.outcome):
         title = f'target {data.outcome["target_relative_error"]:.2g}'
         sections.append(_table(target, title, 'ending', 'relative error', 'MD (ns)'))

@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from aiida_ionconduct.allegro.parameters import AccelerationParameters, Device, TrainingParameters
 from aiida_ionconduct.engines.schedulers import DIRECTIVE, NAME
-from aiida_ionconduct.lammps.parameters import PairStyle, RunParameters
+from aiida_ionconduct.lammps.parameters import PairStyle, PressureCoupling, RunParameters
 from aiida_ionconduct.parameters import Parameters
 from aiida_ionconduct.sampling.parameters import Labels, PretrainedParameters, Sampling
 
@@ -243,6 +243,27 @@ class ValidationParameters(Parameters):
     )
 
 
+class ExpansionParameters(Parameters):
+    """With `expand`, runs at constant pressure, whose mean cell at each temperature is the cell of the production."""
+
+    seeds: Seeds = Field(description='velocity seeds of the runs at each temperature')
+    equilibration_ps: float = Field(ge=0, description='equilibration at constant volume in ps')
+    time_ps: float = Field(
+        ge=1, description='time at constant pressure in ps; what is equilibration of it is found and left out'
+    )
+    pressure_bar: float = Field(description='pressure in bar')
+    thermostat_damping_fs: float = Field(gt=0, description='damping time of the thermostat in fs')
+    barostat_damping_fs: float = Field(gt=0, description='damping time of the barostat in fs')
+    pressure_coupling: PressureCoupling | None = Field(
+        description='which cell parameters change: all alike, the lengths, or lengths and angles; null takes the '
+        'lengths in cells with right angles, and lengths and angles in others'
+    )
+    max_strain: float = Field(
+        gt=0,
+        description='largest relative change of a length in the cell, in any direction; beyond it the campaign ends',
+    )
+
+
 class Request(Parameters):
     """What else a job asks the scheduler for; a key that is null is as the site says of the computer."""
 
@@ -349,6 +370,10 @@ class ConductivityParameters(Parameters):
         description='whose energies and forces the potential learns in the end: `pretrained` does no DFT at all, and '
         'every result says so'
     )
+    expand: bool = Field(
+        description='whether the production runs in the mean cell at each temperature, found at constant pressure by '
+        'runs of the section `expansion`, instead of the cell at 0 K; the potential must be trained on stress'
+    )
     dft: DftParameters
     relax: RelaxParameters
     pretrained: PretrainedParameters
@@ -362,6 +387,7 @@ class ConductivityParameters(Parameters):
     md: RunParameters
     precision: PrecisionParameters
     validation: ValidationParameters
+    expansion: ExpansionParameters
     resources: Resources
 
     @model_validator(mode='after')
