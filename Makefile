@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast lint coverage docs bench clean
+.PHONY: help install run demo test test-fast lint coverage docs bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,6 +20,10 @@ install: $(STAMPS)/package $(STAMPS)/plugin  ## system packages, .venv with the 
 run: install  ## set up the profile, then crystal -> conductivity with the quickstart protocol
 	@$(ENV) aiida-ionconduct setup
 	@$(ENV) verdi run submit_conductivity.py --protocol quickstart
+
+demo: packages := analysis
+demo: $(STAMPS)/analysis  ## show the campaign whose archive is in examples/lisicon: table, and page in results/ (no engines)
+	@$(ENV) scripts/demo.sh examples/lisicon results
 
 # Tests kill PostgreSQL, RabbitMQ, sshd, Slurm, workers and jobs: in the short form, the full form (FAULTS=full), or not at all (FAULTS=).
 FAULTS ?= short
@@ -75,6 +79,12 @@ $(STAMPS)/package: $(STAMPS)/pip setup.cfg setup.py pyproject.toml $(wildcard ai
 	@echo 'Python packages: aiida-ionconduct with its engines (some minutes the first time)'
 	@$(PIP) "$$(grep -o 'torch==[0-9.]*' setup.cfg)"
 	@$(PIP) --editable '.[engines]'
+	@touch $@
+
+# What reads and analyses results, without the engines: a minute instead of ten.
+$(STAMPS)/analysis: $(STAMPS)/pip setup.cfg setup.py pyproject.toml $(wildcard aiida_ionconduct/*/*.pyx)
+	@echo 'Python packages: aiida-ionconduct without engines'
+	@$(PIP) --editable .
 	@touch $@
 
 $(STAMPS)/plugin: $(STAMPS)/package $(wildcard aiida_ionconduct/lammps/plugin/*.cpp aiida_ionconduct/lammps/plugin/*.h aiida_ionconduct/lammps/plugin/*.py)

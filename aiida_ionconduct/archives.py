@@ -317,6 +317,29 @@ def read_readme(path: str | pathlib.Path) -> str | None:
         return archive.read(README).decode() if README in archive.namelist() else None
 
 
+def campaigns_in(path: str | pathlib.Path) -> list[orm.WorkChainNode]:
+    """Return the campaigns of an archive that has been imported; only an archive with the jobs holds any."""
+    with ArchiveFormatSqlZip().open(path, 'r') as reader:
+        query = reader.querybuilder().append(orm.WorkChainNode, filters={'process_type': CAMPAIGN}, project='uuid')
+        uuids = query.all(flat=True)
+    nodes = [orm.load_node(uuid) for uuid in uuids]
+    return [node for node in nodes if isinstance(node, orm.WorkChainNode)]
+
+
+def extract_page(path: str | pathlib.Path, output: str | pathlib.Path) -> pathlib.Path | None:
+    """Write the page that lies inside an archive; return the file, or None if the archive has no page.
+
+    :param output: the file to write; its folder is made.
+    """
+    output = pathlib.Path(output)
+    with zipfile.ZipFile(path) as archive:
+        if PAGE not in archive.namelist():
+            return None
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_bytes(archive.read(PAGE))
+    return output
+
+
 def import_results(path: str | pathlib.Path) -> list[ConductivityData]:
     """Import an archive of AiiDA, of this package or any other, and return the conductivities that it holds.
 

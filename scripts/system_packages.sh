@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install what the system must provide and what is not there yet: scripts/system_packages.sh [test] [services]
+# Install what the system must provide and what is not there yet: scripts/system_packages.sh [analysis] [test] [services]
 # A program already on PATH is used as it is; the rest comes from Debian or Ubuntu. A user who cannot install packages
 # goes without the services, and the tests that need them are skipped.
 set -euo pipefail
@@ -10,6 +10,7 @@ PATH=$(tr ':' '\n' <<<"$PATH" | grep -vxF "${VIRTUAL_ENV:-$PWD/.venv}/bin" | pas
 
 sbin=${SBIN:-/usr/sbin}
 programs=(pw.x:quantum-espresso mpirun:openmpi-bin dot:graphviz g++:g++ ps:procps)
+[[ " $* " = *" analysis "* ]] && programs=(g++:g++)
 [[ " $* " = *" test "* ]] && programs+=(chromium:chromium)
 # Servers are looked for where Debian puts them, which is not on the PATH of every user.
 servers=()

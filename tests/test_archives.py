@@ -229,3 +229,24 @@ def test_a_file_that_is_no_archive_is_not_imported(tmp_path):
     (tmp_path / README).write_text('no archive')
     with pytest.raises(ValueError, match='not an AiiDA archive'):
         import_results(tmp_path / README)
+
+
+def test_import_prints_the_results_and_writes_the_page(archives, elsewhere, stored_campaign, tmp_path):
+    """An archive with the jobs gives the page anew, another archive the page inside it."""
+    pages = {}
+    for name in ('campaign', 'analysis'):
+        page = tmp_path / f'{name}.html'
+        printed = elsewhere('aiida-ionconduct', 'import', archives[name].path, '--page', page)
+        assert 'σ, full (S/cm)' in printed
+        assert f'Page written: {page}' in printed
+        pages[name] = page.read_text()
+    with zipfile.ZipFile(archives['analysis'].path) as archive:
+        assert pages['analysis'] == archive.read(PAGE).decode()
+    assert str(stored_campaign.uuid) in pages['campaign']
+
+
+def test_archive_without_campaign_and_page_says_so(stored_campaign, elsewhere, tmp_path):
+    """As of a single conductivity."""
+    single = export(stored_campaign.outputs.conductivities['T900'], tmp_path / 'single.aiida')
+    with pytest.raises(AssertionError, match='holds neither a campaign nor a page'):
+        elsewhere('aiida-ionconduct', 'import', single.path, '--page', tmp_path / 'page.html')

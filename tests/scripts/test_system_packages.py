@@ -46,6 +46,11 @@ def test_all_there(run):
     assert run('run') == (0, '', '')
 
 
+def test_analysis_needs_no_engines(run):
+    """What reads results needs a compiler, and neither pw.x nor MPI."""
+    assert run('analysis', missing=['pw.x', 'mpirun', 'dot', 'ps']) == (0, '', '')
+
+
 @pytest.mark.parametrize(
     ('purpose', 'missing', 'packages'),
     [

@@ -85,18 +85,28 @@ def export_command(
 
 @click.command('import')
 @click.argument('file', type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    '--page',
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar='FILE',
+    help='Print the results as well, and write the HTML page: anew from the campaign, or, from an archive without '
+    'jobs, the page inside the archive.',
+)
 @PROFILE
-def import_command(*, file: Path, profile: str | None) -> None:
+def import_command(*, file: Path, page: Path | None, profile: str | None) -> None:
     """Import an archive and list the conductivities in it.
 
     \b
       aiida-ionconduct import conductivity-12.aiida
+      aiida-ionconduct import conductivity-12.aiida --page conductivity.html
     """
     open_profile(profile)
     from aiida_ionconduct.archives import import_results
     from aiida_ionconduct.report.number_format import format_estimate
 
     conductivities = import_results(file)
+    if page:
+        show_imported(file, page)
     for node in conductivities:
         attributes = node.base.attributes.all
         sigma = format_estimate(attributes['sigma_full_S_per_cm'], attributes['sigma_full_stderr'], 'S/cm')
@@ -108,6 +118,35 @@ def import_command(*, file: Path, profile: str | None) -> None:
         echo(f'\nNext:\n  aiida-ionconduct show {pk}\n  aiida-ionconduct analyse {pk}')
     else:
         echo('The archive was imported; it holds no conductivity.')
+
+
+def show_imported(file: Path, page: Path) -> None:
+    """Print the results of an archive that has been imported, and write the page.
+
+    :param page: the file to write.
+    :raises click.ClickException: if the archive holds neither a campaign nor a page.
+    """
+    from aiida_ionconduct.archives import campaigns_in, extract_page, read_readme
+    from aiida_ionconduct.report.graph.campaign import collect
+    from aiida_ionconduct.report.page.campaign import write_page
+    from aiida_ionconduct.report.page.comparison import write_comparison
+    from aiida_ionconduct.report.tables.terminal import summary_tables
+
+    campaigns = campaigns_in(file)
+    for node in campaigns:
+        echo(f'{summary_tables(collect(node))}\n')
+    if campaigns:
+        written = write_page(campaigns[0], page) if len(campaigns) == 1 else write_comparison(campaigns, page)
+    else:
+        echo((read_readme(file) or '').partition('\n## What is in this archive')[0])
+        inside = extract_page(file, page)
+        if inside is None:
+            raise click.ClickException(
+                f'{file} holds neither a campaign nor a page: export the campaign again (aiida-ionconduct export PK), '
+                'or leave out --page.'
+            )
+        written = inside
+    echo(f'Page written: {written}\n')
 
 
 def size(n_bytes: int) -> str:

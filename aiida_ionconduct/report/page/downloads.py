@@ -18,8 +18,8 @@ from aiida_ionconduct.report.result import Campaign
 
 MAX_CSV_ROWS = 20000
 CAMPAIGN_FIELDS = (
-    'process', 'composition', 'dataset', 'training', 'validation', 'arrhenius', 'outcome', 'disorder', 'codes',
-    'versions', 'inputs',
+    'process', 'composition', 'dataset', 'training', 'validation', 'arrhenius', 'outcome', 'disorder', 'expansion',
+    'codes', 'versions', 'inputs',
 )  # fmt: skip
 """What the JSON file of a campaign holds beside the conductivities: everything without arrays."""
 
