@@ -58,6 +58,20 @@ class StageCost:
 
 
 @dataclass
+class MdSpeed:
+    """How fast the jobs of a stage of molecular dynamics were, as LAMMPS states it: the medians over its jobs."""
+
+    label: str
+    n_jobs: int
+    n_atoms: int
+    """Of all seeds that share a job."""
+    cores: int
+    step_ms: float
+    ps_per_day: float
+    """Of one seed; the seeds of a job run side by side."""
+
+
+@dataclass
 class Flow:
     """Data that a stage made, or that were given, and the stages that used them, by index; None is the campaign."""
 
@@ -154,6 +168,7 @@ class Campaign:
     stages: list[StageRun] = field(default_factory=list)
     flows: list[Flow] = field(default_factory=list)
     costs: list[StageCost] = field(default_factory=list)
+    speeds: list[MdSpeed] = field(default_factory=list)
     codes: list[dict[str, str]] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)

@@ -225,3 +225,17 @@ def test_completion(stored_campaign):
     models = {item.value for item in complete.get_completions(['query', 'model', *profile], '')}
     assert str(stored_campaign.outputs.model.pk) in models
     assert str(stored_campaign.pk) not in models
+
+
+def test_figures_of_a_report(stored_campaign, tmp_path):
+    """The page, and its figures in a folder."""
+    folder = tmp_path / 'figures'
+    printed = output('report', stored_campaign.pk, '-o', tmp_path / 'page.html', '--figures', folder)
+    assert f'Figures written to {folder}: ' in printed
+    assert {'arrhenius.png', 'arrhenius.svg', 'arrhenius.csv', 'msd.svg'} <= {path.name for path in folder.iterdir()}
+
+
+def test_figures_are_of_a_single_campaign(stored_campaign, tmp_path):
+    result = invoke('report', stored_campaign.pk, stored_campaign.pk, '--figures', tmp_path)
+    assert result.exit_code == 2
+    assert '--figures is for a single campaign' in result.output

@@ -6,7 +6,9 @@ from aiida.common.links import LinkType
 from aiida.manage import get_manager
 from click.testing import CliRunner
 
+from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories
 from aiida_ionconduct.cli import cli
+from aiida_ionconduct.data import ConductivityData
 
 
 @pytest.fixture
@@ -61,3 +63,36 @@ def test_bad_input_is_a_message(campaign, tmp_path):
     assert 'no node 999999' in invoke('blocks', 999999).output
     assert 'nothing for this study' in invoke('blocks', orm.Int(1).store().pk).output
     assert 'is not a finished TwinsWorkChain' in invoke('twins', campaign.pk).output
+
+
+def test_sizes(aiida_profile, make_salt_run, tmp_path):
+    """The answer, and a figure of all sizes, from the conductivities of cells of two sizes."""
+    parameters = orm.Dict({'charges': {'Li': 1, 'Cl': -1}, 'mobile': 'Li'})
+    conductivities = []
+    for factor in (1, 2):
+        runs = {f'T900_seed{seed}': make_salt_run(seed, 900.0).store() for seed in (1, 2, 3)}
+        node = analyse_trajectories(parameters, **runs)
+        copy = ConductivityData()
+        copy.base.attributes.set_many({**node.base.attributes.all, 'n_atoms': 8 * factor})
+        for name in node.get_arraynames():
+            copy.set_array(name, node.get_array(name))
+        conductivities.append(copy.store())
+    result = invoke('sizes', *(node.pk for node in conductivities), '-o', tmp_path)
+    assert result.exit_code == 0, result.output
+    assert '8 against 16 atoms' in result.output
+    assert {path.name for path in tmp_path.iterdir()} == {'cell-sizes-900K.png', 'cell-sizes-900K.svg'}
+
+
+def test_estimators(stored_campaign, tmp_path):
+    """Each estimator has a row and a place in the figure; the default names the estimator that it has chosen."""
+    result = invoke('estimators', stored_campaign.pk, '--temperature', 900, '-o', tmp_path)
+    assert result.exit_code == 0, result.output
+    rows = [line.split('  ')[0] for line in result.output.splitlines() if line.startswith(('auto', 'multivariate'))]
+    assert [row.split()[0] for row in rows] == ['auto', 'multivariate']
+    assert {path.name for path in tmp_path.iterdir()} == {'estimators-900K.png', 'estimators-900K.svg'}
+
+
+def test_estimators_need_a_single_temperature(stored_campaign, tmp_path):
+    result = invoke('estimators', stored_campaign.pk, '-o', tmp_path)
+    assert result.exit_code == 1
+    assert 'found: 600, 900 K; choose by --temperature' in result.output

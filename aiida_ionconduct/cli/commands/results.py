@@ -86,7 +86,7 @@ def status_command(*, node: orm.Node, live: bool, notify: str | None, profile: s
 @LAYOUT
 @PROFILE
 def cost_command(*, node: orm.Node, layout: str, profile: str | None) -> None:
-    """Print what a campaign has cost so far: core and GPU hours of each stage, and what was planned.
+    """Print what a campaign has cost so far: core and GPU hours of each stage, what was planned, and the speed of MD.
 
     The hours are those of the scheduler's accounting (sacct) or, where there is none, wall times times the cores that
     the job has asked for. The plan is the estimate that --dry-run prints, in hours of a core of a 2023 server.
@@ -102,18 +102,22 @@ def cost_command(*, node: orm.Node, layout: str, profile: str | None) -> None:
     from tabulate import tabulate
 
     from aiida_ionconduct.report.graph.costs import stage_costs
+    from aiida_ionconduct.report.graph.speed import md_speeds
     from aiida_ionconduct.report.tables.any_result import to_json
-    from aiida_ionconduct.report.tables.costs import COLUMNS, FROM_WALL_TIMES, cost_rows
+    from aiida_ionconduct.report.tables.costs import COLUMNS, FROM_WALL_TIMES, SPEED_COLUMNS, cost_rows, speed_rows
 
     if not isinstance(node, orm.ProcessNode):
         raise click.BadParameter(f'node {node.pk} is a {kind(node)}, not a process.', param_hint='PK')
-    costs = stage_costs(node)
+    costs, speeds = stage_costs(node), md_speeds(node)
     if layout == 'json':
-        echo(to_json({'stages': [asdict(cost) for cost in costs]}))
+        stages, measured = ([asdict(row) for row in rows] for rows in (costs, speeds))
+        echo(to_json({'stages': stages, 'md_speeds': measured}))
         return
     echo(tabulate(cost_rows(costs), headers=COLUMNS, tablefmt='simple', disable_numparse=True))
     if not all(cost.accounted for cost in costs):
         echo(FROM_WALL_TIMES)
+    if speeds:
+        echo(f'\n{tabulate(speed_rows(speeds), headers=SPEED_COLUMNS, tablefmt="simple", disable_numparse=True)}')
 
 
 @click.command('report')
@@ -126,14 +130,23 @@ def cost_command(*, node: orm.Node, layout: str, profile: str | None) -> None:
     show_default=True,
     help='The HTML page to write.',
 )
+@click.option(
+    '--figures',
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar='FOLDER',
+    help='A folder for the figures of the page as SVG and PNG, with the numbers of each as CSV.',
+)
 @PROFILE
-def report_command(*, nodes: tuple[orm.Node, ...], output: Path, profile: str | None) -> None:
+def report_command(*, nodes: tuple[orm.Node, ...], output: Path, figures: Path | None, profile: str | None) -> None:
     """Print the results of a campaign and write them as an HTML page, or compare several campaigns on one page.
 
     \b
       aiida-ionconduct report PK -o conductivity.html
+      aiida-ionconduct report PK --figures figures
       aiida-ionconduct report PK PK -o comparison.html
     """
+    if figures and len(nodes) > 1:
+        raise click.UsageError('--figures is for a single campaign.')
     open_profile(profile)
     from aiida import orm
 
@@ -151,6 +164,11 @@ def report_command(*, nodes: tuple[orm.Node, ...], output: Path, profile: str | 
     if len(campaigns) == 1:
         echo(summary_tables(collect(campaigns[0])))
         path = write_page(campaigns[0], output)
+        if figures:
+            from aiida_ionconduct.report.page.figure_files import write_figures_of
+
+            names = sorted({file.stem for file in write_figures_of(campaigns[0], figures)})
+            echo(f'Figures written to {figures}: {", ".join(names)}')
     else:
         try:
             path = write_comparison(campaigns, output)

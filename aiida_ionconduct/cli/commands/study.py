@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aiida_ionconduct.choices import ESTIMATORS
 from aiida_ionconduct.cli.groups import Group
 from aiida_ionconduct.cli.nodes import CAMPAIGN, Node, of_kind, open_profile
 from aiida_ionconduct.cli.options import CHARGES, MOBILE, PROFILE
@@ -145,8 +146,9 @@ def density_command(
 
 @study_command.command('sizes')
 @NODES
+@FOLDER
 @PROFILE
-def sizes_command(*, nodes: tuple[orm.Node, ...], profile: str | None) -> None:
+def sizes_command(*, nodes: tuple[orm.Node, ...], output: Path, profile: str | None) -> None:
     """Extrapolate the conductivities of cells of different sizes to the infinite crystal.
 
     Each PK is a ConductivityData of a cell of another size.
@@ -157,12 +159,62 @@ def sizes_command(*, nodes: tuple[orm.Node, ...], profile: str | None) -> None:
     open_profile(profile)
     from aiida_ionconduct.calculations.functions.studies import compare_sizes
     from aiida_ionconduct.data import ConductivityData
+    from aiida_ionconduct.report.figures.estimates import cell_sizes
     from aiida_ionconduct.report.tables.studies import sizes_text
     from aiida_ionconduct.studies.finite_size import check_sizes
 
     conductivities = {f'size_{index:02d}': of_kind(node, ConductivityData, PURPOSE) for index, node in enumerate(nodes)}
     check_sizes([conductivity.base.attributes.get('n_atoms') for conductivity in conductivities.values()])
-    echo(sizes_text(compare_sizes(**conductivities).get_dict()))
+    study = compare_sizes(**conductivities)
+    echo(sizes_text(study.get_dict()))
+    rows = sorted((node.base.attributes.all for node in conductivities.values()), key=lambda row: row['n_atoms'])
+    save(cell_sizes(rows, study.get_dict()), output, f'cell-sizes-{study["temperature_K"]:g}K', study)
+
+
+@study_command.command('estimators')
+@click.argument('node', metavar='PK', type=Node(CAMPAIGN, 'ionconduct.conductivity'))
+@click.option(
+    '--estimator',
+    'estimators',
+    type=click.Choice(ESTIMATORS),
+    multiple=True,
+    default=('auto', 'multivariate'),
+    show_default=True,
+    help='An estimator; give the option once for each.',
+)
+@TEMPERATURE
+@FOLDER
+@PROFILE
+def estimators_command(
+    *, node: orm.Node, estimators: tuple[str, ...], temperature: float | None, output: Path, profile: str | None
+) -> None:
+    """Compare estimators of the conductivity on the same runs; auto is the default of every analysis.
+
+    PK is a campaign or a ConductivityData.
+
+    \b
+      aiida-ionconduct study estimators PK --temperature 1200
+      aiida-ionconduct study estimators PK --temperature 1200 --estimator auto --estimator cve --estimator multivariate
+    """
+    open_profile(profile)
+    from aiida import orm
+
+    from aiida_ionconduct.cli.analyse import analyse_nodes, runs_by_temperature
+    from aiida_ionconduct.report.figures.estimates import estimates
+    from aiida_ionconduct.report.tables.studies import estimates_text, estimator_title
+
+    temperatures_K = sorted(runs_by_temperature([node], temperature))
+    if len(temperatures_K) > 1:
+        listed = ', '.join(f'{T:g}' for T in temperatures_K)
+        raise click.ClickException(f'runs at one temperature are needed, found: {listed} K; choose by --temperature.')
+    settings: dict[str, Any] = {'temperature': temperature, 'mobile': None, 'charges': (), 'discard_ps': 0.0}
+    results = [analyse_nodes([node], estimator=name, **settings).conductivities[0] for name in estimators]
+    rows = [
+        {**result.attributes, 'estimator': estimator_title(name, result.attributes['estimator'])}
+        for name, result in zip(estimators, results, strict=True)
+    ]
+    echo(estimates_text(rows))
+    save(estimates(rows), output, f'estimators-{temperatures_K[0]:g}K', orm.load_node(results[-1].pk))
 
 
 @study_command.command('twins')

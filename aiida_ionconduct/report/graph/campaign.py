@@ -17,6 +17,7 @@ from aiida_ionconduct.report.graph.call_tree import CallTree, linked
 from aiida_ionconduct.report.graph.costs import stage_costs
 from aiida_ionconduct.report.graph.error_sources import collect_error_sources
 from aiida_ionconduct.report.graph.inputs import flat_inputs
+from aiida_ionconduct.report.graph.speed import md_speeds
 from aiida_ionconduct.report.graph.stages import collect_stages, process_state, wall_time_s
 from aiida_ionconduct.report.result import Campaign, Conductivity
 
@@ -75,6 +76,7 @@ def collect(node: orm.WorkChainNode) -> Campaign:
         costs=stage_costs(node, tree),
         error_sources=collect_error_sources(node, results),
         expansion={label: _dictionary(cell) for label, cell in in_namespace('expansion', outputs).items()},
+        speeds=md_speeds(node, tree),
         codes=_codes(jobs),
         versions=_versions([node, *jobs]),
         inputs=flat_inputs(node),

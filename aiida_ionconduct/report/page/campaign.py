@@ -23,7 +23,7 @@ from aiida_ionconduct.report.tables.conductivity import (
     sampling_rows,
     warning_texts,
 )
-from aiida_ionconduct.report.tables.costs import COLUMNS, FROM_WALL_TIMES, cost_rows
+from aiida_ionconduct.report.tables.costs import COLUMNS, FROM_WALL_TIMES, SPEED_COLUMNS, cost_rows, speed_rows
 from aiida_ionconduct.report.tables.error_budget import COLUMNS as BUDGET_COLUMNS
 from aiida_ionconduct.report.tables.error_budget import error_budget_rows
 from aiida_ionconduct.report.tables.error_target import decision_rows, target_rows
@@ -53,6 +53,7 @@ TABLES = (
     onsager_rows,
     sampling_rows,
     source_words,
+    speed_rows,
     target_rows,
     validation_table,
     warning_texts,
@@ -93,6 +94,7 @@ def render(data: Campaign) -> str:
         extrapolation_warning=EXTRAPOLATION_WARNING,
         budget_columns=BUDGET_COLUMNS,
         cost_columns=COLUMNS,
+        speed_columns=SPEED_COLUMNS,
         from_wall_times=FROM_WALL_TIMES,
         **{function.__name__: function for function in TABLES},
     )

@@ -28,7 +28,12 @@ Columns = Mapping[str, Any]
 
 
 def csv_uri(columns: Columns) -> str:
-    """Return columns, padded to one length, as a CSV file in a data URI: at most MAX_CSV_ROWS evenly chosen rows."""
+    """Return columns as a CSV file in a data URI."""
+    return _data_uri('text/csv', csv_text(columns))
+
+
+def csv_text(columns: Columns) -> str:
+    """Return columns, padded to one length, as the text of a CSV file: at most MAX_CSV_ROWS evenly chosen rows."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator='\n')
     writer.writerow(map(csv_cell, columns))
@@ -36,7 +41,7 @@ def csv_uri(columns: Columns) -> str:
     for row in table[:: -(-len(table) // MAX_CSV_ROWS) or 1]:
         # The shortest digits that are the same number: a download is what the node holds.
         writer.writerow([csv_cell(value.item() if isinstance(value, np.generic) else value) for value in row])
-    return _data_uri('text/csv', stream.getvalue())
+    return stream.getvalue()
 
 
 def json_uri(data: Campaign) -> str:

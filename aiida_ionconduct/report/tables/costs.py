@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aiida_ionconduct.report.number_format import format_number
-from aiida_ionconduct.report.result import StageCost
+from aiida_ionconduct.report.result import MdSpeed, StageCost
 
 COLUMNS = ('stage', 'jobs', 'core hours', 'GPU hours', 'core hours planned', 'taken / planned')
+SPEED_COLUMNS = ('molecular dynamics', 'jobs', 'atoms', 'cores', 'ms per step', 'ps per day')
 FROM_WALL_TIMES = 'Not all jobs stand in the accounting of a scheduler: their hours are wall times, as AiiDA saw them.'
 
 
@@ -17,6 +18,21 @@ def cost_rows(costs: Sequence[StageCost]) -> list[tuple[str, str, str, str, str,
         return []
     rows = [_row(cost) for cost in costs]
     return [*rows, _row(total(costs))] if len(rows) > 1 else rows
+
+
+def speed_rows(speeds: Sequence[MdSpeed]) -> list[tuple[str, str, str, str, str, str]]:
+    """Return a row for each stage of molecular dynamics, with the columns :data:`SPEED_COLUMNS`."""
+    return [
+        (
+            speed.label,
+            str(speed.n_jobs),
+            str(speed.n_atoms),
+            str(speed.cores),
+            format_number(speed.step_ms),
+            format_number(speed.ps_per_day),
+        )
+        for speed in speeds
+    ]
 
 
 def total(costs: Sequence[StageCost]) -> StageCost:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tabulate import tabulate
 
-from aiida_ionconduct.report.number_format import format_estimate, format_number
+from aiida_ionconduct.report.number_format import format_estimate, format_interval, format_number
 
 
 def block_sizes_text(attributes: Mapping[str, Any]) -> str:
@@ -73,6 +73,34 @@ def sizes_text(result: Mapping[str, Any]) -> str:
         low, high = result['ci95']
         lines.append(f'σ = {result["sigma_S_per_cm"]:.3g} ± {result["stderr"]:.2g} S/cm, 95 % [{low:.3g}, {high:.3g}]')
     return '\n'.join(lines)
+
+
+def estimator_title(asked: str, used: str) -> str:
+    """Return the name of an estimator; of the default, with the estimator that it has chosen."""
+    return asked if asked == used else f'{asked} ({used})'
+
+
+def estimates_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a table of conductivities from the same runs by several estimators.
+
+    :param rows: attributes of the conductivities.
+    """
+    table = [
+        (
+            row['estimator'],
+            *(
+                text
+                for kind in ('full', 'tracer')
+                for text in (
+                    format_estimate(row[f'sigma_{kind}_S_per_cm'], row[f'sigma_{kind}_stderr']),
+                    format_interval(row[f'sigma_{kind}_ci95'], scale_of=row[f'sigma_{kind}_S_per_cm']),
+                )
+            ),
+        )
+        for row in rows
+    ]
+    headers = ('estimator', 'σ, full (S/cm)', '95 % interval', 'σ, tracer (S/cm)', '95 % interval')
+    return tabulate(table, headers=headers, disable_numparse=True)
 
 
 def twins_text(lyapunov: Mapping[str, Any]) -> str:
