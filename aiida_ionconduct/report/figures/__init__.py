@@ -3,6 +3,7 @@
 Matplotlib is imported on first use, so that importing the report costs the command line nothing.
 
 ``displacement``: ion motion: displacements, their exponent, running conductivities.
+``spectrum``: the conductivity against frequency.
 ``arrhenius``: conductivities against temperature, with the fitted line.
 ``haven_ratio``: the Haven ratio against temperature.
 ``comparison``: conductivities or Haven ratios of several campaigns.

@@ -1,7 +1,8 @@
 """Tables and sentences; every row is written once, for the page and for the terminal.
 
 ``conductivity``: conductivities, Haven ratio and diffusion coefficient, what they rest on, and their warnings.
-``curves``: displacements and running conductivities as CSV files.
+``curves``: displacements, running conductivities and spectra as CSV files.
+``error_budget``: what is known of every error, and how the rest can be known.
 ``arrhenius``: activation energy, prefactor and the extrapolation to 300 K.
 ``potential``: checks of the validation gate, errors of the potential, where its training set comes from.
 ``error_target``: errors, endings and decisions of a campaign with a target.

@@ -85,8 +85,8 @@ def _potential(data: Campaign) -> Row:
     """Return the row of the potential: the scatter between potentials, else the errors of the forces."""
     label, scatter = 'Potential', []
     for temperature, values in data.error_sources.get('potentials', {}).items():
-        sigma, stderr = np.array(values, dtype=float).T
-        if len(sigma) > 1:
+        if len(values) > 1:
+            sigma, stderr = np.array(values, dtype=float).T
             spread, statistical = np.std(sigma, ddof=1) / sigma.mean(), np.sqrt((stderr**2).mean()) / sigma.mean()
             scatter.append(
                 f'{temperature} K: {spread:.2g} among {len(sigma)} potentials (runs alone: {statistical:.2g})'

@@ -144,21 +144,15 @@ def with_excess(models: Mixture, excess: Excess) -> Mixture:
     )
 
 
-def matrix(tracks: list[Track], dt_ps: float, spectral: SpectralWeights) -> tuple[np.ndarray, np.ndarray]:
-    """Return the matrix (d, d) of the components' coefficients in Å²/ps, and its standard error.
+def matrix_samples(tracks: list[Track], dt_ps: float, spectral: SpectralWeights) -> tuple[np.ndarray, Samples]:
+    """Return the matrix (d, d) of the components' coefficients in Å²/ps, and that of each segment of each run.
 
     The matrix is the same average over the spectrum as the value of another estimate: where the sum of the coordinates
-    is the coordinate of that estimate, the sum of the elements is its value. The error is the scatter of segments.
+    is the coordinate of that estimate, the sum of the elements is its value.
 
     :param tracks: one per seed, of as many frames as the tracks of that estimate.
     :param spectral: how that estimate averages over the spectrum.
     """
-    value, sampled = matrix_samples(tracks, dt_ps, spectral)
-    return value, sampled.error()
-
-
-def matrix_samples(tracks: list[Track], dt_ps: float, spectral: SpectralWeights) -> tuple[np.ndarray, Samples]:
-    """Return the matrix (d, d) of :func:`matrix`, and that of each segment of each run."""
     return averaged_matrices(groups_by_length(tracks, dt_ps), spectral.weights)
 
 

@@ -58,7 +58,9 @@ def test_studies_of_cell_sizes_are_named(campaign):
 
 
 def test_potentials_that_ran_the_same_production_give_their_scatter(campaign):
-    known = replace(campaign, error_sources={'potentials': {'1200': [(0.07, 0.007), (0.05, 0.005)], '800': [(1, 0.1)]}})
+    known = replace(
+        campaign, error_sources={'potentials': {'1200': [(0.07, 0.007), (0.05, 0.005)], '800': [(1, 0.1)], '600': []}}
+    )
     size, included, _ = budget(known)['Potential']
     assert (size, included) == ('1200 K: 0.24 among 2 potentials (runs alone: 0.1)', 'no')
 
