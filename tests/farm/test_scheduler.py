@@ -270,6 +270,7 @@ ACCEPTED = (0, 'Submitted batch job 17\n', '')
 def submission(aiida_profile, aiida_localhost, monkeypatch):
     """Return a function that submits a job to a cluster with some answers, and the job."""
     monkeypatch.setattr(slurm, 'FIRST_WAIT_S', 0.01)
+    monkeypatch.setattr(slurm, 'LONGEST_WAIT_S', 0.01)
     job = orm.CalcJobNode(computer=aiida_localhost)
     job.set_remote_workdir('/scratch/cd/ef')
     job.set_process_state('waiting')
