@@ -28,6 +28,7 @@ from aiida_ionconduct.report.tables.terminal import summary_tables
 from aiida_ionconduct.transport.estimators import MIN_FRAMES
 
 README, PAGE = 'README.md', 'conductivity.html'
+CONTENTS_HEADING = '## What is in this archive'  # the heading in the text that follows the results
 Content = Literal['results', 'analysis', 'campaign']
 CONTENTS: dict[Content, tuple[str, str]] = {
     'results': (
@@ -279,7 +280,7 @@ aiida-ionconduct analyse {first} --estimator cve
 {summary_tables(data)}
 ```
 {thinning}
-## What is in this archive
+{CONTENTS_HEADING}
 
 It holds {holds}: {number}. {caveat}
 
@@ -315,6 +316,11 @@ def read_readme(path: str | pathlib.Path) -> str | None:
         raise ValueError(f'`{path}` is not an AiiDA archive.')
     with zipfile.ZipFile(path) as archive:
         return archive.read(README).decode() if README in archive.namelist() else None
+
+
+def read_results(path: str | pathlib.Path) -> str:
+    """Return the results that the text inside an archive states, without how to use it; empty if there is none."""
+    return (read_readme(path) or '').partition(f'\n{CONTENTS_HEADING}')[0]
 
 
 def campaigns_in(path: str | pathlib.Path) -> list[orm.WorkChainNode]:

@@ -11,7 +11,6 @@ production is that of the package, with another pair style; its thermostat is th
 
 import argparse
 import pathlib
-import subprocess
 import sys
 import tempfile
 
@@ -20,13 +19,11 @@ from tabulate import tabulate
 
 from aiida_ionconduct.lammps.dump import read_dump
 from aiida_ionconduct.lammps.parameters import MdParameters
-from aiida_ionconduct.lammps.script import TRAJECTORY_FILE, md_script
-from aiida_ionconduct.lammps.structure import data_file, species_order
+from aiida_ionconduct.lammps.script import TRAJECTORY_FILE
 from aiida_ionconduct.transport import analyse
 from aiida_ionconduct.transport.constants import SIEMENS_PER_CM
 from lib.coverage import figures, misses, outcome
-from lib.programs import executable
-from lib.silver_iodide import PAIR_LINES, crystal, write_potential
+from lib.silver_iodide import crystal, simulate
 
 CELLS, TIMESTEP_FS, FRAME_PS, SEEDS = 3, 5.0, 0.1, 4
 LAGS_PS = ((6.0, 12.0), (12.0, 24.0))  # of the truth, and of the growth printed beside it
@@ -43,14 +40,7 @@ def run(folder: pathlib.Path, seed: int, temperature_K: float, length_ps: float)
         production_steps=round(1000 * length_ps / TIMESTEP_FS), frame_stride=round(1000 * FRAME_PS / TIMESTEP_FS),
         com_stride=1000, thermo_stride=1000, restart_stride=0,
     )  # fmt: skip
-    lines = md_script(species_order(atoms.symbols), len(atoms), parameters, masses=atoms.get_masses()).splitlines()
-    at = next(index for index, line in enumerate(lines) if line.startswith('pair_style'))
-    lines[at : at + 2] = PAIR_LINES
-    (folder / 'lammps.in').write_text('\n'.join(lines))
-    (folder / 'structure.data').write_text(data_file(atoms))
-    write_potential(folder)
-    command = [executable('lmp'), '-in', 'lammps.in', '-log', 'lammps.log', '-screen', 'none']
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    simulate(folder, atoms, parameters)
     return read_dump(folder / TRAJECTORY_FILE).values
 
 
@@ -98,6 +88,8 @@ def main() -> None:
     parser.add_argument('--runs', type=int, default=32, help='a multiple of four')
     parser.add_argument('--length-ps', type=float, default=625.0, help='of each run')
     options = parser.parse_args()
+    if options.runs < SEEDS or options.length_ps < LENGTHS_PS[-1]:
+        parser.error(f'give at least {SEEDS} runs of at least {LENGTHS_PS[-1]:g} ps, so that every campaign fits.')
     runs = []
     for seed in range(1, options.runs + 1):
         with tempfile.TemporaryDirectory() as name:

@@ -7,7 +7,6 @@ those of the package, with another pair style.
 
 import argparse
 import pathlib
-import subprocess
 import sys
 import tempfile
 
@@ -17,12 +16,11 @@ from tabulate import tabulate
 from aiida_ionconduct.lammps.dump import read_dump
 from aiida_ionconduct.lammps.log import read_log
 from aiida_ionconduct.lammps.parameters import MdParameters
-from aiida_ionconduct.lammps.script import TRAJECTORY_FILE, md_script
-from aiida_ionconduct.lammps.structure import BOLTZMANN, data_file, species_order
+from aiida_ionconduct.lammps.script import TRAJECTORY_FILE
+from aiida_ionconduct.lammps.structure import BOLTZMANN
 from aiida_ionconduct.transport import mean_squared_displacement, mobile_positions
 from aiida_ionconduct.workchains.protocols import load
-from lib.programs import executable
-from lib.silver_iodide import PAIR_LINES, crystal, write_potential
+from lib.silver_iodide import crystal, simulate
 
 TEMPERATURE_K, CELLS, TIMESTEP_FS, FRAME_PS, LAGS_PS = 800.0, 3, 5.0, 0.2, (5.0, 25.0)
 ERRORS, CHANGE, TOLERANCE = 3, 0.05, 0.01  # allowed: standard errors, change of D, deviation of a seed's temperature
@@ -54,18 +52,11 @@ def run(folder: pathlib.Path, seed: int, setting, length_ps: float, energy_eV: f
         com_stride=1000, thermo_stride=10, restart_stride=0, ensemble='nvt' if setting else 'nve',
         production_thermostat=thermostat, production_damping_fs=damping,
     )  # fmt: skip
-    lines = md_script(species_order(atoms.symbols), len(atoms), parameters, masses=atoms.get_masses()).splitlines()
-    at = next(index for index, line in enumerate(lines) if line.startswith('pair_style'))
-    lines[at : at + 2] = PAIR_LINES
+    before = []
     if energy_eV is not None:
-        at = lines.index('reset_timestep 0') + 1
         kelvin = f'({energy_eV:.10g}-pe)/({1.5 * (len(atoms) - 1) * BOLTZMANN:.10g})'
-        lines[at:at] = ['fix integrate all nve', 'run 0', f'velocity all scale $({kelvin})', 'unfix integrate']
-    (folder / 'lammps.in').write_text('\n'.join(lines))
-    (folder / 'structure.data').write_text(data_file(atoms))
-    write_potential(folder)
-    command = [executable('lmp'), '-in', 'lammps.in', '-log', 'lammps.log', '-screen', 'none']
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        before = ['fix integrate all nve', 'run 0', f'velocity all scale $({kelvin})', 'unfix integrate']
+    simulate(folder, atoms, parameters, before)
     table = read_log((folder / 'lammps.log').read_text()).production.thermo
     positions = read_dump(folder / TRAJECTORY_FILE).values
     msd = mean_squared_displacement(mobile_positions(positions, list(atoms.symbols), 'Ag', ['I']))

@@ -6,10 +6,17 @@ fast ions; its numbers are not those of real AgI.
 """
 
 import pathlib
+import subprocess
+from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
 from scipy.special import erfc
+
+from aiida_ionconduct.lammps.parameters import MdParameters
+from aiida_ionconduct.lammps.script import md_script
+from aiida_ionconduct.lammps.structure import data_file, species_order
+from lib.programs import executable
 
 CUTOFF_A, DAMPING_PER_A, SHORTEST_A, POINTS = 7.0, 0.25, 1.0, 3000
 E2 = 14.399645  # e²/(4 pi eps0), eV Å
@@ -35,6 +42,24 @@ def crystal(cells: int) -> Atoms:
         pbc=True,
     )
     return unit * (cells, cells, cells)
+
+
+def simulate(folder: pathlib.Path, atoms: Atoms, parameters: MdParameters, before: Sequence[str] = ()) -> None:
+    """Run LAMMPS in a folder with the input script of the package and this potential.
+
+    :param before: lines of the script in front of the production.
+    """
+    lines = md_script(species_order(atoms.symbols), len(atoms), parameters, masses=atoms.get_masses()).splitlines()
+    at = next(index for index, line in enumerate(lines) if line.startswith('pair_style'))
+    lines[at : at + 2] = PAIR_LINES
+    if before:
+        at = lines.index('reset_timestep 0') + 1
+        lines[at:at] = before
+    (folder / 'lammps.in').write_text('\n'.join(lines))
+    (folder / 'structure.data').write_text(data_file(atoms))
+    write_potential(folder)
+    command = [executable('lmp'), '-in', 'lammps.in', '-log', 'lammps.log', '-screen', 'none']
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 def write_potential(folder: pathlib.Path) -> None:

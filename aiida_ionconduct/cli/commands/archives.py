@@ -126,7 +126,7 @@ def show_imported(file: Path, page: Path) -> None:
     :param page: the file to write.
     :raises click.ClickException: if the archive holds neither a campaign nor a page.
     """
-    from aiida_ionconduct.archives import campaigns_in, extract_page, read_readme
+    from aiida_ionconduct.archives import campaigns_in, extract_page, read_results
     from aiida_ionconduct.report.graph.campaign import collect
     from aiida_ionconduct.report.page.campaign import write_page
     from aiida_ionconduct.report.page.comparison import write_comparison
@@ -138,7 +138,7 @@ def show_imported(file: Path, page: Path) -> None:
     if campaigns:
         written = write_page(campaigns[0], page) if len(campaigns) == 1 else write_comparison(campaigns, page)
     else:
-        echo((read_readme(file) or '').partition('\n## What is in this archive')[0])
+        echo(read_results(file))
         inside = extract_page(file, page)
         if inside is None:
             raise click.ClickException(

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from aiida_ionconduct.transport.displacement import Track, displacement_series
-from aiida_ionconduct.transport.estimators.results import Mixture, Slope, mean_and_error
+from aiida_ionconduct.transport.estimators.results import Slope, mean_and_error
 
 # At the longest lags the MSD of a caged particle grows with an exponent near 0. Below this exponent most of the MSD is
 # motion within cages, and a slope must be shown to be more than the last of that motion. An exponent between this value
@@ -98,7 +98,9 @@ def widened(estimate: Slope, seen: Growth) -> Slope:
     if estimate.mixture is None:
         return estimate._replace(stderr=math.hypot(estimate.stderr, rise / 2))
     weights, values, widths = estimate.mixture[:3]
-    both = Mixture(np.tile(weights / 2, 2), np.concatenate((values, values + rise)), np.tile(widths, 2))
+    both = estimate.mixture._replace(
+        weights=np.tile(weights / 2, 2), values=np.concatenate((values, values + rise)), widths=np.tile(widths, 2)
+    )
     return estimate._replace(mixture=both, stderr=both.stderr)
 
 
