@@ -24,7 +24,7 @@ import aiida_ionconduct
 from aiida_ionconduct.engines.programs import ENGINES, Engine
 from aiida_ionconduct.farm import pseudopotentials, servers, site
 from aiida_ionconduct.farm.daemon import daemon_client, start_daemon
-from aiida_ionconduct.farm.embedded import UNSAFE_ON_NETWORK, network_file_system, write_ahead
+from aiida_ionconduct.farm.embedded import STORAGE, UNSAFE_ON_NETWORK, adopt_storage, network_file_system, write_ahead
 
 COMPUTER = 'localhost'
 PROFILE_OPTIONS = {
@@ -123,8 +123,10 @@ def ensure_profile(options: SetupOptions) -> str:
     """Create and load the profile; make it the default only where there is none."""
     config, addresses = get_config(create=True), options.addresses
     if options.profile in config.profile_names:
+        profile = config.get_profile(options.profile)
+        state = check_profile(profile, addresses) + adopt_storage(config, profile)
         load_profile(options.profile, allow_switch=True)
-        return check_profile(config.get_profile(options.profile), addresses)
+        return state
     if addresses is None:
         refuse_network_file_system(Path(config.dirpath))
     backends = embedded_backends() if addresses is None else production_backends(options.profile, addresses, config)
@@ -160,7 +162,7 @@ def refuse_network_file_system(folder: Path) -> None:
 def embedded_backends() -> dict[str, Any]:
     """Return storage and broker that need no server."""
     return {
-        'storage_backend': 'core.sqlite_dos',
+        'storage_backend': STORAGE,
         'storage_config': {},
         'broker_backend': 'core.zeromq',
         'broker_config': BrokerFactory('core.zeromq').get_default_config(),
