@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from aiida_ionconduct.transport.constants import BOLTZMANN_EV_PER_K
@@ -123,6 +124,24 @@ def arrhenius(
     points = _Points(*np.array(rows, dtype=float).T)
     line = _fit(points, _Bounds(*np.array(bounds, dtype=float).reshape(-1, 2).T))
     return {**_numbers(line, points.dof), **counts, 'warnings': warnings + _warnings(points.T, line)}
+
+
+def line_at(fit: Mapping[str, Any], temperatures_K: ArrayLike) -> dict[str, np.ndarray]:
+    """Return the fitted line sigma T = A exp(-Ea/kT) with its 95 % band at any temperatures.
+
+    :param fit: as :func:`arrhenius` returns it, with an activation energy.
+    :param temperatures_K: (n,).
+    :return: ``temperature_K``, ``sigma``, ``low``, ``high`` in S/cm, each (n,). The band has the Student quantile of
+        the activation energy.
+    """
+    T = np.asarray(temperatures_K, dtype=float)
+    low, high = fit['activation_energy_ci95']
+    quantile = (high - low) / 2 / fit['activation_energy_stderr']
+    design = _design(T)
+    half = quantile * np.sqrt(np.einsum('ij,jk,ik->i', design, fit['covariance'], design))
+    ln_sigma = design @ [fit['ln_prefactor'], fit['activation_energy_eV']] - np.log(T)
+    low, value, high = np.exp(np.clip([ln_sigma - half, ln_sigma, ln_sigma + half], -700.0, 700.0))
+    return {'temperature_K': T, 'sigma': value, 'low': low, 'high': high}
 
 
 def _fit(points: _Points, bounds: _Bounds) -> _Line:

@@ -10,7 +10,7 @@ import pytest
 import aiida_ionconduct.report
 
 ROOT = pathlib.Path(aiida_ionconduct.report.__file__).parent
-ORDER = (('number_format', 'result'), ('graph',), ('verdict',), ('tables',), ('figures',), ('page',))
+ORDER = (('measured', 'number_format', 'result'), ('graph',), ('verdict',), ('tables',), ('figures',), ('page',))
 LEVELS = {name: level for level, names in enumerate(ORDER) for name in names}
 MODULES = sorted(path for path in ROOT.rglob('*.py') if path != ROOT / '__init__.py')
 

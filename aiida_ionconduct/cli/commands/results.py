@@ -136,21 +136,33 @@ def cost_command(*, node: orm.Node, layout: str, profile: str | None) -> None:
     metavar='FOLDER',
     help='A folder for the figures of the page as SVG and PNG, with the numbers of each as CSV.',
 )
+@click.option(
+    '--measured',
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar='FILE',
+    help='A CSV file of measured conductivities to compare with: material, temperature_K, sigma_S_per_cm, source.',
+)
 @PROFILE
-def report_command(*, nodes: tuple[orm.Node, ...], output: Path, figures: Path | None, profile: str | None) -> None:
+def report_command(
+    *, nodes: tuple[orm.Node, ...], output: Path, figures: Path | None, measured: Path | None, profile: str | None
+) -> None:
     """Print the results of a campaign and write them as an HTML page, or compare several campaigns on one page.
 
     \b
       aiida-ionconduct report PK -o conductivity.html
       aiida-ionconduct report PK --figures figures
       aiida-ionconduct report PK PK -o comparison.html
+      aiida-ionconduct report PK PK --measured measured.csv -o comparison.html
     """
     if figures and len(nodes) > 1:
         raise click.UsageError('--figures is for a single campaign.')
+    if measured and len(nodes) == 1:
+        raise click.UsageError('--measured is for the page that compares campaigns: give two or more.')
     open_profile(profile)
     from aiida import orm
 
     from aiida_ionconduct.report.graph.campaign import collect
+    from aiida_ionconduct.report.measured import read_measured
     from aiida_ionconduct.report.page.campaign import write_page
     from aiida_ionconduct.report.page.comparison import write_comparison
     from aiida_ionconduct.report.tables.terminal import summary_tables
@@ -171,7 +183,7 @@ def report_command(*, nodes: tuple[orm.Node, ...], output: Path, figures: Path |
             echo(f'Figures written to {figures}: {", ".join(names)}')
     else:
         try:
-            path = write_comparison(campaigns, output)
+            path = write_comparison(campaigns, output, read_measured(measured) if measured else ())
         except ValueError as exception:
             raise click.UsageError(str(exception)) from exception
     echo(f'Page written: {path}')

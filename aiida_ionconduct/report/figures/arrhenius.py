@@ -10,7 +10,7 @@ import numpy as np
 from aiida_ionconduct.report.figures.colours import FULL, TRACER
 from aiida_ionconduct.report.figures.interactive import mark
 from aiida_ionconduct.report.figures.style import bars, canvas, legend, power_ticks, styled, temperature_axis
-from aiida_ionconduct.transport.constants import BOLTZMANN_EV_PER_K
+from aiida_ionconduct.transport.arrhenius import line_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,22 +65,23 @@ def fit_line(temperatures_K: Sequence[float], fit: Mapping[str, Any]) -> dict[st
     :return: ``temperature_K``, ``sigma``, ``low``, ``high``: arrays of the same length; None where there was nothing to
         fit.
     """
-    energy, covariance = fit.get('activation_energy_eV'), fit.get('covariance')
-    if energy is None or covariance is None:
+    if fit.get('activation_energy_eV') is None or fit.get('covariance') is None:
         return None
-    low, high = fit['activation_energy_ci95']
-    quantile = (high - low) / 2 / fit['activation_energy_stderr']
     inverse = 1 / np.asarray(temperatures_K, dtype=float)
     margin = 0.08 * np.ptp(inverse)
-    grid = 1 / np.linspace(inverse.min() - margin, inverse.max() + margin, 60)
-    design = np.column_stack((np.ones_like(grid), -1 / (BOLTZMANN_EV_PER_K * grid)))
-    half_width = quantile * np.sqrt(np.einsum('ij,jk,ik->i', design, covariance, design))
-    line = np.exp(design @ [fit['ln_prefactor'], energy]) / grid
-    return {'temperature_K': grid, 'sigma': line, 'low': line * np.exp(-half_width), 'high': line * np.exp(half_width)}
+    return line_at(fit, 1 / np.linspace(inverse.min() - margin, inverse.max() + margin, 60))
 
 
 def draw_line(
-    axes: Axes, line: Line, *, label: str, colour: str, alpha: float, linewidth: float, in_legend: bool = False
+    axes: Axes,
+    line: Line,
+    *,
+    label: str,
+    colour: str,
+    alpha: float,
+    linewidth: float,
+    linestyle: Any = '-',
+    in_legend: bool = False,
 ) -> None:
     """Draw a fitted line with its band against the inverse temperature.
 
@@ -91,7 +92,7 @@ def draw_line(
     inverse, ends = 1000 / np.asarray(line['temperature_K']), (line['low'], line['high'])
     band = axes.fill_between(inverse, *ends, color=colour, alpha=alpha, linewidth=0)
     entry = label if in_legend else None
-    (curve,) = axes.plot(inverse, line['sigma'], color=colour, linewidth=linewidth, label=entry)
+    (curve,) = axes.plot(inverse, line['sigma'], color=colour, linewidth=linewidth, linestyle=linestyle, label=entry)
     name = label if in_legend else f'{label}, fit'
     mark(axes, [band, curve], inverse, line['sigma'], interval=ends, label=label, name=name, colour=colour)
 

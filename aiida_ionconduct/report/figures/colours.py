@@ -28,6 +28,10 @@ CAMPAIGN_COLOURS = (
     ('#a12a5e', '#f08ab8'),
     ('#4b6b12', '#a9cc5c'),
     ('#1b4f9c', '#7fb2f5'),
+    ('#8a3b12', '#e59a78'),
+    ('#56606e', '#aeb8c6'),
+    ('#7a6a00', '#d6c64a'),
+    ('#7d2a9b', '#d59af0'),
 )
 """Light and dark; each campaign has a marker of its own as well."""
 ELEMENT_COLOURS = ('#3d6fb6', '#d1773a', '#4a9a6f', '#b0508e', '#8d8a2d', '#6b6f78')

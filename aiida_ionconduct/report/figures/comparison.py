@@ -1,4 +1,4 @@
-"""One quantity of several campaigns against temperature: conductivities or Haven ratios."""
+"""One quantity of several campaigns against temperature: conductivities, with measured ones, or Haven ratios."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from aiida_ionconduct.report.figures.arrhenius import POINTS, Line, draw_line, on_log_axis
 from aiida_ionconduct.report.figures.colours import CAMPAIGN_COLOURS, GUIDE
+from aiida_ionconduct.report.figures.interactive import mark
 from aiida_ionconduct.report.figures.style import (
     GUIDE_DASHES,
     MARKERS,
@@ -19,8 +20,10 @@ from aiida_ionconduct.report.figures.style import (
     styled,
     temperature_axis,
 )
+from aiida_ionconduct.report.measured import Measured
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -32,6 +35,9 @@ def compared(
     value: str,
     interval: str,
     against: Literal['inverse', 'temperature'] = 'inverse',
+    upper: str | None = None,
+    measured: Mapping[str, Sequence[Measured]] | None = None,
+    extensions: Mapping[str, Line] | None = None,
 ) -> Figure:
     """Draw one quantity of several campaigns.
 
@@ -40,7 +46,11 @@ def compared(
     :param value: name of the attribute that is drawn.
     :param interval: name of the attribute with its 95 % interval.
     :param against: the axes: inverse temperature and logarithmic, or temperature and linear.
+    :param upper: name of the attribute with the upper bound, which is drawn where there is no value.
+    :param measured: measured conductivities by campaign, drawn hollow in its colour.
+    :param extensions: by campaign, the fitted line from the computed to the measured temperatures.
     """
+    measured, extensions = measured or {}, extensions or {}
     inverse = against == 'inverse'
     labels = ('1000 K / T', 'Conductivity (S/cm)') if inverse else ('Temperature (K)', 'Haven ratio')
     figure, axes = canvas(xlabel=labels[0], ylabel=labels[1])
@@ -52,6 +62,15 @@ def compared(
         colour = CAMPAIGN_COLOURS[index][0]
         if line := lines.get(name):
             draw_line(axes, line, label=name, colour=colour, alpha=0.12, linewidth=1)
+        if line := extensions.get(name):
+            draw_line(axes, line, label=name, colour=colour, alpha=0.05, linewidth=0.8, linestyle=GUIDE_DASHES)
+        if rows := measured.get(name):
+            places, values = [1000 / row.temperature_K for row in rows], [row.sigma_S_per_cm for row in rows]
+            _hollow(axes, places, values, label=name, name=f'{name}, measured', colour=colour, marker='*')
+        bounded = [row for row in results if upper and not row.get(value) and row.get(upper)]
+        if upper and bounded:
+            places, values = [1000 / row['temperature_K'] for row in bounded], [row[upper] for row in bounded]
+            _hollow(axes, places, values, label=name, name=f'{name}, upper bound', colour=colour, marker='v')
         known = [attributes for attributes in results if attributes.get(value) and attributes.get(interval)]
         if not known:
             continue
@@ -64,8 +83,17 @@ def compared(
     if inverse:
         axes.set_yscale('log')
         power_ticks(axes.yaxis)
-        temperature_axis(axes, temperatures)
+        temperature_axis(axes, [*temperatures, *(row.temperature_K for rows in measured.values() for row in rows)])
     else:
         axes.set_ylim(bottom=0)
     legend(axes, loc='best')
     return figure
+
+
+def _hollow(
+    axes: Axes, x: Sequence[float], y: Sequence[float], *, label: str, name: str, colour: str, marker: str
+) -> None:
+    """Draw hollow markers that belong to the curve of a campaign."""
+    size = 8.0 if marker == '*' else 5.0
+    artists = axes.plot(x, y, marker, color=colour, fillstyle='none', markersize=size)
+    mark(axes, artists, x, y, label=label, name=name, colour=colour, line=None, marker=f'hollow {marker}')

@@ -47,7 +47,7 @@ STYLE: dict[Any, Any] = {
 SIZE = (4.5, 3.1)
 """In inches: the drawing keeps its text size on a phone and grows on a wide page."""
 SMALL = (3.9, 3.5)
-MARKERS = 'osD^vP'
+MARKERS = 'osD^vPX<>p'
 GUIDE_DASHES = (0, (4, 2))
 """The dashes of lines that guide the eye, as Matplotlib takes them."""
 REFERENCE_DASHES = (0, (3, 2))

@@ -6,18 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aiida_ionconduct.report.figures.arrhenius import fit_line
+import numpy as np
+
+from aiida_ionconduct.report.figures.arrhenius import Line, fit_line
 from aiida_ionconduct.report.figures.colours import CAMPAIGN_COLOURS, PALETTE
 from aiida_ionconduct.report.figures.comparison import compared
 from aiida_ionconduct.report.graph.campaign import collect
 from aiida_ionconduct.report.graph.inputs import differences
-from aiida_ionconduct.report.number_format import MISSING, format_estimate, format_interval
+from aiida_ionconduct.report.measured import Measured, beside
+from aiida_ionconduct.report.number_format import MISSING, format_estimate, format_interval, format_number
 from aiida_ionconduct.report.page.downloads import Columns
 from aiida_ionconduct.report.page.template import Drawing, fill, write
 from aiida_ionconduct.report.result import Campaign
 from aiida_ionconduct.report.tables.arrhenius import arrhenius_rows
 from aiida_ionconduct.report.tables.conductivity import QUANTITIES, Quantity, warning_texts
 from aiida_ionconduct.report.verdict import campaign_verdict
+from aiida_ionconduct.transport.arrhenius import line_at
 
 if TYPE_CHECKING:
     from aiida import orm
@@ -27,18 +31,19 @@ Points = Mapping[str, Sequence[Mapping[str, Any]]]
 """The attributes of the conductivities of each campaign, by its name."""
 
 
-def write_comparison(nodes: Sequence[orm.WorkChainNode], path: str | Path) -> Path:
+def write_comparison(nodes: Sequence[orm.WorkChainNode], path: str | Path, measured: Sequence[Measured] = ()) -> Path:
     """Write the page that compares campaigns.
 
     :param nodes: two to :data:`MOST_CAMPAIGNS` process nodes of :class:`ConductivityWorkChain`, in the order of the
         page.
     :param path: the file to write; its folder is made.
+    :param measured: measured conductivities, shown beside the campaigns of the same composition.
     :return: the file written.
     :raises ValueError: if there are fewer or more nodes, or the same node twice.
     """
     if not 2 <= len(nodes) <= MOST_CAMPAIGNS or len({node.pk for node in nodes}) < len(nodes):
         raise ValueError(f'{len(nodes)} campaigns: give 2 to {MOST_CAMPAIGNS}, each once.')
-    return write(render(name_apart([collect(node) for node in nodes])), path)
+    return write(render(name_apart([collect(node) for node in nodes]), measured), path)
 
 
 def name_apart(campaigns: Sequence[Campaign]) -> dict[str, Campaign]:
@@ -46,20 +51,26 @@ def name_apart(campaigns: Sequence[Campaign]) -> dict[str, Campaign]:
     return {f'{data.composition.get("formula", "campaign")} ({data.process["pk"]})': data for data in campaigns}
 
 
-def render(campaigns: Mapping[str, Campaign]) -> str:
+def render(campaigns: Mapping[str, Campaign], measured: Sequence[Measured] = ()) -> str:
     """Return the page as HTML.
 
     :param campaigns: by name, as :func:`name_apart` gives them.
+    :param measured: measured conductivities of any materials.
     """
+    matches, unmatched = beside(
+        measured, {name: data.composition.get('formula', '') for name, data in campaigns.items()}
+    )
     colours = {**PALETTE, **{f'campaign-{index}': pair for index, pair in enumerate(CAMPAIGN_COLOURS)}}
     return fill(
         'comparison.html.j2',
         colours,
-        _drawings(campaigns),
+        _drawings(campaigns, matches),
         campaigns=campaigns,
         verdicts={name: campaign_verdict(data) for name, data in campaigns.items()},
         conductivities=conductivity_table(campaigns),
         fits={name: arrhenius_rows(data.arrhenius) for name, data in campaigns.items()},
+        measured=measured_table(campaigns, matches),
+        unmatched=unmatched,
         warnings=_shared_warnings(campaigns),
         differences=differences([{**data.versions, **data.inputs} for data in campaigns.values()]),
     )
@@ -98,7 +109,44 @@ def _cell(attributes: Mapping[str, Any] | None, quantity: Quantity) -> tuple[str
     return format_estimate(value, attributes.get(quantity.stderr)), ends
 
 
-def _drawings(campaigns: Mapping[str, Campaign]) -> Iterator[Drawing]:
+def measured_table(
+    campaigns: Mapping[str, Campaign], measured: Mapping[str, Sequence[Measured]]
+) -> list[tuple[str, ...]]:
+    """Return material, temperature, measured conductivity, campaign, the fit there, its interval, and the source."""
+    return [
+        (
+            row.material,
+            f'{row.temperature_K:g} K',
+            format_number(row.sigma_S_per_cm, 2),
+            name,
+            *_computed_at(row.temperature_K, campaigns[name].arrhenius),
+            row.source or MISSING,
+        )
+        for name, rows in measured.items()
+        for row in rows
+    ]
+
+
+def _computed_at(temperature_K: float, fit: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the conductivity of the fitted line at a temperature, and its 95 % interval."""
+    if fit.get('activation_energy_eV') is None:
+        return MISSING, ''
+    line = line_at(fit, [temperature_K])
+    value, low, high = (float(line[name][0]) for name in ('sigma', 'low', 'high'))
+    return format_number(value, 2), format_interval([low, high])
+
+
+def _extension(campaign: Campaign, measured: Sequence[Measured]) -> Line | None:
+    """Return the fitted line from the computed temperatures to measured ones beyond them."""
+    if campaign.arrhenius.get('activation_energy_eV') is None or not measured:
+        return None
+    computed = [1 / result.temperature_K for result in campaign.conductivities]
+    wanted = [1 / row.temperature_K for row in measured]
+    ends = (min(computed), max(wanted)) if max(wanted) > max(computed) else (min(wanted), max(computed))
+    return line_at(campaign.arrhenius, 1 / np.linspace(*ends, 60))
+
+
+def _drawings(campaigns: Mapping[str, Campaign], measured: Mapping[str, Sequence[Measured]]) -> Iterator[Drawing]:
     points = {name: data.attributes for name, data in campaigns.items()}
     if _any_has(points, 'sigma_full_S_per_cm'):
         lines = {
@@ -109,9 +157,30 @@ def _drawings(campaigns: Mapping[str, Campaign]) -> Iterator[Drawing]:
         yield Drawing(
             'arrhenius',
             'Full conductivities',
-            'With 95 % intervals; each line is the fit of a campaign with its 95 % band.',
-            compared(points, lines, value='sigma_full_S_per_cm', interval='sigma_full_ci95'),
+            'With 95 % intervals; each line is the fit of a campaign with its 95 % band. Triangles that point down are '
+            'upper bounds.'
+            + (' Stars are measured; dashed lines extrapolate the fits to them.' if any(measured.values()) else ''),
+            compared(
+                points,
+                lines,
+                value='sigma_full_S_per_cm',
+                interval='sigma_full_ci95',
+                upper='sigma_full_upper_S_per_cm',
+                measured=measured,
+                extensions={
+                    name: line for name, data in campaigns.items() if (line := _extension(data, measured.get(name, ())))
+                },
+            ),
             _columns(points, 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_ci95'),
+        )
+    if _any_has(points, 'sigma_tracer_S_per_cm'):
+        yield Drawing(
+            'tracer',
+            'Tracer conductivities',
+            'The Nernst–Einstein approximation, with 95 % intervals: known better than the full conductivity, and not '
+            'the same.',
+            compared(points, {}, value='sigma_tracer_S_per_cm', interval='sigma_tracer_ci95'),
+            _columns(points, 'sigma_tracer_S_per_cm', 'sigma_tracer_stderr', 'sigma_tracer_ci95'),
         )
     if _any_has(points, 'haven_ratio'):
         yield Drawing(

@@ -4,10 +4,20 @@ import copy
 import csv
 import io
 
+import numpy as np
 import pytest
 from aiida import orm
 
-from aiida_ionconduct.report.page.comparison import conductivity_table, name_apart, render, write_comparison
+from aiida_ionconduct.report.measured import Measured
+from aiida_ionconduct.report.number_format import format_interval, format_number
+from aiida_ionconduct.report.page.comparison import (
+    conductivity_table,
+    measured_table,
+    name_apart,
+    render,
+    write_comparison,
+)
+from aiida_ionconduct.transport import arrhenius
 
 from .browser import GEOMETRY, Page, measured, opens_browser
 
@@ -58,17 +68,47 @@ def test_the_download_has_the_points_of_both(campaigns):
     assert float(rows[3]['sigma_full_S_per_cm']) == 0.024
 
 
-@pytest.mark.parametrize('number', [1, 7])
+@pytest.mark.parametrize('number', [1, 11])
 def test_too_few_and_too_many_are_refused(number, tmp_path, aiida_profile):
     nodes = [orm.WorkChainNode().store() for _ in range(number)]
-    with pytest.raises(ValueError, match='give 2 to 6'):
+    with pytest.raises(ValueError, match='give 2 to 10'):
         write_comparison(nodes, tmp_path / 'page.html')
     with pytest.raises(ValueError, match='each once'):
         write_comparison([nodes[0], nodes[0]], tmp_path / 'page.html')
 
 
+def exact_line(temperature_K):
+    """Return a conductivity with an activation energy of 0.3 eV."""
+    return 1000 / temperature_K * np.exp(-0.3 / (8.617333262e-5 * temperature_K))
+
+
+def test_the_fit_is_extrapolated_to_measured_temperatures(campaigns):
+    computed = [800.0, 1000.0, 1200.0]
+    fit = arrhenius(computed, [exact_line(T) for T in computed], [0.05 * exact_line(T) for T in computed])
+    (name, data), *_ = campaigns.items()
+    data.arrhenius = fit
+    (row,) = measured_table({name: data}, {name: [Measured('Li7SiPO8', 300.0, 1e-5, 'somebody')]})
+    material, temperature, sigma, campaign, value, interval, source = row
+    assert (material, temperature, campaign, source) == ('Li7SiPO8', '300 K', name, 'somebody')
+    assert sigma == format_number(1e-5, 2)
+    assert value == format_number(exact_line(300.0), 2)
+    assert interval == format_interval(fit['extrapolated_300K_ci95'])
+
+
+def test_measured_conductivities_stand_on_the_page(campaigns):
+    formula = next(iter(campaigns.values())).composition['formula']
+    rows = [Measured(formula, 900.0, 0.02, 'a paper'), Measured('Li10GeP2S12', 300.0, 0.012, '10.1038/nmat3066')]
+    page = render(campaigns, rows)
+    text = ' '.join(' '.join(Page(page).data).split())
+    assert 'a paper' in text
+    assert 'computed by none of these campaigns' in text
+    assert '10.1038/nmat3066' not in text
+    assert f'{next(iter(campaigns))}, measured' in page
+
+
 @opens_browser
-def test_the_page_fits_a_phone(campaigns, tmp_path):
-    geometry = measured(render(campaigns), GEOMETRY, tmp_path)
-    assert geometry['drawn'] == geometry['named'] == 2
+@pytest.mark.parametrize('rows', [(), (Measured('Li7SiPO8', 300.0, 1e-6, 'a paper with a long name'),)])
+def test_the_page_fits_a_phone(campaigns, rows, tmp_path):
+    geometry = measured(render(campaigns, rows), GEOMETRY, tmp_path)
+    assert geometry['drawn'] == geometry['named'] == 3
     assert (geometry['overflow'], geometry['outside'], geometry['small']) == (0, [], 0)
