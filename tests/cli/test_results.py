@@ -8,6 +8,7 @@ import ase.io
 import click
 import pytest
 from aiida import orm
+from aiida.common.links import LinkType
 from aiida.manage import get_manager
 from ase.build import bulk
 from click.shell_completion import ShellComplete
@@ -235,7 +236,35 @@ def test_figures_of_a_report(stored_campaign, tmp_path):
     assert {'arrhenius.png', 'arrhenius.svg', 'arrhenius.csv', 'msd.svg'} <= {path.name for path in folder.iterdir()}
 
 
-def test_figures_are_of_a_single_campaign(stored_campaign, tmp_path):
-    result = invoke('report', stored_campaign.pk, stored_campaign.pk, '--figures', tmp_path)
-    assert result.exit_code == 2
-    assert '--figures is for a single campaign' in result.output
+@pytest.fixture
+def second_campaign(stored_campaign):
+    """Store a campaign that has the outputs of the first."""
+    node = orm.WorkChainNode(process_type=stored_campaign.process_type, label='again')
+    node.set_process_label('ConductivityWorkChain')
+    node.store()
+    for link in stored_campaign.base.links.get_outgoing(link_type=LinkType.RETURN).all():
+        link.node.base.links.add_incoming(node, LinkType.RETURN, link.link_label)
+    node.set_process_state('finished')
+    node.seal()
+    return node
+
+
+def test_campaigns_beside_measured_conductivities(stored_campaign, second_campaign, tmp_path):
+    measured = tmp_path / 'measured.csv'
+    measured.write_text('material,temperature_K,sigma_S_per_cm,source\nLiCl,300,1e-9,a paper\nNaCl,300,1e-9,\n')
+    page, folder = tmp_path / 'page.html', tmp_path / 'figures'
+    nodes = (stored_campaign.pk, second_campaign.pk)
+    printed = output('report', *nodes, '--measured', measured, '-o', page, '--figures', folder)
+    assert f'Figures written to {folder}: arrhenius' in printed
+    assert {'arrhenius.svg', 'arrhenius.png', 'arrhenius.csv'} <= {path.name for path in folder.iterdir()}
+    assert 'a paper' in page.read_text()
+    assert 'computed by none of these campaigns' in page.read_text()
+
+
+def test_measured_conductivities_need_two_campaigns_and_a_readable_file(stored_campaign, second_campaign, tmp_path):
+    measured = tmp_path / 'measured.csv'
+    measured.write_text('material,T\nLiCl,300\n')
+    result = invoke('report', stored_campaign.pk, '--measured', measured)
+    assert (result.exit_code, 'give two or more' in result.output) == (2, True)
+    result = invoke('report', stored_campaign.pk, second_campaign.pk, '--measured', measured)
+    assert (result.exit_code, 'no column temperature_K' in result.output) == (2, True)

@@ -152,10 +152,8 @@ def report_command(
       aiida-ionconduct report PK -o conductivity.html
       aiida-ionconduct report PK --figures figures
       aiida-ionconduct report PK PK -o comparison.html
-      aiida-ionconduct report PK PK --measured measured.csv -o comparison.html
+      aiida-ionconduct report PK PK --measured measured.csv --figures figures
     """
-    if figures and len(nodes) > 1:
-        raise click.UsageError('--figures is for a single campaign.')
     if measured and len(nodes) == 1:
         raise click.UsageError('--measured is for the page that compares campaigns: give two or more.')
     open_profile(profile)
@@ -165,6 +163,7 @@ def report_command(
     from aiida_ionconduct.report.measured import read_measured
     from aiida_ionconduct.report.page.campaign import write_page
     from aiida_ionconduct.report.page.comparison import write_comparison
+    from aiida_ionconduct.report.page.figure_files import write_figures_comparing, write_figures_of
     from aiida_ionconduct.report.tables.terminal import summary_tables
 
     campaigns = []
@@ -173,17 +172,18 @@ def report_command(
             message = f'node {node.pk} is a {kind(node)}, not a ConductivityWorkChain.'
             raise click.BadParameter(message, param_hint='PK')
         campaigns.append(node)
+    files: list[Path] = []
     if len(campaigns) == 1:
         echo(summary_tables(collect(campaigns[0])))
         path = write_page(campaigns[0], output)
-        if figures:
-            from aiida_ionconduct.report.page.figure_files import write_figures_of
-
-            names = sorted({file.stem for file in write_figures_of(campaigns[0], figures)})
-            echo(f'Figures written to {figures}: {", ".join(names)}')
+        files = write_figures_of(campaigns[0], figures) if figures else files
     else:
         try:
-            path = write_comparison(campaigns, output, read_measured(measured) if measured else ())
+            rows = read_measured(measured) if measured else []
+            path = write_comparison(campaigns, output, rows)
         except ValueError as exception:
             raise click.UsageError(str(exception)) from exception
+        files = write_figures_comparing(campaigns, figures, rows) if figures else files
+    if files:
+        echo(f'Figures written to {figures}: {", ".join(sorted({file.stem for file in files}))}')
     echo(f'Page written: {path}')

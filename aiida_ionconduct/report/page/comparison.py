@@ -57,14 +57,12 @@ def render(campaigns: Mapping[str, Campaign], measured: Sequence[Measured] = ())
     :param campaigns: by name, as :func:`name_apart` gives them.
     :param measured: measured conductivities of any materials.
     """
-    matches, unmatched = beside(
-        measured, {name: data.composition.get('formula', '') for name, data in campaigns.items()}
-    )
+    matches, unmatched = beside(measured, formulas(campaigns))
     colours = {**PALETTE, **{f'campaign-{index}': pair for index, pair in enumerate(CAMPAIGN_COLOURS)}}
     return fill(
         'comparison.html.j2',
         colours,
-        _drawings(campaigns, matches),
+        comparison_drawings(campaigns, matches),
         campaigns=campaigns,
         verdicts={name: campaign_verdict(data) for name, data in campaigns.items()},
         conductivities=conductivity_table(campaigns),
@@ -74,6 +72,11 @@ def render(campaigns: Mapping[str, Campaign], measured: Sequence[Measured] = ())
         warnings=_shared_warnings(campaigns),
         differences=differences([{**data.versions, **data.inputs} for data in campaigns.values()]),
     )
+
+
+def formulas(campaigns: Mapping[str, Campaign]) -> dict[str, str]:
+    """Return the formula of each campaign, which is empty as long as it is not known."""
+    return {name: data.composition.get('formula', '') for name, data in campaigns.items()}
 
 
 def _shared_warnings(campaigns: Mapping[str, Campaign]) -> dict[str, list[str]]:
@@ -146,7 +149,13 @@ def _extension(campaign: Campaign, measured: Sequence[Measured]) -> Line | None:
     return line_at(campaign.arrhenius, 1 / np.linspace(*ends, 60))
 
 
-def _drawings(campaigns: Mapping[str, Campaign], measured: Mapping[str, Sequence[Measured]]) -> Iterator[Drawing]:
+def comparison_drawings(
+    campaigns: Mapping[str, Campaign], measured: Mapping[str, Sequence[Measured]]
+) -> Iterator[Drawing]:
+    """Return the figures of the page.
+
+    :param measured: by campaign, as :func:`~aiida_ionconduct.report.measured.beside` returns them.
+    """
     points = {name: data.attributes for name, data in campaigns.items()}
     if _any_has(points, 'sigma_full_S_per_cm'):
         lines = {

@@ -11,7 +11,7 @@ from aiida_ionconduct.report.page.figure_files import write_figures
 @pytest.fixture
 def written(synthetic_campaign, tmp_path):
     """The files of a campaign by name."""
-    return {path.name: path for path in write_figures(synthetic_campaign, tmp_path / 'figures')}
+    return {path.name: path for path in write_figures(campaign_drawings(synthetic_campaign), tmp_path / 'figures')}
 
 
 def test_every_figure_of_the_page_has_its_files(written, synthetic_campaign):
