@@ -34,6 +34,7 @@ from aiida_ionconduct.calculations.base import (
 )
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.data.model import is_made_here
+from aiida_ionconduct.data.reduced import complaint_about_file
 
 CONFIGURATION = 'training.yaml'
 MODEL = 'model.nequip.zip'
@@ -83,6 +84,8 @@ def _validate_initial_model(model: AllegroModelData, _: Any) -> str | None:
 
 def complaint_about_checkpoint(checkpoint: orm.FolderData, trust_model: orm.Bool | None) -> str | None:
     """Return why a checkpoint cannot be loaded, because it lacks a file or is not trusted, or None."""
+    if complaint := complaint_about_file(checkpoint, CHECKPOINT):
+        return f'{complaint}: begin the training anew, without `checkpoint`.'
     names = checkpoint.base.repository.list_object_names()
     missing = sorted({CHECKPOINT, LAST_CHECKPOINT} - set(names))
     if missing:

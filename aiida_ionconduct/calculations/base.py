@@ -12,6 +12,7 @@ from aiida.engine import CalcJob, CalcJobProcessSpec
 
 from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.data.model import TRUST_HELP
+from aiida_ionconduct.data.reduced import has_reduced_outputs
 from aiida_ionconduct.engines.programs import RESOURCES
 from aiida_ionconduct.engines.schedulers import request_gpus
 from aiida_ionconduct.parameters import ParameterError, Parameters
@@ -37,9 +38,14 @@ class EngineCalcJob(CalcJob):
         """Return whether the cache may take a job again.
 
         Wall time is not part of the hash of a job. A job that stopped at the wall time before it made progress would
-        otherwise come back from the cache for ever, however much time is given to it.
+        otherwise come back from the cache for ever, however much time is given to it. A job from an archive that has
+        thinned or left out its outputs is not taken again either.
         """
-        if not super().is_valid_cache(node) or 0 < (node.exit_status or 0) < FIRST_REUSED_STATUS:
+        if (
+            not super().is_valid_cache(node)
+            or has_reduced_outputs(node)
+            or 0 < (node.exit_status or 0) < FIRST_REUSED_STATUS
+        ):
             return False
         return node.exit_status != cls.WALLTIME_STATUS or cls.has_progress(node)
 

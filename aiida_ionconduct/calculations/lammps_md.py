@@ -12,6 +12,7 @@ from aiida.engine import CalcJobProcessSpec
 
 from aiida_ionconduct.calculations.base import EngineCalcJob, complaint_about_models, set_option_defaults, validator
 from aiida_ionconduct.data import AllegroModelData, IonTrajectoryData
+from aiida_ionconduct.data.reduced import complaint_about_file
 from aiida_ionconduct.engines.schedulers import gpus_cannot_be_asked
 from aiida_ionconduct.lammps import script
 from aiida_ionconduct.lammps.parameters import CommandLine, MdParameters
@@ -127,6 +128,8 @@ def _complaint_about_restart(
     known = restart.base.attributes.all
     if not {'stage', 'step', 'timestep_fs', 'seeds', 'n_atoms'} <= known.keys():
         return 'the restart is not an output of LammpsMdCalculation: give the output `restart` of a run.'
+    if complaint := complaint_about_file(restart, restart.filename):
+        return f'{complaint}: begin the run anew, without `restart`.'
     if known['n_atoms'] != len(structure.sites) or known['seeds'] != parameters['seeds']:
         return (
             f'the restart belongs to {known["n_atoms"]} atoms and the seeds {known["seeds"]}, the run has '

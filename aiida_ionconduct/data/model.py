@@ -13,6 +13,7 @@ from aiida.manage import get_manager
 
 from aiida_ionconduct.allegro.package import ModelFormat, format_of, read_metadata
 from aiida_ionconduct.data.display import bars, card, node_title
+from aiida_ionconduct.data.reduced import complaint_about_file
 from aiida_ionconduct.sampling.statement import ATTRIBUTE
 
 TRUST_HELP = 'Whether a model may be loaded that was not made by a training in this profile.'
@@ -108,6 +109,8 @@ class AllegroModelData(orm.SinglefileData):
 
         :param trust_model: whether the user trusts the file.
         """
+        if complaint := complaint_about_file(self, self.filename):
+            return f'{complaint}: compile the packaged model again.'
         if hashlib.sha256(self.get_content(mode='rb')).hexdigest() != self.sha256:
             return (
                 f'the file {self.filename} of {type(self).__name__}<{self.pk}> is not the file that was stored: its '

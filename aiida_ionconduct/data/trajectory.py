@@ -7,20 +7,36 @@ import itertools
 import json
 import pathlib
 import tempfile
+import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
 from aiida import orm
 from aiida.common.links import LinkType
+from aiida.orm.nodes.caching import NodeCaching
 from ase import Atoms
 from ase.formula import Formula
 from ase.io import write
 
 from aiida_ionconduct.data.display import card, node_title, plot
+from aiida_ionconduct.data.reduced import REDUCED
 
 ArrayName = Literal['positions', 'centres_of_mass', 'thermo']
 ARRAYS: tuple[ArrayName, ...] = get_args(ArrayName)
+
+
+class TrajectoryCaching(NodeCaching):
+    """The hash of a trajectory. A trajectory that an archive has thinned in place has another hash at every call.
+
+    An analysis of all frames, which the archive holds as well, is therefore never taken for an analysis of the frames
+    that are left.
+    """
+
+    def get_objects_to_hash(self) -> dict[str, Any]:
+        """Return what counts in the hash."""
+        objects = super().get_objects_to_hash()
+        return {**objects, REDUCED: uuid.uuid4().hex} if REDUCED in self._node.base.attributes else objects
 
 
 class IonTrajectoryData(orm.Data):
@@ -35,6 +51,8 @@ class IonTrajectoryData(orm.Data):
     A run that was cut has a trajectory for each segment, and a trajectory over all segments (:meth:`join`) that holds
     no array: its segments are the inputs of the calculation function that made it.
     """
+
+    _CLS_NODE_CACHING = TrajectoryCaching
 
     def __init__(
         self,
@@ -110,15 +128,31 @@ class IonTrajectoryData(orm.Data):
         return joined
 
     @property
+    def parts(self) -> list[IonTrajectoryData]:
+        """The trajectories that were joined to this trajectory, in order of time; none for a single run."""
+        if 'segments' not in self.base.attributes:
+            return []
+        creator = self.base.links.get_incoming(link_type=LinkType.CREATE).one().node
+        inputs = creator.base.links.get_incoming(link_type=LinkType.INPUT_CALC).all()
+        joined = sorted((link.link_label, link.node) for link in inputs if isinstance(link.node, type(self)))
+        return [part for _, part in joined]
+
+    @property
     def segments(self) -> list[IonTrajectoryData]:
-        """The segments in order of time; a trajectory that holds its own arrays is its own single segment."""
+        """The segments in order of time; a trajectory that holds its own arrays is its own single segment.
+
+        :raises ValueError: if an import has mixed thinned and whole segments.
+        """
         if 'segments' not in self.base.attributes:
             return [self]
         if not hasattr(self, '_segments'):
-            creator = self.base.links.get_incoming(link_type=LinkType.CREATE).one().node
-            inputs = creator.base.links.get_incoming(link_type=LinkType.INPUT_CALC).all()
-            joined = sorted((link.link_label, link.node) for link in inputs if isinstance(link.node, type(self)))
-            self._segments = [part for _, node in joined for part in node.segments]
+            segments = [segment for part in self.parts for segment in part.segments]
+            if any(segment.thinned_every != self.thinned_every for segment in segments):
+                raise ValueError(
+                    f'some segments of the trajectory {self.pk} are whole and some thinned, because two archives were '
+                    'imported into this profile: import the larger archive into an empty profile.'
+                )
+            self._segments = segments
         return self._segments
 
     def content_hash(self) -> str | list[Any]:
@@ -193,6 +227,11 @@ class IonTrajectoryData(orm.Data):
         return self.base.attributes.get('frame_interval_ps')
 
     @property
+    def thinned_every(self) -> int:
+        """N, if the positions are one frame in n of the frames of the run; else 1."""
+        return self.base.attributes.get('thinned_every', 1)
+
+    @property
     def length_ps(self) -> float:
         """Time between the first and the last frame, in ps."""
         return (self.base.attributes.get('n_frames') - 1) * self.frame_interval_ps
@@ -209,6 +248,7 @@ class IonTrajectoryData(orm.Data):
             ('Seed', self.base.attributes.get('seed', None)),
             ('Cell', ' × '.join(f'{length:.2f}' for length in lengths) + ' Å'),
             ('Segments', len(self.segments) if len(self.segments) > 1 else None),
+            ('Thinned', f'one frame in {self.thinned_every}' if self.thinned_every > 1 else None),
         ]
         drawing = ''
         if {'step', 'temperature_K'} <= set(self.base.attributes.get('thermo_columns', [])):

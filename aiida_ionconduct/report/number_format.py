@@ -127,3 +127,8 @@ def _join(*parts: str) -> str:
 def _round(value: float, quantum: Decimal) -> Decimal:
     rounded = Decimal(repr(float(value))).quantize(quantum, ROUND_HALF_UP)
     return abs(rounded) if rounded == 0 else rounded
+
+
+def format_bytes(n_bytes: float) -> str:
+    """Write a number of bytes in MB or kB."""
+    return f'{n_bytes / 1e6:.1f} MB' if n_bytes >= 1e5 else f'{n_bytes / 1e3:.1f} kB'

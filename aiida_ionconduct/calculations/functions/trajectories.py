@@ -10,6 +10,7 @@ from aiida import orm
 from aiida.engine import calcfunction
 
 from aiida_ionconduct.data import IonTrajectoryData
+from aiida_ionconduct.data.reduced import REDUCED
 from aiida_ionconduct.lammps.script import CELL_THERMO, THERMOSTAT_ENERGY
 from aiida_ionconduct.lammps.structure import lammps_rotation
 from aiida_ionconduct.structures import minimum_distances
@@ -108,6 +109,48 @@ def join_segments(**nodes: IonTrajectoryData | orm.Dict) -> dict[str, Any]:
     return {'trajectory': joined, 'output_parameters': orm.Dict(description)}
 
 
+def thinned_attributes(
+    trajectory: IonTrajectoryData, every: int, centres_every: int = 1, before: tuple[int, int] = (0, 0)
+) -> dict[str, Any]:
+    """Return the attributes of a run, or of a segment, of which one frame in n is left, without those of its arrays.
+
+    :param every: n, for the positions.
+    :param centres_every: the same for the centres of mass.
+    :param before: the numbers of frames and of centres of mass of the segments before this segment. The frames of a run
+        that are left are the same, however the run was cut.
+    """
+    attributes = dict(trajectory.base.attributes.all)
+    for name, n, done, interval, start in (
+        ('thinned_every', every, before[0], 'frame_interval_ps', 'start_ps'),
+        ('centres_thinned_every', centres_every, before[1], 'com_interval_ps', 'com_start_ps'),
+    ):
+        if n == 1:
+            continue
+        if skipped := -done % n:
+            attributes[start] = attributes.get(start, 0.0) + skipped * attributes[interval]
+        attributes[interval] *= n
+        attributes[name] = attributes.get(name, 1) * n
+    attributes['n_frames'] = len(range(-before[0] % every, attributes['n_frames'], every))
+    return attributes
+
+
+def thinned(
+    trajectory: IonTrajectoryData, every: int, centres_every: int = 1, before: tuple[int, int] = (0, 0)
+) -> IonTrajectoryData:
+    """Return a run, or a segment, of which one frame in n is left, with arrays of its own; not stored.
+
+    Thermodynamic columns stay whole. Parameters as of :func:`thinned_attributes`.
+    """
+    own = ('n_frames', 'n_atoms', 'segments', REDUCED)
+    attributes = thinned_attributes(trajectory, every, centres_every, before)
+    return IonTrajectoryData(
+        trajectory.positions[-before[0] % every :: every],
+        trajectory.centres_of_mass[-before[1] % centres_every :: centres_every],
+        trajectory.get_array('thermo'),
+        **{name: value for name, value in attributes.items() if name not in own},
+    )
+
+
 @calcfunction
 def thin_trajectory(trajectory: IonTrajectoryData, every: orm.Int) -> IonTrajectoryData:
     """Return a run with every n-th frame of its positions; centres of mass and thermodynamic columns stay whole.
@@ -115,19 +158,7 @@ def thin_trajectory(trajectory: IonTrajectoryData, every: orm.Int) -> IonTraject
     :param trajectory: whole, or joined from segments: the result holds its own arrays.
     :param every: n; the attribute ``thinned_every`` states it.
     """
-    attributes = {
-        name: value
-        for name, value in trajectory.base.attributes.all.items()
-        if name not in ('n_frames', 'n_atoms', 'segments')
-    }
-    attributes['frame_interval_ps'] = trajectory.frame_interval_ps * every.value
-    attributes['thinned_every'] = trajectory.base.attributes.get('thinned_every', 1) * every.value
-    return IonTrajectoryData(
-        trajectory.positions[:: every.value],
-        trajectory.centres_of_mass,
-        trajectory.get_array('thermo'),
-        **attributes,
-    )
+    return thinned(trajectory, every.value)
 
 
 def in_mean_cell(structure: orm.StructureData, thermo: Sequence[orm.ArrayData]) -> orm.StructureData:

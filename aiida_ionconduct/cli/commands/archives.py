@@ -14,6 +14,8 @@ from aiida_ionconduct.cli.words import echo
 if TYPE_CHECKING:
     from aiida import orm
 
+LARGEST = 4
+"""How many types of nodes are named with the bytes of their files."""
 RESULT = Node(CAMPAIGN, 'ionconduct.conductivity')
 
 
@@ -36,9 +38,23 @@ RESULT = Node(CAMPAIGN, 'ionconduct.conductivity')
     type=click.IntRange(min=1),
     default=1,
     metavar='N',
-    help='Take the positions of one frame in N only, and compute the conductivities from them as well.',
+    help='Take the positions of one frame in N only, and compare the conductivities from them with those from all '
+    'frames.',
 )
 @click.option('--provenance', is_flag=True, help='Include every job as well; jobs name folders and computers.')
+@click.option(
+    '--centres-every',
+    type=click.IntRange(min=1),
+    default=1,
+    metavar='N',
+    help='With --provenance, take one in N of the centres of mass of the long runs only.',
+)
+@click.option(
+    '--working-files/--no-working-files',
+    default=None,
+    help='With --provenance, whether to include compiled models, restart files and checkpoints of trainings, which '
+    'only a job needs that goes on from them. [default: include them unless frames are thinned]',
+)
 @click.option('-f', '--force', is_flag=True, help='Overwrite the file if it exists.')
 @PROFILE
 def export_command(
@@ -48,23 +64,27 @@ def export_command(
     trajectories: bool,
     every: int,
     provenance: bool,
+    centres_every: int,
+    working_files: bool | None,
     force: bool,
     profile: str | None,
 ) -> None:
     """Write the archive of a campaign or a conductivity, with a README and the HTML page inside.
 
     An archive with trajectories holds everything that is needed to repeat the analysis to the last bit, but no path
-    and no name of a machine. `verdi archive import` reads it as well, and `unzip -p FILE README.md` shows what it
-    holds.
+    and no name of a machine. With --provenance it holds every job as well. --every makes both small. `verdi archive
+    import` reads the file as well, and `unzip -p FILE README.md` shows what it holds.
 
     \b
       aiida-ionconduct export PK
       aiida-ionconduct export PK --no-trajectories -o small.aiida
       aiida-ionconduct export PK --every 10
       aiida-ionconduct export PK --provenance
+      aiida-ionconduct export PK --provenance --every 20 --centres-every 20
     """
     open_profile(profile)
-    from aiida_ionconduct.archives import CONTENTS, export
+    from aiida_ionconduct.archives import CONTENTS, README, export
+    from aiida_ionconduct.report.number_format import format_bytes
 
     made = export(
         node,
@@ -72,15 +92,24 @@ def export_command(
         trajectories=trajectories,
         provenance=provenance,
         every=every,
+        centres_every=centres_every,
+        working_files=working_files,
         overwrite=force,
     )
     holds, caveat = CONTENTS[made.content]
-    echo(f'Written: {made.path}, {size(made.n_bytes)}, of which trajectories {size(made.trajectory_bytes)}')
+    sizes = [format_bytes(n_bytes) for n_bytes in (made.n_bytes, made.trajectory_bytes)]
+    echo(f'Written: {made.path}, {sizes[0]}, of which trajectories {sizes[1]}')
     echo(f'It holds {holds}: {", ".join(f"{count} {kind}" for kind, count in sorted(made.counts.items()))}.')
     echo(caveat)
-    if made.comparison:
+    if made.reduction:
+        echo(f'\nThinned or left out, in bytes that are not compressed; {README} in the archive lists each file:')
+        echo(made.reduction)
+        largest = sorted(made.bytes_by_type.items(), key=lambda item: -item[1])[:LARGEST]
+        echo(f'Largest in the archive: {", ".join(f"{name} {format_bytes(n_bytes)}" for name, n_bytes in largest)}.')
+    elif made.comparison:
         echo(f'\nIt holds the positions of one frame in {every}; centres of mass and energies are whole.')
-        echo(made.comparison)
+    if made.comparison:
+        echo(f'\n{made.comparison}')
 
 
 @click.command('import')
@@ -101,10 +130,12 @@ def import_command(*, file: Path, page: Path | None, profile: str | None) -> Non
       aiida-ionconduct import conductivity-12.aiida --page conductivity.html
     """
     open_profile(profile)
-    from aiida_ionconduct.archives import import_results
+    from aiida_ionconduct.archives import import_results, what_stays
     from aiida_ionconduct.report.number_format import format_estimate
 
     conductivities = import_results(file)
+    for text in what_stays(file):
+        echo(f'{text}\n')
     if page:
         show_imported(file, page)
     for node in conductivities:
@@ -126,7 +157,7 @@ def show_imported(file: Path, page: Path) -> None:
     :param page: the file to write.
     :raises click.ClickException: if the archive holds neither a campaign nor a page.
     """
-    from aiida_ionconduct.archives import campaigns_in, extract_page, read_results
+    from aiida_ionconduct.archives import campaigns_in, extract_page, read_reduction, read_results
     from aiida_ionconduct.report.graph.campaign import collect
     from aiida_ionconduct.report.page.campaign import write_page
     from aiida_ionconduct.report.page.comparison import write_comparison
@@ -136,6 +167,8 @@ def show_imported(file: Path, page: Path) -> None:
     for node in campaigns:
         echo(f'{summary_tables(collect(node))}\n')
     if campaigns:
+        if text := read_reduction(file):
+            echo(f'{text}\n')
         written = write_page(campaigns[0], page) if len(campaigns) == 1 else write_comparison(campaigns, page)
     else:
         echo(read_results(file))
@@ -147,8 +180,3 @@ def show_imported(file: Path, page: Path) -> None:
             )
         written = inside
     echo(f'Page written: {written}\n')
-
-
-def size(n_bytes: int) -> str:
-    """Return a number of bytes with a unit."""
-    return f'{n_bytes / 1e6:.1f} MB' if n_bytes >= 1e5 else f'{n_bytes / 1e3:.1f} kB'

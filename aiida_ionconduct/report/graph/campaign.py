@@ -153,6 +153,8 @@ def _composition(
     if trajectories:
         attributes = trajectories[0].base.attributes
         composition['n_atoms_md'] = attributes.get('n_atoms')
+        if (every := attributes.get('thinned_every', 1)) > 1:
+            composition['thinned_every'] = every
         cell = supercell.cell if isinstance(supercell, orm.StructureData) else attributes.get('cell')
         composition['supercell'] = repetitions(structure.cell, cell)
     return composition

@@ -3,8 +3,6 @@
 import json
 import os
 import pathlib
-import subprocess
-import sys
 import zipfile
 
 import numpy as np
@@ -90,25 +88,6 @@ def test_the_page_is_in_the_archive(archives):
     with zipfile.ZipFile(archives['results'].path) as archive:
         assert archive.read(PAGE).lower().startswith(b'<!doctype html>')
         assert archive.testzip() is None
-
-
-@pytest.fixture
-def elsewhere(tmp_path):
-    """Return a function that runs a command in a profile of its own."""
-    scripts = pathlib.Path(sys.executable).parent
-    environment = {**os.environ, 'AIIDA_PATH': str(tmp_path), 'PATH': f'{scripts}{os.pathsep}{os.environ["PATH"]}'}
-
-    def run(*words):
-        done = subprocess.run(
-            [scripts / words[0], *words[1:]], env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    who = ('--email', 'a@b.org', '--first-name', 'A', '--last-name', 'B', '--institution', 'C')
-    options = ('-n', '--profile-name', 'other', '--broker', 'none', '--set-as-default')
-    run('verdi', 'profile', 'setup', 'core.sqlite_dos', *options, *who)
-    return run
 
 
 def test_an_analysis_in_another_profile_gives_the_same_bits(archives, elsewhere, stored_campaign):

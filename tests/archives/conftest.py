@@ -1,0 +1,151 @@
+"""Fixtures of archives: another profile, and a campaign with everything that an archive with all jobs can hold."""
+
+import io
+import os
+import pathlib
+import subprocess
+import sys
+
+import ase.build
+import numpy as np
+import pytest
+from aiida import orm
+from aiida.common.links import LinkType
+from aiida.engine import calcfunction
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories
+from aiida_ionconduct.data import AllegroModelData, DatasetData, IonTrajectoryData
+
+SEGMENT = 1003
+"""Frames of the first segment of a run: no multiple of the numbers by which the tests thin."""
+
+
+def other_profile(folder):
+    """Return a function that runs a command in an empty profile of its own, in a folder."""
+    scripts = pathlib.Path(sys.executable).parent
+    environment = {**os.environ, 'AIIDA_PATH': str(folder), 'PATH': f'{scripts}{os.pathsep}{os.environ["PATH"]}'}
+
+    def run(*words):
+        done = subprocess.run(
+            [scripts / words[0], *words[1:]], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    who = ('--email', 'a@b.org', '--first-name', 'A', '--last-name', 'B', '--institution', 'C')
+    options = ('-n', '--profile-name', 'other', '--broker', 'none', '--set-as-default')
+    run('verdi', 'profile', 'setup', 'core.sqlite_dos', *options, *who)
+    return run
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """Return a function that runs a command in a profile of its own."""
+    return other_profile(tmp_path)
+
+
+@pytest.fixture(scope='module')
+def elsewhere_of_module(tmp_path_factory):
+    """Return a function that runs a command in a profile that the tests of a file share."""
+    return other_profile(tmp_path_factory.mktemp('elsewhere'))
+
+
+@calcfunction
+def join(**segments):
+    """Return a trajectory over segments."""
+    return IonTrajectoryData.join([segment for _, segment in sorted(segments.items())])
+
+
+def with_centres(run, n_before=0):
+    """Return a run with three centres of mass in each interval between frames, and thermodynamic columns."""
+    attributes = {name: value for name, value in run.base.attributes.all.items() if name not in ('n_frames', 'n_atoms')}
+    rng = np.random.default_rng(attributes['seed'])
+    n_frames = len(run.positions)
+    attributes |= {'com_interval_ps': run.frame_interval_ps / 3, 'com_start_ps': n_before * run.frame_interval_ps}
+    return IonTrajectoryData(
+        run.positions, rng.normal(size=(3 * n_frames, 2, 3)), 1.0 * np.arange(n_frames)[:, None], **attributes
+    )
+
+
+def finished(process, outputs):
+    """Store a process with its outputs by label, and end it; return it."""
+    process.store()
+    kind = LinkType.RETURN if isinstance(process, orm.WorkChainNode) else LinkType.CREATE
+    for label, output in outputs.items():
+        if not output.is_stored or kind == LinkType.RETURN:
+            output.base.links.add_incoming(process, kind, label)
+            output.store()
+    process.set_process_state('finished')
+    process.set_exit_status(0)
+    process.seal()
+    return process
+
+
+def binary(name, content, **attributes):
+    """Return a folder with a file."""
+    node = orm.FolderData()
+    node.base.repository.put_object_from_bytes(content, name)
+    node.base.attributes.set_many(attributes)
+    return node
+
+
+@pytest.fixture(scope='module')
+def whole_campaign(aiida_profile, make_salt_run):
+    """Return a campaign with DFT, a training, a compiled model, and two runs, of which one is of two segments."""
+    top = orm.WorkChainNode(process_type='aiida.workflows:ionconduct.conductivity', label='salt with everything')
+    top.set_process_label('ConductivityWorkChain')
+    structure = orm.StructureData(ase=ase.build.bulk('LiCl', 'rocksalt', a=5.1, cubic=True)).store()
+    top.base.links.add_incoming(structure, LinkType.INPUT_WORK, 'structure')
+    top.store()
+    computer = orm.Computer('cluster', 'cluster.example.org', 'there', 'core.local', 'core.direct', '/scratch').store()
+
+    def job(plugin, inputs, outputs):
+        """Return a finished job of the campaign."""
+        process = orm.CalcJobNode(computer=computer, process_type=f'aiida.calculations:{plugin}')
+        process.set_options({'resources': {'num_machines': 1}, 'max_wallclock_seconds': 60})
+        process.base.links.add_incoming(top, LinkType.CALL_CALC, plugin.replace('.', '_') + str(len(inputs)))
+        for label, node in inputs.items():
+            process.base.links.add_incoming(node, LinkType.INPUT_CALC, label)
+        return finished(process, outputs)
+
+    pw = job(
+        'quantumespresso.pw', {'structure': structure}, {'retrieved': binary('aiida.out', b'!    total energy\n' * 99)}
+    )
+    frame = structure.get_ase()
+    frame.calc = SinglePointCalculator(frame, energy=-1.0, forces=np.zeros((len(frame), 3)))
+
+    @calcfunction
+    def collect_labels(retrieved):
+        """Return the labels of a job."""
+        return DatasetData.from_frames([frame, frame])
+
+    dataset = collect_labels(pw.outputs.retrieved)
+    model = AllegroModelData(io.BytesIO(b'package'), 'm.nequip.zip', type_names=['Li', 'Cl'], r_max=5.0)
+    checkpoint = binary('best.ckpt', os.urandom(4000), epoch=1)
+    job('ionconduct.allegro.train', {'train': dataset}, {'model': model, 'checkpoint': checkpoint})
+    compiled = AllegroModelData(io.BytesIO(os.urandom(5000)), 'm.nequip.pt2', type_names=['Li', 'Cl'], r_max=5.0)
+    job('ionconduct.allegro.compile', {'model': model}, {'model': compiled})
+    first = with_centres(make_salt_run(11, n_frames=SEGMENT))
+    second = with_centres(make_salt_run(11, first=SEGMENT), SEGMENT)
+    single = with_centres(make_salt_run(12))
+    restart = orm.SinglefileData(io.BytesIO(os.urandom(3000)), filename='production.restart')
+    parameters = orm.Dict({'seeds': [11]}).store()
+    md = {'model': compiled, 'parameters': parameters}
+    job('ionconduct.lammps.md', md, {'trajectories__seed11': first, 'restart': restart})
+    job('ionconduct.lammps.md', {**md, 'restart': restart}, {'trajectories__seed11': second})
+    job('ionconduct.lammps.md', {'model': compiled}, {'trajectories__seed12': single})
+    short = with_centres(make_salt_run(13, n_frames=50))
+    job('ionconduct.lammps.md', {**md, 'restart': restart, 'structure': structure}, {'trajectories__seed13': short})
+    joined = join(segment_0=first, segment_1=second)
+    settings = orm.Dict({'charges': {'Li': 1, 'Cl': -1}, 'mobile': 'Li'}).store()
+    conductivity = analyse_trajectories(settings, T900_seed11=joined, T900_seed12=single)
+    outputs = {
+        'model': model,
+        'structure': structure,
+        'validation': orm.Dict({'passed': True, 'checks': []}).store(),
+        'trajectories__T900_seed11': joined,
+        'trajectories__T900_seed12': single,
+        'conductivities__T900': conductivity,
+    }
+    return finished(top, outputs)
