@@ -104,42 +104,39 @@ def export(
         raise ValueError(f'node {node.pk} has no conductivities yet.')
     if every != 1:
         _check_frames(runs, every)
+    entities: list[orm.Node] = [node] if provenance else results
     fewer_frames: list[ConductivityData] = []
-    entities: list[orm.Node] = results
-    if content == 'campaign':
-        entities = [node]
-        fewer_frames = _from_frames_left(conductivities, every, centres_every) if every != 1 else []
-    elif every != 1:
-        fewer_frames = _thinned(conductivities, runs, every)
-        kept = [run for result in fewer_frames for run in trajectories_of(result).values()]
-        entities = [*results, *fewer_frames, *kept, *_analyses(fewer_frames)]
-    elif trajectories:
-        entities = [*results, *runs, *_analyses(results), *(process for run in runs for process in _joins(run))]
+    if every != 1:
+        compute = _from_frames_left if provenance else _thinned
+        fewer_frames = compute(conductivities, every, centres_every)
+    if content == 'analysis':
+        entities = [*results, *_analysed(results, runs, fewer_frames)]
     is_thinned = max(every, centres_every) > 1
     changes: dict[str, Change] = {}
-    if content == 'campaign' and (is_thinned or working_files is False):
+    if provenance and (is_thinned or working_files is False):
         kept_files = not is_thinned if working_files is None else working_files
         changes = plan_changes(node, every=every, centres_every=centres_every, working_files=kept_files)
-    comparison = _comparison(conductivities, fewer_frames)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = pathlib.Path(folder) / 'archive.aiida'
         reduced = _write_archive(entities, draft, content, changes)
         counts, sizes = _census(draft)
+        comparison = _comparison(conductivities, fewer_frames)
         reduction = reduction_table(reduced) if reduced else ''
-        text = write_readme(
-            node,
-            content,
-            counts,
-            conductivities=fewer_frames if content == 'analysis' and fewer_frames else conductivities,
-            thinning=reduction_text(reduction, reduction_list(reduced), comparison) or thinning_text(every, comparison),
-        )
-        with zipfile.ZipFile(draft, 'a', zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(README, text)
-            if isinstance(node, orm.WorkChainNode) and node.process_type == CAMPAIGN:
-                archive.write(write_page(node, pathlib.Path(folder) / PAGE), PAGE)
+        thinning = reduction_text(reduction, reduction_list(reduced), comparison)
+        again = conductivities if provenance else fewer_frames or conductivities
+        thinning = thinning or thinning_text(every, comparison)
+        _add_texts(draft, node, write_readme(node, content, counts, conductivities=again, thinning=thinning))
         draft.replace(path)
     trajectory_bytes = sizes.get(IonTrajectoryData.__name__, 0)
     return Exported(path, content, counts, path.stat().st_size, trajectory_bytes, comparison, reduction, sizes)
+
+
+def _add_texts(path: pathlib.Path, node: orm.Node, readme: str) -> None:
+    """Add the README to an archive and, of a campaign, the page."""
+    with zipfile.ZipFile(path, 'a', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(README, readme)
+        if isinstance(node, orm.WorkChainNode) and node.process_type == CAMPAIGN:
+            archive.write(write_page(node, path.with_name(PAGE)), PAGE)
 
 
 def _write_archive(
@@ -209,11 +206,13 @@ def _check_frames(runs: Sequence[IonTrajectoryData], every: int) -> None:
         )
 
 
-def _thinned(
-    conductivities: Sequence[ConductivityData], runs: Sequence[IonTrajectoryData], every: int
-) -> list[ConductivityData]:
-    """Return conductivities computed anew from every n-th frame of the same runs, stored with these runs."""
-    smaller = {run.pk: thin_trajectory(run, orm.Int(every)) for run in runs}
+def _thinned(conductivities: Sequence[ConductivityData], every: int, centres_every: int) -> list[ConductivityData]:
+    """Return conductivities computed anew from every n-th frame of the same runs, stored with these runs.
+
+    :param centres_every: 1, as these runs keep all their centres of mass.
+    """
+    runs = {run.pk: run for conductivity in conductivities for run in trajectories_of(conductivity).values()}
+    smaller = {pk: thin_trajectory(run, orm.Int(every)) for pk, run in runs.items()}
     results = []
     for conductivity in conductivities:
         labelled = {label: smaller[run.pk] for label, run in trajectories_of(conductivity).items()}
@@ -267,6 +266,19 @@ def _comparison(conductivities: Sequence[ConductivityData], fewer_frames: Sequen
             f'\nWarning: outside of the 95 % interval from all frames: {", ".join(outside)}. Take a smaller --every.'
         )
     return table
+
+
+def _analysed(
+    results: Sequence[orm.Node], runs: Sequence[IonTrajectoryData], fewer_frames: Sequence[ConductivityData]
+) -> list[orm.Node]:
+    """Return the trajectories that an archive without jobs holds, with their analyses and the joins of segments.
+
+    :param fewer_frames: conductivities from thinned trajectories, which then replace the whole ones.
+    """
+    if not fewer_frames:
+        return [*runs, *_analyses(results), *(process for run in runs for process in _joins(run))]
+    kept = [run for result in fewer_frames for run in trajectories_of(result).values()]
+    return [*fewer_frames, *kept, *_analyses(fewer_frames)]
 
 
 def _analyses(results: Iterable[orm.Node]) -> list[orm.ProcessNode]:

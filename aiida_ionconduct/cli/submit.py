@@ -168,6 +168,7 @@ def get_builder(
     target_error: float | None = None,
     max_md_ns: float | None = None,
     orderings: int | None = None,
+    expand: bool = False,
     energy_key: str | None = None,
     forces_key: str | None = None,
     stress_key: str | None = None,
@@ -195,6 +196,8 @@ def get_builder(
         section.update({name: value for name, value in precision.items() if value is not None})
     if orderings is not None:
         changes['orderings'] = orderings
+    if expand:
+        changes['expand'] = True
     p = protocol_inputs('conductivity', protocol, changes)
     loaded = load_codes(dict(codes), needed=needed_engines(p))
     labelled = {'keys': LabelKeys(energy_key, forces_key, stress_key), 'stress_unit': stress_unit}

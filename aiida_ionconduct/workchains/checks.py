@@ -142,18 +142,24 @@ def check_foundation(
     check_model(structure, foundation, trust_model=trust_model)
 
 
-def check_expansion(p: Mapping[str, Any], model: AllegroModelData | None) -> None:
+def check_expansion(p: Mapping[str, Any], model: AllegroModelData | None, dataset: DatasetData | None = None) -> None:
     """Refuse to look for the cell at a temperature with a potential that is not trained on stress.
 
     A model that does not state its errors, because it comes from elsewhere, gets a warning.
 
     :param p: the protocol.
     :param model: in place of a training.
-    :raises ValueError: naming the key or the model.
+    :param dataset: a training set, instead of AIMD.
+    :raises ValueError: naming the key, the model or the dataset.
     """
     if not p['expand']:
         return
     if model is None:
+        if dataset is not None and not dataset.has_stress:
+            raise ValueError(
+                'expand is true, for which the potential must be trained on stress, but not all frames of the dataset '
+                'have a stress: give a dataset with stresses, or leave out expand.'
+            )
         if not p['training'].get('stress_coefficient'):
             raise ValueError(
                 'expand is true, but training.stress_coefficient is 0: the pressure of a potential that is not trained '

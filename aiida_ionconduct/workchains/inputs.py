@@ -52,6 +52,7 @@ from aiida_ionconduct.workchains.stage_inputs import (
     sampling_inputs,
     validation_parameters,
     with_safe_thermostat,
+    with_stress_for_expansion,
 )
 
 if TYPE_CHECKING:
@@ -139,16 +140,17 @@ def get_builder_from_protocol(
     :raises ValueError: for anything wrong with these, the pseudopotentials or the codes, saying what to do.
     """
     p = with_safe_thermostat(protocol_inputs('conductivity', protocol, overrides))
+    p = with_stress_for_expansion(p, model)
     atoms = structure.get_ase()
     check_structure(atoms, mobile)
     codes = {name: code for name, code in codes.items() if name in needed_engines(p)}
     charges = check_charges(atoms, charges)
     check_mpi(codes)
     check_gpus(codes, p['resources'])
+    check_expansion(p, model, dataset)
     check_dataset(structure, dataset, p['training'] if model is None else {})
     check_model(structure, model, trust_model=trust_model)
     check_foundation(structure, foundation, model, trust_model=trust_model)
-    check_expansion(p, model)
     check_candidates(structure, candidates)
     check_orderings(p['orderings'], candidates, p['seeds'])
     with_dft = p['labels'] == 'dft'

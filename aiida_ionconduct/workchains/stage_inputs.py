@@ -12,6 +12,7 @@ from aiida_quantumespresso.common.types import ElectronicType, RelaxType
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
 from aiida_ionconduct.allegro.configuration import ACCELERATORS
+from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.farm.site import options_of_job
 from aiida_ionconduct.labels import temperature_label
 from aiida_ionconduct.sampling.tasks import sampling_temperatures
@@ -32,6 +33,10 @@ SAMPLING = (
 STEPS = ('equilibration_steps', 'production_steps')
 BAROSTAT = ('pressure_bar', 'thermostat_damping_fs', 'barostat_damping_fs', 'pressure_coupling')
 CELL_INTERVAL_FS = 50.0  # between two rows of a run at constant pressure: several in a vibration of the cell
+EXPANSION_STRESS = 1000.0
+"""Weight of the stress, in eV/Å³, in a training for runs at constant pressure, where none is stated. Beside a weight of
+10 of the forces, an error of the stress of 1 kbar counts as much as 60 meV/Å in the choice of the best epoch. In the
+loss, which has squares, the stress counts as much as the forces where it is off by 16 kbar and they by 0.1 eV/Å."""
 NEWTONIAN = {'ensemble': 'nve'}
 """Runs that try a potential are at constant energy: a potential that falls into a minimum of its own making heats up,
 which shows, while a thermostat would take the heat away."""
@@ -314,6 +319,25 @@ def with_safe_thermostat(p: dict[str, Any]) -> dict[str, Any]:
     return {**p, 'md': {**md, 'thermostat': 'nose-hoover'}}
 
 
+def with_stress_for_expansion(p: dict[str, Any], model: AllegroModelData | None) -> dict[str, Any]:
+    """Return the parameters with a weight of the stress in the training where `expand` needs it, unless it is stated.
+
+    :param model: in place of a training, which then has no weight.
+    """
+    if not p['expand'] or model is not None or 'stress_coefficient' in p['training']:
+        return p
+    warnings.warn(
+        f'expand is true: the potential is trained on stress with training.stress_coefficient {EXPANSION_STRESS:g}, '
+        'which was assumed; DFT computes the stresses. State training.stress_coefficient to have another weight.',
+        stacklevel=3,
+    )
+    return {
+        **p,
+        'training': {**p['training'], 'stress_coefficient': EXPANSION_STRESS},
+        'expansion': {**p['expansion'], 'assumed': {'training.stress_coefficient': EXPANSION_STRESS}},
+    }
+
+
 def md_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
     """Return the inputs of the production."""
     resources = p['resources']
@@ -338,7 +362,10 @@ def md_inputs(codes: Codes, p: Inputs) -> dict[str, Any]:
 
 
 def expansion_parameters(p: Inputs) -> orm.Dict:
-    """Return the parameters of the stage that finds the cell at each temperature, with those of its runs as ``md``."""
+    """Return the parameters of the stage that finds the cell at each temperature, with those of its runs as ``md``.
+
+    ``assumed`` are parameters of other stages that were not stated, see :func:`with_stress_for_expansion`.
+    """
     expansion, timestep_fs = p['expansion'], p['md']['timestep_fs']
     md = {name: expansion[name] for name in BAROSTAT if expansion[name] is not None}
     md |= {
@@ -348,7 +375,8 @@ def expansion_parameters(p: Inputs) -> orm.Dict:
         'production_steps': round(expansion['time_ps'] * 1000 / timestep_fs),
         'thermo_stride': max(round(CELL_INTERVAL_FS / timestep_fs), 1),
     }
-    return orm.Dict({'seeds': expansion['seeds'], 'max_strain': expansion['max_strain'], 'md': md})
+    stated_or_assumed = {name: expansion[name] for name in ('seeds', 'max_strain', 'assumed') if name in expansion}
+    return orm.Dict({**stated_or_assumed, 'md': md})
 
 
 def validation_parameters(p: Inputs, mobile: str) -> orm.Dict:

@@ -386,3 +386,19 @@ def test_target_beside_overrides_that_are_wrong(section, aiida_profile, tmp_path
             protocol='fast', mobile='Li', charges=(), codes=(), trust_model=False, relaxed=False, target_error=0.1,
             overrides=str(overrides), substitute=(), fraction=0.0, compensate='Li', **options,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize('expand', [False, True])
+def test_expand_is_the_key_of_the_protocol(expand, generate_structure, monkeypatch):
+    """--expand changes the key as overrides do; without it the key is that of the protocol."""
+    given = {}
+    monkeypatch.setattr(submit, 'load_codes', lambda labels, needed: {})
+    monkeypatch.setattr(submit, 'load_cells', lambda **cell: ([generate_structure()], {}))
+    monkeypatch.setattr(
+        ConductivityWorkChain, 'get_builder_from_protocol', lambda *args, overrides, **kwargs: given.update(overrides)
+    )
+    options = dict.fromkeys(('temperatures', 'seeds', 'dataset', 'model', 'structure', 'overrides'))
+    submit.get_builder(
+        protocol='fast', mobile='Li', charges=(), codes=(), trust_model=False, relaxed=False, expand=expand, **options
+    )
+    assert given.get('expand', False) is expand

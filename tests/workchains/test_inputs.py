@@ -462,3 +462,30 @@ def test_labels_of_an_expansion_have_stress(campaign_builder):
     """DFT computes the stress that the potential learns, because the training asks for it."""
     builder = campaign_builder('fast', overrides={'expand': True, 'training': {'stress_coefficient': 1.0}})
     assert builder.label['pw']['parameters']['CONTROL']['tstress'] is True
+
+
+def test_expansion_trains_on_stress_without_being_told(campaign_builder):
+    """The weight is printed, an input of the training, and marked as assumed; DFT computes the stresses."""
+    with pytest.warns(UserWarning, match=r'training\.stress_coefficient 1000, which was assumed'):
+        builder = campaign_builder('fast', overrides={'expand': True})
+    assert builder.allegro['train']['parameters']['stress_coefficient'] == 1000.0
+    assert builder.expansion['assumed'] == {'training.stress_coefficient': 1000.0}
+    assert builder.label['pw']['parameters']['CONTROL']['tstress'] is True
+
+
+def test_stated_weight_of_the_stress_stays(campaign_builder, recwarn):
+    builder = campaign_builder('fast', overrides={'expand': True, 'training': {'stress_coefficient': 2.0}})
+    assert builder.allegro['train']['parameters']['stress_coefficient'] == 2.0
+    assert 'assumed' not in builder.expansion.get_dict()
+    assert not [warning for warning in recwarn if 'assumed' in str(warning.message)]
+
+
+def test_expansion_without_stress_is_refused(campaign_builder, dataset):
+    """A weight of 0 that is stated, or a training set without stresses, contradicts `expand`."""
+    with pytest.raises(ValueError, match=r'expand is true, but training\.stress_coefficient is 0'):
+        campaign_builder(overrides={'expand': True, 'training': {'stress_coefficient': 0.0}})
+    with (
+        pytest.warns(UserWarning, match='assumed'),
+        pytest.raises(ValueError, match=r'expand is true, .* give a dataset with stresses, or leave out expand'),
+    ):
+        campaign_builder(dataset=dataset(), overrides={'expand': True})

@@ -114,6 +114,12 @@ EXTENDING = ('target_error', *BUDGETS, 'ignore_validation', 'dry_run', 'detach',
     is_flag=True,
     help='Load the model of --model or --foundation even if no training in this profile has made it.',
 )
+@click.option(
+    '--expand',
+    is_flag=True,
+    help='Run the production in the mean cell at each temperature, found at constant pressure, instead of the cell at '
+    '0 K. The potential is then trained on stress.',
+)
 @click.option('--relaxed', is_flag=True, help='Take the structure as it is, without a relaxation.')
 @click.option(
     '--target-error',
