@@ -30,6 +30,7 @@ from aiida_ionconduct.calculations.base import (
     complaint_about_format,
     complaint_about_models,
     set_option_defaults,
+    stop_after,
     validator,
 )
 from aiida_ionconduct.data import AllegroModelData, DatasetData
@@ -40,14 +41,6 @@ CONFIGURATION = 'training.yaml'
 MODEL = 'model.nequip.zip'
 INITIAL_MODEL = 'initial.nequip.zip'
 MONITOR = {'entry_point': 'ionconduct.training', 'minimum_poll_interval': 30}
-WALLTIME_FRACTION, WALLTIME_RESERVE_S = 0.9, 120
-"""The training stops by itself at this fraction of the wall time, less the reserve, which leaves time for the test on
-held-out frames and the package; it stops in no case before half of the wall time."""
-
-
-def stop_after(walltime_s: float) -> float:
-    """Return the time in s after which a training stops by itself."""
-    return max(WALLTIME_FRACTION * walltime_s - WALLTIME_RESERVE_S, walltime_s / 2)
 
 
 def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
@@ -106,15 +99,7 @@ class AllegroTrainCalculation(EngineCalcJob):
 
     CACHE_VERSION = 2
     WALLTIME_STATUS = 420
-
-    @classmethod
-    def has_progress(cls, node: orm.CalcJobNode) -> bool:
-        """Return whether a training has come to a later epoch than the checkpoint from which it has begun."""
-        begun, ended = (
-            links.checkpoint.base.attributes.get('epoch') if 'checkpoint' in links else -1
-            for links in (node.inputs, node.outputs)
-        )
-        return bool(ended > begun)
+    PROGRESS = ('checkpoint', 'epoch', -1)
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # as AiiDA itself

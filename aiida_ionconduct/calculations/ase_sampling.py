@@ -14,8 +14,7 @@ from aiida.common.folders import Folder
 from aiida.engine import CalcJobProcessSpec
 from ase import Atoms
 
-from aiida_ionconduct.calculations.allegro_train import stop_after
-from aiida_ionconduct.calculations.base import EngineCalcJob, set_option_defaults
+from aiida_ionconduct.calculations.base import EngineCalcJob, set_option_defaults, stop_after
 from aiida_ionconduct.data import DatasetData
 from aiida_ionconduct.sampling import sampler
 
@@ -46,15 +45,7 @@ class AseSamplingCalculation(EngineCalcJob):
 
     CACHE_VERSION = 1
     WALLTIME_STATUS = 400
-
-    @classmethod
-    def has_progress(cls, node: orm.CalcJobNode) -> bool:
-        """Return whether a job has left more frames than the frames from which it has begun."""
-        begun, ended = (
-            links.restart.base.attributes.get('n_frames') if 'restart' in links else 0
-            for links in (node.inputs, node.outputs)
-        )
-        return bool(ended > begun)
+    PROGRESS = ('restart', 'n_frames', 0)
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # as AiiDA itself

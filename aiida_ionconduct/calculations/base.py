@@ -26,12 +26,24 @@ EXIT_CODES = (
 FIRST_REUSED_STATUS = 400
 """Exit codes below have a cause outside the inputs, so that the cache must not take the job again."""
 
+WALLTIME_FRACTION, WALLTIME_RESERVE_S = 0.9, 120
+"""A job that can stop by itself does so at this fraction of the wall time, less the reserve, which leaves time for what
+comes after; it stops in no case before half of the wall time."""
+
+
+def stop_after(walltime_s: float) -> float:
+    """Return the time in s after which a job stops by itself."""
+    return max(WALLTIME_FRACTION * walltime_s - WALLTIME_RESERVE_S, walltime_s / 2)
+
 
 class EngineCalcJob(CalcJob):
     """A serial job by default, with the option ``gpus`` and the input ``trust_model``."""
 
     WALLTIME_STATUS: int | None = None
     """The exit status of a job that has stopped at the wall time, where it has one."""
+    PROGRESS: tuple[str, str, int] | None = None
+    """What grows from the restart with which a job begins to the restart that it leaves: the label of both, which is an
+    input and an output, the attribute that grows, and its value without a restart."""
 
     @classmethod
     def is_valid_cache(cls, node: orm.CalcJobNode) -> bool:  # type: ignore[override]  # as AiiDA's own
@@ -52,7 +64,14 @@ class EngineCalcJob(CalcJob):
     @classmethod
     def has_progress(cls, node: orm.CalcJobNode) -> bool:
         """Return whether another job can go on further than this job has begun."""
-        return True
+        if cls.PROGRESS is None:
+            return True
+        label, attribute, at_first = cls.PROGRESS
+        begun, ended = (
+            links[label].base.attributes.get(attribute) if label in links else at_first
+            for links in (node.inputs, node.outputs)
+        )
+        return bool(ended > begun)
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # as AiiDA itself

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from aiida import orm
 
-from aiida_ionconduct.calculations.allegro_train import stop_after
+from aiida_ionconduct.calculations.base import stop_after
 from aiida_ionconduct.data import DatasetData
 
 ENTRY_POINT = 'ionconduct.allegro.train'

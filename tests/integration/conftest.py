@@ -6,14 +6,17 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 import ase.io
 import psutil
 import pytest
 import yaml
+from aiida import orm
 
 from aiida_ionconduct.allegro.configuration import FILES, nequip_configuration
 from aiida_ionconduct.allegro.parameters import TrainingParameters
+from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.lammps.plugin import build as plugin_build
 from local_services import Services
 
@@ -73,6 +76,26 @@ def trained(tmp_path_factory, executable):
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return folder
+
+
+@pytest.fixture
+def md_of_trained(aiida_profile, aiida_localhost, trained, plugin, executable, dft_frames):
+    """The inputs of a run of 17 atoms with the trained model, without parameters."""
+    code = orm.InstalledCode(
+        label=f'lmp-{time.monotonic_ns()}',
+        computer=aiida_localhost,
+        filepath_executable=executable('lmp'),
+        default_calc_job_plugin='ionconduct.lammps.md',
+        prepend_text=f'export OMP_NUM_THREADS=1 LAMMPS_PLUGIN_PATH={plugin}',
+    ).store()
+    options = {'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1}, 'max_wallclock_seconds': 600}
+    return {
+        'code': code,
+        'model': AllegroModelData(trained / 'model.nequip.pt2'),
+        'trust_model': orm.Bool(True),  # trained beside AiiDA
+        'structure': orm.StructureData(ase=ase.io.read(dft_frames, 2)),
+        'metadata': {'options': options},
+    }
 
 
 @pytest.fixture(scope='module')

@@ -5,10 +5,8 @@ the mean cell, runs at constant volume must have no pressure. The work chains ar
 """
 
 import subprocess
-import time
 from typing import NamedTuple
 
-import ase.io
 import numpy as np
 import pytest
 from aiida import orm
@@ -16,7 +14,6 @@ from aiida.engine import run_get_node
 from ase import Atoms
 from ase.build import bulk
 
-from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.lammps.log import read_log
 from aiida_ionconduct.lammps.mean_cell import CellSeries, cells_of, coupling_of, mean_cell
 from aiida_ionconduct.lammps.parameters import MdParameters
@@ -131,30 +128,10 @@ def test_mean_cell_does_not_depend_on_the_description_of_the_lattice(argon):
     np.testing.assert_allclose(back @ back.T / skew.atoms.cell.volume ** (2 / 3), np.eye(3), atol=5e-3)
 
 
-@pytest.fixture
-def md(aiida_profile, aiida_localhost, trained, plugin, executable, dft_frames):
-    """The inputs of a run of 17 atoms with the trained model, without parameters."""
-    code = orm.InstalledCode(
-        label=f'lmp-{time.monotonic_ns()}',
-        computer=aiida_localhost,
-        filepath_executable=executable('lmp'),
-        default_calc_job_plugin='ionconduct.lammps.md',
-        prepend_text=f'export OMP_NUM_THREADS=1 LAMMPS_PLUGIN_PATH={plugin}',
-    ).store()
-    options = {'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1}, 'max_wallclock_seconds': 600}
-    return {
-        'code': code,
-        'model': AllegroModelData(trained / 'model.nequip.pt2'),
-        'trust_model': orm.Bool(True),  # trained beside AiiDA
-        'structure': orm.StructureData(ase=ase.io.read(dft_frames, 2)),
-        'metadata': {'options': options},
-    }
-
-
-def test_production_runs_in_the_mean_cell(md):
+def test_production_runs_in_the_mean_cell(md_of_trained):
     """From the runs at constant pressure to a trajectory in their mean cell, which is a node with its provenance."""
     steps = {'timestep_fs': 1.0, 'equilibration_steps': 100, 'production_steps': 1000, 'frame_stride': 50}
-    shared = {'base': {'md': md}, 'temperatures_K': orm.List([250]), 'seeds': orm.List([5, 6])}
+    shared = {'base': {'md': md_of_trained}, 'temperatures_K': orm.List([250]), 'seeds': orm.List([5, 6])}
     _, expansion = run_get_node(
         ExpansionWorkChain,
         parameters=orm.Dict({**steps, 'thermo_stride': 10, 'pressure_bar': 0.0}),

@@ -1,15 +1,11 @@
 """Runs that are cut by the wall time and killed, replicas in one run, runs that are extended: on the real LAMMPS."""
 
-import time
-
-import ase.io
 import numpy as np
 import pytest
 from aiida import orm
 from aiida.engine import run_get_node
 
 from aiida_ionconduct.calculations.lammps_md import LammpsMdCalculation
-from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.workchains.lammps_base import LammpsMdBaseWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 
@@ -29,25 +25,13 @@ PARAMETERS = {
 
 
 @pytest.fixture
-def md(aiida_profile, aiida_localhost, trained, plugin, executable, dft_frames):
+def md(md_of_trained):
     """Return a function that gives the inputs of a run with the trained model."""
-    code = orm.InstalledCode(
-        label=f'lmp-{time.monotonic_ns()}',
-        computer=aiida_localhost,
-        filepath_executable=executable('lmp'),
-        default_calc_job_plugin='ionconduct.lammps.md',
-        prepend_text=f'export OMP_NUM_THREADS=1 LAMMPS_PLUGIN_PATH={plugin}',
-    ).store()
-    model = AllegroModelData(trained / 'model.nequip.pt2')
-    structure = orm.StructureData(ase=ase.io.read(dft_frames, 2))
 
     def inputs(walltime_s=600, **parameters):
-        options = {'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1}, 'max_wallclock_seconds': walltime_s}
+        options = {**md_of_trained['metadata']['options'], 'max_wallclock_seconds': walltime_s}
         return {
-            'code': code,
-            'model': model,
-            'trust_model': orm.Bool(True),  # trained beside AiiDA
-            'structure': structure,
+            **md_of_trained,
             'parameters': orm.Dict({**PARAMETERS, **parameters}),
             'metadata': {'options': options},
         }
