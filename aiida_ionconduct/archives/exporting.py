@@ -70,6 +70,7 @@ def export(
     every: int = 1,
     centres_every: int = 1,
     working_files: bool | None = None,
+    logs: bool = True,
     overwrite: bool = False,
 ) -> Exported:
     """Write an archive of a campaign, of another work chain with conductivities, or of a conductivity.
@@ -86,6 +87,7 @@ def export(
     :param centres_every: with the jobs, the archive holds every n-th of the centres of mass.
     :param working_files: with the jobs, whether the archive holds compiled models, restart files and checkpoints; by
         default where nothing is thinned.
+    :param logs: with the jobs, whether the archive holds the logs of LAMMPS, whose columns trajectories hold as well.
     :param overwrite: whether the file may exist.
     :raises ValueError: if there is nothing to export, trajectories are missing, or the file exists.
     """
@@ -93,7 +95,7 @@ def export(
     content: Content = 'campaign' if provenance else 'analysis' if trajectories else 'results'
     if provenance and not trajectories:
         raise ValueError('the provenance holds the trajectories: give --provenance or --no-trajectories.')
-    _check_options(content, every, centres_every, working_files)
+    _check_options(content, every, centres_every, has_all_files=working_files is None and logs)
     if path.exists() and not overwrite:
         raise ValueError(f'`{path}` exists: give another name, or --force.')
     if not isinstance(node, (orm.WorkChainNode, ConductivityData)):
@@ -111,11 +113,10 @@ def export(
         fewer_frames = compute(conductivities, every, centres_every)
     if content == 'analysis':
         entities = [*results, *_analysed(results, runs, fewer_frames)]
-    is_thinned = max(every, centres_every) > 1
     changes: dict[str, Change] = {}
-    if provenance and (is_thinned or working_files is False):
-        kept_files = not is_thinned if working_files is None else working_files
-        changes = plan_changes(node, every=every, centres_every=centres_every, working_files=kept_files)
+    if provenance:
+        kept = max(every, centres_every) == 1 if working_files is None else working_files
+        changes = plan_changes(node, every=every, centres_every=centres_every, working_files=kept, logs=logs)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = pathlib.Path(folder) / 'archive.aiida'
         reduced = _write_archive(entities, draft, content, changes)
@@ -159,7 +160,7 @@ def _write_archive(
     return archive_format.reduced
 
 
-def _check_options(content: Content, every: int, centres_every: int, working_files: bool | None) -> None:
+def _check_options(content: Content, every: int, centres_every: int, *, has_all_files: bool) -> None:
     """Refuse options that do not go together.
 
     :raises ValueError: saying which to leave out.
@@ -170,10 +171,10 @@ def _check_options(content: Content, every: int, centres_every: int, working_fil
         raise ValueError(f'--centres-every {centres_every} cannot be: give a positive number.')
     if centres_every != 1 and content != 'campaign':
         raise ValueError('--centres-every thins archives with all jobs: give --provenance as well.')
-    if working_files is not None and content != 'campaign':
+    if not has_all_files and content != 'campaign':
         raise ValueError(
-            'compiled models, restart files and checkpoints are in archives with all jobs alone: give --provenance as '
-            'well, or leave out --working-files and --no-working-files.'
+            'logs, compiled models, restart files and checkpoints are in archives with all jobs alone: give '
+            '--provenance as well, or leave out --no-logs, --working-files and --no-working-files.'
         )
 
 

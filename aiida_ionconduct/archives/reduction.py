@@ -7,7 +7,7 @@ nothing is stored in the profile. Each of them states in its attribute ``reduced
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +34,9 @@ WORKING_OUTPUTS = {
     ('aiida.calculations:ionconduct.allegro.train', 'checkpoint'): 'checkpoints of trainings',
 }
 """Outputs of jobs, by process type and link label, that only another job needs, which goes on from them."""
+LOGS = {('aiida.calculations:ionconduct.lammps.md', 'retrieved'): 'logs of LAMMPS'}
+LOG = 'lammps.log'
+"""Its columns are an array of the trajectories, or of the output `thermo`."""
 
 
 class SmallerFile(NamedTuple):
@@ -67,20 +70,29 @@ class Reduced(NamedTuple):
 
 
 def plan_changes(
-    node: orm.Node, *, every: int = 1, centres_every: int = 1, working_files: bool = True
+    node: orm.Node, *, every: int = 1, centres_every: int = 1, working_files: bool = True, logs: bool = True
 ) -> dict[str, Change]:
     """Return what an archive of everything behind a node changes, by UUID.
 
     :param every: positions are thinned to one frame in n, of runs that keep at least 20 frames.
     :param centres_every: centres of mass of these runs likewise.
     :param working_files: whether compiled models, restart files and checkpoints stay.
+    :param logs: whether the logs of LAMMPS stay.
     """
     pks = get_nodes_export(starting_pks=[stored_pk(node)])['nodes']
+    among = {'id': {'in': list(pks)}}
     changes: dict[str, Change] = {}
     if max(every, centres_every) > 1:
-        query = orm.QueryBuilder().append(IonTrajectoryData, filters={'id': {'in': list(pks)}})
-        changes |= _thinnings(query.all(flat=True), every, centres_every)
-    return changes if working_files else changes | _without_working_files(pks)
+        runs = orm.QueryBuilder().append(IonTrajectoryData, filters=among).all(flat=True)
+        changes |= _thinnings(runs, every, centres_every)
+    if not working_files:
+        query = orm.QueryBuilder()
+        query.append(AllegroModelData, filters={**among, 'attributes.model_format': {'!==': 'package'}})
+        changes |= {str(model.uuid): _left_out(model, COMPILED) for model in query.all(flat=True)}
+        changes |= _without_outputs(among, WORKING_OUTPUTS)
+    if not logs:
+        changes |= _without_outputs(among, LOGS, LOG)
+    return changes
 
 
 def _thinnings(runs: Sequence[IonTrajectoryData], every: int, centres_every: int) -> dict[str, Change]:
@@ -132,28 +144,32 @@ def _content(node: orm.Data, name: str) -> bytes:
     return node.base.repository.get_object_content(name, mode='rb')
 
 
-def _without_working_files(pks: Collection[int]) -> dict[str, Change]:
-    """Return the changes that leave out the files of compiled models, restart files and checkpoints."""
-    among = {'id': {'in': list(pks)}}
-    models = orm.QueryBuilder().append(
-        AllegroModelData, filters={**among, 'attributes.model_format': {'!==': 'package'}}
-    )
-    nodes: dict[str, tuple[orm.Data, str]] = {str(model.uuid): (model, COMPILED) for model in models.all(flat=True)}
-    for (process_type, label), kind in WORKING_OUTPUTS.items():
+def _without_outputs(
+    among: dict[str, Any], outputs: Mapping[tuple[str, str], str], name: str | None = None
+) -> dict[str, Change]:
+    """Return the changes that leave out files of outputs of jobs.
+
+    :param among: filter of the nodes in the archive.
+    :param outputs: their kind by process type and link label.
+    :param name: of the file; by default all files.
+    """
+    changes: dict[str, Change] = {}
+    for (process_type, label), kind in outputs.items():
         query = orm.QueryBuilder().append(orm.CalcJobNode, filters={'process_type': process_type}, tag='job')
         query.append(orm.Data, filters=among, with_incoming='job', edge_filters={'label': label})
-        nodes |= {str(output.uuid): (output, kind) for output in query.all(flat=True)}
-
-    return {
-        uuid: Change(dict(node.base.attributes.all), partial(_files_left_out, node, kind), kind)
-        for uuid, (node, kind) in nodes.items()
-    }
+        changes |= {str(output.uuid): _left_out(output, kind, name) for output in query.all(flat=True)}
+    return changes
 
 
-def _files_left_out(node: orm.Data, kind: str) -> dict[str, SmallerFile]:
-    """Return the files of a node, all left out."""
-    names = node.base.repository.list_object_names()
-    return {name: SmallerFile(kind, len(_content(node, name)), None) for name in names}
+def _left_out(node: orm.Data, kind: str, name: str | None = None) -> Change:
+    """Return the change that leaves out a file of a node, or all its files."""
+    return Change(dict(node.base.attributes.all), partial(_files_left_out, node, kind, name), kind)
+
+
+def _files_left_out(node: orm.Data, kind: str, name: str | None) -> dict[str, SmallerFile]:
+    """Return a file of a node, or all its files, as left out; nothing if the node has no such file."""
+    names = [known for known in node.base.repository.list_object_names() if name in (None, known)]
+    return {known: SmallerFile(kind, len(_content(node, known)), None) for known in names}
 
 
 class ReducingFormat(ArchiveFormatSqlZip):

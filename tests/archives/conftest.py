@@ -19,6 +19,8 @@ from aiida_ionconduct.data import AllegroModelData, DatasetData, IonTrajectoryDa
 
 SEGMENT = 1003
 """Frames of the first segment of a run: no multiple of the numbers by which the tests thin."""
+LOG = b'Step Temp PotEng\n0 900 -1\n' * 99
+"""Of LAMMPS."""
 
 
 def other_profile(folder):
@@ -134,7 +136,9 @@ def whole_campaign(aiida_profile, make_salt_run):
     md = {'model': compiled, 'parameters': parameters}
     job('ionconduct.lammps.md', md, {'trajectories__seed11': first, 'restart': restart})
     job('ionconduct.lammps.md', {**md, 'restart': restart}, {'trajectories__seed11': second})
-    job('ionconduct.lammps.md', {'model': compiled}, {'trajectories__seed12': single})
+    retrieved = binary('lammps.log', LOG)
+    retrieved.base.repository.put_object_from_bytes(b'done', '_scheduler-stdout.txt')
+    job('ionconduct.lammps.md', {'model': compiled}, {'trajectories__seed12': single, 'retrieved': retrieved})
     short = with_centres(make_salt_run(13, n_frames=50))
     job('ionconduct.lammps.md', {**md, 'restart': restart, 'structure': structure}, {'trajectories__seed13': short})
     joined = join(segment_0=first, segment_1=second)

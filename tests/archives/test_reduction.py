@@ -17,7 +17,6 @@ from aiida_ionconduct.data import IonTrajectoryData
 
 pytestmark = pytest.mark.slow
 EVERY, CENTRES_EVERY = 10, 4
-ARRAYS = {'positions.npy', 'centres_of_mass.npy'}
 
 
 def content_of(path):
@@ -245,6 +244,17 @@ def test_working_files_alone_can_be_left_out(whole_campaign, tmp_path):
     assert exported.comparison == ''
 
 
+def test_logs_of_lammps_can_be_left_out(whole_campaign, tmp_path):
+    """The log alone: the other files of its folder, and the columns of the log in the trajectory, stay."""
+    nodes, _ = content_of(export(whole_campaign, tmp_path / 'a.aiida', provenance=True, logs=False).path)
+    ((uuid, attributes, files),) = [
+        (uuid, attributes, files) for uuid, (attributes, files) in nodes.items() if 'reduced' in attributes
+    ]
+    assert sorted(files) == ['_scheduler-stdout.txt']
+    log = orm.load_node(uuid).base.repository.get_object_content('lammps.log', 'rb')
+    assert attributes['reduced']['lammps.log']['bytes'] == len(log)
+
+
 def test_working_files_can_be_kept_beside_thinned_runs(whole_campaign, tmp_path):
     thinning = {'provenance': True, 'every': EVERY, 'working_files': True}
     nodes, _ = content_of(export(whole_campaign, tmp_path / 'a.aiida', **thinning).path)
@@ -257,6 +267,7 @@ def test_working_files_can_be_kept_beside_thinned_runs(whole_campaign, tmp_path)
     [
         ({'centres_every': 5}, '--centres-every thins archives with all jobs: give --provenance'),
         ({'working_files': False}, 'in archives with all jobs alone: give --provenance'),
+        ({'logs': False}, 'in archives with all jobs alone: give --provenance'),
         ({'provenance': True, 'every': 500}, 'give a number from 2 to 100'),
         ({'provenance': True, 'centres_every': 0}, '--centres-every 0 cannot be'),
     ],

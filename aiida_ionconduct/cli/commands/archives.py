@@ -55,6 +55,12 @@ RESULT = Node(CAMPAIGN, 'ionconduct.conductivity')
     help='With --provenance, whether to include compiled models, restart files and checkpoints of trainings, which '
     'only a job needs that goes on from them. [default: include them unless frames are thinned]',
 )
+@click.option(
+    '--logs/--no-logs',
+    default=True,
+    show_default=True,
+    help='With --provenance, whether to include the logs of LAMMPS, whose columns the trajectories hold as well.',
+)
 @click.option('-f', '--force', is_flag=True, help='Overwrite the file if it exists.')
 @PROFILE
 def export_command(
@@ -66,6 +72,7 @@ def export_command(
     provenance: bool,
     centres_every: int,
     working_files: bool | None,
+    logs: bool,
     force: bool,
     profile: str | None,
 ) -> None:
@@ -80,7 +87,7 @@ def export_command(
       aiida-ionconduct export PK --no-trajectories -o small.aiida
       aiida-ionconduct export PK --every 10
       aiida-ionconduct export PK --provenance
-      aiida-ionconduct export PK --provenance --every 20 --centres-every 20
+      aiida-ionconduct export PK --provenance --every 30 --centres-every 30 --no-logs
     """
     open_profile(profile)
     from aiida_ionconduct.archives import CONTENTS, README, export
@@ -94,6 +101,7 @@ def export_command(
         every=every,
         centres_every=centres_every,
         working_files=working_files,
+        logs=logs,
         overwrite=force,
     )
     holds, caveat = CONTENTS[made.content]
