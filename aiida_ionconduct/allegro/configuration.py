@@ -74,7 +74,7 @@ def nequip_configuration(
             'lr_scheduler': {
                 'scheduler': {
                     '_target_': 'torch.optim.lr_scheduler.CosineAnnealingLR',
-                    'T_max': p.max_epochs,
+                    'T_max': p.schedule_epochs or p.max_epochs,
                     'eta_min': p.learning_rate / 100,
                 },
                 'interval': 'epoch',
@@ -141,7 +141,7 @@ def _trainer_section(
         {
             '_target_': f'{lightning}.EarlyStopping',  # stops also at a loss that is not finite
             'monitor': MONITORED,
-            'patience': p.early_stopping_patience or p.max_epochs,
+            'patience': p.early_stopping_patience or p.schedule_epochs or p.max_epochs,
         },
     ]
     if max_time_s is not None:

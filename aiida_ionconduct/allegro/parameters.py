@@ -36,6 +36,12 @@ class TrainingParameters(Parameters):
     zbl: bool = Field(default=True, description='whether the ZBL repulsion of the nuclei is added at short range')
     model_dtype: Literal['float32', 'float64'] = Field(default='float32', description='precision of the model')
     max_epochs: int = Field(default=200, ge=1, description='epochs, at most')
+    schedule_epochs: int = Field(
+        default=0,
+        ge=0,
+        description='epochs over which the learning rate falls, of a training that a later training goes on with; 0 '
+        'takes `max_epochs`',
+    )
     batch_size: int = Field(default=5, ge=1, description='frames in a batch')
     learning_rate: float = Field(default=0.005, gt=0, description='learning rate at the start; it falls to a hundredth')
     ema_decay: float = Field(default=0.99, ge=0, le=1, description='decay of the moving average of the weights')

@@ -239,6 +239,7 @@ class LammpsMdCalculation(EngineCalcJob):
                     model_format=model.model_format,
                     masses=atoms.get_masses(),
                     pair_options=settings.options,
+                    report_memory=settings.report_memory,
                 )
             )
 

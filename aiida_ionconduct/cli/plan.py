@@ -10,6 +10,7 @@ import numpy as np
 from tabulate import tabulate
 
 from aiida_ionconduct import labels
+from aiida_ionconduct.allegro.cost import COMPILE_S, MD_ATOM_STEP_S, training_seconds
 from aiida_ionconduct.allegro.parameters import TrainingParameters
 from aiida_ionconduct.structures import states_text, supercell_matrix
 from aiida_ionconduct.workchains.precision import MAX_ITERATIONS, has_previous
@@ -20,10 +21,7 @@ from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
 SCF_STEP_S = 2.5  # one MD step of 17 atoms at 35 Ry, zone centre
 SCF_FROM_SCRATCH = 1.8  # steps' worth
 SCF_ATOMS, SCF_CUTOFF_RY, SCF_EXPONENT = 17, 35.0, 2.3
-TRAINING_ATOM_EPOCH_S = 4e-4  # one atom of one frame, for the quickstart's 48 features and l_max 2
-MD_ATOM_STEP_S = 1.5e-4
 TEACHER_ATOM_STEP_S = 0.025  # SevenNet-0
-COMPILE_S = 30.0
 RELAXATION_STEPS = 15
 
 Builder: TypeAlias = Any
@@ -281,10 +279,9 @@ def training_stage(
     label: str, name: str, n_atoms: int, n_frames: int, *, parameters: Mapping[str, Any]
 ) -> PlannedStage:
     """Return a training with its compilation; the cost grows with the features and the neighbours."""
-    p = parameters
-    size = p['num_scalar_features'] / 48 * (p['l_max'] / 2) ** 2 * p['num_layers'] * (p['r_max'] / 4.5) ** 3
-    seconds = p['max_epochs'] * n_frames * n_atoms * TRAINING_ATOM_EPOCH_S * max(size, 0.2) + COMPILE_S
-    return PlannedStage(label, name, 'nequip', 1, n_atoms, p['max_epochs'], seconds / 3600)
+    n_epochs = parameters['max_epochs']
+    seconds = training_seconds(parameters, n_frames * n_atoms, n_epochs) + COMPILE_S
+    return PlannedStage(label, name, 'nequip', 1, n_atoms, n_epochs, seconds / 3600)
 
 
 def dft_step_s(builder: Builder, n_atoms: int) -> float:

@@ -53,6 +53,9 @@ class Log(NamedTuple):
     complete: bool
     """LAMMPS came to the end of its script without an error."""
 
+    peak_memory_MB: float | None = None
+    """Largest resident memory of the first process; None where the script does not ask for it."""
+
     @property
     def production(self) -> LogStage | None:
         """The production run, if it was started."""
@@ -66,6 +69,7 @@ def read_log(text: str) -> Log:
     """
     text = text[: text.rfind('\n') + 1]
     version = re.search(r'^LAMMPS \((.+?)\)', text, flags=re.MULTILINE)
+    memory = re.search(r'^Maximum resident set size: (\S+) Mbyte', text, flags=re.MULTILINE)
     errors = [printable(line) for line in re.findall(r'^ERROR.*', text, flags=re.MULTILINE)]
     parts = re.split(rf'^{STAGE_MARK} (\w+)$', text, flags=re.MULTILINE)[1:]
     stages = [_read_stage(name, part) for name, part in zip(parts[::2], parts[1::2], strict=True)]
@@ -75,6 +79,7 @@ def read_log(text: str) -> Log:
         errors=errors,
         out_of_walltime=WALLTIME_MARK in text,
         complete='Total wall time:' in text and not errors,
+        peak_memory_MB=float(memory.group(1)) if memory else None,
     )
 
 

@@ -143,6 +143,9 @@ class CommandLine(PairStyle):
         default=None, ge=1, description='the number of GPUs of a machine, for a LAMMPS built with Kokkos'
     )
     cmdline: list[str] = Field(default=[], description='further words of the command line')
+    report_memory: bool = Field(
+        default=False, description='whether LAMMPS writes into its log how much memory it has needed'
+    )
 
     def arguments(self) -> list[str]:
         """Return the words of the command line; Kokkos runs one process on each of the GPUs of a machine."""

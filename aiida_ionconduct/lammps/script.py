@@ -100,6 +100,7 @@ def md_script(
     model_format: str = 'aotinductor',
     masses: Sequence[float] | None = None,
     pair_options: str = '',
+    report_memory: bool = False,
 ) -> str:
     """Return the input script.
 
@@ -124,6 +125,7 @@ def md_script(
     :param model_format: a key of :data:`POTENTIALS`.
     :param masses: of the atoms of one replica, in u; equal masses by default.
     :param pair_options: what follows the pair style: :attr:`~aiida_ionconduct.lammps.parameters.PairStyle.options`.
+    :param report_memory: whether LAMMPS writes its peak memory into the log.
     """
     heating = 1.0 if masses is None else langevin_heating(masses)
     groups = {'all': run.seeds[0]} if len(run.seeds) == 1 else {f'seed{s}': s for s in run.seeds}
@@ -152,6 +154,7 @@ def md_script(
         f'print "{STAGE_MARK} {PRODUCTION}"',
         f'run {run.production_steps} upto',
         f'write_restart {PRODUCTION}{RESTART_SUFFIX}',
+        *(['info memory out log'] if report_memory else []),
         'label end',
     ]
     return '\n'.join(lines) + '\n'

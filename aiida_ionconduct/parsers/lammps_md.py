@@ -284,4 +284,6 @@ def describe_log(log: Log, start: Start | None) -> dict[str, Any]:
         result['steps_per_second'] = production.n_steps / production.loop_time_s
         done = start.step if start and start.stage == PRODUCTION else 0
         result['n_steps'] = done + production.n_steps
+    if log.peak_memory_MB is not None:
+        result['peak_memory_MB'] = log.peak_memory_MB
     return result

@@ -132,3 +132,10 @@ def test_initial_model():
     }
     del new['training_module']['model']
     assert continued == new
+
+
+def test_schedule_of_a_training_that_another_goes_on_with():
+    """The learning rate falls over the epochs of both; the first does not stop early because it has fewer."""
+    values = leaves(configuration({'max_epochs': 10, 'schedule_epochs': 90}))
+    by_name = {path[-1]: value for path, value in values.items()}
+    assert (by_name['max_epochs'], by_name['T_max'], by_name['patience']) == (10, 90, 90)

@@ -126,6 +126,13 @@ PARAMETERS = {
 RUN = MdParameters.check(PARAMETERS)
 
 
+def test_peak_memory():
+    """What `info memory` writes at the end of a run that asks for it."""
+    memory = 'Maximum resident set size: 512.5 Mbyte\nTotal wall'
+    assert read_log(LOG.replace('Total wall', memory)).peak_memory_MB == 512.5
+    assert read_log(LOG).peak_memory_MB is None
+
+
 def log_of(*rows, error=''):
     """Return a log of production with these rows of temperature and total energy."""
     table = ''.join(f'{10 * i} {T} 0 0 {energy} 0\n' for i, (T, energy) in enumerate(rows))

@@ -202,3 +202,9 @@ def test_langevin_is_given_the_corrected_temperature():
 def test_options_of_the_pair_style():
     text = md_script(['Li', 'O'], 12, RUN, pair_options=' edges skin pad yes')
     assert 'pair_style allegro edges skin pad yes\npair_coeff' in text
+
+
+def test_memory_is_reported_at_the_end_if_it_is_asked_for():
+    assert 'info memory' not in md_script(['Li', 'O'], 12, RUN)
+    text = md_script(['Li', 'O'], 12, RUN, report_memory=True)
+    assert text.index('run ') < text.index('info memory out log') < text.index('label end')
