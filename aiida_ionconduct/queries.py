@@ -21,6 +21,7 @@ from aiida_ionconduct.sampling.statement import ATTRIBUTE
 from aiida_ionconduct.transport import arrhenius
 
 CAMPAIGN = 'aiida.workflows:ionconduct.conductivity'
+MODELS_STUDY = 'aiida.workflows:ionconduct.models'
 CONDUCTIVITY_COLUMNS = (
     'pk', 'campaign', 'composition', 'temperature_K', 'sigma_full_S_per_cm', 'sigma_full_stderr',
     'sigma_full_ci95_low', 'sigma_full_ci95_high', 'sigma_tracer_S_per_cm', 'sigma_tracer_stderr', 'haven_ratio',

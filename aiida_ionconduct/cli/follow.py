@@ -33,6 +33,8 @@ from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
 
 INTERVAL_S = 4.0
 TRAINING, EXPANSION = 'AllegroTrainCalculation', 'ExpansionWorkChain'
+CHILDREN_OF = {'ModelTrainingsWorkChain': 'settings', 'ModelTimingsWorkChain': 'models'}
+"""The input that has an entry for each setting of a study of models, by the process."""
 MAX_QUEUED = 3
 """Number of jobs waiting for their turn that are shown one by one."""
 
@@ -183,6 +185,10 @@ def n_jobs(child: orm.ProcessNode, jobs: Sequence[orm.CalcJobNode]) -> int:
         return len(seed_groups(inputs.seeds.get_list(), n_replicas)) * len(inputs.temperatures_K.get_list())
     if 'frames' in inputs:
         return max(len(jobs), -(-inputs.frames.numsteps // inputs.frames_per_job.value))
+    if child.process_label in CHILDREN_OF:
+        n_children = len(list(inputs[CHILDREN_OF[child.process_label]].keys()))
+        is_compiled = child.base.links.get_incoming(link_label_filter='allegro__compile__%').first()
+        return max(len(jobs), n_children * (2 if is_compiled else 1))
     if 'temperatures_K' in inputs:
         return len(inputs.temperatures_K.get_list())
     return len(jobs)

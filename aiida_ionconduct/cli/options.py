@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from aiida_ionconduct.choices import ORDERING_METHODS
+from aiida_ionconduct.choices import ORDERING_METHODS, STRESS_UNITS
 from aiida_ionconduct.cli.words import OxidationStates, Pairs, PairsOption
 
 BUDGETS = ('max_md_ns', 'max_core_hours', 'max_gpu_hours')
@@ -37,6 +38,13 @@ CHARGES = click.option(
     'such as B=-0.1667, is made exact by the balance of charges.',
 )
 
+STRESS_UNIT = click.option(
+    '--stress-unit',
+    type=click.Choice(STRESS_UNITS),
+    help='The unit of the stress in the frames, if neither energies nor magnitudes tell; with a minus where a '
+    'compressed crystal has a positive stress.',
+)
+Command = TypeVar('Command', bound=Callable[..., Any])
 
 BLOCK = click.option(
     '--block', metavar='NAME', help='The data block of a CIF that holds several crystals. [default: the only one]'
@@ -101,3 +109,12 @@ def refuse_other_options(ctx: click.Context, mode: str, allowed: Collection[str]
     if refused:
         taken = ', '.join(option for name, option in names.items() if name in allowed)
         raise click.UsageError(f'{names[mode]} does not take {", ".join(refused)}; it takes {taken}.')
+
+
+def LABELS_OF_FRAMES(command: Command) -> Command:
+    """Add the options that say how the labels of a training set are named, and the unit of its stress."""
+    command = STRESS_UNIT(command)
+    for name, label in (('stress', 'stress or virial'), ('forces', 'forces'), ('energy', 'energy')):
+        text = f'The name of the {label} in the labelled frames, if there are several.'
+        command = click.option(f'--{name}-key', metavar='NAME', help=text)(command)
+    return command

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from aiida_ionconduct.choices import STRESS_UNITS
 from aiida_ionconduct.cli.nodes import open_profile
 from aiida_ionconduct.cli.options import (
     BLOCK,
     BUDGETS,
     CHARGES,
     COMPENSATE,
+    LABELS_OF_FRAMES,
     MOBILE,
     ORDERING,
     PROFILE,
@@ -91,17 +91,7 @@ EXTENDING = ('target_error', *BUDGETS, 'ignore_validation', 'dry_run', 'detach',
     metavar='FILE|FOLDER|PK',
     help='Labelled frames, which replace the AIMD: extended XYZ, npz, DeePMD, vasprun.xml or another file of ASE.',
 )
-@click.option('--energy-key', metavar='NAME', help='The name of the energy in --dataset, if there are several.')
-@click.option('--forces-key', metavar='NAME', help='The name of the forces in --dataset, if there are several.')
-@click.option(
-    '--stress-key', metavar='NAME', help='The name of the stress or virial in --dataset, if there are several.'
-)
-@click.option(
-    '--stress-unit',
-    type=click.Choice(STRESS_UNITS),
-    help='The unit of the stress in --dataset, if neither energies nor magnitudes tell; with a minus where a '
-    'compressed crystal has a positive stress.',
-)
+@LABELS_OF_FRAMES
 @click.option('--model', metavar='FILE|PK', help='A packaged Allegro model (.nequip.zip), which replaces the training.')
 @click.option(
     '--foundation',

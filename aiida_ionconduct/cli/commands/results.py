@@ -25,7 +25,8 @@ RESULT = Node(CAMPAIGN, 'ionconduct.conductivity')
 def show_command(*, node: orm.Node, temperature: float | None, layout: str, profile: str | None) -> None:
     """Print a result: the numbers, their intervals, and whether they can be trusted.
 
-    PK is a campaign or another work chain with conductivities, a ConductivityData, a study, a model or a trajectory.
+    PK is a campaign or another work chain with conductivities, a ConductivityData, a study, a study of
+    models, a model or a trajectory.
 
     \b
       aiida-ionconduct show PK
@@ -148,6 +149,8 @@ def report_command(
 ) -> None:
     """Print the results of a campaign and write them as an HTML page, or compare several campaigns on one page.
 
+    PK may be a study of models, too.
+
     \b
       aiida-ionconduct report PK -o conductivity.html
       aiida-ionconduct report PK --figures figures
@@ -159,6 +162,7 @@ def report_command(
     open_profile(profile)
     from aiida import orm
 
+    from aiida_ionconduct.queries import MODELS_STUDY
     from aiida_ionconduct.report.graph.campaign import collect
     from aiida_ionconduct.report.measured import read_measured
     from aiida_ionconduct.report.page.campaign import write_page
@@ -166,6 +170,15 @@ def report_command(
     from aiida_ionconduct.report.page.figure_files import write_figures_comparing, write_figures_of
     from aiida_ionconduct.report.tables.terminal import summary_tables
 
+    if len(nodes) == 1 and isinstance(nodes[0], orm.WorkChainNode) and nodes[0].process_type == MODELS_STUDY:
+        from aiida_ionconduct.report.page.models import write_models_page
+        from aiida_ionconduct.report.tables.any_result import describe
+
+        echo(describe(nodes[0]))
+        if 'table' not in nodes[0].outputs:
+            raise click.ClickException(f'{kind(nodes[0])}<{nodes[0].pk}> has no table, so no page was written.')
+        echo(f'Page written: {write_models_page(nodes[0], output)}')
+        return
     campaigns = []
     for node in nodes:
         if not isinstance(node, orm.WorkChainNode) or node.process_type != CAMPAIGN:

@@ -1,4 +1,4 @@
-"""Studies of what is stored: `aiida-ionconduct study …`. AiiDA is imported inside the commands."""
+"""Studies of what is stored, and of models: `aiida-ionconduct study …`. AiiDA is imported inside the commands."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aiida_ionconduct.choices import ESTIMATORS
+from aiida_ionconduct.cli.commands.study_models import models_command
 from aiida_ionconduct.cli.groups import Group
 from aiida_ionconduct.cli.nodes import CAMPAIGN, Node, of_kind, open_profile
 from aiida_ionconduct.cli.options import CHARGES, MOBILE, PROFILE
@@ -34,10 +35,13 @@ TEMPERATURE = click.option(
 
 @click.group('study', cls=Group)
 def study_command() -> None:
-    """Study stored trajectories and conductivities; no new dynamics is run, and the results are stored as nodes.
+    """Study stored trajectories and conductivities without new dynamics, or the settings of a potential.
 
-    PK is an IonTrajectoryData, or a work chain with trajectories among its outputs.
+    The results are stored as nodes. PK is an IonTrajectoryData, or a work chain with trajectories among its outputs.
     """
+
+
+study_command.add_command(models_command)
 
 
 @study_command.command('blocks')

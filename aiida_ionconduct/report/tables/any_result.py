@@ -10,9 +10,10 @@ from aiida import orm
 from tabulate import tabulate
 
 from aiida_ionconduct.data import ConductivityData
-from aiida_ionconduct.queries import campaigns_of, stored_pk, trajectories_of
+from aiida_ionconduct.queries import MODELS_STUDY, campaigns_of, stored_pk, trajectories_of
 from aiida_ionconduct.report.graph.campaign import collect_result
 from aiida_ionconduct.report.tables.error_budget import error_budget_rows
+from aiida_ionconduct.report.tables.models import choice_text, models_text
 from aiida_ionconduct.report.tables.studies import block_sizes_text, density_text, sizes_text, twins_text
 from aiida_ionconduct.report.tables.terminal import summary_tables
 from aiida_ionconduct.report.verdict import campaign_verdict
@@ -22,6 +23,8 @@ STUDIES: Mapping[str | None, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     'compare_block_sizes': ('result', block_sizes_text),
     'compare_sizes': ('result', sizes_text),
     'mobile_density': ('statistics', density_text),
+    'compare_models': ('result', models_text),
+    'choose_model': ('result', choice_text),
 }
 """Calculation functions of studies: the output that has the numbers, and how the numbers are written."""
 
@@ -34,6 +37,8 @@ def describe(node: orm.Node, temperature_K: float | None = None) -> str:
     """
     if isinstance(node, orm.WorkChainNode) and 'lyapunov' in node.base.links.get_outgoing().all_link_labels():
         return twins_text(node.outputs.lyapunov.get_dict())
+    if isinstance(node, orm.WorkChainNode) and node.process_type == MODELS_STUDY:
+        return _models_study(node)
     if isinstance(node, (orm.WorkChainNode, ConductivityData)):
         lines = [summary_tables(collect_result(node, temperature_K))]
         if isinstance(node, ConductivityData):
@@ -49,6 +54,8 @@ def describe(node: orm.Node, temperature_K: float | None = None) -> str:
 
 def as_data(node: orm.Node, temperature_K: float | None = None) -> dict[str, Any]:
     """Return a result as data that JSON can hold; arguments and errors are those of :func:`describe`."""
+    if isinstance(node, orm.WorkChainNode) and node.process_type == MODELS_STUDY and 'table' in node.outputs:
+        node = node.outputs.table
     if not isinstance(node, (orm.WorkChainNode, ConductivityData)):
         return {'pk': node.pk, 'uuid': str(node.uuid), **node.base.attributes.all}
     data = collect_result(node, temperature_K)
@@ -72,6 +79,14 @@ def as_data(node: orm.Node, temperature_K: float | None = None) -> dict[str, Any
 def to_json(data: Mapping[str, Any]) -> str:
     """Return data as JSON."""
     return json.dumps(data, indent=2, ensure_ascii=False, default=str)
+
+
+def _models_study(node: orm.WorkChainNode) -> str:
+    """Return a study of models in words, or how far it is."""
+    if 'table' in node.outputs:
+        return models_text(node.outputs.table.get_dict())
+    why = f' ({node.exit_message})' if node.exit_message else ''
+    return f'Study of models {node.pk} has no table yet{why}: aiida-ionconduct status {node.pk}'
 
 
 def _origin(node: ConductivityData) -> str:

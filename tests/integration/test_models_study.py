@@ -1,0 +1,77 @@
+"""A study of models on real engines: short trainings that go on from their checkpoints, timings, a choice.
+
+The sizes are so small that the numbers mean nothing. What is claimed is that every setting is trained, compiled and
+timed, that a part goes on from its checkpoints, and that a campaign accepts the choice.
+"""
+
+import re
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.integration
+
+BASE = {
+    'num_scalar_features': 8, 'num_tensor_features': 2, 'mlp_width': 8, 'readout_width': 8, 'batch_size': 4,
+    'learning_rate': 0.01,
+}  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def study(installation, dft_frames):
+    """Run the study: what was printed, its node, and the file of the choice."""
+    overrides, chosen = installation.path / 'base.yaml', installation.path / 'chosen.yaml'
+    overrides.write_text(yaml.safe_dump({'training': BASE}))
+    text = installation.run(
+        *('aiida-ionconduct', 'study', 'models', dft_frames, '--stress-unit', 'eV/A^3', '--overrides', overrides),
+        *('--grid', 'r_max=3,4', 'l_max=1', '--epochs', '2,4', '--atoms', 17, '--steps', 50),
+        *('--choose', 'forces<100eV/A', '--output', chosen),
+    )
+    pk = re.search(r'Submitted ModelsStudyWorkChain<(\d+)>', text).group(1)
+    return {'pk': pk, 'text': text, 'chosen': chosen, **installation.ask('describe', pk)}
+
+
+def test_jobs(study):
+    """Every setting is trained, compiled and timed; half of them are trained again."""
+    assert study['exit_status'] == 0
+    ran = [job['process'] for job in study['jobs']]
+    assert {name: ran.count(name) for name in sorted(set(ran))} == {
+        'AllegroCompileCalculation': 2,
+        'AllegroTrainCalculation': 3,
+        'LammpsMdCalculation': 2,
+    }
+    assert all(job['exit_status'] == 0 for job in study['jobs'])
+
+
+def test_table(study):
+    table = study['outputs']['table']['attributes']
+    rows = {row['label']: row for row in table['rows']}
+    assert sorted(row['epochs'] for row in rows.values()) == [2, 4]
+    for row in rows.values():
+        assert row['forces_mae_eV_per_A'] > 0
+        assert 0 < row['us_per_atom_step'] < 1e6
+        assert 50 < row['peak_memory_MB'] < 1e5
+    assert table['effects']['us_per_atom_step']['r_max'].keys() == {'3', '4'}
+
+
+def test_the_setting_that_the_decision_kept_is_trained_in_full(study):
+    table = study['outputs']['table']['attributes']
+    (kept,) = study['outputs']['decisions__rung_0']['attributes']['kept']
+    (label,) = (row['label'] for row in table['rows'] if row['state'] == 'trained in full')
+    assert label == kept
+
+
+def test_the_choice_is_accepted_by_a_campaign(study, installation):
+    section = yaml.safe_load(study['chosen'].read_text())['training']
+    assert (section['num_scalar_features'], section['max_epochs']) == (8, 4)
+    plan = installation.run('aiida-ionconduct', 'launch', '--overrides', study['chosen'], '--dry-run')
+    assert re.search(r'training +nequip +1 +17 +4 ', plan)
+
+
+def test_status_show_and_report(study, installation):
+    assert re.search(
+        r'rung_0 +ModelTrainingsWorkChain<\d+> +\S+ +4/', installation.run('aiida-ionconduct', 'status', study['pk'])
+    )
+    assert 'trained in full' in installation.run('aiida-ionconduct', 'show', study['pk'])
+    installation.run('aiida-ionconduct', 'report', study['pk'], '-o', 'models.html')
+    assert '<svg' in (installation.path / 'models.html').read_text()
