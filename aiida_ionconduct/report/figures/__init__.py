@@ -8,6 +8,7 @@ Matplotlib is imported on first use, so that importing the report costs the comm
 ``haven_ratio``: the Haven ratio against temperature.
 ``comparison``: conductivities or Haven ratios of several campaigns.
 ``estimates``: conductivities of one state from cells of several sizes, or by several estimators.
+``models``: force errors of a study of models against the time of the dynamics.
 ``potential``: parity plots, learning curves, and the potential against AIMD.
 ``crystal``: two views of a cell, as SVG.
 ``block_sizes``, ``density``, ``twins``: the studies of those names.

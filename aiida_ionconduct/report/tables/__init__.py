@@ -4,6 +4,7 @@
 ``curves``: displacements, running conductivities and spectra as CSV files.
 ``error_budget``: what is known of every error, and how the rest can be known.
 ``expansion``: the cell at 0 K beside the mean cell at each temperature.
+``models``: the settings of a study of models, and which parameter matters.
 ``arrhenius``: activation energy, prefactor and the extrapolation to 300 K.
 ``potential``: checks of the validation gate, errors of the potential, where its training set comes from.
 ``error_target``: errors, endings and decisions of a campaign with a target.
