@@ -36,6 +36,10 @@ REFERENCE = 'reference'
 REFERENCE_FILE = f'{REFERENCE}{PREDICTIONS_SUFFIX}'
 CHECK_SCRIPT = 'check.in'
 """The energy and the forces by nequip, and the input of LAMMPS for the compiled model."""
+OWN_CACHE = 'export TORCHINDUCTOR_CACHE_DIR="$PWD/inductor_cache"'
+"""Torch names the files of a compilation by the code of the model, which is the same for models of one architecture
+with other weights or another cutoff. In the cache that all jobs share by default, two compilations of such models at a
+time overwrite each other's files before they are packaged."""
 
 
 class CompileTarget(NamedTuple):
@@ -78,7 +82,7 @@ class AllegroCompileCalculation(EngineCalcJob):
     model, which is an output only if the energies and the forces are the same.
     """
 
-    CACHE_VERSION = 3
+    CACHE_VERSION = 4
 
     @classmethod
     def define(cls, spec: CalcJobProcessSpec) -> None:  # type: ignore[override]  # as AiiDA itself
@@ -128,6 +132,12 @@ class AllegroCompileCalculation(EngineCalcJob):
             invalidates_cache=True,
         )
         spec.exit_code(
+            311,
+            'ERROR_OUTPUT_MODEL_INVALID',
+            message='The compiled model cannot be used: {detail}',
+            invalidates_cache=True,
+        )
+        spec.exit_code(
             320,
             'ERROR_CHECK_MISSING',
             message='The compiled model could not be compared with nequip: {missing} wrote no result; see the output.',
@@ -165,6 +175,7 @@ class AllegroCompileCalculation(EngineCalcJob):
         ]
         calcinfo = CalcInfo()
         calcinfo.codes_info = [codeinfo]
+        calcinfo.prepend_text = OWN_CACHE
         calcinfo.local_copy_list = [(self.inputs.model.uuid, self.inputs.model.filename, PACKAGE)]
         calcinfo.retrieve_temporary_list = [target.filename]
         if 'check' in self.inputs:

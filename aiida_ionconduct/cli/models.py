@@ -169,7 +169,7 @@ def run_study(
 def show_study(node: orm.ProcessNode, *, choose: str | None, output: Path | None, figures: Path) -> None:
     """Print the table of a study and draw its figure; with a criterion, store and print what is chosen.
 
-    :raises click.ClickException: if the study has no table.
+    :raises click.ClickException: if the study has no table, or all its settings have failed.
     """
     if 'table' not in node.outputs:
         why = node.exit_message or node.exception or 'it has not come to its end'
@@ -179,6 +179,8 @@ def show_study(node: orm.ProcessNode, *, choose: str | None, output: Path | None
 
     table = node.outputs.table
     echo('\n' + models_text(table.get_dict()))
+    if not node.is_finished_ok:
+        raise click.ClickException(f'{node.process_label}<{node.pk}> has failed: {node.exit_message}')
     limit = None if choose is None else force_limit(choose)
     save(models(table['rows'], limit), figures, f'models-{node.pk}', table)
     if choose is None:

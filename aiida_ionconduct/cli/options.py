@@ -111,7 +111,7 @@ def refuse_other_options(ctx: click.Context, mode: str, allowed: Collection[str]
         raise click.UsageError(f'{names[mode]} does not take {", ".join(refused)}; it takes {taken}.')
 
 
-def LABELS_OF_FRAMES(command: Command) -> Command:
+def labels_of_frames(command: Command) -> Command:
     """Add the options that say how the labels of a training set are named, and the unit of its stress."""
     command = STRESS_UNIT(command)
     for name, label in (('stress', 'stress or virial'), ('forces', 'forces'), ('energy', 'energy')):

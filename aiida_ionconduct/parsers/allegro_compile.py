@@ -52,7 +52,10 @@ class AllegroCompileParser(Parser):
             described |= {'type_names': package.type_names, 'r_max': package.r_max, 'device': parameters.device}
         if package.labelled_by:
             described[ATTRIBUTE] = package.labelled_by
-        model = AllegroModelData(compiled, **described)
+        try:
+            model = AllegroModelData(compiled, **described)
+        except ValueError as error:
+            return exit_code_without(self, self.exit_codes.ERROR_OUTPUT_MODEL_INVALID.format(detail=error))
         if 'check' in self.node.inputs:
             exit_code = self.compare(pathlib.Path(retrieved_temporary_folder or '.'), model, tf32=parameters.tf32)
             if exit_code is not None:

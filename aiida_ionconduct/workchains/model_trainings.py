@@ -68,10 +68,10 @@ class ModelTrainingsWorkChain(BatchWorkChain):
         return inputs
 
     def results(self) -> None:
-        """Attach what was made."""
+        """Attach what was made, also by a setting whose training ended well and whose compilation failed."""
+        nodes = {label: self.ctx[f'child_{label}'] for label in [*self.ctx.finished, *self.ctx.failed]}
         for name in OUTPUTS:
-            made = {label: node.outputs[name] for label, node in self.ctx.finished.items() if name in node.outputs}
-            self.out(name, made)
+            self.out(name, {label: node.outputs[name] for label, node in nodes.items() if name in node.outputs})
 
 
 class ModelTimingsWorkChain(BatchWorkChain):

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiida import orm
 from aiida.common.links import LinkType
-from aiida.engine import ExitCode, ToContext, if_, while_
+from aiida.engine import ExitCode, ProcessState, ToContext, if_, while_
 from aiida.engine.processes.workchains.workchain import WorkChainSpec
 
 from aiida_ionconduct.calculations.functions.models import (
@@ -26,6 +26,8 @@ from aiida_ionconduct.workchains.model_trainings import ModelTimingsWorkChain, M
 
 RUNG = 'rung'
 """The label of the trainings of a rung, with its number; the timings are labelled :data:`TIMING`."""
+ENDINGS = {ProcessState.EXCEPTED: 'it was ended by an exception', ProcessState.KILLED: 'it was killed'}
+"""How a process has ended that has no exit status."""
 
 
 def _check_halving(node: orm.Dict, _: Any) -> str | None:
@@ -89,15 +91,19 @@ class ModelsStudyWorkChain(ParentWorkChain):
             'models', valid_type=AllegroModelData, required=False, help='The potentials that were trained in full.'
         )
         spec.exit_code(
-            401, 'ERROR_NO_MODEL', message='no setting has a potential and a time; the first reason: {reason}'
+            401,
+            'ERROR_NO_MODEL',
+            message='All {n} settings have failed, see the output `table`. The first is {label}, in {step}: {reason}',
         )
 
     def setup(self) -> None:
-        """Begin with all settings."""
+        """Begin with all settings, and make the cell of the timings."""
         self.ctx.rung, self.ctx.alive = 0, sorted(self.inputs.settings.get_dict())
-        self.ctx.reasons, self.ctx.checkpoints = {}, {}
+        self.ctx.failures, self.ctx.checkpoints = {}, {}
         self.ctx.numbers = {}
         self.ctx.decisions = {}
+        self.ctx.structure = timing_cell(self.inputs.dataset, self.inputs.cell)
+        self.out('structure', self.ctx.structure)
 
     def has_rung(self) -> bool:
         """Return whether settings are to be trained on another rung."""
@@ -112,6 +118,7 @@ class ModelsStudyWorkChain(ParentWorkChain):
     def run_rung(self) -> ToContext:
         """Train the settings that are left up to the epochs of the rung; those of the first rung are compiled."""
         epochs, rung = self.inputs.halving['epochs'], self.ctx.rung
+        self.ctx.n_tried = len(self.ctx.alive)
         allegro = self.exposed_inputs(AllegroWorkChain, 'allegro')
         allegro.dataset = self.inputs.dataset
         if rung:
@@ -136,16 +143,13 @@ class ModelsStudyWorkChain(ParentWorkChain):
         self.ctx.models = _namespace(outputs, 'model')
         if rung == 0:
             self.ctx.compiled = _namespace(outputs, 'compiled_model')
-        self.drop_failed(self.ctx.trainings, self.ctx.models)
+        made = self.ctx.compiled if rung == 0 else self.ctx.models
+        self.drop_failed(self.ctx.trainings, made, f'training, rung {rung}')
 
     def run_timings(self) -> ToContext:
         """Run the dynamics for a moment with every compiled potential."""
-        structure = timing_cell(self.inputs.dataset, self.inputs.cell)
-        self.out('structure', structure)
         base = self.exposed_inputs(LammpsMdBaseWorkChain, 'md')
-        base.md.structure = structure
-        self.ctx.n_atoms = len(structure.sites)
-        self.ctx.cell = f'{structure.get_formula()}, {self.ctx.n_atoms} atoms'
+        base.md.structure = self.ctx.structure
         models = {label: self.ctx.compiled[label] for label in self.ctx.alive}
         inputs = {'base': base, 'models': models, 'max_concurrent': self.inputs.max_timings}
         return self.child(TIMING, ModelTimingsWorkChain, inputs, name='timings')
@@ -154,23 +158,26 @@ class ModelsStudyWorkChain(ParentWorkChain):
         """Take over the speeds."""
         timed = _namespace(self.ctx.timings.outputs, 'output_parameters')
         self.ctx.numbers |= {f'{TIMING}_{label}': node for label, node in timed.items()}
-        self.drop_failed(self.ctx.timings, timed)
+        self.drop_failed(self.ctx.timings, timed, TIMING)
 
-    def drop_failed(self, batch: orm.WorkChainNode, made: Iterable[str]) -> None:
-        """Leave out the settings that have no result, and note the reason.
+    def drop_failed(self, batch: orm.WorkChainNode, made: Iterable[str], step: str) -> None:
+        """Leave out the settings that have no result, and note the step and the reason.
 
         :param batch: the work chain whose children were to make the results.
         :param made: labels of the results.
+        :param step: what the batch does.
         """
         children = {
             link.link_label: link.node for link in batch.base.links.get_outgoing(link_type=LinkType.CALL_WORK).all()
         }
         for label in [label for label in self.ctx.alive if label not in set(made)]:
             child = children.get(label)
-            reason = 'it was not run' if child is None else child.exit_message or f'exit status {child.exit_status}'
-            self.ctx.reasons[label] = reason
+            is_trained = child is not None and 'model' in child.outputs
+            # A child that ended well has no result here if its batch was ended before it.
+            reason = failure_reason(batch if child is None or child.is_finished_ok else child)
+            self.ctx.failures[label] = {'step': 'compilation' if is_trained else step, 'reason': reason}
             self.ctx.alive.remove(label)
-            self.report(f'{label} failed: {reason}')
+            self.report('{0} failed in {step}: {reason}'.format(label, **self.ctx.failures[label]))
 
     # Decisions -----------------------------------------------------------------------------------------------------
 
@@ -180,38 +187,48 @@ class ModelsStudyWorkChain(ParentWorkChain):
         self.ctx.rung += 1
         if not self.ctx.alive or not self.has_rung():
             return
-        n_tried = (
-            len(self.inputs.settings.get_dict()) if rung == 0 else len(self.ctx.decisions[f'{RUNG}_{rung - 1}']['kept'])
-        )
         parameters = {
             'rung': rung,
             'keep': self.inputs.halving['keep'],
-            'n_tried': n_tried,
-            'n_atoms': self.ctx.n_atoms,
+            'n_tried': self.ctx.n_tried,
+            'n_atoms': len(self.ctx.structure.sites),
         }
         wanted = {name for label in self.ctx.alive for name in (f'{TRAINING}_{rung}_{label}', f'{TIMING}_{label}')}
         nodes = {name: node for name, node in self.ctx.numbers.items() if name in wanted}
         decision = decide_models(orm.Dict(parameters), **nodes)
         self.ctx.decisions[numbered(RUNG, rung)] = decision
         self.ctx.alive = sorted(decision['kept'])
-        self.report(f'rung {rung}: {len(self.ctx.alive)} of {n_tried} settings go on')
+        self.report(f'rung {rung}: {len(self.ctx.alive)} of {self.ctx.n_tried} settings go on')
 
     def results(self) -> ExitCode | None:
-        """Make the table, and attach the potentials of the settings that came to the end."""
-        self.out('decisions', self.ctx.decisions)
-        if not any(name.startswith(TIMING) for name in self.ctx.numbers):
-            reason = next(iter(self.ctx.reasons.values()), 'there are no settings')
-            return self.exit_codes.ERROR_NO_MODEL.format(reason=reason)
+        """Make the table of all settings, and attach the potentials of the settings that came to the end."""
+        structure, failures = self.ctx.structure, self.ctx.failures
+        n_atoms = len(structure.sites)
         parameters = {
             'settings': self.inputs.settings.get_dict(),
             'training': self.inputs.allegro.train.parameters.get_dict(),
             **self.inputs.halving.get_dict(),
-            'reasons': self.ctx.reasons,
-            'cell': self.ctx.cell,
-            'n_atoms': self.ctx.n_atoms,
+            'failures': failures,
+            'cell': f'{structure.get_formula()}, {n_atoms} atoms',
+            'n_atoms': n_atoms,
         }
+        self.out('decisions', self.ctx.decisions)
         self.out('table', compare_models(orm.Dict(parameters), **self.ctx.numbers))
+        if not self.ctx.alive:
+            label = min(failures)
+            return self.exit_codes.ERROR_NO_MODEL.format(n=len(failures), label=label, **failures[label])
         self.out('models', {label: self.ctx.models[label] for label in self.ctx.alive})
+        return None
+
+
+def failure_reason(node: orm.ProcessNode) -> str:
+    """Return why a process failed: its message, and the exception of the job that ended it by an exception."""
+    last = node
+    while (called := sorted(last.called, key=lambda child: child.pk or 0)) and not called[-1].is_finished_ok:
+        last = called[-1]
+    said = node.exit_message or ENDINGS.get(node.process_state, f'exit status {node.exit_status}')
+    exception = (last.exception or '').strip().rpartition('\n')[2]
+    return f'{said.rstrip(".")}: {exception}' if exception else said
 
 
 def _namespace(outputs: Any, name: str) -> dict[str, orm.Node]:

@@ -14,9 +14,11 @@ from aiida_ionconduct.calculations.allegro_evaluate import AllegroEvaluateCalcul
 from aiida_ionconduct.farm.preemption import was_preempted
 from aiida_ionconduct.workchains.base import RestartWorkChain
 
+JOB_EXIT_CODES = AllegroCompileCalculation.exit_codes
+NO_MODEL = (JOB_EXIT_CODES.ERROR_OUTPUT_MODEL_MISSING.status, JOB_EXIT_CODES.ERROR_OUTPUT_MODEL_INVALID.status)
+"""Exit statuses of a compilation that has left no model, or a file that cannot be read as a model."""
 NOT_REPEATED = ('ERROR_CANNOT_RUN', 'ERROR_MODEL_DIFFERS')
 """Failures that a repetition would not mend."""
-JOB_EXIT_CODES = AllegroCompileCalculation.exit_codes
 
 
 class RepeatWorkChain(RestartWorkChain):
@@ -79,7 +81,7 @@ class AllegroCompileWorkChain(RepeatWorkChain):
         if node.exit_status == JOB_EXIT_CODES.ERROR_MODIFIER_MISSING.status:
             changes = {'modifiers': NO_ACCELERATION['modifiers']}
         elif node.exit_status == JOB_EXIT_CODES.ERROR_MODEL_DIFFERS.status or (
-            node.exit_status == JOB_EXIT_CODES.ERROR_OUTPUT_MODEL_MISSING.status and self.n_failures() > 1
+            node.exit_status in NO_MODEL and self.n_failures() > 1
         ):
             changes = NO_ACCELERATION
         else:

@@ -47,6 +47,12 @@ def test_command(parameters, accelerations, arguments, fixture_sandbox, generate
     assert fixture_sandbox.get_content_list() == []
 
 
+def test_own_cache(fixture_sandbox, generate_calc_job, compile_inputs):
+    """Jobs that run at the same time do not share the folder in which torch writes the files of a compilation."""
+    calc_info = generate_calc_job(ENTRY_POINT, compile_inputs(), fixture_sandbox)
+    assert 'export TORCHINDUCTOR_CACHE_DIR="$PWD/' in calc_info.prepend_text
+
+
 def test_mliap(fixture_sandbox, generate_calc_job, compile_inputs):
     """The command for ML-IAP takes no device, and of the accelerations the modifiers alone."""
     inputs = compile_inputs(parameters=orm.Dict({'target': 'mliap', 'device': 'cuda', 'tf32': True}))

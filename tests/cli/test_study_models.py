@@ -15,7 +15,7 @@ from aiida_ionconduct.cli.follow import n_jobs
 from aiida_ionconduct.data import DatasetData
 from aiida_ionconduct.engines import ENGINES
 from aiida_ionconduct.queries import MODELS_STUDY
-from model_study import table
+from model_study import row, table
 
 
 @pytest.fixture
@@ -31,18 +31,32 @@ def frames(aiida_profile_clean, fixture_code, crystals):
     return DatasetData.from_frames([frame] * 20).store()
 
 
-@pytest.fixture
-def study(aiida_profile):
-    """A study that has ended."""
+def stored_study(values, exit_status=0, exit_message=None):
+    """Return a study that has ended with a table."""
     node = orm.WorkChainNode(process_type=MODELS_STUDY)
     node.set_process_label('ModelsStudyWorkChain')
     node.set_process_state(ProcessState.FINISHED)
-    node.set_exit_status(0)
+    node.set_exit_status(exit_status)
+    node.set_exit_message(exit_message)
     node.store()
-    output = orm.Dict(table()).store()
+    output = orm.Dict(values).store()
     output.base.links.add_incoming(node, LinkType.RETURN, 'table')
     node.seal()
     return node
+
+
+@pytest.fixture
+def study(aiida_profile):
+    """A study that has ended well."""
+    return stored_study(table())
+
+
+@pytest.fixture
+def failed_study(aiida_profile):
+    """A study in which all settings have failed."""
+    effects = {'forces_mae_eV_per_A': {}, 'us_per_atom_step': {}}
+    rows = [row(f'model_00{n}', None, None, reason='The training diverged.', r_max=float(n)) for n in (4, 5)]
+    return stored_study({**table(), 'rows': rows, 'front': [], 'effects': effects}, 401, 'All 2 settings have failed')
 
 
 def invoke(*words):
@@ -138,6 +152,24 @@ def test_show_and_report(study, tmp_path):
     assert 'Force error against time' in html
     assert 'model_003' in html
     assert '<svg' in html
+
+
+@pytest.mark.parametrize(
+    ('words', 'exit_code'),
+    [(('study', 'models'), 1), (('study', 'models', '--choose', 'forces<9eV/A'), 1), (('show',), 0)],
+)
+def test_a_study_in_which_all_have_failed(failed_study, words, exit_code):
+    """The reasons of all settings are printed, and that the study has failed."""
+    result = invoke(*words, failed_study.pk)
+    assert result.exit_code == exit_code, result.output
+    assert result.output.count('failed in training, rung 0: The training diverged.') == 2
+    assert 'All 2 settings have failed' in result.output
+
+
+def test_the_page_of_a_study_in_which_all_have_failed(failed_study, tmp_path):
+    result = invoke('report', failed_study.pk, '-o', tmp_path / 'models.html')
+    assert result.exit_code == 0, result.output
+    assert 'The training diverged.' in (tmp_path / 'models.html').read_text()
 
 
 def test_a_study_that_has_not_ended(aiida_profile):

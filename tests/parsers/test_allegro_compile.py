@@ -61,14 +61,15 @@ def results_of_both(difference=0.0, energy=-9.0, left_out=(), cut=False):
 def parse(aiida_profile_clean, generate_calc_job_node, generate_parser, tmp_path):
     """Return a function that parses a job, which has written the compiled model or not."""
 
-    def parse(written, parameters=None, size=None, check=None, made_here=False, output=None):
+    def parse(written, parameters=None, size=None, check=None, made_here=False, output=None, metadata=METADATA):
         folder = tmp_path / 'job'
         folder.mkdir()
         (tmp_path / 'LiPSiO.nequip.zip').write_bytes(b'weights')
         package = AllegroModelData(tmp_path / 'LiPSiO.nequip.zip', type_names=['Li', 'P', 'Si', 'O'], r_max=4.5)
         if written:
             with zipfile.ZipFile(folder / 'model.nequip.pt2', 'w') as archive:
-                archive.writestr('m.nequip/data/aotinductor/model/abc.wrapper_metadata.json', json.dumps(METADATA))
+                text = json.dumps(metadata) if metadata else ''
+                archive.writestr('m.nequip/data/aotinductor/model/abc.wrapper_metadata.json', text)
             shutil.copy(folder / 'model.nequip.pt2', folder / 'model.nequip.lmp.pt')  # which is not opened
         for path in folder.iterdir() if size else ():
             path.write_bytes(path.read_bytes()[:size])
@@ -117,6 +118,15 @@ def test_killed_while_it_is_written(parse, target):
     results, calcfunction, _ = parse(written=True, parameters={'target': target}, size=100)
     assert calcfunction.exit_status == 310
     assert 'model' not in results
+
+
+@pytest.mark.parametrize('metadata', [None, {}, {'type_names': 'Li P Si O'}])
+def test_file_that_does_not_state_its_types(parse, metadata):
+    """As when another compilation wrote its files at the same time: an exit code, by which it is repeated."""
+    results, calcfunction, _ = parse(written=True, metadata=metadata)
+    assert calcfunction.exit_status == 311
+    assert 'does not state its type names and cutoff' in calcfunction.exit_message
+    assert not results
 
 
 def test_no_model(parse):

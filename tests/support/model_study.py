@@ -25,11 +25,11 @@ def timing(us_per_atom_step):
 
 
 def row(label, error, us, *, state='trained in full', on_front=False, reason='', **settings):
-    """Return a row of the table."""
+    """Return a row of the table; with a reason, of a setting whose first training failed."""
     return {
-        'label': label, 'settings': settings, 'epochs': 90, 'forces_mae_eV_per_A': error,
+        'label': label, 'settings': settings, 'epochs': 90, 'on_front': on_front, 'forces_mae_eV_per_A': error,
         'energy_mae_eV_per_atom': None if error is None else error / 100, 'us_per_atom_step': us,
-        'peak_memory_MB': 512.0, 'state': 'failed' if reason else state, 'reason': reason, 'on_front': on_front,
+        'peak_memory_MB': 512.0, 'state': 'failed in training, rung 0' if reason else state, 'reason': reason,
     }  # fmt: skip
 
 

@@ -51,15 +51,23 @@ def batch(child, model):
     return make
 
 
+def failed_child(parent, label, message=None, exception=None):
+    """Return a stored child that has failed with a message, or by an exception."""
+    node = orm.WorkChainNode()
+    node.base.links.add_incoming(parent, LinkType.CALL_WORK, label)
+    node.set_process_state(ProcessState.EXCEPTED if exception else ProcessState.FINISHED)
+    if exception:
+        node.set_exception(exception)
+    else:
+        node.set_exit_status(411)
+        node.set_exit_message(message)
+    return node.store()
+
+
 def with_failures(node, failures):
     """Add children that have failed to a batch, by label with the message."""
     for label, message in dict(failures).items():
-        failed = orm.WorkChainNode()
-        failed.base.links.add_incoming(node, LinkType.CALL_WORK, label)
-        failed.set_process_state(ProcessState.FINISHED)
-        failed.set_exit_status(411)
-        failed.set_exit_message(message)
-        failed.store()
+        failed_child(node, label, message)
     return node
 
 
@@ -117,16 +125,69 @@ def test_failures_are_rows(run_study, batch, timings):
     run = run_study({'rung_0': first, 'timing': timed}, epochs=[10])
     assert run.node.is_finished_ok, run.node.exit_message
     assert list(run.inputs_of('timing').models) == LABELS[:3]
-    reasons = [row['reason'] for row in run.node.outputs.table['rows']]
-    assert reasons == ['', '', 'The run exploded.', 'The training diverged.']
+    rows = run.node.outputs.table['rows']
+    assert [row['reason'] for row in rows] == ['', '', 'The run exploded.', 'The training diverged.']
+    assert [row['state'] for row in rows[2:]] == ['failed in timing', 'failed in training, rung 0']
     assert sorted(run.node.outputs.models) == ['model_001', 'model_002']
 
 
 @pytest.mark.slow
-def test_a_study_in_which_all_fail(run_study, batch):
-    run = run_study({'rung_0': batch({}, failures=dict.fromkeys(LABELS, 'The device ran out of memory.'))})
+def test_a_model_that_cannot_be_compiled_is_a_row(run_study, batch, timings, model):
+    """The error of its training is in the row, and the reason names the exception of the job."""
+    first = batch(dict.fromkeys(LABELS[:3], 0.3))
+    failed = failed_child(first, 'model_004', 'The compilation failed: The sub process excepted.')
+    failed_child(failed, 'compile', exception='Traceback:\n  File "x.py"\nOSError: the disk is full\n')
+    model('model_004.nequip.zip').base.links.add_incoming(failed, LinkType.RETURN, 'model')
+    training(0.2).store().base.links.add_incoming(first, LinkType.RETURN, 'output_parameters__model_004')
+    timed = timings(dict.fromkeys(LABELS[:3], 10))
+    run = run_study({'rung_0': first, 'timing': timed}, epochs=[10])
+    assert run.node.is_finished_ok, run.node.exit_message
+    row = run.node.outputs.table['rows'][3]
+    assert (row['state'], row['forces_mae_eV_per_A']) == ('failed in compilation', 0.2)
+    assert row['reason'] == 'The compilation failed: The sub process excepted: OSError: the disk is full'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('rung', [0, 1])
+def test_a_study_in_which_all_fail(run_study, batch, timings, rung):
+    """The exit message names the first failure, and the table has the reasons of all."""
+    failed = batch({}, rung=rung, failures=dict.fromkeys(LABELS, 'The device ran out of memory.'))
+    ended = {'rung_0': batch(dict.fromkeys(LABELS, 0.3)), 'timing': timings(dict.fromkeys(LABELS, 10))}
+    run = run_study({**(ended if rung else {}), f'rung_{rung}': failed}, keep=1)
     assert run.node.exit_status == 401
-    assert 'The device ran out of memory.' in run.node.exit_message
+    assert run.node.exit_message == (
+        'All 4 settings have failed, see the output `table`. The first is model_001, in '
+        f'training, rung {rung}: The device ran out of memory.'
+    )
+    rows = run.node.outputs.table['rows']
+    assert [row['reason'] for row in rows] == ['The device ran out of memory.'] * 4
+    assert [row['us_per_atom_step'] for row in rows] == ([pytest.approx(10 * 136 / 64)] * 4 if rung else [None] * 4)
+
+
+@pytest.mark.slow
+def test_a_batch_that_was_ended(run_study, child):
+    """What its children had made is not known: every setting is a row that names the end of the batch."""
+    node = orm.WorkChainNode()
+    node.set_process_state(ProcessState.EXCEPTED)
+    node.set_exception('sqlite3.OperationalError: database is locked')
+    run = run_study({'rung_0': node.store()})
+    assert run.node.exit_status == 401
+    assert {row['reason'] for row in run.node.outputs.table['rows']} == {
+        'it was ended by an exception: sqlite3.OperationalError: database is locked'
+    }
+
+
+@pytest.mark.slow
+def test_trainings_attach_what_a_failed_compilation_leaves(builder, generate_workchain, child):
+    """The error of the training is known although there is no compiled model."""
+    inputs = builder()._inputs(prune=True)
+    given = {'allegro': {**inputs['allegro'], 'dataset': inputs['dataset']}, 'settings': inputs['settings']}
+    process = generate_workchain(ModelTrainingsWorkChain, given)
+    process.ctx.finished, process.ctx.failed = {}, ['model_001', 'model_002']
+    process.ctx.child_model_001 = child(410, output_parameters=training(0.3))
+    process.ctx.child_model_002 = child(411)
+    process.results()
+    assert list(process.outputs['output_parameters']) == ['model_001']
 
 
 @pytest.mark.slow

@@ -115,6 +115,13 @@ def test_acceleration_that_fails_twice_is_left_out(compiled):
     assert jobs(node) == ([310, 310, 0], [parameters, parameters, {**parameters, **NO_ACCELERATION}])
 
 
+def test_file_that_is_not_a_model_is_made_again(compiled):
+    """Its exit code differs from the exit code of a job without a file, and it is repeated as such a job is."""
+    node = compiled(0, {'device': 'cpu'})
+    assert jobs(node)[0] == [311, 311]
+    assert 'does not state its type names and cutoff' in node.exit_message
+
+
 def test_failure_without_accelerations_ends(compiled):
     node = compiled(0, {'target': 'mliap', 'device': 'cuda', 'modifiers': []}, 'model', 'Internal compiler error')
     assert node.exit_status == 410

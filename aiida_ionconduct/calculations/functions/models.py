@@ -79,8 +79,9 @@ def decide_models(parameters: orm.Dict, **nodes: orm.Dict) -> orm.Dict:
 def compare_models(parameters: orm.Dict, **nodes: orm.Dict) -> orm.Dict:
     """Return the table of a study of models.
 
-    :param parameters: ``settings`` by label, ``training`` (all other parameters), ``epochs`` of the rungs, ``reasons``
-        by label of the settings that failed, ``cell`` (what the timings ran), ``n_atoms``.
+    :param parameters: ``settings`` by label, ``training`` (all other parameters), ``epochs`` of the rungs,
+        ``failures`` (``step`` and ``reason`` by label of the settings that failed), ``cell`` (what the timings ran),
+        ``n_atoms``.
     :param nodes: results of all trainings and timings, under :data:`TRAINING` and :data:`TIMING`.
     :return: ``rows``, one for each setting; ``front``: the labels on the Pareto front; ``effects`` on the force error
         after the first rung and on the time, by key and value.
@@ -179,9 +180,9 @@ def _row(label: str, p: Mapping[str, Any], nodes: Mapping[str, orm.Dict]) -> dic
     rungs = [rung for rung in range(len(p['epochs'])) if held_out_error(nodes.get(_training(rung, label))) is not None]
     last = nodes[_training(rungs[-1], label)].get_dict() if rungs else {}
     timing = nodes.get(f'{TIMING}_{label}')
-    reason = p['reasons'].get(label, '')
-    if reason or not rungs:
-        state = 'failed'
+    failure = p['failures'].get(label)
+    if failure:
+        state = f'failed in {failure["step"]}'
     else:
         state = 'trained in full' if rungs[-1] == len(p['epochs']) - 1 else f'stopped after rung {rungs[-1]}'
     return {
@@ -193,5 +194,5 @@ def _row(label: str, p: Mapping[str, Any], nodes: Mapping[str, orm.Dict]) -> dic
         'us_per_atom_step': microseconds(timing, p['n_atoms']),
         'peak_memory_MB': None if timing is None else timing.get_dict().get('peak_memory_MB'),
         'state': state,
-        'reason': reason,
+        'reason': failure['reason'] if failure else '',
     }

@@ -12,13 +12,13 @@ from aiida_ionconduct.cli.options import (
     BUDGETS,
     CHARGES,
     COMPENSATE,
-    LABELS_OF_FRAMES,
     MOBILE,
     ORDERING,
     PROFILE,
     SITE_COUNTS,
     STRAIN,
     TOLERANCE,
+    labels_of_frames,
     refuse_other_options,
 )
 from aiida_ionconduct.cli.words import Pairs, PairsOption
@@ -91,7 +91,7 @@ EXTENDING = ('target_error', *BUDGETS, 'ignore_validation', 'dry_run', 'detach',
     metavar='FILE|FOLDER|PK',
     help='Labelled frames, which replace the AIMD: extended XYZ, npz, DeePMD, vasprun.xml or another file of ASE.',
 )
-@LABELS_OF_FRAMES
+@labels_of_frames
 @click.option('--model', metavar='FILE|PK', help='A packaged Allegro model (.nequip.zip), which replaces the training.')
 @click.option(
     '--foundation',

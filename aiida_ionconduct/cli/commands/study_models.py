@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from aiida_ionconduct.cli.nodes import open_profile
-from aiida_ionconduct.cli.options import LABELS_OF_FRAMES, PROFILE
+from aiida_ionconduct.cli.options import PROFILE, labels_of_frames
 from aiida_ionconduct.cli.words import Pairs, PairsOption
 
 
@@ -50,7 +50,7 @@ from aiida_ionconduct.cli.words import Pairs, PairsOption
     '--max-concurrent', type=click.IntRange(min=1), metavar='N',
     help="The number of trainings at a time. [default: the protocol's]",
 )  # fmt: skip
-@LABELS_OF_FRAMES
+@labels_of_frames
 @click.option(
     '--choose', metavar='CRITERION',
     help='Choose the fastest setting with a force error below a limit, such as "forces<50meV/A".',

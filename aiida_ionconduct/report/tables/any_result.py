@@ -84,7 +84,8 @@ def to_json(data: Mapping[str, Any]) -> str:
 def _models_study(node: orm.WorkChainNode) -> str:
     """Return a study of models in words, or how far it is."""
     if 'table' in node.outputs:
-        return models_text(node.outputs.table.get_dict())
+        failure = f'\n\nThe study has failed: {node.exit_message}' if node.exit_message else ''
+        return models_text(node.outputs.table.get_dict()) + failure
     why = f' ({node.exit_message})' if node.exit_message else ''
     return f'Study of models {node.pk} has no table yet{why}: aiida-ionconduct status {node.pk}'
 

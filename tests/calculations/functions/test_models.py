@@ -62,7 +62,10 @@ def compared():
     """The table of a study in which a setting has failed in its training, and another in its second rung."""
     parameters = {
         'settings': SETTINGS, 'training': {'num_layers': 1}, 'epochs': [10, 30], 'keep': 0.5,
-        'cell': 'a cell', 'n_atoms': N_ATOMS, 'reasons': {'model_003': 'out of memory', 'model_004': 'diverged'},
+        'cell': 'a cell', 'n_atoms': N_ATOMS, 'failures': {
+            'model_003': {'step': 'compilation', 'reason': 'out of memory'},
+            'model_004': {'step': 'training, rung 1', 'reason': 'diverged'},
+        },
     }  # fmt: skip
     nodes = {
         'training_0_model_001': training(0.3),
@@ -80,8 +83,8 @@ def test_every_setting_has_a_row(compared):
     assert [entry['state'] for entry in rows.values()] == [
         'stopped after rung 0',
         'trained in full',
-        'failed',
-        'failed',
+        'failed in compilation',
+        'failed in training, rung 1',
     ]
     assert rows['model_003']['reason'] == 'out of memory'
     assert rows['model_003']['forces_mae_eV_per_A'] is None
@@ -93,6 +96,19 @@ def test_every_setting_has_a_row(compared):
 def test_a_setting_that_failed_is_not_on_the_front(compared):
     assert compared['front'] == ['model_001', 'model_002']
     assert [entry['on_front'] for entry in compared['rows']] == [True, True, False, False]
+
+
+def test_a_study_in_which_all_fail_has_rows():
+    """The first rung has ended for one of them: its errors are in its row, and it is not on the front."""
+    failures = {label: {'step': 'compilation', 'reason': 'the disk is full'} for label in SETTINGS}
+    parameters = {
+        'settings': SETTINGS, 'training': {}, 'epochs': [10], 'keep': 0.5, 'cell': 'a cell', 'n_atoms': N_ATOMS,
+        'failures': failures,
+    }  # fmt: skip
+    table = compare_models(orm.Dict(parameters), training_0_model_002=training(0.2)).get_dict()
+    assert [entry['state'] for entry in table['rows']] == ['failed in compilation'] * 4
+    assert table['rows'][1]['forces_mae_eV_per_A'] == 0.2
+    assert table['front'] == []
 
 
 def test_effects_are_those_after_the_first_rung(compared):

@@ -19,7 +19,7 @@ def test_the_fastest_setting_is_first():
     headers, rows = model_rows(table())
     assert headers[:3] == ['setting', 'r_max', 'l_max']
     assert [cells[0] for cells in rows] == ['model_004', 'model_001', 'model_003', 'model_002']
-    assert rows[0][-1] == 'failed: The training diverged.'
+    assert rows[0][-1] == 'failed in training, rung 0: The training diverged.'
     assert rows[1][1:] == ['4', '1', '90', '80', '0.8', '50', '512', 'yes', 'trained in full']
 
 
