@@ -27,20 +27,8 @@ def study(installation, dft_frames):
     overrides.write_text(yaml.safe_dump({'training': BASE}))
     text = installation.run(
         *('aiida-ionconduct', 'study', 'models', dft_frames, '--stress-unit', 'eV/A^3', '--overrides', overrides),
-        *(
-            '--grid',
-            f'r_max={TOO_SHORT},3,4',
-            'l_max=1',
-            '--epochs',
-            '2,4',
-            '--keep',
-            0.3,
-            '--atoms',
-            17,
-            '--steps',
-            50,
-        ),
-        *('--choose', 'forces<100eV/A', '--output', chosen),
+        *('--grid', f'r_max=3,4,{TOO_SHORT}', 'l_max=1', '--epochs', '2,4', '--keep', 0.3, '--atoms', 17),
+        *('--steps', 50, '--choose', 'forces<100eV/A', '--output', chosen),
     )
     pk = re.search(r'Submitted ModelsStudyWorkChain<(\d+)>', text).group(1)
     return {'pk': pk, 'text': text, 'chosen': chosen, **installation.ask('describe', pk)}
