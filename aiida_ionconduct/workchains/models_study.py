@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,6 +29,8 @@ RUNG = 'rung'
 """The label of the trainings of a rung, with its number; the timings are labelled :data:`TIMING`."""
 ENDINGS = {ProcessState.EXCEPTED: 'it was ended by an exception', ProcessState.KILLED: 'it was killed'}
 """How a process has ended that has no exit status."""
+EXCEPTION = re.compile(r'^[\w.]+: .+', flags=re.MULTILINE)
+"""The line of a traceback that names the exception; explanations may follow it."""
 
 
 def _check_halving(node: orm.Dict, _: Any) -> str | None:
@@ -222,13 +225,14 @@ class ModelsStudyWorkChain(ParentWorkChain):
 
 
 def failure_reason(node: orm.ProcessNode) -> str:
-    """Return why a process failed: its message, and the exception of the job that ended it by an exception."""
+    """Return why a process failed: its message, and the exception or the message of the job that made it fail."""
     last = node
     while (called := sorted(last.called, key=lambda child: child.pk or 0)) and not called[-1].is_finished_ok:
         last = called[-1]
     said = node.exit_message or ENDINGS.get(node.process_state, f'exit status {node.exit_status}')
-    exception = (last.exception or '').strip().rpartition('\n')[2]
-    return f'{said.rstrip(".")}: {exception}' if exception else said
+    exceptions = EXCEPTION.findall(last.exception or '')
+    cause = exceptions[-1] if exceptions else last.exit_message or ''
+    return said if cause in said else f'{said.rstrip(".")}: {cause}'
 
 
 def _namespace(outputs: Any, name: str) -> dict[str, orm.Node]:

@@ -136,7 +136,8 @@ def test_a_model_that_cannot_be_compiled_is_a_row(run_study, batch, timings, mod
     """The error of its training is in the row, and the reason names the exception of the job."""
     first = batch(dict.fromkeys(LABELS[:3], 0.3))
     failed = failed_child(first, 'model_004', 'The compilation failed: The sub process excepted.')
-    failed_child(failed, 'compile', exception='Traceback:\n  File "x.py"\nOSError: the disk is full\n')
+    trace = 'Traceback:\n  File "x.py"\nOSError: the disk is full\n(Background on this error)\n'
+    failed_child(failed, 'compile', exception=trace)
     model('model_004.nequip.zip').base.links.add_incoming(failed, LinkType.RETURN, 'model')
     training(0.2).store().base.links.add_incoming(first, LinkType.RETURN, 'output_parameters__model_004')
     timed = timings(dict.fromkeys(LABELS[:3], 10))
@@ -162,6 +163,19 @@ def test_a_study_in_which_all_fail(run_study, batch, timings, rung):
     rows = run.node.outputs.table['rows']
     assert [row['reason'] for row in rows] == ['The device ran out of memory.'] * 4
     assert [row['us_per_atom_step'] for row in rows] == ([pytest.approx(10 * 136 / 64)] * 4 if rung else [None] * 4)
+
+
+@pytest.mark.slow
+def test_the_reason_is_the_message_of_the_job(run_study, batch):
+    """A work chain that runs a job again says no more than that the job has failed."""
+    failed = batch({})
+    for label in LABELS:
+        training_chain = failed_child(failed, label, 'The process failed with an unhandled failure.')
+        failed_child(training_chain, 'iteration_01', 'The training wrote no metrics.')
+    run = run_study({'rung_0': failed})
+    assert {row['reason'] for row in run.node.outputs.table['rows']} == {
+        'The process failed with an unhandled failure: The training wrote no metrics.'
+    }
 
 
 @pytest.mark.slow
