@@ -79,7 +79,7 @@ def test_the_choice_is_accepted_by_a_campaign(study, installation):
 
 def test_status_show_and_report(study, installation):
     assert re.search(
-        r'rung_0 +ModelTrainingsWorkChain<\d+> +\S+ +4/', installation.run('aiida-ionconduct', 'status', study['pk'])
+        r'rung_0 +ModelTrainingsWorkChain<\d+> +\S+ +6/6', installation.run('aiida-ionconduct', 'status', study['pk'])
     )
     assert 'trained in full' in installation.run('aiida-ionconduct', 'show', study['pk'])
     installation.run('aiida-ionconduct', 'report', study['pk'], '-o', 'models.html')
