@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from scipy import fft
 
 from aiida_ionconduct.transport import _kernels
 
-CHUNK_BYTES = 2**26  # memory for the coordinates of one chunk of particles
-TRANSFORM_BYTES = 2**23  # memory for the transforms at work at a time: small transforms stay in the cache
+CHUNK_BYTES = 2**25  # memory for the coordinates of a chunk of particles, of which each thread has one
+TRANSFORM_BYTES = 2**23  # memory for the coordinates that are transformed at a time: small transforms stay in the cache
 JUMP = 0.75  # of a cell vector, between two frames: a longer step looks like a fold
 Method = Literal['simple', 'block']
+Argument = TypeVar('Argument')
+Result = TypeVar('Result')
 
 
 class Track(NamedTuple):
@@ -37,36 +40,44 @@ class Track(NamedTuple):
         """Number of coordinates of a particle."""
         return int(self.positions.shape[2])
 
-    def rows(self, length: int = 0) -> Iterator[np.ndarray]:
-        """Yield chunks of coordinates as rows in time, float64 and mean-free; the next chunk overwrites the last.
+    def sums(self, *functions: Callable[[np.ndarray], list[np.ndarray]], length: int = 0) -> list[list[np.ndarray]]:
+        """Apply functions to the coordinates in chunks of particles, in one pass, and sum what they return.
 
+        :param functions: each takes coordinates as rows in time, float64 and mean-free, and returns a list of arrays.
         :param length: of the rows, with zeros beyond the frames; the length of the run by default.
         """
         length = max(length, self.n_frames)
-        chunk = max(1, CHUNK_BYTES // (8 * self.dimension * length))
-        buffer = np.zeros((min(chunk, len(self.particles)) * self.dimension, length))
-        for start in range(0, len(self.particles), chunk):
-            particles = self.particles[start : start + chunk]
+        chunk = min(max(1, CHUNK_BYTES // (8 * self.dimension * length)), len(self.particles))
+        buffers = [np.zeros((chunk * self.dimension, length)) for _ in range(_kernels.max_threads())]
+
+        def apply(start: int) -> list[list[np.ndarray]]:
+            particles, buffer = self.particles[start : start + chunk], buffers.pop()
             rows = buffer[: len(particles) * self.dimension]
             _kernels.gather(self.positions, particles, self.shift, rows)
-            yield rows
-        release(self.positions)
-
-    def sums(self, *functions: Callable[[np.ndarray], list[np.ndarray]], length: int = 0) -> list[list[np.ndarray]]:
-        """Apply functions to the rows, each returning a list of arrays, and sum over all chunks in one pass.
-
-        :param length: of the rows, see :meth:`rows`.
-        """
-        totals: list[list[np.ndarray]] = []
-        for rows in self.rows(length):
             parts = [function(rows) for function in functions]
+            buffers.append(buffer)
+            return parts
+
+        totals: list[list[np.ndarray]] = []
+        for parts in in_threads(apply, range(0, len(self.particles), chunk)):
             if not totals:
                 totals = parts
                 continue
             for total, part in zip(totals, parts, strict=True):
                 for array, addend in zip(total, part, strict=True):
                     array += addend
+        release(self.positions)
         return totals
+
+
+def in_threads(function: Callable[[Argument], Result], arguments: Sequence[Argument]) -> Iterator[Result]:
+    """Yield the results of a function in the order of its arguments, from as many threads as there are cores to use."""
+    workers = min(_kernels.max_threads(), len(arguments))
+    if workers < 2:
+        yield from map(function, arguments)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(function, arguments)
 
 
 def as_track(
@@ -238,11 +249,9 @@ def displacement_sums(
     def sums(rows: np.ndarray) -> list[np.ndarray]:
         squares, power = np.zeros(n_frames), np.zeros(length // 2 + 1)
         _kernels.add_squares(rows, squares)
-        workers = _kernels.max_threads()
-        batch = max(2 * workers, TRANSFORM_BYTES // (8 * length))
+        batch = max(2, TRANSFORM_BYTES // (8 * length))
         for start in range(0, len(rows), batch):
-            transform = fft.rfft(rows[start : start + batch], axis=1, workers=workers)
-            _kernels.add_power(transform.view(float), power)
+            _kernels.add_power(fft.rfft(rows[start : start + batch], axis=1).view(float), power)
         return [squares, power]
 
     return sums, length
@@ -283,43 +292,60 @@ def block_displacements(track: Track, block: int, origins: int | None = None) ->
             'choose a shorter one.'
         )
     if origins is None:
-        out = np.zeros((len(starts), block + 1))
-        for rows in track.rows():
-            for segment, start in zip(out, starts, strict=True):
-                _kernels.add_displacements_from(rows, start, segment)
+        out = _displacements_from(track, starts, block)
     else:
         out = _sliding_displacements(track, starts, block, origins)
     return out / len(track.particles)
+
+
+def _displacements_from(track: Track, starts: range, block: int) -> np.ndarray:
+    """Return the sums over particles of the block method with one origin per segment."""
+
+    def sums(rows: np.ndarray) -> list[np.ndarray]:
+        out = np.zeros((len(starts), block + 1))
+        for segment, start in zip(out, starts, strict=True):
+            _kernels.add_displacements_from(rows, start, segment)
+        return [out]
+
+    ((displacements,),) = track.sums(sums)
+    return displacements
 
 
 def _sliding_displacements(track: Track, starts: range, block: int, origins: int) -> np.ndarray:
     """Return the sums over particles of the sliding-origin block method, one transform pair per segment."""
     size = block + origins
     length = fft.next_fast_len(size + origins, real=True)
-    squares = np.zeros((len(starts), size))
-    spectra = np.zeros((len(starts), length // 2 + 1), dtype=complex)
-    workers = _kernels.max_threads()
-    for rows in track.rows():
+
+    def sums(rows: np.ndarray) -> list[np.ndarray]:
+        squares = np.zeros((len(starts), size))
+        spectra = np.zeros((len(starts), length // 2 + 1), dtype=complex)
         for index, start in enumerate(starts):
             segment = np.ascontiguousarray(rows[:, start : start + size])
             segment -= segment.mean(axis=1, keepdims=True)
             _kernels.add_squares(segment, squares[index])
-            early = fft.rfft(segment[:, :origins], n=length, axis=1, workers=workers)
-            late = fft.rfft(segment, n=length, axis=1, workers=workers)
+            early = fft.rfft(segment[:, :origins], n=length, axis=1)
+            late = fft.rfft(segment, n=length, axis=1)
             _kernels.add_cross_spectrum(early.view(float), late.view(float), spectra[index].view(float))
+        return [squares, spectra]
+
+    ((squares, spectra),) = track.sums(sums)
     running = np.concatenate((np.zeros((len(starts), 1)), np.cumsum(squares, axis=1)), axis=1)
     lags = np.arange(block + 1)
     products = fft.irfft(spectra, n=length, axis=1)[:, : block + 1]
-    sums = running[:, lags + origins] - running[:, lags] + running[:, [origins]] - 2 * products
-    sums[:, 0] = 0.0
-    displacements: np.ndarray = np.maximum(sums, 0.0) / origins
+    total = running[:, lags + origins] - running[:, lags] + running[:, [origins]] - 2 * products
+    total[:, 0] = 0.0
+    displacements: np.ndarray = np.maximum(total, 0.0) / origins
     return displacements
 
 
 def displacement_series(track: Track, lags: list[int]) -> dict[int, np.ndarray]:
     """Return, for each lag, abs(x(t + lag) - x(t))² averaged over particles at every origin t: (frames - lag,)."""
-    series = {lag: np.zeros(track.n_frames - lag) for lag in lags}
-    for rows in track.rows():
-        for lag, out in series.items():
+
+    def sums(rows: np.ndarray) -> list[np.ndarray]:
+        series = [np.zeros(track.n_frames - lag) for lag in lags]
+        for lag, out in zip(lags, series, strict=True):
             _kernels.add_squared_displacements(rows, lag, out)
-    return {lag: out / len(track.particles) for lag, out in series.items()}
+        return series
+
+    (series,) = track.sums(sums)
+    return {lag: out / len(track.particles) for lag, out in zip(lags, series, strict=True)}

@@ -56,7 +56,6 @@ class Grid(NamedTuple):
         return sums / np.diff(self.edges)
 
 
-@lru_cache(maxsize=32)
 def spectral_grid(n_frames: int, dt_ps: float, longest_frames: int = 0) -> Grid:
     """Return the frequencies and the expected spectra of a run.
 
@@ -68,6 +67,12 @@ def spectral_grid(n_frames: int, dt_ps: float, longest_frames: int = 0) -> Grid:
     :param longest_frames: frames in the longest of several runs, which gives the relaxation times; those in this run by
         default.
     """
+    return _spectral_grid(n_frames, dt_ps, max(n_frames, longest_frames))
+
+
+@lru_cache(maxsize=32)
+def _spectral_grid(n_frames: int, dt_ps: float, longest_frames: int) -> Grid:
+    """Return :func:`spectral_grid`, once for all calls that mean the same."""
     block = max(1, n_frames // MAX_FRAMES)
     steps = n_frames // block - 1
     # The upper half of the frequencies is where the block average damps, so it is left out.
@@ -81,7 +86,7 @@ def spectral_grid(n_frames: int, dt_ps: float, longest_frames: int = 0) -> Grid:
     pairs[0] = 0.5  # the zero frequency is real
     taper = _tapering(steps)
     loss = (taper**4).sum() * steps / (taper**2).sum() ** 2
-    times = _relaxation_times(max(n_frames, longest_frames), dt_ps)
+    times = _relaxation_times(longest_frames, dt_ps)
     grid = Grid(
         block=block,
         frames=steps + 1,
@@ -94,9 +99,12 @@ def spectral_grid(n_frames: int, dt_ps: float, longest_frames: int = 0) -> Grid:
         times=times,
         relaxation=np.ones(1),
     )
-    white = grid.binned(_expected_spectrum(_brownian_steps(block, steps, dt_ps), taper, block * dt_ps))
+    pairs_at_lag = _tapered_pairs(taper)
+    white = grid.binned(_expected_spectrum(_brownian_steps(block, steps, dt_ps), pairs_at_lag, block * dt_ps))
     relaxation = [
-        grid.binned(2 * time * _expected_spectrum(_relaxing_steps(dt_ps / time, block, steps), taper, block * dt_ps))
+        grid.binned(
+            2 * time * _expected_spectrum(_relaxing_steps(dt_ps / time, block, steps), pairs_at_lag, block * dt_ps)
+        )
         for time in times
     ]
     return grid._replace(white=white, relaxation=np.array(relaxation))
@@ -141,11 +149,21 @@ def _relaxing_steps(rate: float, block: int, n: int) -> np.ndarray:
     return steps
 
 
-def _expected_spectrum(covariance: np.ndarray, taper: np.ndarray, step_ps: float) -> np.ndarray:
-    """Return the expectation of :func:`spectra` for steps of a known covariance (n,)."""
+def _tapered_pairs(taper: np.ndarray) -> np.ndarray:
+    """Return how much the pairs of steps at each lag (n,) count, the pairs at lag zero counting 1."""
     n = len(taper)
-    padded = np.abs(fft.rfft(taper, 2 * n)) ** 2
-    weighted = covariance * fft.irfft(padded, 2 * n)[:n] / (taper**2).sum()
+    length = fft.next_fast_len(2 * n, real=True)
+    pairs: np.ndarray = fft.irfft(np.abs(fft.rfft(taper, length)) ** 2, length)[:n]
+    pairs /= pairs[0]
+    return pairs
+
+
+def _expected_spectrum(covariance: np.ndarray, pairs_at_lag: np.ndarray, step_ps: float) -> np.ndarray:
+    """Return the expectation of :func:`spectra` for steps of a known covariance (n,).
+
+    :param pairs_at_lag: (n,), of :func:`_tapered_pairs`.
+    """
+    weighted = covariance * pairs_at_lag
     weighted[1:] += weighted[1:][::-1]  # lags beyond n fold back at the frequencies of a run of n steps
     spectrum: np.ndarray = fft.rfft(weighted).real / (2 * step_ps)
     return spectrum
@@ -173,13 +191,13 @@ def spectrum_sums(track: Track, grid: Grid, segments: tuple[int, ...]) -> Callab
         return [products(coarse, count, taper) for count, taper in tapers.items()]
 
     def products(coarse: np.ndarray, count: int, taper: np.ndarray) -> np.ndarray:
-        length = n // count
-        parts = coarse[:, : count * length].reshape(len(coarse), count, length)
-        current = fft.rfft(np.diff(parts, axis=2) * taper, axis=2, workers=_kernels.max_threads())
-        current = current.reshape(-1, d, *current.shape[1:])
-        power: np.ndarray = np.einsum('iasf,ibsf->sfab', current.real, current.real)
-        power += np.einsum('iasf,ibsf->sfab', current.imag, current.imag)
+        steps = np.empty((len(coarse), count, len(taper)))
+        _kernels.tapered_steps(coarse, taper, steps)
+        power = np.zeros((count, d, d, len(taper) // 2 + 1))
+        _kernels.add_products(fft.rfft(steps, axis=2).view(float), power)
+        later, earlier = np.tril_indices(d, -1)
+        power[:, later, earlier] = power[:, earlier, later]
         power /= 2 * grid.step_ps * (taper**2).sum() * len(track.particles)
-        return power
+        return np.moveaxis(power, 3, 1)
 
     return sums
