@@ -132,11 +132,7 @@ archives: a file that was imported cannot say of itself that it was made here.""
 
 def remember_made_here(sha256: str) -> None:
     """Note in the settings of the storage that a job in this profile has made a file."""
-    storage = get_manager().get_profile_storage()
-    if not storage.in_transaction:
-        # SQLite refuses to write in a transaction that has read before another worker wrote: begin a new transaction.
-        storage.get_session().commit()  # type: ignore[attr-defined]  # every storage of AiiDA that can write has it
-    storage.set_global_variable(MADE_HERE.format(sha256), True)
+    get_manager().get_profile_storage().set_global_variable(MADE_HERE.format(sha256), True)
 
 
 def is_made_here(sha256: str) -> bool:
