@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -31,18 +32,23 @@ def read_measured(path: str | Path) -> list[Measured]:
     """
     from pymatgen.core import Composition  # slow to import, needed here alone
 
-    with Path(path).open(newline='', encoding='utf-8-sig') as stream:
-        lines = [(number, line) for number, line in enumerate(stream, 1) if line.strip() and not line.startswith('#')]
+    try:
+        text = Path(path).read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path} is no text in UTF-8: save it as CSV in UTF-8.') from error
+    lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith('#')]
     table = csv.DictReader([line for _, line in lines], skipinitialspace=True)
     if missing := [name for name in COLUMNS if name not in (table.fieldnames or [])]:
-        raise ValueError(f'{path} has no column {", ".join(missing)}: its first line must name {", ".join(COLUMNS)}.')
+        wanted = f'its first line must name {", ".join(COLUMNS)}, with commas between'
+        raise ValueError(f'{path} has no column {", ".join(missing)}: {wanted}.')
     rows = []
-    for (number, _), row in zip(lines[1:], table, strict=True):
+    for row in table:
+        number = lines[table.line_num - 1][0]
         try:
             Composition(row['material'])
             temperature, sigma = float(row['temperature_K']), float(row['sigma_S_per_cm'])
-            if not (temperature > 0 and sigma > 0):
-                raise ValueError('temperature and conductivity must be positive')
+            if not (temperature > 0 and sigma > 0 and math.isfinite(temperature) and math.isfinite(sigma)):
+                raise ValueError('temperature and conductivity must be positive and finite')
         except (ValueError, TypeError) as error:
             needs = 'a formula, a temperature in K and a conductivity in S/cm'
             raise ValueError(f'{path}, line {number}: {error}; a line holds {needs}.') from error

@@ -31,12 +31,28 @@ def test_a_file_is_read(tmp_path):
         (f'{HEAD}electrolyte,300,1e-3,x\n', 'line 2: .*a line holds a formula'),
         (f'{HEAD}Li3PO4,300\n', 'line 2: '),
         (HEAD, 'holds no measured conductivity'),
+        (f'{HEAD}Li3PO4,inf,1e-3,x\n', 'line 2: temperature and conductivity must be positive and finite'),
+        ('material;temperature_K;sigma_S_per_cm\nLi3PO4;300;1e-3\n', 'no column material.*with commas between'),
         ('', 'no column material'),
     ],
 )
 def test_bad_files_are_refused_with_the_line(tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
         read_measured(written(tmp_path, text))
+
+
+def test_a_line_is_counted_in_the_file(tmp_path):
+    """Comments and sources over two lines count, too."""
+    text = f'# note\n{HEAD}Li3PO4,300,1e-9,"two\nlines"\nLi4SiO4,cold,1e-9,x\n'
+    with pytest.raises(ValueError, match='line 5: could not convert'):
+        read_measured(written(tmp_path, text))
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path):
+    path = tmp_path / 'measured.csv'
+    path.write_bytes(f'{HEAD}Li3PO4,673,7e-7,'.encode() + b'Z\xfcrich\n')
+    with pytest.raises(ValueError, match='save it as CSV in UTF-8'):
+        read_measured(path)
 
 
 def test_compositions_are_compared_by_their_shares():
