@@ -146,8 +146,9 @@ def test_a_choice_that_nothing_meets(study, tmp_path):
 def test_show_and_report(study, tmp_path):
     assert 'model_001' in invoke('show', study.pk).output
     assert '"front"' in invoke('show', study.pk, '--format', 'json').output
-    result = invoke('report', study.pk, '-o', tmp_path / 'models.html')
+    result = invoke('report', study.pk, '-o', tmp_path / 'models.html', '--figures', tmp_path / 'figures')
     assert result.exit_code == 0, result.output
+    assert {path.name for path in (tmp_path / 'figures').iterdir()} == {'models.svg', 'models.png', 'models.csv'}
     html = (tmp_path / 'models.html').read_text()
     assert 'Force error against time' in html
     assert 'model_003' in html

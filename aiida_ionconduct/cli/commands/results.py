@@ -167,16 +167,19 @@ def report_command(
     from aiida_ionconduct.report.measured import read_measured
     from aiida_ionconduct.report.page.campaign import write_page
     from aiida_ionconduct.report.page.comparison import write_comparison
-    from aiida_ionconduct.report.page.figure_files import write_figures_comparing, write_figures_of
+    from aiida_ionconduct.report.page.figure_files import write_figures, write_figures_comparing, write_figures_of
     from aiida_ionconduct.report.tables.terminal import summary_tables
 
     if len(nodes) == 1 and isinstance(nodes[0], orm.WorkChainNode) and nodes[0].process_type == MODELS_STUDY:
-        from aiida_ionconduct.report.page.models import write_models_page
+        from aiida_ionconduct.report.page.models import models_drawing, write_models_page
         from aiida_ionconduct.report.tables.any_result import describe
 
         echo(describe(nodes[0]))
         if 'table' not in nodes[0].outputs:
             raise click.ClickException(f'{kind(nodes[0])}<{nodes[0].pk}> has no table, so no page was written.')
+        if figures:
+            write_figures([models_drawing(nodes[0].outputs.table.get_dict())], figures)
+            echo(f'Figures written to {figures}: models')
         echo(f'Page written: {write_models_page(nodes[0], output)}')
         return
     campaigns = []

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from aiida import orm
 
 MOST_CAMPAIGNS = len(CAMPAIGN_COLOURS)
+UPPER = 'sigma_full_upper_S_per_cm'
+"""The upper bound of a full conductivity, where there is no number."""
 Points = Mapping[str, Sequence[Mapping[str, Any]]]
 """The attributes of the conductivities of each campaign, by its name."""
 
@@ -174,13 +176,16 @@ def comparison_drawings(
                 lines,
                 value='sigma_full_S_per_cm',
                 interval='sigma_full_ci95',
-                upper='sigma_full_upper_S_per_cm',
+                upper=UPPER,
                 measured=measured,
                 extensions={
                     name: line for name, data in campaigns.items() if (line := _extension(data, measured.get(name, ())))
                 },
             ),
-            _columns(points, 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_ci95'),
+            {
+                **_columns(points, 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_ci95'),
+                UPPER: [attributes.get(UPPER) for results in points.values() for attributes in results],
+            },
         )
     if _any_has(points, 'sigma_tracer_S_per_cm'):
         yield Drawing(

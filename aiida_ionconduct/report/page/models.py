@@ -27,17 +27,10 @@ def write_models_page(node: orm.WorkChainNode, path: str | Path) -> Path:
     """
     table = node.outputs.table.get_dict()
     headers, rows = model_rows(table)
-    drawing = Drawing(
-        'models',
-        'Force error and time',
-        'Each point is a setting; no setting on the Pareto front is beaten in both. Hollow: stopped early.',
-        models(table['rows']),
-        _columns(table['rows']),
-    )
     html = fill(
         'models.html.j2',
         PALETTE,
-        [drawing],
+        [models_drawing(table)],
         pk=node.pk,
         state=process_state(node),
         n_settings=len(rows),
@@ -50,6 +43,17 @@ def write_models_page(node: orm.WorkChainNode, path: str | Path) -> Path:
         sentences=matters_most(table),
     )
     return write(html, path)
+
+
+def models_drawing(table: Mapping[str, Any]) -> Drawing:
+    """Return the figure of the page, from the table of a study."""
+    return Drawing(
+        'models',
+        'Force error and time',
+        'Each point is a setting; no setting on the Pareto front is beaten in both. Hollow: stopped early.',
+        models(table['rows']),
+        _columns(table['rows']),
+    )
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> Columns:

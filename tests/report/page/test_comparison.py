@@ -68,6 +68,16 @@ def test_the_download_has_the_points_of_both(campaigns):
     assert float(rows[3]['sigma_full_S_per_cm']) == 0.024
 
 
+def test_upper_bounds_are_in_the_figure_and_in_the_download(campaigns):
+    name, data = next(iter(campaigns.items()))
+    attributes = data.conductivities[0].attributes
+    attributes |= {'sigma_full_S_per_cm': None, 'sigma_full_ci95': None, 'sigma_full_upper_S_per_cm': 2e-3}
+    page = render(campaigns)
+    rows = list(csv.DictReader(io.StringIO(Page(page).downloads['arrhenius.csv'])))
+    assert [float(row['sigma_full_upper_S_per_cm']) for row in rows if not row['sigma_full_S_per_cm']] == [2e-3]
+    assert f'{name}, upper bound' in page
+
+
 @pytest.mark.parametrize('number', [1, 11])
 def test_too_few_and_too_many_are_refused(number, tmp_path, aiida_profile):
     nodes = [orm.WorkChainNode().store() for _ in range(number)]
