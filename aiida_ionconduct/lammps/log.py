@@ -37,6 +37,8 @@ class LogStage(NamedTuple):
     """Wall time of the run; ``None`` when it did not come to its end."""
 
     n_steps: int | None
+    cpu_use_percent: float | None = None
+    """Processor time over wall time of the run, in percent, over all threads of the first process."""
 
 
 class Log(NamedTuple):
@@ -92,6 +94,7 @@ def _read_stage(name: str, text: str) -> LogStage:
     header = re.search(r'^\s*Step\s.*\n', text, flags=re.MULTILINE)
     rows: list[list[float]] = []
     loop = re.search(r'^Loop time of (\S+) on \d+ procs for (\d+) steps', text, flags=re.MULTILINE)
+    use = re.search(r'^([\d.]+)% CPU use with ', text, flags=re.MULTILINE)
     columns = len(header.group().split()) if header else 0
     for line in text[header.end() if header else len(text) : loop.start() if loop else len(text)].splitlines():
         try:
@@ -105,6 +108,7 @@ def _read_stage(name: str, text: str) -> LogStage:
         np.array(rows, dtype=float).reshape(len(rows), columns),
         float(loop.group(1)) if loop else None,
         int(loop.group(2)) if loop else None,
+        float(use.group(1)) if use else None,
     )
 
 

@@ -50,7 +50,7 @@ STRIDES = {'positions': 'frame_stride', 'centres_of_mass': 'com_stride'}
 class LammpsMdParser(Parser):
     """Store the trajectories, a restart file and a description of the run, whether or not it came to its end."""
 
-    CACHE_VERSION = 2
+    CACHE_VERSION = 3
 
     def parse(self, **kwargs: Any) -> ExitCode | None:
         """Parse the log and the temporarily retrieved files, salvaging what a stopped run has left."""
@@ -284,6 +284,8 @@ def describe_log(log: Log, start: Start | None) -> dict[str, Any]:
         result['steps_per_second'] = production.n_steps / production.loop_time_s
         done = start.step if start and start.stage == PRODUCTION else 0
         result['n_steps'] = done + production.n_steps
+    if production and production.cpu_use_percent is not None:
+        result['cpu_use_percent'] = production.cpu_use_percent
     if log.peak_memory_MB is not None:
         result['peak_memory_MB'] = log.peak_memory_MB
     return result

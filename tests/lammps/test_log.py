@@ -26,6 +26,8 @@ WARNING: something happened on step 10
         10   nan            -inf
         20   880            -1.
 Loop time of 2 on 1 procs for 20 steps with 17 atoms
+
+87.5% CPU use with 1 MPI tasks x 1 OpenMP threads
 Total wall time: 0:00:03
 """
 
@@ -40,6 +42,7 @@ def test_stages():
     assert log.stages[0].thermo.tolist() == [[0, 900, -1.5], [10, 910.5, -1.25]]
     assert np.isnan(log.production.thermo[1, 1])
     assert log.production.thermo[2].tolist() == [20, 880, -1]
+    assert [stage.cpu_use_percent for stage in log.stages] == [None, 87.5]
     assert log.complete
     assert not log.errors
     assert not log.out_of_walltime

@@ -24,12 +24,13 @@ def timing(us_per_atom_step):
     return orm.Dict({'steps_per_second': 1e6 / us_per_atom_step / N_ATOMS, 'peak_memory_MB': 512.0})
 
 
-def row(label, error, us, *, state='trained in full', on_front=False, reason='', **settings):
+def row(label, error, us, *, state='trained in full', on_front=False, reason='', cpu_use=99.5, **settings):
     """Return a row of the table; with a reason, of a setting whose first training failed."""
     return {
         'label': label, 'settings': settings, 'epochs': 90, 'on_front': on_front, 'forces_mae_eV_per_A': error,
         'energy_mae_eV_per_atom': None if error is None else error / 100, 'us_per_atom_step': us,
-        'peak_memory_MB': 512.0, 'state': 'failed in training, rung 0' if reason else state, 'reason': reason,
+        'cpu_use_percent': cpu_use, 'peak_memory_MB': 512.0,
+        'state': 'failed in training, rung 0' if reason else state, 'reason': reason,
     }  # fmt: skip
 
 

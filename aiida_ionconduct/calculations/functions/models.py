@@ -192,6 +192,7 @@ def _row(label: str, p: Mapping[str, Any], nodes: Mapping[str, orm.Dict]) -> dic
         'forces_mae_eV_per_A': last.get('test_forces_mae_eV_per_A'),
         'energy_mae_eV_per_atom': last.get('test_energy_mae_eV_per_atom'),
         'us_per_atom_step': microseconds(timing, p['n_atoms']),
+        'cpu_use_percent': None if timing is None else timing.get_dict().get('cpu_use_percent'),
         'peak_memory_MB': None if timing is None else timing.get_dict().get('peak_memory_MB'),
         'state': state,
         'reason': failure['reason'] if failure else '',

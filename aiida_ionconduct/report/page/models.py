@@ -13,9 +13,22 @@ from aiida_ionconduct.report.figures.models import models
 from aiida_ionconduct.report.graph.stages import process_state
 from aiida_ionconduct.report.page.downloads import Columns
 from aiida_ionconduct.report.page.template import Drawing, fill, write
-from aiida_ionconduct.report.tables.models import EFFECT_HEADERS, effect_rows, matters_most, model_rows
+from aiida_ionconduct.report.tables.models import (
+    EFFECT_HEADERS,
+    disturbed_timings,
+    effect_rows,
+    matters_most,
+    model_rows,
+)
 
-NUMBERS = ('epochs', 'forces_mae_eV_per_A', 'energy_mae_eV_per_atom', 'us_per_atom_step', 'peak_memory_MB')
+NUMBERS = (
+    'epochs',
+    'forces_mae_eV_per_A',
+    'energy_mae_eV_per_atom',
+    'us_per_atom_step',
+    'cpu_use_percent',
+    'peak_memory_MB',
+)
 
 
 def write_models_page(node: orm.WorkChainNode, path: str | Path) -> Path:
@@ -41,6 +54,7 @@ def write_models_page(node: orm.WorkChainNode, path: str | Path) -> Path:
         effects=effect_rows(table),
         effect_headers=EFFECT_HEADERS,
         sentences=matters_most(table),
+        warnings=disturbed_timings(table),
     )
     return write(html, path)
 
@@ -62,5 +76,5 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> Columns:
     return {
         'setting': [row['label'] for row in rows],
         **{key: [row['settings'][key] for row in rows] for key in keys},
-        **{name: [row[name] for row in rows] for name in NUMBERS},
+        **{name: [row.get(name) for row in rows] for name in NUMBERS},
     }

@@ -13,6 +13,8 @@ from aiida_ionconduct.studies.models import level_name, spread
 
 HEADERS = ('epochs', 'forces (meV/Å)', 'energy (meV/atom)', 'µs/atom/step', 'memory (MB)', 'front', 'state')
 ERROR, TIME = 'forces_mae_eV_per_A', 'us_per_atom_step'
+BUSY = 90.0
+"""A timing is doubted if the processor worked on it for less than this percentage of the wall time."""
 
 
 def model_rows(table: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -67,6 +69,16 @@ def matters_most(table: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def disturbed_timings(table: Mapping[str, Any]) -> list[str]:
+    """Return a sentence on the timings during which other programs had a part of the processor, if there are any."""
+    uses = {row['label']: row.get('cpu_use_percent') for row in table['rows'] if row[TIME] is not None}
+    low = ', '.join(f'{label} ({use:.0f} %)' for label, use in uses.items() if use is not None and use < BUSY)
+    return [
+        f'Warning: for less than {BUSY:.0f} % of the time, the processor worked on the timing of {low}. Other programs '
+        'ran on the machine; the times are too long. Repeat the study on a quiet machine.'
+    ] * bool(low)  # fmt: skip
+
+
 def models_text(table: Mapping[str, Any]) -> str:
     """Return what a study of models says: the settings, the main effects, and what was run."""
     headers, rows = model_rows(table)
@@ -77,6 +89,7 @@ def models_text(table: Mapping[str, Any]) -> str:
         f'Force errors: mean absolute error on the test frames, which decide nothing. Times: LAMMPS, {table["cell"]}.',
         f'Rungs of {epochs} epochs; the fraction that goes on is {table["keep"]:g}. Front: no other setting is both '
         'faster and more accurate.',
+        *disturbed_timings(table),
     ]
     effects = effect_rows(table)
     if effects:

@@ -39,6 +39,15 @@ def test_the_text_says_what_was_timed():
     assert 'Rungs of 10, 30, 90 epochs' in text
 
 
+def test_timings_on_a_busy_machine_are_named():
+    quiet = table()
+    assert 'Warning' not in models_text(quiet)
+    (busy, _, older, _) = rows = [dict(row) for row in quiet['rows']]
+    busy['cpu_use_percent'] = 43.7
+    del older['cpu_use_percent']  # a study of an earlier version
+    assert 'timing of model_001 (44 %). Other programs ran' in models_text({**quiet, 'rows': rows})
+
+
 def test_without_effects():
     assert 'Mean change' not in models_text({**table(), 'effects': {'forces_mae_eV_per_A': {}, 'us_per_atom_step': {}}})
 
