@@ -33,7 +33,7 @@ test: packages := test $(if $(FAULTS),services)
 test: lint docs $(STAMPS)/tests  ## lint, the documentation and every test, real engines included; prints the coverage by the unit tests
 	@$(ENV) status=0; rm -f .coverage .coverage.*; \
 	python -m pytest -m 'not integration' --numprocesses 2 $(COVERAGE) || status=1; \
-	IONCONDUCT_FAULTS=$(FAULTS) python -m pytest -m integration --numprocesses 2 --dist loadfile --durations=25 || status=1; \
+	IONCONDUCT_FAULTS=$(FAULTS) python -m pytest -m integration --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations=25 || status=1; \
 	$(if $(COVERAGE),python scripts/coverage_report.py;) exit $$status
 
 test-fast: lint $(STAMPS)/tests  ## lint and the unit tests, without the slow ones
