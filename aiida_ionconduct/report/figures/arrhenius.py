@@ -49,7 +49,7 @@ def arrhenius(points: Sequence[Mapping[str, Any]], line: Line | None = None) -> 
     axes.set_yscale('log')
     power_ticks(axes.yaxis)
     temperature_axis(axes, [point['temperature_K'] for point in points])
-    legend(axes, loc='lower left' if line else 'best')
+    legend(axes, loc='upper right' if line else 'best')  # a line that falls leaves this corner free
     return figure
 
 
