@@ -261,10 +261,16 @@ def test_campaigns_beside_measured_conductivities(stored_campaign, second_campai
     assert 'computed by none of these campaigns' in page.read_text()
 
 
-def test_measured_conductivities_need_two_campaigns_and_a_readable_file(stored_campaign, second_campaign, tmp_path):
+def test_measured_conductivities_beside_a_single_campaign(stored_campaign, tmp_path):
+    measured, page = tmp_path / 'measured.csv', tmp_path / 'page.html'
+    measured.write_text('material,temperature_K,sigma_S_per_cm,source\nLiCl,300,1e-9,a paper\n')
+    assert 'Page written' in output('report', stored_campaign.pk, '--measured', measured, '-o', page)
+    assert 'a paper' in page.read_text()
+    assert '<h1>Computed and measured</h1>' in page.read_text()
+
+
+def test_measured_conductivities_need_a_readable_file(stored_campaign, tmp_path):
     measured = tmp_path / 'measured.csv'
     measured.write_text('material,T\nLiCl,300\n')
     result = invoke('report', stored_campaign.pk, '--measured', measured)
-    assert (result.exit_code, 'give two or more' in result.output) == (2, True)
-    result = invoke('report', stored_campaign.pk, second_campaign.pk, '--measured', measured)
     assert (result.exit_code, 'no column temperature_K' in result.output) == (2, True)

@@ -149,16 +149,16 @@ def report_command(
 ) -> None:
     """Print the results of a campaign and write them as an HTML page, or compare several campaigns on one page.
 
+    With --measured, the page compares also a single campaign with the measured conductivities.
+
     PK may be a study of models, too.
 
     \b
       aiida-ionconduct report PK -o conductivity.html
       aiida-ionconduct report PK --figures figures
       aiida-ionconduct report PK PK -o comparison.html
-      aiida-ionconduct report PK PK --measured measured.csv --figures figures
+      aiida-ionconduct report PK --measured measured.csv --figures figures
     """
-    if measured and len(nodes) == 1:
-        raise click.UsageError('--measured is for the page that compares campaigns: give two or more.')
     open_profile(profile)
     from aiida import orm
 
@@ -171,6 +171,8 @@ def report_command(
     from aiida_ionconduct.report.tables.terminal import summary_tables
 
     if len(nodes) == 1 and isinstance(nodes[0], orm.WorkChainNode) and nodes[0].process_type == MODELS_STUDY:
+        if measured:
+            raise click.UsageError('--measured is for campaigns; a study of models has no conductivities.')
         from aiida_ionconduct.report.page.models import models_drawing, write_models_page
         from aiida_ionconduct.report.tables.any_result import describe
 
@@ -189,7 +191,7 @@ def report_command(
             raise click.BadParameter(message, param_hint='PK')
         campaigns.append(node)
     files: list[Path] = []
-    if len(campaigns) == 1:
+    if len(campaigns) == 1 and not measured:
         echo(summary_tables(collect(campaigns[0])))
         path = write_page(campaigns[0], output)
         files = write_figures_of(campaigns[0], figures) if figures else files

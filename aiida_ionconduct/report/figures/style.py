@@ -179,11 +179,21 @@ def scale_in_label(axes: Axes, name: str, unit: str, highest: float) -> None:
         axes.set_ylabel(f'{name} (10{superscript(power)} {unit})')
 
 
+LABEL_WIDTH = 0.08
+"""The width of the name of a temperature, as a part of the width of a figure."""
+
+
 def temperature_axis(axes: Axes, temperatures_K: Sequence[float]) -> None:
-    """Name the temperatures on top of an Arrhenius plot."""
+    """Name the temperatures on top of an Arrhenius plot, leaving out names that would lie on the name before."""
     top = axes.secondary_xaxis('top')
     distinct = sorted(set(temperatures_K))
-    top.set_xticks([1000 / temperature for temperature in distinct], [f'{temperature:g} K' for temperature in distinct])
+    places = [1000 / temperature for temperature in distinct]
+    apart = LABEL_WIDTH * (max(places) - min(places))
+    names, last = [], np.inf
+    for temperature, place in zip(distinct, places, strict=True):  # from the right to the left
+        names.append(f'{temperature:g} K' if last - place >= apart else '')
+        last = place if names[-1] else last
+    top.set_xticks(places, names)
     top.tick_params(length=3, labelsize=7.5, colors=MUTED)
     top.spines['top'].set_visible(False)
 

@@ -37,14 +37,15 @@ def write_comparison(nodes: Sequence[orm.WorkChainNode], path: str | Path, measu
     """Write the page that compares campaigns.
 
     :param nodes: two to :data:`MOST_CAMPAIGNS` process nodes of :class:`ConductivityWorkChain`, in the order of the
-        page.
+        page; with measured conductivities, a single node suffices.
     :param path: the file to write; its folder is made.
     :param measured: measured conductivities, shown beside the campaigns of the same composition.
     :return: the file written.
     :raises ValueError: if there are fewer or more nodes, or the same node twice.
     """
-    if not 2 <= len(nodes) <= MOST_CAMPAIGNS or len({node.pk for node in nodes}) < len(nodes):
-        raise ValueError(f'{len(nodes)} campaigns: give 2 to {MOST_CAMPAIGNS}, each once.')
+    fewest = 1 if measured else 2
+    if not fewest <= len(nodes) <= MOST_CAMPAIGNS or len({node.pk for node in nodes}) < len(nodes):
+        raise ValueError(f'{len(nodes)} campaigns: give {fewest} to {MOST_CAMPAIGNS}, each once.')
     return write(render(name_apart([collect(node) for node in nodes]), measured), path)
 
 
