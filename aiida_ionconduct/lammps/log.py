@@ -38,7 +38,7 @@ class LogStage(NamedTuple):
 
     n_steps: int | None
     cpu_use_percent: float | None = None
-    """Processor time over wall time of the run, in percent, over all threads of the first process."""
+    """Processor time over wall time of the run, in percent: the mean over the processes, each with all its threads."""
 
 
 class Log(NamedTuple):

@@ -269,8 +269,9 @@ def test_measured_conductivities_beside_a_single_campaign(stored_campaign, tmp_p
     assert '<h1>Computed and measured</h1>' in page.read_text()
 
 
-def test_measured_conductivities_need_a_readable_file(stored_campaign, tmp_path):
+def test_measured_conductivities_need_a_readable_file(stored_campaign, second_campaign, tmp_path):
     measured = tmp_path / 'measured.csv'
     measured.write_text('material,T\nLiCl,300\n')
-    result = invoke('report', stored_campaign.pk, '--measured', measured)
-    assert (result.exit_code, 'no column temperature_K' in result.output) == (2, True)
+    for nodes in ([stored_campaign.pk], [stored_campaign.pk, second_campaign.pk]):
+        result = invoke('report', *nodes, '--measured', measured)
+        assert (result.exit_code, 'no column temperature_K' in result.output) == (2, True)

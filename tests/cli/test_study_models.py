@@ -173,6 +173,13 @@ def test_the_page_of_a_study_in_which_all_have_failed(failed_study, tmp_path):
     assert 'The training diverged.' in (tmp_path / 'models.html').read_text()
 
 
+def test_a_study_beside_measured_conductivities_is_refused(study, tmp_path):
+    measured = tmp_path / 'measured.csv'
+    measured.write_text('material,temperature_K,sigma_S_per_cm\nLi3PO4,300,1e-9\n')
+    result = invoke('report', study.pk, '--measured', measured)
+    assert (result.exit_code, '--measured is for campaigns' in result.output) == (2, True)
+
+
 def test_a_study_that_has_not_ended(aiida_profile):
     node = orm.WorkChainNode(process_type=MODELS_STUDY).store()
     assert 'has no table' in invoke('show', node.pk).output

@@ -1,12 +1,11 @@
 """The numbers of docs/results are those that `make demo` prints from the archives in examples/lisicon."""
 
-import os
 import pathlib
 import re
-import subprocess
-import sys
 
 import pytest
+
+from demonstration import demo
 
 pytestmark = pytest.mark.slow
 
@@ -17,12 +16,9 @@ PAGE = ROOT / 'docs' / 'results' / 'lisicon.md'
 @pytest.fixture(scope='module')
 def printed(tmp_path_factory):
     """What `make demo` prints."""
-    environment = {name: value for name, value in os.environ.items() if name != 'AIIDA_PATH'}
-    environment['PATH'] = f'{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
-    command = [ROOT / 'scripts' / 'demo.sh', ROOT / 'examples' / 'lisicon', tmp_path_factory.mktemp('pages')]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    status, output, errors = demo(ROOT / 'examples' / 'lisicon', tmp_path_factory.mktemp('pages'))
+    assert status == 0, errors
+    return output
 
 
 def test_printed_lines(printed):

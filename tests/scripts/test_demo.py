@@ -1,25 +1,13 @@
 """Tests of ``scripts/demo.sh``: what `make demo` prints and writes, from archives in a folder."""
 
-import os
-import pathlib
 import re
-import subprocess
-import sys
 
 import pytest
 
 from aiida_ionconduct.archives import export
+from demonstration import demo
 
 pytestmark = pytest.mark.slow
-SCRIPT = pathlib.Path(__file__).parents[2] / 'scripts' / 'demo.sh'
-
-
-def demo(folder, pages):
-    """Run the script without a profile of its user; return exit status, output and errors."""
-    environment = {name: value for name, value in os.environ.items() if name != 'AIIDA_PATH'}
-    environment['PATH'] = f'{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
-    done = subprocess.run([SCRIPT, folder, pages], env=environment, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.mark.parametrize('provenance', [True, False])

@@ -180,6 +180,7 @@ def _row(label: str, p: Mapping[str, Any], nodes: Mapping[str, orm.Dict]) -> dic
     rungs = [rung for rung in range(len(p['epochs'])) if held_out_error(nodes.get(_training(rung, label))) is not None]
     last = nodes[_training(rungs[-1], label)].get_dict() if rungs else {}
     timing = nodes.get(f'{TIMING}_{label}')
+    run = {} if timing is None else timing.get_dict()
     failure = p['failures'].get(label)
     if failure:
         state = f'failed in {failure["step"]}'
@@ -192,8 +193,8 @@ def _row(label: str, p: Mapping[str, Any], nodes: Mapping[str, orm.Dict]) -> dic
         'forces_mae_eV_per_A': last.get('test_forces_mae_eV_per_A'),
         'energy_mae_eV_per_atom': last.get('test_energy_mae_eV_per_atom'),
         'us_per_atom_step': microseconds(timing, p['n_atoms']),
-        'cpu_use_percent': None if timing is None else timing.get_dict().get('cpu_use_percent'),
-        'peak_memory_MB': None if timing is None else timing.get_dict().get('peak_memory_MB'),
+        'cpu_use_percent': run.get('cpu_use_percent'),
+        'peak_memory_MB': run.get('peak_memory_MB'),
         'state': state,
         'reason': failure['reason'] if failure else '',
     }

@@ -121,6 +121,21 @@ def cost_command(*, node: orm.Node, layout: str, profile: str | None) -> None:
         echo(f'\n{tabulate(speed_rows(speeds), headers=SPEED_COLUMNS, tablefmt="simple", disable_numparse=True)}')
 
 
+def _report_models_study(study: orm.WorkChainNode, output: Path, figures: Path | None) -> None:
+    """Print what a study of models says, and write its page and, if a folder is given, its figure."""
+    from aiida_ionconduct.report.page.figure_files import write_figures
+    from aiida_ionconduct.report.page.models import models_drawing, write_models_page
+    from aiida_ionconduct.report.tables.any_result import describe
+
+    echo(describe(study))
+    if 'table' not in study.outputs:
+        raise click.ClickException(f'{kind(study)}<{study.pk}> has no table, so no page was written.')
+    if figures:
+        write_figures([models_drawing(study.outputs.table.get_dict())], figures)
+        echo(f'Figures written to {figures}: models')
+    echo(f'Page written: {write_models_page(study, output)}')
+
+
 @click.command('report')
 @click.argument('nodes', type=Node(CAMPAIGN), nargs=-1, required=True, metavar='PK…')
 @click.option(
@@ -167,22 +182,13 @@ def report_command(
     from aiida_ionconduct.report.measured import read_measured
     from aiida_ionconduct.report.page.campaign import write_page
     from aiida_ionconduct.report.page.comparison import write_comparison
-    from aiida_ionconduct.report.page.figure_files import write_figures, write_figures_comparing, write_figures_of
+    from aiida_ionconduct.report.page.figure_files import write_figures_comparing, write_figures_of
     from aiida_ionconduct.report.tables.terminal import summary_tables
 
     if len(nodes) == 1 and isinstance(nodes[0], orm.WorkChainNode) and nodes[0].process_type == MODELS_STUDY:
         if measured:
             raise click.UsageError('--measured is for campaigns; a study of models has no conductivities.')
-        from aiida_ionconduct.report.page.models import models_drawing, write_models_page
-        from aiida_ionconduct.report.tables.any_result import describe
-
-        echo(describe(nodes[0]))
-        if 'table' not in nodes[0].outputs:
-            raise click.ClickException(f'{kind(nodes[0])}<{nodes[0].pk}> has no table, so no page was written.')
-        if figures:
-            write_figures([models_drawing(nodes[0].outputs.table.get_dict())], figures)
-            echo(f'Figures written to {figures}: models')
-        echo(f'Page written: {write_models_page(nodes[0], output)}')
+        _report_models_study(nodes[0], output, figures)
         return
     campaigns = []
     for node in nodes:

@@ -70,13 +70,16 @@ def matters_most(table: Mapping[str, Any]) -> list[str]:
 
 
 def disturbed_timings(table: Mapping[str, Any]) -> list[str]:
-    """Return a sentence on the timings during which other programs had a part of the processor, if there are any."""
+    """Return a sentence on the timings to which the processor gave too small a part of its time, if there are any."""
     uses = {row['label']: row.get('cpu_use_percent') for row in table['rows'] if row[TIME] is not None}
     low = ', '.join(f'{label} ({use:.0f} %)' for label, use in uses.items() if use is not None and use < BUSY)
+    if not low:
+        return []
     return [
         f'Warning: for less than {BUSY:.0f} % of the time, the processor worked on the timing of {low}. Other programs '
-        'ran on the machine; the times are too long. Repeat the study on a quiet machine.'
-    ] * bool(low)  # fmt: skip
+        'ran on the machine, or the run waited, and the time is too long. Repeat the study on a quiet machine with '
+        'another number of --steps: then the timings are taken anew, and the trainings come from the cache.'
+    ]
 
 
 def models_text(table: Mapping[str, Any]) -> str:
