@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import cast
 
 from aiida import orm
@@ -48,9 +49,12 @@ def wait_for_broker(patience_s: float = BROKER_PATIENCE_S) -> None:
     while True:
         try:
             get_manager().get_communicator()
-        except ConnectionError as error:
+        except (
+            ConnectionError,
+            FutureTimeoutError,
+        ) as error:  # of files that are missing; of a thread that starts slowly
             if time.monotonic() > end:
-                raise DaemonException(f'the broker cannot be reached after {patience_s:.0f} s: {error}') from error
+                raise DaemonException(f'the broker cannot be reached after {patience_s:.0f} s: {error!r}') from error
             time.sleep(WAIT_S)
         else:
             return

