@@ -16,9 +16,19 @@ from aiida.common.log import override_log_level
 from aiida.repository import Repository
 from aiida.tools.archive import create_archive
 from aiida.tools.archive.implementations.sqlite_zip.main import ArchiveFormatSqlZip
+from aiida.tools.graph.graph_traversers import get_nodes_export
 from tabulate import tabulate
 
-from aiida_ionconduct.archives.readme import PAGE, README, Content, reduction_text, thinning_text, write_readme
+from aiida_ionconduct.archives.hiding import Hiding, names_to_hide
+from aiida_ionconduct.archives.readme import (
+    PAGE,
+    README,
+    Content,
+    hiding_text,
+    reduction_text,
+    thinning_text,
+    write_readme,
+)
 from aiida_ionconduct.archives.reduction import (
     Change,
     Reduced,
@@ -30,7 +40,7 @@ from aiida_ionconduct.archives.reduction import (
 from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories
 from aiida_ionconduct.calculations.functions.trajectories import thin_trajectory, thinned
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
-from aiida_ionconduct.queries import CAMPAIGN, trajectories_of
+from aiida_ionconduct.queries import CAMPAIGN, stored_pk, trajectories_of
 from aiida_ionconduct.report.number_format import format_estimate
 from aiida_ionconduct.report.page.campaign import write_page
 from aiida_ionconduct.transport.estimators import MIN_FRAMES
@@ -48,7 +58,8 @@ class Exported(NamedTuple):
 
     ``trajectory_bytes`` and ``bytes_by_type`` are bytes in the archive, where they are compressed. ``comparison`` is a
     table of what the thinned positions of the archive give beside all positions, or empty. ``reduction`` is a table of
-    what an archive with all jobs has thinned and left out, or empty.
+    what an archive with all jobs has thinned and left out, or empty. ``hidden`` is what stands for each name of a
+    folder or a computer that was looked for, and ``hiding`` says where names were replaced.
     """
 
     path: pathlib.Path
@@ -59,6 +70,8 @@ class Exported(NamedTuple):
     comparison: str = ''
     reduction: str = ''
     bytes_by_type: Mapping[str, int] = {}
+    hidden: Mapping[str, str] = {}
+    hiding: str = ''
 
 
 def export(
@@ -71,6 +84,7 @@ def export(
     centres_every: int = 1,
     working_files: bool | None = None,
     logs: bool = True,
+    hide_folders: bool = False,
     overwrite: bool = False,
 ) -> Exported:
     """Write an archive of a campaign, of another work chain with conductivities, or of a conductivity.
@@ -88,6 +102,8 @@ def export(
     :param working_files: with the jobs, whether the archive holds compiled models, restart files and checkpoints; by
         default where nothing is thinned.
     :param logs: with the jobs, whether the archive holds the logs of LAMMPS, whose columns trajectories hold as well.
+    :param hide_folders: with the jobs, whether something else stands for the names of folders and computers, see
+        :mod:`~aiida_ionconduct.archives.hiding`.
     :param overwrite: whether the file may exist.
     :raises ValueError: if there is nothing to export, trajectories are missing, or the file exists.
     """
@@ -95,7 +111,7 @@ def export(
     content: Content = 'campaign' if provenance else 'analysis' if trajectories else 'results'
     if provenance and not trajectories:
         raise ValueError('the provenance holds the trajectories: give --provenance or --no-trajectories.')
-    _check_options(content, every, centres_every, has_all_files=working_files is None and logs)
+    _check_options(content, every, centres_every, has_all_files=working_files is None and logs and not hide_folders)
     if path.exists() and not overwrite:
         raise ValueError(f'`{path}` exists: give another name, or --force.')
     if not isinstance(node, (orm.WorkChainNode, ConductivityData)):
@@ -117,19 +133,39 @@ def export(
     if provenance:
         kept = max(every, centres_every) == 1 if working_files is None else working_files
         changes = plan_changes(node, every=every, centres_every=centres_every, working_files=kept, logs=logs)
+    hiding = Hiding(names_to_hide(_behind(node)) if hide_folders else {})
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = pathlib.Path(folder) / 'archive.aiida'
-        reduced = _write_archive(entities, draft, content, changes)
+        reduced = _write_archive(entities, draft, content, changes=changes, hiding=hiding)
         counts, sizes = _census(draft)
         comparison = _comparison(conductivities, fewer_frames)
         reduction = reduction_table(reduced) if reduced else ''
         thinning = reduction_text(reduction, reduction_list(reduced), comparison)
         again = conductivities if provenance else fewer_frames or conductivities
         thinning = thinning or thinning_text(every, comparison)
-        _add_texts(draft, node, write_readme(node, content, counts, conductivities=again, thinning=thinning))
+        hidden = hiding_text(hiding.names.values(), hiding.n_rows, hiding.n_files)
+        readme = write_readme(node, content, counts, conductivities=again, thinning=thinning, hidden=hidden)
+        _add_texts(draft, node, readme)
         draft.replace(path)
     trajectory_bytes = sizes.get(IonTrajectoryData.__name__, 0)
-    return Exported(path, content, counts, path.stat().st_size, trajectory_bytes, comparison, reduction, sizes)
+    return Exported(
+        path,
+        content,
+        counts,
+        path.stat().st_size,
+        trajectory_bytes,
+        comparison,
+        reduction,
+        sizes,
+        hiding.names,
+        hidden,
+    )
+
+
+def _behind(node: orm.Node) -> set[int]:
+    """Return the PKs of the nodes of an archive with all jobs."""
+    nodes: set[int] = get_nodes_export(starting_pks=[stored_pk(node)])['nodes']
+    return nodes
 
 
 def _add_texts(path: pathlib.Path, node: orm.Node, readme: str) -> None:
@@ -141,13 +177,18 @@ def _add_texts(path: pathlib.Path, node: orm.Node, readme: str) -> None:
 
 
 def _write_archive(
-    entities: Iterable[orm.Node], path: pathlib.Path, content: Content, changes: Mapping[str, Change]
+    entities: Iterable[orm.Node],
+    path: pathlib.Path,
+    content: Content,
+    *,
+    changes: Mapping[str, Change],
+    hiding: Hiding,
 ) -> list[Reduced]:
     """Write an archive of AiiDA, and return what was thinned and left out in it.
 
     :param changes: of nodes, by UUID.
     """
-    archive_format = ReducingFormat(changes)
+    archive_format = ReducingFormat(changes, hiding)
     with_jobs = content == 'campaign'
     with override_log_level(logging.WARNING):
         create_archive(
@@ -173,8 +214,9 @@ def _check_options(content: Content, every: int, centres_every: int, *, has_all_
         raise ValueError('--centres-every thins archives with all jobs: give --provenance as well.')
     if not has_all_files and content != 'campaign':
         raise ValueError(
-            'logs, compiled models, restart files and checkpoints are in archives with all jobs alone: give '
-            '--provenance as well, or leave out --no-logs, --working-files and --no-working-files.'
+            'logs, compiled models, restart files, checkpoints and names of folders are in archives with all jobs '
+            'alone: give --provenance as well, or leave out --no-logs, --working-files, --no-working-files and '
+            '--hide-folders.'
         )
 
 

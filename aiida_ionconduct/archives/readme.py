@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from aiida import orm
@@ -30,7 +30,7 @@ CONTENTS: dict[Content, tuple[str, str]] = {
     ),
     'campaign': (
         'every job with its inputs and outputs, from the first structure on',
-        'Jobs name the folders and computers on which they ran.',
+        'Jobs name the folders and computers on which they ran; `export --hide-folders` would hide these names.',
     ),
 }
 """What an archive holds, and what its reader has to know."""
@@ -87,6 +87,22 @@ SHA-256 of the whole file. A profile that has such a node whole keeps it whole.
 """
 
 
+def hiding_text(stand_ins: Iterable[str], n_rows: int, n_files: int) -> str:
+    """Return a sentence on the names of folders and computers that are hidden, or nothing.
+
+    :param stand_ins: what stands for them.
+    :param n_rows: rows of the database with a name that is hidden.
+    :param n_files: files likewise.
+    """
+    listed = ', '.join(sorted(set(stand_ins)))
+    if not listed:
+        return ''
+    return (
+        f'Names of folders and computers are hidden in {n_rows} rows of the database and in {n_files} text files, '
+        f'where one of these stands for each: {listed}. Files that are not text are as they were.'
+    )
+
+
 def write_readme(
     node: orm.Node,
     content: Content,
@@ -94,11 +110,13 @@ def write_readme(
     *,
     conductivities: Sequence[ConductivityData],
     thinning: str,
+    hidden: str = '',
 ) -> str:
     """Return the README of an archive: the result, what the archive holds, how to analyse again.
 
     :param conductivities: those that can be analysed again.
     :param thinning: of :func:`thinning_text` or :func:`reduction_text`.
+    :param hidden: of :func:`hiding_text`.
     """
     data = collect_result(node)
     conductivities = sorted(conductivities, key=lambda result: result.temperature_K)
@@ -116,6 +134,7 @@ aiida-ionconduct analyse {first} --estimator cve
 ```
 """
     number = ', '.join(f'{count} {kind}' for kind, count in sorted(counts.items()))
+    caveat = hidden or caveat
     return f"""# Ionic conductivity of {name}
 
 ```text

@@ -1,7 +1,8 @@
 """Archives with every job, but with thinned trajectories and without the files that only a running job needs.
 
 The nodes keep their UUIDs and links. :class:`ReducingFormat` changes them while AiiDA writes the archive, so that
-nothing is stored in the profile. Each of them states in its attribute ``reduced`` what was taken away.
+nothing is stored in the profile. Each of them states in its attribute ``reduced`` what was taken away. Names of folders
+and computers can be hidden as well (:mod:`~aiida_ionconduct.archives.hiding`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from aiida.tools.archive.implementations.sqlite_zip.writer import ArchiveWriterS
 from aiida.tools.graph.graph_traversers import get_nodes_export
 from tabulate import tabulate
 
+from aiida_ionconduct.archives.hiding import Hiding
 from aiida_ionconduct.calculations.functions.trajectories import thinned, thinned_attributes
 from aiida_ionconduct.data import AllegroModelData, IonTrajectoryData
 from aiida_ionconduct.data.reduced import REDUCED
@@ -178,10 +180,10 @@ class ReducingFormat(ArchiveFormatSqlZip):
     :ivar reduced: what was thinned or left out, once an archive has been written.
     """
 
-    def __init__(self, changes: Mapping[str, Change]) -> None:
-        """Take the changes by the UUIDs of the nodes."""
+    def __init__(self, changes: Mapping[str, Change], hiding: Hiding) -> None:
+        """Take the changes by the UUIDs of the nodes, and the names to hide."""
         super().__init__()
-        self.changes = changes
+        self.changes, self.hiding = changes, hiding
         self.reduced: list[Reduced] = []
 
     def open(self, path: str | Path, mode: Any = 'r', **kwargs: Any) -> Any:
@@ -199,15 +201,17 @@ class _Writer(ArchiveWriterSqlZip):
 
     def __init__(self, path: str | Path, fmt: ReducingFormat, **kwargs: Any) -> None:
         super().__init__(path, fmt, **kwargs)
-        self.changes, self.reduced = fmt.changes, fmt.reduced
+        self.changes, self.hiding, self.reduced = fmt.changes, fmt.hiding, fmt.reduced
         self.keys: set[str | None] = set()
 
     def bulk_insert(self, entity_type: EntityTypes, rows: list[dict[str, Any]], allow_defaults: bool = False) -> None:
         """Write rows of the database; nodes are changed first."""
         if entity_type == EntityTypes.NODE:
-            rows = [self._changed(row) for row in rows]
+            rows = [self._without_names(self._changed(row)) for row in rows]
             for row in rows:
                 self.keys.update(Repository.flatten(row['repository_metadata']).values())
+        elif entity_type in (EntityTypes.COMPUTER, EntityTypes.LOG, EntityTypes.COMMENT):
+            rows = [self.hiding.in_row(row) for row in rows]
         super().bulk_insert(entity_type, rows, allow_defaults=allow_defaults)
 
     def put_object(self, stream: Any, *, buffer_size: int | None = None, key: str | None = None) -> str:
@@ -236,13 +240,38 @@ class _Writer(ArchiveWriterSqlZip):
             self.reduced.append(Reduced(str(row['uuid']), text, name, file.kind, file.n_bytes, left))
         if statements:
             attributes[REDUCED] = statements
-        extras = {name: value for name, value in row['extras'].items() if name != '_aiida_hash'}
         return {
             **row,
             'attributes': attributes,
-            'extras': extras,
+            'extras': _without_hash(row['extras']),
             'repository_metadata': {**metadata, 'o': objects} if objects else {},
         }
+
+    def _without_names(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return the row of a node without the names to hide, and write the files that are its own then.
+
+        The hash of a process is that of its inputs, so that the cache still knows it.
+        """
+        hidden = self.hiding.in_row(row)
+        metadata = self._files_without_names(row['repository_metadata'])
+        own = hidden != row or metadata != row['repository_metadata']
+        if own and row['node_type'].startswith('data.'):
+            hidden['extras'] = _without_hash(hidden['extras'])
+        return {**hidden, 'repository_metadata': metadata}
+
+    def _files_without_names(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        """Return the tree of files of a node in which the text files without the names stand for those with names."""
+        if key := metadata.get('k'):
+            content = self.hiding.in_file(key)
+            return metadata if content is None else {**metadata, 'k': self.put_object(io.BytesIO(content))}
+        if 'o' not in metadata:
+            return metadata
+        return {**metadata, 'o': {name: self._files_without_names(part) for name, part in metadata['o'].items()}}
+
+
+def _without_hash(extras: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the extras of a node that is no longer what its hash says."""
+    return {name: value for name, value in extras.items() if name != '_aiida_hash'}
 
 
 def reduction_table(reduced: Sequence[Reduced]) -> str:

@@ -19,6 +19,10 @@ from aiida_ionconduct.data import AllegroModelData, DatasetData, IonTrajectoryDa
 
 SEGMENT = 1003
 """Frames of the first segment of a run: no multiple of the numbers by which the tests thin."""
+WORKDIR, FOLDER = '/project/{username}/aiida', '/project/kim/aiida'
+SUBMIT = (
+    b"#!/bin/bash\n# on login1.cluster.example.org, cluster.example.org\n'/home/kim/allegro/bin/lmp' -in /dev/stdin\n"
+)
 LOG = b'Step Temp PotEng\n0 900 -1\n' * 99
 """Of LAMMPS."""
 
@@ -100,7 +104,11 @@ def whole_campaign(aiida_profile, make_salt_run):
     structure = orm.StructureData(ase=ase.build.bulk('LiCl', 'rocksalt', a=5.1, cubic=True)).store()
     top.base.links.add_incoming(structure, LinkType.INPUT_WORK, 'structure')
     top.store()
-    computer = orm.Computer('cluster', 'cluster.example.org', 'there', 'core.local', 'core.direct', '/scratch').store()
+    place = {'label': 'cluster', 'hostname': 'cluster.example.org', 'workdir': WORKDIR}
+    plugins = {'transport_type': 'core.local', 'scheduler_type': 'core.direct'}
+    _, computer = orm.Computer.collection.get_or_create(**place, **plugins)
+    computer.store()
+    code = orm.InstalledCode(computer, '/home/kim/allegro/bin/lmp', label='lammps').store()
 
     def job(plugin, inputs, outputs):
         """Return a finished job of the campaign."""
@@ -109,7 +117,11 @@ def whole_campaign(aiida_profile, make_salt_run):
         process.base.links.add_incoming(top, LinkType.CALL_CALC, plugin.replace('.', '_') + str(len(inputs)))
         for label, node in inputs.items():
             process.base.links.add_incoming(node, LinkType.INPUT_CALC, label)
-        return finished(process, outputs)
+        process.base.links.add_incoming(code, LinkType.INPUT_CALC, 'code')
+        process.set_remote_workdir(f'{FOLDER}/ab/12')
+        process.base.repository.put_object_from_bytes(SUBMIT, '.aiida/submit.sh')
+        remote = orm.RemoteData(remote_path=f'{FOLDER}/ab/12', computer=computer)
+        return finished(process, {**outputs, 'remote_folder': remote})
 
     pw = job(
         'quantumespresso.pw', {'structure': structure}, {'retrieved': binary('aiida.out', b'!    total energy\n' * 99)}

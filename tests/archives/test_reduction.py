@@ -167,7 +167,7 @@ def test_cache_takes_nothing_that_is_thinned(elsewhere_small, whole_campaign, tm
 def test_whole_analysis_is_found_by_the_cache(whole_campaign):
     """The control of the test above, in the profile that has all frames."""
     analysis = whole_campaign.outputs.conductivities['T900'].creator
-    assert analysis.base.caching.get_all_same_nodes() == [analysis]
+    assert analysis.uuid in {same.uuid for same in analysis.base.caching.get_all_same_nodes()}
 
 
 def test_import_leaves_whole_nodes_as_they_are_and_says_so(made, whole_campaign):

@@ -61,6 +61,11 @@ RESULT = Node(CAMPAIGN, 'ionconduct.conductivity')
     show_default=True,
     help='With --provenance, whether to include the logs of LAMMPS, whose columns the trajectories hold as well.',
 )
+@click.option(
+    '--hide-folders',
+    is_flag=True,
+    help='With --provenance, replace the names of folders and computers, in the database and in text files.',
+)
 @click.option('-f', '--force', is_flag=True, help='Overwrite the file if it exists.')
 @PROFILE
 def export_command(
@@ -73,23 +78,27 @@ def export_command(
     centres_every: int,
     working_files: bool | None,
     logs: bool,
+    hide_folders: bool,
     force: bool,
     profile: str | None,
 ) -> None:
     """Write the archive of a campaign or a conductivity, with a README and the HTML page inside.
 
     An archive with trajectories holds everything that is needed to repeat the analysis to the last bit, but no path
-    and no name of a machine. With --provenance it holds every job as well. --every makes both small. `verdi archive
-    import` reads the file as well, and `unzip -p FILE README.md` shows what it holds.
+    and no name of a machine. With --provenance it holds every job as well, with the folders in which the jobs ran
+    unless --hide-folders is given. --every makes both small. `verdi archive import` reads the file as well, and
+    `unzip -p FILE README.md` shows what it holds.
 
     \b
       aiida-ionconduct export PK
       aiida-ionconduct export PK --no-trajectories -o small.aiida
       aiida-ionconduct export PK --every 10
       aiida-ionconduct export PK --provenance
-      aiida-ionconduct export PK --provenance --every 30 --centres-every 30 --no-logs
+      aiida-ionconduct export PK --provenance --every 30 --centres-every 30 --no-logs --hide-folders
     """
     open_profile(profile)
+    from tabulate import tabulate
+
     from aiida_ionconduct.archives import CONTENTS, README, export
     from aiida_ionconduct.report.number_format import format_bytes
 
@@ -102,13 +111,16 @@ def export_command(
         centres_every=centres_every,
         working_files=working_files,
         logs=logs,
+        hide_folders=hide_folders,
         overwrite=force,
     )
     holds, caveat = CONTENTS[made.content]
     sizes = [format_bytes(n_bytes) for n_bytes in (made.n_bytes, made.trajectory_bytes)]
     echo(f'Written: {made.path}, {sizes[0]}, of which trajectories {sizes[1]}')
     echo(f'It holds {holds}: {", ".join(f"{count} {kind}" for kind, count in sorted(made.counts.items()))}.')
-    echo(caveat)
+    echo(made.hiding or caveat)
+    if made.hidden:
+        echo(tabulate(sorted(made.hidden.items()), headers=('name', 'replaced by')))
     if made.reduction:
         echo(f'\nThinned or left out, in bytes that are not compressed; {README} in the archive lists each file:')
         echo(made.reduction)
