@@ -19,6 +19,8 @@ from aiida.manage.configuration import get_config
 import aiida_ionconduct
 
 HOME = r'/(?:home|users|Users)/[^/\s"\':,;]+'
+PACKAGE = r'/[\w./-]+(?=/aiida_ionconduct/)'
+"""The folder of this package, on any machine."""
 USERNAME = r'\{username\}'
 """In the folder of a computer, once escaped; the jobs have a name in its place."""
 BEFORE, AFTER = r'(?<![\w.~-])', r'(?![\w-]|\.\w)'
@@ -78,7 +80,7 @@ class Hiding:
         known = [(_pattern(name), names[name]) for name in sorted(names, key=len, reverse=True)]
         self._patterns = [
             (re.compile(BEFORE + pattern + AFTER), stand_in)
-            for pattern, stand_in in ([*known, (HOME, '/home/user')] if known else [])
+            for pattern, stand_in in ([*known, (PACKAGE, '/package'), (HOME, '/home/user')] if known else [])
         ]
         self._keys: dict[str, bytes | None] = {}
         self.n_rows = self.n_files = 0

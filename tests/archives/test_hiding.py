@@ -25,6 +25,7 @@ PLACES = (b'/project/kim', b'/home/kim', b'cluster.example.org')
         ('/work/mainframe/x', '/deeper/x'),
         ('/scratch/kim/aiida/ab/12', '/scratch/ab/12'),
         ('/home/kim/.bashrc:12', '/home/user/.bashrc:12'),
+        ('loaded /soft/x-1/aiida_ionconduct/lammps', 'loaded /package/aiida_ionconduct/lammps'),
         ('kim@hpc.example.org', 'kim@cluster'),
         ('login1.hpc.example.org, myhpc.example.org', 'cluster, myhpc.example.org'),
         ('1/2 and a/b', '1/2 and a/b'),
