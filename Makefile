@@ -54,7 +54,7 @@ bench: install $(STAMPS)/bench  ## every script of benchmarks/
 	@$(ENV) for script in benchmarks/*.py; do echo "== $$script"; python "$$script"; done
 
 clean:  ## stop this clone's daemon and remove everything `make` built, results included
-	@if [ -x $(BIN)/verdi ] && [ -e .aiida/config.json ]; then $(ENV) verdi daemon stop || true; fi
+	@if [ -x $(BIN)/verdi ] && [ -e .aiida/config.json ]; then $(ENV) verdi daemon stop --timeout 60 || true; fi
 	@for path in .venv .aiida .cache .run build results docs/_build docs/reference/apidoc .pytest_cache .ruff_cache .mypy_cache .hypothesis \
 	        .coverage .coverage.* *.egg-info aiida_ionconduct/*/*.c aiida_ionconduct/*/*.so aiida_ionconduct/*/*/*.so; do \
 	    if [ -e "$$path" ]; then echo "removing $$path"; rm -rf -- "$$path"; fi; done

@@ -21,7 +21,7 @@ import aiida_ionconduct
 from aiida_ionconduct.cli.setup import newest_source
 from aiida_ionconduct.farm import pseudopotentials, servers, shell, site
 from aiida_ionconduct.farm.broker import WINDOW_S, recent_ends
-from aiida_ionconduct.farm.daemon import daemon_client
+from aiida_ionconduct.farm.daemon import PATIENCE_S, daemon_client
 from aiida_ionconduct.farm.embedded import UNSAFE_ON_NETWORK, network_file_system
 from aiida_ionconduct.farm.trials import run_trials
 from aiida_ionconduct.lammps.plugin.build import installed_versions
@@ -109,7 +109,7 @@ def check_daemon() -> Iterator[Row]:
     if not client.is_daemon_running:
         yield Row('daemon', ERROR, 'not running', 'verdi daemon start 2')
         return
-    workers = client.get_worker_info()['info'].values()
+    workers = client.get_worker_info(timeout=PATIENCE_S)['info'].values()
     old = workers and newest_source() > min(worker['started'] for worker in workers)
     finding = f'{len(workers)} workers'
     if old:

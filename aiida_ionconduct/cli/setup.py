@@ -23,14 +23,14 @@ from aiida.plugins import BrokerFactory
 import aiida_ionconduct
 from aiida_ionconduct.engines.programs import ENGINES, Engine
 from aiida_ionconduct.farm import pseudopotentials, servers, site
-from aiida_ionconduct.farm.daemon import daemon_client, start_daemon
+from aiida_ionconduct.farm.daemon import PATIENCE_S, daemon_client, start_daemon
 from aiida_ionconduct.farm.embedded import STORAGE, UNSAFE_ON_NETWORK, adopt_storage, network_file_system, write_ahead
 
 COMPUTER = 'localhost'
 PROFILE_OPTIONS = {
     'caching.default_enabled': True,
     'daemon.default_workers': 2,
-    'daemon.timeout': 60,  # seconds; two busy cores start a daemon slowly
+    'daemon.timeout': 10,  # seconds that a busy daemon has to answer, and `verdi status` waits for one that is down
     'runner.poll.interval': 1,  # seconds
     'warnings.showdeprecations': False,
 }
@@ -284,14 +284,14 @@ def ensure_daemon(options: SetupOptions) -> str:
     try:
         if not client.is_daemon_running:
             start_daemon(client, options.workers)
-        elif newest_source() < min(worker['started'] for worker in client.get_worker_info()['info'].values()):
-            return 'running'
-        else:
-            client.restart_daemon()
+            return f'started with {options.workers} workers'
+        workers = client.get_worker_info(timeout=PATIENCE_S)['info'].values()
+        if newest_source() >= min(worker['started'] for worker in workers):
+            client.restart_daemon(timeout=PATIENCE_S)
             return 'restarted: the source is newer'
     except DaemonException as exception:
         raise SetupError(f'the daemon did not start: {exception}\nIts log: {client.daemon_log_file}') from exception
-    return f'started with {options.workers} workers'
+    return 'running'
 
 
 def run_steps(options: SetupOptions) -> Iterator[tuple[str, str]]:

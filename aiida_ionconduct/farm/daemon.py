@@ -12,6 +12,8 @@ from aiida.engine.daemon.client import DaemonClient, DaemonException, get_daemon
 from aiida.engine.processes.control import get_process_tasks, revive_processes
 from aiida.manage import get_manager
 
+PATIENCE_S = 60
+"""For a daemon that starts, restarts or answers: two busy cores take that long."""
 BROKER_PATIENCE_S, WAIT_S = 120.0, 1.0
 
 
@@ -34,7 +36,7 @@ def start_daemon(client: DaemonClient, n_workers: int) -> None:
     :raises aiida.engine.daemon.client.DaemonException: if it does not start.
     """
     lost = lost_children()
-    client.start_daemon(number_workers=n_workers)
+    client.start_daemon(number_workers=n_workers, timeout=PATIENCE_S)
     wait_for_broker()
     if lost:
         revive_processes(lost)

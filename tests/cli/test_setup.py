@@ -153,7 +153,7 @@ def command_in(tmp_path):
         return process.stdout
 
     yield run
-    run('verdi', 'daemon', 'stop')
+    run('verdi', 'daemon', 'stop', '--timeout', '60')
 
 
 @pytest.mark.integration

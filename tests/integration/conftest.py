@@ -145,7 +145,7 @@ def farm(tmp_path_factory, services, trained, plugin, dft_frames):
     farm = Farm(tmp_path_factory.mktemp('farm'), services, trained / 'model.nequip.pt2', plugin, dft_frames)
     try:
         farm.first = farm.set_up()
-        farm.run('verdi', 'daemon', 'stop')
+        farm.run('verdi', 'daemon', 'stop', '--timeout', '60')
         for name, value in OPTIONS.items():
             farm.run('verdi', 'config', 'set', name, str(value))
         farm.second = farm.set_up()

@@ -80,7 +80,7 @@ class Installation:
 
     def stop(self) -> None:
         """Stop the daemon, and whatever else is left when a test has failed."""
-        self.run('verdi', 'daemon', 'stop', status=None)
+        self.run('verdi', 'daemon', 'stop', '--timeout', '60', status=None)
         for number in (signal.SIGTERM, signal.SIGKILL):
             left = self.processes()
             for process in left:

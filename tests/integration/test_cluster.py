@@ -122,7 +122,7 @@ def cluster(tmp_path_factory, services):
         cluster.setup_output = cluster.run('aiida-ionconduct', 'setup', '--site', 'site.yaml')
         for name, value in OPTIONS.items():
             cluster.run('verdi', 'config', 'set', name, str(value))
-        cluster.run('verdi', 'daemon', 'restart')
+        cluster.run('verdi', 'daemon', 'restart', '--timeout', '60')
         user = cluster.run('verdi', 'user', 'list').split('*')[1].split()[0].rstrip(':')
         cluster.run('verdi', 'computer', 'disable', 'localhost', user)
         yield cluster

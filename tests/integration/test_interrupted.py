@@ -44,7 +44,7 @@ def test_stopped_and_extended(command, installation, trained, dft_frames, tmp_pa
     pk = command('submit', trained / 'model.nequip.pt2', dft_frames, budget, gate)
     # Until the first round is judged and a run of the second waits at the gate.
     wait(command, pk, lambda campaign: any(len(pieces) > 1 for pieces in campaign['runs'].values()))
-    installation.run('verdi', 'daemon', 'stop')
+    installation.run('verdi', 'daemon', 'stop', '--timeout', '60')
     stopped = command('describe', pk)
     assert not stopped['terminated']
     gate.unlink()

@@ -152,7 +152,7 @@ def test_embedded_profile_moves_in(farm, second_installation, ended, archive):
         words = ('run', ACTIONS, 'contents')
         here = json.loads(farm.run('verdi', '-p', 'production', *words).splitlines()[-1])
     finally:
-        farm.run('verdi', '-p', 'production', 'daemon', 'stop', status=None)
+        farm.run('verdi', '-p', 'production', 'daemon', 'stop', '--timeout', '60', status=None)
     there = json.loads(second_installation.run('verdi', *words).splitlines()[-1])
     assert there
     assert all(here[uuid] == described for uuid, described in there.items())
