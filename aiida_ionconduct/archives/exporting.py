@@ -111,22 +111,16 @@ def export(
     content: Content = 'campaign' if provenance else 'analysis' if trajectories else 'results'
     if provenance and not trajectories:
         raise ValueError('the provenance holds the trajectories: give --provenance or --no-trajectories.')
-    _check_options(content, every, centres_every, has_all_files=working_files is None and logs and not hide_folders)
+    _check_options(content, every, centres_every, has_all=working_files is None and logs and not hide_folders)
     if path.exists() and not overwrite:
         raise ValueError(f'`{path}` exists: give another name, or --force.')
-    if not isinstance(node, (orm.WorkChainNode, ConductivityData)):
-        raise ValueError(f'node {node.pk} is a {type(node).__name__}: give a campaign or a conductivity.')
-    results, runs = _results_of(node)
-    conductivities = [result for result in results if isinstance(result, ConductivityData)]
-    if not conductivities:
-        raise ValueError(f'node {node.pk} has no conductivities yet.')
-    if every != 1:
-        _check_frames(runs, every)
-    entities: list[orm.Node] = [node] if provenance else results
+    results, runs, conductivities = _results_of(node)
     fewer_frames: list[ConductivityData] = []
     if every != 1:
+        _check_frames(runs, every)
         compute = _from_frames_left if provenance else _thinned
         fewer_frames = compute(conductivities, every, centres_every)
+    entities: list[orm.Node] = [node] if provenance else results
     if content == 'analysis':
         entities = [*results, *_analysed(results, runs, fewer_frames)]
     changes: dict[str, Change] = {}
@@ -134,31 +128,26 @@ def export(
         kept = max(every, centres_every) == 1 if working_files is None else working_files
         changes = plan_changes(node, every=every, centres_every=centres_every, working_files=kept, logs=logs)
     hiding = Hiding(names_to_hide(_behind(node)) if hide_folders else {})
+    comparison = _comparison(conductivities, fewer_frames)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = pathlib.Path(folder) / 'archive.aiida'
         reduced = _write_archive(entities, draft, content, changes=changes, hiding=hiding)
         counts, sizes = _census(draft)
-        comparison = _comparison(conductivities, fewer_frames)
         reduction = reduction_table(reduced) if reduced else ''
-        thinning = reduction_text(reduction, reduction_list(reduced), comparison)
-        again = conductivities if provenance else fewer_frames or conductivities
-        thinning = thinning or thinning_text(every, comparison)
         hidden = hiding_text(hiding.names.values(), hiding.n_rows, hiding.n_files)
-        readme = write_readme(node, content, counts, conductivities=again, thinning=thinning, hidden=hidden)
+        readme = write_readme(
+            node,
+            content,
+            counts,
+            conductivities=conductivities if provenance else fewer_frames or conductivities,
+            thinning=reduction_text(reduction, reduction_list(reduced), comparison) or thinning_text(every, comparison),
+            hidden=hidden,
+        )
         _add_texts(draft, node, readme)
         draft.replace(path)
-    trajectory_bytes = sizes.get(IonTrajectoryData.__name__, 0)
+    n_bytes, trajectory_bytes = path.stat().st_size, sizes.get(IonTrajectoryData.__name__, 0)
     return Exported(
-        path,
-        content,
-        counts,
-        path.stat().st_size,
-        trajectory_bytes,
-        comparison,
-        reduction,
-        sizes,
-        hiding.names,
-        hidden,
+        path, content, counts, n_bytes, trajectory_bytes, comparison, reduction, sizes, hiding.names, hidden
     )
 
 
@@ -201,9 +190,10 @@ def _write_archive(
     return archive_format.reduced
 
 
-def _check_options(content: Content, every: int, centres_every: int, *, has_all_files: bool) -> None:
+def _check_options(content: Content, every: int, centres_every: int, *, has_all: bool) -> None:
     """Refuse options that do not go together.
 
+    :param has_all: whether no option leaves out files, or hides names, of an archive with all jobs.
     :raises ValueError: saying which to leave out.
     """
     if every != 1 and content == 'results':
@@ -212,7 +202,7 @@ def _check_options(content: Content, every: int, centres_every: int, *, has_all_
         raise ValueError(f'--centres-every {centres_every} cannot be: give a positive number.')
     if centres_every != 1 and content != 'campaign':
         raise ValueError('--centres-every thins archives with all jobs: give --provenance as well.')
-    if not has_all_files and content != 'campaign':
+    if not has_all and content != 'campaign':
         raise ValueError(
             'logs, compiled models, restart files, checkpoints and names of folders are in archives with all jobs '
             'alone: give --provenance as well, or leave out --no-logs, --working-files, --no-working-files and '
@@ -220,18 +210,27 @@ def _check_options(content: Content, every: int, centres_every: int, *, has_all_
         )
 
 
-def _results_of(node: orm.WorkChainNode | ConductivityData) -> tuple[list[orm.Node], list[IonTrajectoryData]]:
-    """Return the results of a work chain, or a conductivity alone, and the trajectories behind them."""
+def _results_of(
+    node: orm.Node,
+) -> tuple[list[orm.Node], list[IonTrajectoryData], list[ConductivityData]]:
+    """Return the results of a work chain, or a conductivity alone, the trajectories behind them, and conductivities.
+
+    :raises ValueError: if the node is of another kind, or has no conductivity.
+    """
     if isinstance(node, ConductivityData):
-        return [node], list(trajectories_of(node).values())
+        return [node], list(trajectories_of(node).values()), [node]
+    if not isinstance(node, orm.WorkChainNode):
+        raise ValueError(f'node {node.pk} is a {type(node).__name__}: give a campaign or a conductivity.')
     results = {
         link.node.pk: link.node
         for link in node.base.links.get_outgoing(link_type=LinkType.RETURN).all()
         if link.link_label.partition('__')[0] not in LEFT_OUT and not isinstance(link.node, IonTrajectoryData)
     }
     conductivities = [result for result in results.values() if isinstance(result, ConductivityData)]
+    if not conductivities:
+        raise ValueError(f'node {node.pk} has no conductivities yet.')
     runs = {run.pk: run for result in conductivities for run in trajectories_of(result).values()}
-    return list(results.values()), list(runs.values())
+    return list(results.values()), list(runs.values()), conductivities
 
 
 def _check_frames(runs: Sequence[IonTrajectoryData], every: int) -> None:
