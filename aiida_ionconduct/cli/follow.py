@@ -32,6 +32,8 @@ from aiida_ionconduct.report.tables.expansion import expansion_lines
 from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
 
 INTERVAL_S = 4.0
+SHARE = 0.02
+"""Of a processor, at most, for the looks at a campaign that runs for days: the larger it is, the rarer they are."""
 TRAINING, EXPANSION = 'AllegroTrainCalculation', 'ExpansionWorkChain'
 CHILDREN_OF = {'ModelTrainingsWorkChain': 'settings', 'ModelTimingsWorkChain': 'models'}
 """The input that has an entry for each setting of a study of models, by the process."""
@@ -66,6 +68,7 @@ def follow(node: orm.ProcessNode, notify: Callable[[str, str], None] | None = No
     try:
         planned = planned_stages(node)
         while True:
+            begin = time.process_time()
             done = node.is_terminated
             tree = CallTree(node)
             # At the end all rows are made again: where a stage ended while its row was made, jobs may be missing in it.
@@ -100,7 +103,7 @@ def follow(node: orm.ProcessNode, notify: Callable[[str, str], None] | None = No
                 if notify:
                     notify(ended_subject(node), '\n'.join([table(rows), foot]))
                 return True
-            time.sleep(INTERVAL_S)
+            time.sleep(max(INTERVAL_S, (time.process_time() - begin) / SHARE))
     except KeyboardInterrupt:
         return False
 

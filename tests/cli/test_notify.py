@@ -1,5 +1,7 @@
 """Tests of the command of the user that is told when a campaign does not move, fails or ends."""
 
+import itertools
+
 import pytest
 from aiida import orm
 from aiida.engine import ProcessState
@@ -44,6 +46,7 @@ def campaign(monkeypatch):
             node.set_exit_message('no run has ended well')
 
     monkeypatch.setattr(follow.time, 'sleep', sleep)
+    node.looks = looks
     return node
 
 
@@ -55,6 +58,15 @@ def test_told_once(campaign):
     name = f'ConductivityWorkChain<{campaign.pk}>'
     assert subjects == [f'{name} does not move', f'{name} has failed: no run has ended well']
     assert 'is paused' in told[0][1]
+
+
+@pytest.mark.parametrize(('look_s', 'pause_s'), [(0.01, 4.0), (1.0, 50.0)])
+def test_costly_looks_are_rare(campaign, monkeypatch, look_s, pause_s):
+    """A large campaign is looked at less often, so that the view takes no more than its share of a processor."""
+    clock = itertools.count()
+    monkeypatch.setattr(follow.time, 'process_time', lambda: look_s * next(clock))
+    follow.follow(campaign)
+    assert campaign.looks == [pytest.approx(pause_s)] * 3
 
 
 def test_needs_follow(stored_campaign):
