@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+PRERELAX = 'prerelax'
 RELAX = 'relax'
 AIMD = 'aimd'
 LABEL_RATTLED = 'label_rattled'
@@ -27,6 +28,7 @@ VALIDATE = 'validate'
 EXPAND = 'expand'
 MD = 'md'
 STAGES = (
+    PRERELAX,
     RELAX,
     AIMD,
     LABEL_RATTLED,

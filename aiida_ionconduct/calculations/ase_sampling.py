@@ -43,7 +43,7 @@ def _validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
 class AseSamplingCalculation(EngineCalcJob):
     """Tasks of :mod:`~aiida_ionconduct.sampling.tasks` with an ASE calculator, in the Python that has it."""
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
     WALLTIME_STATUS = 400
     PROGRESS = ('restart', 'n_frames', 0)
 

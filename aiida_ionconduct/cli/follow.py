@@ -332,7 +332,7 @@ def stage_progress(
                 done=1.0 if over else share_done(called, n_planned),
                 n_done=sum(job.is_finished for _, jobs in called for job in jobs),
                 elapsed_s=times.get(label, 0.0),
-                unknown_steps=label == labels.RELAX,
+                unknown_steps=label in (labels.PRERELAX, labels.RELAX),
                 optional=optional / hours if hours else 0.0,
             )
         )

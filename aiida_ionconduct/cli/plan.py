@@ -22,7 +22,7 @@ SCF_STEP_S = 2.5  # one MD step of 17 atoms at 35 Ry, zone centre
 SCF_FROM_SCRATCH = 1.8  # steps' worth
 SCF_ATOMS, SCF_CUTOFF_RY, SCF_EXPONENT = 17, 35.0, 2.3
 TEACHER_ATOM_STEP_S = 0.025  # SevenNet-0
-RELAXATION_STEPS = 15
+RELAXATION_STEPS = {'relax': 15, 'vc-relax': 40}  # of Li13P3SiO16, with stress, until the volume stayed as it was
 
 Builder: TypeAlias = Any
 """A ``ProcessBuilder`` of a campaign, whose inputs mypy cannot know."""
@@ -147,8 +147,13 @@ def dft_stages(builder: Builder, n_atoms: int) -> tuple[list[PlannedStage], int]
     stages, step_s = [], dft_step_s(builder, n_atoms)
     if 'parameters' in builder.relax['base_relax']['pw']:
         n_cells = max(len(builder.candidates), 1)
-        hours = n_cells * RELAXATION_STEPS * step_s / 3600
-        stages.append(PlannedStage(labels.RELAX, 'relaxation', 'pw.x', n_cells, n_atoms, RELAXATION_STEPS, hours))
+        if n_first := relaxation_steps_of_teacher(builder):
+            hours = n_cells * n_first * n_atoms * TEACHER_ATOM_STEP_S / 3600
+            stages.append(PlannedStage(labels.PRERELAX, 'first relaxation', 'ASE', n_cells, n_atoms, n_first, hours))
+        calculation = builder.relax['base_relax']['pw']['parameters']['CONTROL']['calculation']
+        n_steps = RELAXATION_STEPS[calculation]
+        hours = n_cells * n_steps * step_s / 3600
+        stages.append(PlannedStage(labels.RELAX, 'relaxation', 'pw.x', n_cells, n_atoms, n_steps, hours))
     if builder.levels is not None:
         n_levels = builder.levels['n_frames']
         stages.append(labelling_stage(labels.LABEL_LEVELS, 'levels of theory', builder, n_levels, n_atoms=n_atoms))
@@ -173,12 +178,21 @@ def dft_stages(builder: Builder, n_atoms: int) -> tuple[list[PlannedStage], int]
     return stages, n_sampled + n_rattled + n_runs * dynamics['n_sampling'] // builder.frames['stride']
 
 
+def relaxation_steps_of_teacher(builder: Builder) -> int:
+    """Return how many steps a pretrained potential takes at most to relax a cell; 0 if it does not."""
+    if not has_teacher(builder):
+        return 0
+    p = builder.sampling['parameters'].get_dict()
+    return p['relax_steps'] if p.get('relax') else 0
+
+
 def sampling_stage(builder: Builder, n_atoms: int) -> tuple[PlannedStage, int]:
     """Return the sampling by a pretrained potential, and how many frames it gives."""
     p = builder.sampling['parameters'].get_dict()
     n_runs = len(p['temperatures_K']) + len(p['strains']) + len(builder.sampling.get('orderings') or {})
     n_single = p['n_hops'] + p['n_rattled']
-    n_relax = p['relax_steps'] if p.get('relax') else 0
+    has_dft = 'parameters' in builder.relax['base_relax']['pw']
+    n_relax = 0 if has_dft else relaxation_steps_of_teacher(builder)
     hours = (n_runs * p['steps'] + n_single + n_relax) * n_atoms * TEACHER_ATOM_STEP_S / 3600
     n_frames = n_runs * (p['steps'] // p['stride']) + n_single
     jobs = builder.sampling['max_concurrent'].value

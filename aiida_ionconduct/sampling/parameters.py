@@ -67,7 +67,7 @@ class PretrainedParameters(Parameters):
     relax_steps: int = Field(
         default=200,
         ge=0,
-        description='steps of the relaxation by the pretrained potential, if no DFT is done; 0 takes the cell as it is',
+        description='steps of the relaxation by the pretrained potential, before that by DFT; 0 leaves it out',
     )
     relax_force_eV_per_A: float = Field(
         default=0.03, gt=0, description='largest force in eV/Å at which this relaxation ends'

@@ -236,10 +236,25 @@ class Sampler:
         last = self.earlier.get(task['index'], [])
         if last and last[-1].info.get('relaxed'):
             return
+        kept = keep_symmetry(atoms)
         optimiser = FIRE(FrechetCellFilter(atoms) if task['with_cell'] else atoms, logfile=None)
         first = max(step, 0)
         for number, relaxed in enumerate(optimiser.irun(fmax=task['force_eV_per_A'], steps=task['steps'] - first)):
-            self.write(atoms, task, first + number, relaxed=bool(relaxed))
+            self.write(atoms, task, first + number, relaxed=bool(relaxed), symmetry_kept=kept)
+
+
+def keep_symmetry(atoms: Atoms) -> bool:
+    """Let a relaxation keep the symmetry of a crystal, which the noise of a calculator in single precision breaks.
+
+    :return: False where the packages for it are missing.
+    """
+    try:
+        from ase.constraints import FixSymmetry
+
+        atoms.set_constraint(FixSymmetry(atoms))
+    except ImportError:
+        return False
+    return True
 
 
 def main() -> int:

@@ -69,7 +69,11 @@ class ConductivityWorkChain(DftSteps):
         define_inputs(spec)
         spec.outline(
             cls.setup,
-            if_(cls.should_relax)(cls.run_relax, cls.inspect_relax),
+            if_(cls.should_relax)(
+                if_(cls.should_prerelax)(cls.run_prerelax, cls.inspect_prerelax),
+                cls.run_relax,
+                cls.inspect_relax,
+            ),
             if_(cls.should_sample)(
                 cls.run_sampling,
                 cls.inspect_sampling,
@@ -103,6 +107,7 @@ class ConductivityWorkChain(DftSteps):
         self.ctx.structure = self.inputs.structure
         if 'supercell' in self.inputs:
             self.ctx.supercell = self.inputs.supercell
+        self.ctx.prerelaxed = {}
         self.ctx.orderings = dict(self.inputs.get('orderings', {}))
         self.ctx.ordering_supercells, self.ctx.cells = {}, dict(self.inputs.md.get('cells', {}))
         self.ctx.round, self.ctx.n_rounds, self.ctx.max_rounds = 0, 0, 0

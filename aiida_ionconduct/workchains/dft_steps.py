@@ -33,16 +33,12 @@ class DftSteps(PretrainedSteps):
         return 'relax' in self.inputs
 
     def run_relax(self) -> ToContext:
-        """Relax with DFT, all candidates side by side."""
-        if 'candidates' in self.inputs:
-            cells = {f'{RELAX}_{label}': cell for label, cell in sorted(self.inputs.candidates.items())}
-        else:
-            cells = {RELAX: self.ctx.structure}
-        self.ctx.relaxations = list(cells)
+        """Relax with DFT, all candidates side by side; from where the pretrained potential has got, if it was asked."""
+        self.ctx.relaxations = list(self.cells_to_relax())
         children: dict[str, Any] = {}
-        for label, cell in cells.items():
+        for label, cell in self.cells_to_relax().items():
             inputs = self.exposed_inputs(RelaxWorkChain, 'relax')
-            inputs.structure = cell
+            inputs.structure = self.ctx.prerelaxed.get(label, cell)
             children |= self.child(label, RelaxWorkChain, inputs)
         return ToContext(**children)
 
@@ -91,6 +87,8 @@ class DftSteps(PretrainedSteps):
         if 'sampling' in self.inputs:
             inputs = self.exposed_inputs(SamplingWorkChain, 'sampling')
             inputs.structure = self.ctx.structure
+            if 'relax' in self.inputs:  # DFT has relaxed the crystal
+                inputs.parameters = orm.Dict({**inputs.parameters.get_dict(), 'relax': None})
             children |= self.child(SAMPLE, SamplingWorkChain, inputs)
         if 'aimd' in self.inputs:
             inputs = self.exposed_inputs(AimdWorkChain, 'aimd')

@@ -230,15 +230,14 @@ def add_pretrained(
     relaxed: bool,
     orderings: Sequence[orm.StructureData],
 ) -> None:
-    """Add the inputs of the sampling by a pretrained potential, which relaxes the crystal too if no DFT is done.
+    """Add the inputs of the sampling by a pretrained potential, which relaxes the crystal too, before DFT does.
 
     :param relaxed: take the structure as it is.
     :param orderings: other cells of the structure's composition, the best first.
     """
     inputs = dict(sampling_inputs(code, p, mobile, orderings))
-    if p['labels'] == 'pretrained':
-        relax = None if relaxed else p['relax']['relax_type']
-        inputs['parameters'] = orm.Dict({**inputs['parameters'].get_dict(), 'relax': relax})
+    relax = None if relaxed else p['relax']['relax_type']
+    inputs['parameters'] = orm.Dict({**inputs['parameters'].get_dict(), 'relax': relax})
     builder.sampling = inputs
 
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiida import orm
 from aiida.common import AttributeDict
 from aiida.engine import ExitCode, ToContext
 from aiida.orm.utils.managers import NodeLinksManager
 
 from aiida_ionconduct.calculations.functions.datasets import merge_datasets
-from aiida_ionconduct.calculations.functions.sampling import choose_frames
+from aiida_ionconduct.calculations.functions.sampling import choose_frames, last_structure, structure_to_cells
 from aiida_ionconduct.data import DatasetData
-from aiida_ionconduct.labels import LABEL_SAMPLED, TEACH
-from aiida_ionconduct.sampling.tasks import single_tasks
+from aiida_ionconduct.labels import LABEL_SAMPLED, PRERELAX, RELAX, TEACH
+from aiida_ionconduct.sampling.tasks import relax_task, single_tasks
 from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.base import ParentWorkChain
 from aiida_ionconduct.workchains.label import LabelWorkChain
-from aiida_ionconduct.workchains.sampling import DYNAMICS, AseSamplingWorkChain, SamplingWorkChain
+from aiida_ionconduct.workchains.sampling import (
+    DYNAMICS,
+    AseSamplingWorkChain,
+    SamplingWorkChain,
+    remarks_on_relaxation,
+)
+
+MAX_VOLUME_CHANGE = 0.25
+"""Relative; a guest ion in a small cell changes the volume by less."""
 
 
 class PretrainedSteps(ParentWorkChain):
@@ -24,6 +34,48 @@ class PretrainedSteps(ParentWorkChain):
     With the namespace ``label``, DFT labels chosen frames, and the potential learns from both, one after the other;
     without, the pretrained potential gives all labels.
     """
+
+    def cells_to_relax(self) -> dict[str, orm.StructureData]:
+        """Return the candidates, or the structure, by the labels of their relaxations."""
+        if 'candidates' not in self.inputs:
+            return {RELAX: self.inputs.structure}
+        return {f'{RELAX}_{label}': cell for label, cell in sorted(self.inputs.candidates.items())}
+
+    def should_prerelax(self) -> bool:
+        """Return whether the pretrained potential relaxes the cells first, so that DFT has less to do."""
+        parameters = self.inputs.sampling.parameters.get_dict() if 'sampling' in self.inputs else {}
+        return bool(parameters.get('relax')) and parameters['relax_steps'] > 0
+
+    def run_prerelax(self) -> ToContext:
+        """Relax every cell that DFT is to relax."""
+        parameters = self.inputs.sampling.parameters.get_dict()
+        children: dict[str, Any] = {}
+        task = relax_task(parameters, with_cell=parameters['relax'] == 'positions_cell')
+        for label, cell in self.cells_to_relax().items():
+            inputs = self.exposed_inputs(SamplingWorkChain, 'sampling').base
+            inputs.job.cells, inputs.job.tasks = structure_to_cells(cell), orm.List([task])
+            inputs.job.dynamics = orm.Dict({key: parameters[key] for key in DYNAMICS})
+            children |= self.child(label.replace(RELAX, PRERELAX, 1), AseSamplingWorkChain, inputs)
+        return ToContext(**children)
+
+    def inspect_prerelax(self) -> None:
+        """Let DFT go on from the relaxed cells; where the potential has failed or gone far, from the cells as given."""
+        for label, cell in self.cells_to_relax().items():
+            child = self.ctx[label.replace(RELAX, PRERELAX, 1)]
+            if not child.is_finished_ok:
+                self.report(f'{label}: DFT takes the cell as given, as the relaxation failed: {child.exit_message}')
+                continue
+            for remark in remarks_on_relaxation(child.outputs.dataset):
+                self.report(f'{label}: {remark}')
+            relaxed = last_structure(child.outputs.dataset)
+            change = relaxed.get_cell_volume() / cell.get_cell_volume() - 1
+            if abs(change) > MAX_VOLUME_CHANGE:
+                self.report(
+                    f'{label}: DFT takes the cell as given, as the pretrained potential changes its volume by '
+                    f'{change:+.0%}, which is not trusted'
+                )
+                continue
+            self.ctx.prerelaxed[label] = relaxed
 
     def take_over(self, outputs: NodeLinksManager) -> None:
         """Keep the frames of the pretrained potential; without DFT they are the training set.

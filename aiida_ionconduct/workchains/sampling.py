@@ -160,8 +160,8 @@ class SamplingWorkChain(BatchWorkChain):
         if not self.ctx.relax.is_finished_ok:
             return self.exit_codes.ERROR_SUB_PROCESS_FAILED_RELAX.format(detail=self.ctx.relax.exit_message)
         dataset = self.ctx.relax.outputs.dataset
-        if not dataset.get_frames()[-1].info.get('relaxed'):
-            self.report(f'the relaxation has not converged in {self.ctx.p["relax_steps"]} steps: going on with its end')
+        for remark in remarks_on_relaxation(dataset):
+            self.report(remark)
         self.ctx.structure = last_structure(dataset)
         self.out('structure', self.ctx.structure)
 
@@ -188,3 +188,20 @@ class SamplingWorkChain(BatchWorkChain):
         limits = orm.Dict({'max_force_eV_per_A': self.ctx.p['max_force_eV_per_A'], 'duplicate_A': 1e-3})
         self.out('dataset', curate_dataset(joined, limits))
         self.out('output_parameters', done[0].outputs.output_parameters)
+
+
+def remarks_on_relaxation(dataset: DatasetData) -> list[str]:
+    """Return what has to be said of a relaxation by a pretrained potential.
+
+    :param dataset: its frames.
+    """
+    frames = dataset.get_frames()
+    remarks = {
+        f'the pretrained potential has not relaxed the cell in {len(frames) - 1} steps: going on with its end': (
+            not frames[-1].info.get('relaxed')
+        ),
+        'the symmetry was not kept, as spglib is not installed where the pretrained potential runs': (
+            not frames[-1].info.get('symmetry_kept', True)
+        ),
+    }
+    return [remark for remark, applies in remarks.items() if applies]

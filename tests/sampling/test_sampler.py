@@ -9,6 +9,7 @@ import sys
 import ase.io
 import numpy as np
 import pytest
+import spglib
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
@@ -37,7 +38,7 @@ def crystal():
 def job(tmp_path, crystal):
     """Return a function that runs the script in a folder, and gives its exit status and its messages."""
 
-    def run(tasks, teacher=None, cells=None, earlier='', **settings):
+    def run(tasks, teacher=None, cells=None, earlier='', files=None, **settings):
         folder = tmp_path / 'job'
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -45,6 +46,8 @@ def job(tmp_path, crystal):
         ase.io.write(folder / sampler.CELLS, cells or [crystal], format='extxyz')
         content = {'teacher': teacher or EMT_TEACHER, 'tasks': tasks, 'dynamics': DYNAMICS, 'max_time_s': None}
         (folder / sampler.SETTINGS).write_text(json.dumps({**content, **settings}))
+        for name, text in (files or {}).items():
+            (folder / name).write_text(text)
         if earlier:
             (folder / sampler.EARLIER).write_text(earlier)
         command = [sys.executable, 'sampler.py']
@@ -117,6 +120,35 @@ def test_relaxation(job):
     assert frame.info['relaxed']
     assert np.linalg.norm(frame.get_forces(), axis=1).max() <= 0.02
     assert frame.cell.lengths() == pytest.approx(3.59, abs=0.02)  # EMT's lattice constant of copper
+
+
+NOISY = """
+import numpy as np
+from ase.calculators.emt import EMT
+
+class Noisy(EMT):
+    rng = np.random.default_rng(1)
+
+    def calculate(self, *arguments):
+        super().calculate(*arguments)
+        self.results['forces'] = self.results['forces'] + 1e-3 * self.rng.normal(size=(4, 3))
+"""
+
+
+@pytest.mark.parametrize(('files', 'kept'), [({}, True), ({'spglib.py': 'raise ImportError'}, False)])
+def test_relaxation_keeps_the_symmetry(job, files, kept):
+    """The noise of forces in single precision does not lower it; where spglib is missing, the frame says so."""
+    task = relax_task({'relax_steps': 30, 'relax_force_eV_per_A': 0.02}, with_cell=True)
+    cell = bulk('Cu', cubic=True, a=3.8)
+    cell.symbols[0] = 'Au'
+    noisy = {'title': 'EMT', 'target': 'noisy.Noisy', 'arguments': {}}
+    folder, done = job([task], teacher=noisy, cells=[cell], files={'noisy.py': NOISY, **files})
+    assert done.returncode == 0, done.stderr
+    frame = read_frames((folder / sampler.FRAMES).read_text())[-1]
+    described = (frame.cell.array, frame.get_scaled_positions(), frame.numbers)
+    assert (spglib.get_spacegroup(described, symprec=1e-5) == 'Pm-3m (221)') == kept
+    assert frame.info['symmetry_kept'] == kept
+    assert frame.cell.lengths()[0] < 3.78
 
 
 def test_run_that_explodes_ends(job):

@@ -50,6 +50,18 @@ def taught_frames(crystals):
     return make
 
 
+def relaxation(cell, strain, *, relaxed=True, kept=True):
+    """Return the frames of a relaxation by a pretrained potential, which has strained the cell."""
+    frames = []
+    for share in (0.0, 0.5, 1.0):
+        frame = cell.copy()
+        frame.set_cell(cell.cell * (1 + share * strain), scale_atoms=True)
+        frame.info.update(source='relax', labelled_by=TEACHER, relaxed=relaxed and share == 1.0, symmetry_kept=kept)
+        frame.calc = SinglePointCalculator(frame, energy=-share, forces=np.zeros((len(frame), 3)))
+        frames.append(frame)
+    return DatasetData.from_frames(frames)
+
+
 @pytest.fixture
 def stages(child, dataset, taught_frames, generate_structure, model, crystals):
     """All stages by label, ended well; the compiled model of a campaign without DFT says so, and so do its runs."""
@@ -86,6 +98,7 @@ def stages(child, dataset, taught_frames, generate_structure, model, crystals):
         'output_parameters': orm.Dict({'labelled_by': TEACHER}),
     }
     return {
+        'prerelax': child(dataset=relaxation(crystals['Li3PO4'], 0.01)),
         'relax': child(output_structure=generate_structure()),
         'sample': child(**sampled),
         'label_sampled': labelled,
@@ -115,6 +128,7 @@ def test_stages_of_a_campaign_that_teaches(run_campaign):
     """The pretrained potential samples, DFT labels chosen frames, and the potential learns from both in turn."""
     run = run_campaign('overnight')
     assert {label: process_class for label, (process_class, _) in run.children.items()} == {
+        'prerelax': AseSamplingWorkChain,
         'relax': RelaxWorkChain,
         'sample': SamplingWorkChain,
         'label_sampled': LabelWorkChain,
@@ -127,6 +141,10 @@ def test_stages_of_a_campaign_that_teaches(run_campaign):
         'md': SeedsWorkChain,
     }
     assert run.node.is_finished_ok, run.node.exit_message
+    given = run.node.inputs.structure.get_cell_volume()
+    assert run.inputs_of('relax').structure.get_cell_volume() / given == pytest.approx(1.01**3)
+    assert run.inputs_of('prerelax').job.tasks[0]['with_cell']
+    assert run.inputs_of('sample').parameters['relax'] is None, 'the crystal is relaxed already'
     assert run.inputs_of('label_sampled').frames.numsteps == 5
     assert run.node.outputs.selection['sources'] == {'pretrained_md': 5}
 
@@ -155,6 +173,50 @@ def test_result_of_a_campaign_with_dft_has_no_statement(run_campaign):
     assert 'labelled_by' not in attributes
     assert not any(text.startswith(NO_DFT) for text in attributes['warnings'])
     assert run.node.outputs.teacher['labelled_by'] == TEACHER
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('strain', 'status', 'growth', 'says'),
+    [
+        (0.01, 0, 1.01**3, None),
+        (0.01, 410, 1.0, 'DFT takes the cell as given, as the relaxation failed: no weights'),
+        (0.1, 0, 1.0, 'DFT takes the cell as given, as the pretrained potential changes its volume by +33%'),
+    ],
+)
+def test_relaxations_before_dft(run_campaign, child, crystals, strain, status, growth, says):
+    """Each candidate is relaxed by the pretrained potential; what that leaves is taken only if it can be believed."""
+    cells = [orm.StructureData(ase=crystals['Li3PO4']) for _ in range(2)]
+    ended = {'prerelax_candidate_00': child(dataset=relaxation(crystals['Li3PO4'], 0.0))}
+    told = relaxation(crystals['Li3PO4'], strain, relaxed=False, kept=False)
+    ended['prerelax_candidate_01'] = child(status, 'no weights', dataset=told)
+    energies = iter((-1.0, -2.0))
+    ended |= {
+        f'relax_candidate_{number:02d}': child(
+            output_structure=orm.StructureData(ase=crystals['Li3PO4']),
+            output_parameters=orm.Dict({'energy': next(energies)}),
+        )
+        for number in (0, 1)
+    }
+    run = run_campaign('overnight', {'n_candidates': 2}, ended, candidates=cells)
+    assert run.node.is_finished_ok, run.node.exit_message
+    volume = run.inputs_of('relax_candidate_01').structure.get_cell_volume()
+    assert volume / cells[1].get_cell_volume() == pytest.approx(growth)
+    assert run.inputs_of('relax_candidate_00').structure.get_cell_volume() == pytest.approx(cells[0].get_cell_volume())
+    reports = '\n'.join(log.message for log in orm.Log.collection.get_logs_for(run.node))
+    if says:
+        assert f'relax_candidate_01: {says}' in reports
+    if not status:
+        assert 'relax_candidate_01: the pretrained potential has not relaxed the cell in 2 steps' in reports
+        assert 'relax_candidate_01: the symmetry was not kept' in reports
+
+
+@pytest.mark.slow
+def test_relaxation_by_dft_alone(run_campaign):
+    """Without steps of the pretrained potential, and with a structure that is relaxed, it relaxes nothing."""
+    short = {'pretrained': {**SHORT['pretrained'], 'relax_steps': 0}}
+    assert 'prerelax' not in run_campaign('overnight', short).children
+    assert not {'prerelax', 'relax'} & set(run_campaign('overnight', relaxed=True).children)
 
 
 @pytest.mark.slow

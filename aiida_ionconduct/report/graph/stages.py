@@ -15,6 +15,7 @@ from aiida_ionconduct.report.graph.call_tree import CallTree, Direction, linked
 from aiida_ionconduct.report.result import Flow, StageRun
 
 STAGE_TITLES = {
+    labels.PRERELAX: 'Relaxation by the pretrained potential',
     labels.RELAX: 'Relaxation',
     labels.AIMD: 'Ab initio MD',
     labels.LABEL_RATTLED: 'Rattled cells',
