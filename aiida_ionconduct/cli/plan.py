@@ -152,7 +152,8 @@ def dft_stages(builder: Builder, n_atoms: int) -> tuple[list[PlannedStage], int]
             stages.append(PlannedStage(labels.PRERELAX, 'first relaxation', 'ASE', n_cells, n_atoms, n_first, hours))
         calculation = builder.relax['base_relax']['pw']['parameters']['CONTROL']['calculation']
         n_steps = RELAXATION_STEPS[calculation]
-        hours = n_cells * n_steps * step_s / 3600
+        ratio = cutoff_Ry(builder.relax['base_relax']['pw']) / cutoff_Ry(builder.label['pw'])
+        hours = n_cells * n_steps * step_s * ratio**1.5 / 3600
         stages.append(PlannedStage(labels.RELAX, 'relaxation', 'pw.x', n_cells, n_atoms, n_steps, hours))
     if builder.levels is not None:
         n_levels = builder.levels['n_frames']
@@ -303,9 +304,13 @@ def dft_step_s(builder: Builder, n_atoms: int) -> float:
     pw = builder.label['pw']
     if 'parameters' not in pw:
         return 0.0
-    cutoff = pw['parameters']['SYSTEM']['ecutwfc']
     n_kpoints = math.prod(pw['kpoints'].get_kpoints_mesh()[0])
-    return SCF_STEP_S * (n_atoms / SCF_ATOMS) ** SCF_EXPONENT * (cutoff / SCF_CUTOFF_RY) ** 1.5 * n_kpoints
+    return SCF_STEP_S * (n_atoms / SCF_ATOMS) ** SCF_EXPONENT * (cutoff_Ry(pw) / SCF_CUTOFF_RY) ** 1.5 * n_kpoints
+
+
+def cutoff_Ry(pw: Mapping[str, Any]) -> float:  # noqa: N802 - the unit has a capital
+    """Return the cutoff of the wave functions in Ry of the inputs of pw.x."""
+    return float(pw['parameters']['SYSTEM']['ecutwfc'])
 
 
 def more_stage(builder: Builder, n_atoms: int) -> PlannedStage:

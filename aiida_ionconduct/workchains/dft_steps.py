@@ -57,6 +57,8 @@ class DftSteps(PretrainedSteps):
             return self.failure('RELAX', self.ctx.relax)
         if 'output_structure' in self.ctx.relax.outputs:
             self.ctx.structure = self.ctx.relax.outputs.output_structure
+            given, relaxed = (cell.get_cell_volume() for cell in (self.inputs.structure, self.ctx.structure))
+            self.report(f'the relaxation has changed the volume by {relaxed / given - 1:+.1%}, to {relaxed:.1f} Å³')
 
     def choose_orderings(self, ranking: orm.Dict, relaxations: dict[str, orm.ProcessNode]) -> bool:
         """Take the lowest of the relaxed candidates as the orderings; return whether there are enough of them.

@@ -55,6 +55,9 @@ def pw_inputs(
 ) -> dict[str, Any]:
     """Return the inputs of a ``PwBaseWorkChain`` without the structure, with the settings that all DFT shares.
 
+    A relaxation with the cell takes at least the cutoff that the pseudopotentials recommend: the stress is converged
+    far later than the forces, and plane waves that are missing pull the cell together (Pulay stress).
+
     :param p: inputs of the protocol.
     :param calculation: the kind of calculation of pw.x.
     :param resources: the section of ``resources`` whose values replace those of ``pw``.
@@ -86,9 +89,11 @@ def pw_inputs(
         options=job_options(code, {**p['resources']['pw'], **stated(p['resources'][resources])}),
     )
     inputs = builder._inputs(prune=True)
-    if dft['ecutwfc']:  # the density cutoff keeps the ratio of the pseudopotentials
-        system = inputs['pw']['parameters']['SYSTEM']
-        system |= {'ecutwfc': dft['ecutwfc'], 'ecutrho': dft['ecutwfc'] * system['ecutrho'] / system['ecutwfc']}
+    system = inputs['pw']['parameters']['SYSTEM']  # with the cutoffs of the pseudopotentials
+    cutoff = dft['ecutwfc'] or system['ecutwfc']
+    if calculation == 'vc-relax':
+        cutoff = max(cutoff, system['ecutwfc'])
+    system |= {'ecutwfc': cutoff, 'ecutrho': cutoff * system['ecutrho'] / system['ecutwfc']}
     inputs['pw'].pop('structure')
     inputs.pop('kpoints_distance')
     inputs.pop('clean_workdir')

@@ -36,7 +36,9 @@ class DftParameters(Parameters):
 
     pseudo_family: str = Field(description='label of an installed family of pseudopotentials')
     ecutwfc: float | None = Field(
-        gt=0, description='cutoff of the wave functions in Ry; null takes the recommendation of the family'
+        gt=0,
+        description='cutoff of the wave functions in Ry; null takes the recommendation of the family, below which no '
+        'cell is relaxed',
     )
     conv_thr_per_atom: float = Field(gt=0, description='convergence threshold of the energy in Ry per atom')
     kpoints_distance: float | None = Field(
