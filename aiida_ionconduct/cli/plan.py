@@ -308,7 +308,7 @@ def dft_step_s(builder: Builder, n_atoms: int) -> float:
     return SCF_STEP_S * (n_atoms / SCF_ATOMS) ** SCF_EXPONENT * (cutoff_Ry(pw) / SCF_CUTOFF_RY) ** 1.5 * n_kpoints
 
 
-def cutoff_Ry(pw: Mapping[str, Any]) -> float:  # noqa: N802 - the unit has a capital
+def cutoff_Ry(pw: Mapping[str, Any]) -> float:
     """Return the cutoff of the wave functions in Ry of the inputs of pw.x."""
     return float(pw['parameters']['SYSTEM']['ecutwfc'])
 
