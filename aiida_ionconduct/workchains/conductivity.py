@@ -107,7 +107,6 @@ class ConductivityWorkChain(DftSteps):
         self.ctx.structure = self.inputs.structure
         if 'supercell' in self.inputs:
             self.ctx.supercell = self.inputs.supercell
-        self.ctx.prerelaxed = {}
         self.ctx.orderings = dict(self.inputs.get('orderings', {}))
         self.ctx.ordering_supercells, self.ctx.cells = {}, dict(self.inputs.md.get('cells', {}))
         self.ctx.round, self.ctx.n_rounds, self.ctx.max_rounds = 0, 0, 0

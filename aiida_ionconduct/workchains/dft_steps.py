@@ -38,7 +38,7 @@ class DftSteps(PretrainedSteps):
         children: dict[str, Any] = {}
         for label, cell in self.cells_to_relax().items():
             inputs = self.exposed_inputs(RelaxWorkChain, 'relax')
-            inputs.structure = self.ctx.prerelaxed.get(label, cell)
+            inputs.structure = self.ctx.get('prerelaxed', {}).get(label, cell)
             children |= self.child(label, RelaxWorkChain, inputs)
         return ToContext(**children)
 

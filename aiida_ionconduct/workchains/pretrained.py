@@ -60,6 +60,7 @@ class PretrainedSteps(ParentWorkChain):
 
     def inspect_prerelax(self) -> None:
         """Let DFT go on from the relaxed cells; where the potential has failed or gone far, from the cells as given."""
+        self.ctx.prerelaxed = {}
         for label, cell in self.cells_to_relax().items():
             child = self.ctx[label.replace(RELAX, PRERELAX, 1)]
             if not child.is_finished_ok:

@@ -166,7 +166,7 @@ def test_plan_is_printed(builder):
         (
             'overnight',
             'samples and teaches; DFT labels',
-            ['relaxation', 'pretrained potential', 'sampled frames', 'teaching', 'training', 'exploration 1'],
+            ['first relaxation', 'relaxation', 'pretrained potential', 'sampled frames', 'teaching', 'training'],
         ),
         ('screen', 'No DFT is done', ['pretrained potential', 'training', 'exploration 1', 'relabelling 1']),
     ],

@@ -116,6 +116,23 @@ def test_cutoffs(campaign_builder):
     assert (system['ecutwfc'], system['ecutrho']) == (35.0, 280.0)
 
 
+@pytest.mark.parametrize(
+    ('protocol', 'stated', 'relax', 'label'),
+    [
+        ('balanced', None, 40.0, 40.0),
+        ('balanced', 30.0, 40.0, 30.0),
+        ('balanced', 50.0, 50.0, 50.0),
+        ('quickstart', 35.0, 35.0, 35.0),  # positions alone
+    ],
+)
+def test_cutoff_of_a_relaxation_with_the_cell(campaign_builder, protocol, stated, relax, label):
+    """It is at least the recommended one, because plane waves that are missing pull the cell together."""
+    builder = campaign_builder(protocol, overrides={'dft': {'ecutwfc': stated}})
+    pw = builder.relax['base_relax']['pw'], builder.label['pw']
+    assert [inputs['parameters']['SYSTEM']['ecutwfc'] for inputs in pw] == [relax, label]
+    assert pw[0]['parameters']['SYSTEM']['ecutrho'] == 8 * relax
+
+
 def test_stress(campaign_builder):
     """AIMD and single calculations give the stress if the potential is to be trained on it."""
     for coefficient in (0.0, 1.0):
