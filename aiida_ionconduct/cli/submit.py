@@ -17,6 +17,7 @@ from aiida_ionconduct.choices import OrderingMethod, StressUnit
 from aiida_ionconduct.cli.follow import follow
 from aiida_ionconduct.cli.options import BUDGETS
 from aiida_ionconduct.cli.plan import plan, plan_table, planned_hours
+from aiida_ionconduct.cli.remarks import remarks
 from aiida_ionconduct.cli.words import echo
 from aiida_ionconduct.data import AllegroModelData, DatasetData
 from aiida_ionconduct.farm.submission import SubmissionError, submit_once
@@ -34,7 +35,6 @@ from aiida_ionconduct.structures import (
     states_text,
 )
 from aiida_ionconduct.structures.composition import composition_table, deviations
-from aiida_ionconduct.structures.oxidation import ONLY_TRACER
 from aiida_ionconduct.structures.site_table import SiteRow, sites_table
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 from aiida_ionconduct.workchains.inputs import load_codes, needed_engines
@@ -44,7 +44,6 @@ Kind = TypeVar('Kind', bound=orm.Data)
 Number = TypeVar('Number', int, float)
 
 USUAL_CANDIDATES = 10  # ordered cells that are made unless more are asked for
-MAX_HYDROGEN_FS = 1.0  # time step
 QUICKSTART = {'replace': 'P', 'by': 'Si', 'n_sites': 1, 'compensate': 'Li', 'strain': 0.01}
 """Li7SiPO8: beta-Li3PO4 with one phosphorus replaced by silicon and one interstitial lithium, 17 atoms."""
 
@@ -84,8 +83,8 @@ def submit(
         builder = get_extension(campaign, options['target_error'], **{name: options[name] for name in BUDGETS})
         protocol = campaign.base.extras.get('protocol', '')
     echo(plan_table(builder, protocol))
-    for warning in [*charge_warnings(builder), *hydrogen_warnings(builder), *dataset_notes(builder)]:
-        echo(warning)
+    for remark in remarks(builder):
+        echo(remark)
     if dry_run:
         echo('Nothing was submitted.')
         return
@@ -102,40 +101,6 @@ def submit(
     echo(f'{"Submitted" if is_new else "The same is on its way:"} {node.process_label}<{node.pk}>.\n')
     if not detach:
         finish(cast('orm.WorkChainNode', node), output)
-
-
-def charge_warnings(builder: Any) -> list[str]:
-    """Return warnings of charges that are averages of an element."""
-    return [
-        f'Warning: {symbol} has the average charge {charge:+.3g}. {ONLY_TRACER.format(symbol=symbol)}'
-        for symbol, charge in builder.charges.get_dict().items()
-        if charge % 1
-    ]
-
-
-def dataset_notes(builder: Any) -> list[str]:
-    """Return what was assumed and changed when the given training set was read."""
-    dataset = builder.dataset
-    return [] if dataset is None else [f'Training set: {note}' for note in dataset.notes]
-
-
-def hydrogen_warnings(builder: Any) -> list[str]:
-    """Return warnings of time steps above 1 fs in a crystal with hydrogen, whose bonds vibrate within 9 to 12 fs."""
-    if builder.structure is None or 'H' not in builder.structure.get_symbols_set():
-        return []
-    sections = {'aimd': ('aimd', 'dynamics'), 'md': ('md', 'parameters')}
-    warnings = []
-    for name, path in sections.items():
-        node: Any = builder
-        for key in path:
-            node = node.get(key) if node is not None else None
-        timestep_fs = None if node is None else node.get_dict().get('timestep_fs')
-        if timestep_fs and timestep_fs > MAX_HYDROGEN_FS:
-            warnings.append(
-                f'Warning: the crystal has hydrogen, and the time step of {name} is {timestep_fs:g} fs: set '
-                f'{name}.timestep_fs to {MAX_HYDROGEN_FS:g} or less with --overrides.'
-            )
-    return warnings
 
 
 def get_extension(campaign: orm.WorkChainNode, target_error: float | None, **budgets: float | None) -> ProcessBuilder:

@@ -124,13 +124,14 @@ class CrystalCell(TypedDict):
     """A crystal: ``cell`` (3, 3) and ``positions`` (sites, 3) in Å, and the occupancies of each site by species.
 
     ``rows`` tell what was substituted where when the cell was made; they are empty where nothing was.
+    ``volume_change`` is that of the relaxation, relative; None for a cell that was not relaxed.
     """
 
     cell: Sequence[Sequence[float]]
     positions: Sequence[Sequence[float]]
     sites: Sequence[Mapping[str, float]]
     rows: list[SiteRow]
-    is_relaxed: bool
+    volume_change: float | None
 
 
 class Details(TypedDict, total=False):

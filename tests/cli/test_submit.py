@@ -10,9 +10,8 @@ from ase.build import bulk
 from aiida_ionconduct.cli import submit
 from aiida_ionconduct.cli.follow import stage_rows, status, table
 from aiida_ionconduct.cli.plan import plan, plan_table
+from aiida_ionconduct.cli.remarks import charge_warnings, hydrogen_warnings, remarks, stress_warnings
 from aiida_ionconduct.cli.submit import (
-    charge_warnings,
-    hydrogen_warnings,
     load_cells,
     load_data,
     load_structure,
@@ -289,6 +288,20 @@ def test_plan_with_thermal_expansion(pseudo_family, fixture_code, generate_struc
     assert (stage.label, stage.program, stage.jobs, stage.steps) == ('expand', 'LAMMPS', 4, 2000 + 16000)
     assert stage.core_hours > 0
     assert 'thermal expansion' in plan_table(builder, 'quickstart')
+    (warning,) = stress_warnings(builder)
+    assert 'DFT labels at 35 Ry, below the 40 Ry that the pseudopotentials recommend' in warning
+    assert warning in remarks(builder)
+
+
+def test_stress_that_is_converged_or_not_learned(pseudo_family, fixture_code, generate_structure):
+    """No warning of labels at the recommended cutoff, none where the stress is not learned, and none without DFT."""
+    codes = {label: fixture_code(engine.plugin) for label, engine in ENGINES.items()}
+    stress = {'training': {'stress_coefficient': 1.0}}
+    for protocol, overrides in (('balanced', stress), ('quickstart', {}), ('screen', stress)):
+        builder = ConductivityWorkChain.get_builder_from_protocol(
+            codes, generate_structure('Li7PSiO8'), protocol, overrides=overrides
+        )
+        assert stress_warnings(builder) == []
 
 
 def test_progress_of_a_thermal_expansion(aiida_profile_clean):

@@ -221,7 +221,7 @@ def synthetic_details() -> dict:
             'positions': (rng.random((4, 3)) @ cell).tolist(),
             'sites': [{'Li': 1.0}, {'Li': 0.5}, {'P': 0.5, 'Si': 0.5}, {'O': 1.0}],
             'rows': [SiteRow('P1', 'P 1', 2, {'P': 1, 'Si': 1}), SiteRow('interstitial', '–', 1, {'Li': 1})],
-            'is_relaxed': True,
+            'volume_change': -0.0214,
         },
         'blocks': {
             800.0: block_size_study(

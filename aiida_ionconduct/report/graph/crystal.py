@@ -29,7 +29,10 @@ def crystal_of(node: orm.WorkChainNode) -> CrystalCell | None:
     if not isinstance(cell, orm.StructureData) or not cell.sites:
         return None
     rows = sites_of(start) if isinstance(start, orm.StructureData) else []
-    return {**cell_of(cell), 'rows': rows, 'is_relaxed': cell.uuid != getattr(start, 'uuid', None)}
+    change = None
+    if isinstance(start, orm.StructureData) and cell.uuid != start.uuid:
+        change = cell.get_cell_volume() / start.get_cell_volume() - 1
+    return {**cell_of(cell), 'rows': rows, 'volume_change': change}
 
 
 def cell_of(structure: orm.StructureData) -> CrystalCell:
@@ -40,7 +43,7 @@ def cell_of(structure: orm.StructureData) -> CrystalCell:
         'positions': [list(site.position) for site in structure.sites],
         'sites': [kinds[site.kind_name] for site in structure.sites],
         'rows': [],
-        'is_relaxed': False,
+        'volume_change': None,
     }
 
 

@@ -138,12 +138,15 @@ def _crystal(crystal: CrystalCell) -> Drawing:
     for site in crystal['sites']:
         for symbol, amount in site.items():
             amounts[symbol] = amounts.get(symbol, 0.0) + amount
+    change, relaxation = crystal['volume_change'], ''
+    if change is not None:
+        relaxation = f' The relaxation has changed its volume by {100 * change:+.1f} %.'
     numbers = ', '.join(f'{amount:.4g} {symbol}' for symbol, amount in amounts.items())
     return Drawing(
         'crystal',
         'The cell',
-        f'Two views of the {"relaxed " if crystal["is_relaxed"] else ""}cell that the molecular dynamics repeats, with '
-        f'its edges. Atoms on its faces are drawn on every face; the numbers count each atom once. Mobile ions are '
+        f'Two views of the {"relaxed " if relaxation else ""}cell that the molecular dynamics repeats, with its edges.'
+        f'{relaxation} Atoms on its faces are drawn on every face; the numbers count each atom once. Mobile ions are '
         'drawn without bonds.',
         crystal_drawing(cell, positions, crystal['sites']),
         {

@@ -58,6 +58,7 @@ def test_every_figure_is_there_in_order(html):
     assert parsed.open == []
     figures = [name.removeprefix('figure-') for name in parsed.ids if name.startswith('figure-')]
     assert [name for name in figures if name in FIGURES] == FIGURES
+    assert 'The relaxation has changed its volume by -2.1 %.' in html
 
 
 def test_every_drawing_scales_and_has_a_name(html):
