@@ -16,7 +16,6 @@ from aiida.common.log import override_log_level
 from aiida.repository import Repository
 from aiida.tools.archive import create_archive
 from aiida.tools.archive.implementations.sqlite_zip.main import ArchiveFormatSqlZip
-from aiida.tools.graph.graph_traversers import get_nodes_export
 from tabulate import tabulate
 
 from aiida_ionconduct.archives.hiding import Hiding, names_to_hide
@@ -33,6 +32,7 @@ from aiida_ionconduct.archives.reduction import (
     Change,
     Reduced,
     ReducingFormat,
+    nodes_behind,
     plan_changes,
     reduction_list,
     reduction_table,
@@ -40,7 +40,7 @@ from aiida_ionconduct.archives.reduction import (
 from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories
 from aiida_ionconduct.calculations.functions.trajectories import thin_trajectory, thinned
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
-from aiida_ionconduct.queries import CAMPAIGN, stored_pk, trajectories_of
+from aiida_ionconduct.queries import CAMPAIGN, trajectories_of
 from aiida_ionconduct.report.number_format import format_estimate
 from aiida_ionconduct.report.page.campaign import write_page
 from aiida_ionconduct.transport.estimators import MIN_FRAMES
@@ -127,7 +127,7 @@ def export(
     if provenance:
         kept = max(every, centres_every) == 1 if working_files is None else working_files
         changes = plan_changes(node, every=every, centres_every=centres_every, working_files=kept, logs=logs)
-    hiding = Hiding(names_to_hide(_behind(node)) if hide_folders else {})
+    hiding = Hiding(names_to_hide(nodes_behind(node)) if hide_folders else {})
     comparison = _comparison(conductivities, fewer_frames)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = pathlib.Path(folder) / 'archive.aiida'
@@ -149,12 +149,6 @@ def export(
     return Exported(
         path, content, counts, n_bytes, trajectory_bytes, comparison, reduction, sizes, hiding.names, hidden
     )
-
-
-def _behind(node: orm.Node) -> set[int]:
-    """Return the PKs of the nodes of an archive with all jobs."""
-    nodes: set[int] = get_nodes_export(starting_pks=[stored_pk(node)])['nodes']
-    return nodes
 
 
 def _add_texts(path: pathlib.Path, node: orm.Node, readme: str) -> None:

@@ -25,8 +25,8 @@ USERNAME = r'\{username\}'
 """In the folder of a computer, once escaped; the jobs have a name in its place."""
 BEFORE, AFTER = r'(?<![\w.~-])', r'(?![\w-]|\.\w)'
 """What may not stand beside a name: it would be a part of a longer name."""
-SYSTEM = ('/usr', '/bin', '/sbin', '/lib', '/opt')
-"""Folders that are alike on many machines."""
+COMMON = ('', '.', '/', '/usr', '/usr/local', '/opt')
+"""Folders that are alike on many machines; what lies in them is not."""
 BINARY = b'\0'
 """What no text file holds."""
 
@@ -51,14 +51,9 @@ def names_to_hide(pks: set[int]) -> dict[str, str]:
     computers.append(orm.Computer, with_node='node').distinct()
     for computer in computers.all(flat=True):
         names[computer.get_workdir().rstrip('/')] = '/scratch'
-        if computer.hostname != 'localhost':
+        if '.' in computer.hostname:  # an alias may be any word, and stands in the row of its computer alone
             names[computer.hostname] = computer.label
-    return {name: stand_in for name, stand_in in names.items() if not _is_common(name)}
-
-
-def _is_common(name: str) -> bool:
-    """Whether a name says nothing of a machine or a user."""
-    return name in ('', '.', '/') or name.startswith(SYSTEM)
+    return {name: stand_in for name, stand_in in names.items() if name not in COMMON}
 
 
 def _pattern(name: str) -> str:
@@ -88,6 +83,8 @@ class Hiding:
     def in_row(self, row: dict[str, Any]) -> dict[str, Any]:
         """Return a row of the database without the names."""
         hidden: dict[str, Any] = self._in_value(row)
+        if self._patterns and row.get('hostname', 'localhost') != 'localhost':
+            hidden['hostname'] = row['label']
         self.n_rows += hidden != row
         return hidden
 

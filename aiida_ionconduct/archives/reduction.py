@@ -71,6 +71,12 @@ class Reduced(NamedTuple):
     left_bytes: int | None
 
 
+def nodes_behind(node: orm.Node) -> set[int]:
+    """Return the PKs of the nodes of an archive with all jobs."""
+    nodes: set[int] = get_nodes_export(starting_pks=[stored_pk(node)])['nodes']
+    return nodes
+
+
 def plan_changes(
     node: orm.Node, *, every: int = 1, centres_every: int = 1, working_files: bool = True, logs: bool = True
 ) -> dict[str, Change]:
@@ -81,8 +87,7 @@ def plan_changes(
     :param working_files: whether compiled models, restart files and checkpoints stay.
     :param logs: whether the logs of LAMMPS stay.
     """
-    pks = get_nodes_export(starting_pks=[stored_pk(node)])['nodes']
-    among = {'id': {'in': list(pks)}}
+    among = {'id': {'in': list(nodes_behind(node))}}
     changes: dict[str, Change] = {}
     if max(every, centres_every) > 1:
         runs = orm.QueryBuilder().append(IonTrajectoryData, filters=among).all(flat=True)

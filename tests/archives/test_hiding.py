@@ -9,7 +9,7 @@ from aiida.tools.archive.implementations.sqlite_zip.main import ArchiveFormatSql
 from click.testing import CliRunner
 
 from aiida_ionconduct.archives import export, read_readme
-from aiida_ionconduct.archives.hiding import Hiding
+from aiida_ionconduct.archives.hiding import Hiding, names_to_hide
 from aiida_ionconduct.cli.commands.archives import export_command
 
 PLACES = (b'/project/kim', b'/home/kim', b'cluster.example.org')
@@ -28,6 +28,7 @@ PLACES = (b'/project/kim', b'/home/kim', b'cluster.example.org')
         ('loaded /soft/x-1/aiida_ionconduct/lammps', 'loaded /package/aiida_ionconduct/lammps'),
         ('kim@hpc.example.org', 'kim@cluster'),
         ('login1.hpc.example.org, myhpc.example.org', 'cluster, myhpc.example.org'),
+        ('gpu, slurm', 'gpu, slurm'),
         ('1/2 and a/b', '1/2 and a/b'),
     ],
 )
@@ -36,6 +37,24 @@ def test_text(text, hidden):
     hiding = Hiding(names | {'/scratch/{username}/aiida': '/scratch'})
     assert hiding.in_row({'a': [text, {text: 1.5}], 'b': None}) == {'a': [hidden, {hidden: 1.5}], 'b': None}
     assert hiding.n_rows == (text != hidden)
+
+
+def test_alias_of_a_computer_is_hidden_in_its_row_alone():
+    """An alias may be a word that settings hold as well."""
+    hiding = Hiding({'/work/main': '/environment'})
+    assert hiding.in_row({'label': 'cluster', 'hostname': 'gpu'}) == {'label': 'cluster', 'hostname': 'cluster'}
+    assert hiding.in_row({'attributes': {'device': 'gpu'}}) == {'attributes': {'device': 'gpu'}}
+    assert Hiding({}).in_row({'label': 'cluster', 'hostname': 'gpu'})['hostname'] == 'gpu'
+
+
+@pytest.mark.parametrize('path', ['/libdata/kim/bin/lmp', '/opt/kim/venv/bin/lmp', '/usr/bin/pw.x', 'lmp'])
+def test_folders_of_codes(aiida_profile_clean, aiida_localhost, path):
+    """Folders that only begin like those of the system are hidden, and so is what lies in /opt."""
+    code = orm.InstalledCode(aiida_localhost, path, label='code').store()
+    names = names_to_hide({code.pk})
+    folder = path.removesuffix('/bin/lmp')
+    assert (names.get(folder) == '/environment') == path.endswith('/bin/lmp')
+    assert not {'/', '/usr', '.', ''} & set(names)
 
 
 @pytest.fixture(scope='module')
