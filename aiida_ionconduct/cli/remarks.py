@@ -21,6 +21,7 @@ def remarks(builder: Any) -> list[str]:
     return [
         *charge_warnings(builder),
         *hydrogen_warnings(builder),
+        *cutoff_notes(builder),
         *stress_warnings(builder),
         *dataset_notes(builder),
     ]
@@ -60,6 +61,17 @@ def hydrogen_warnings(builder: Any) -> list[str]:
     return warnings
 
 
+def cutoff_notes(builder: Any) -> list[str]:
+    """Return what is assumed where the cell is relaxed at another cutoff than frames are labelled at."""
+    relax, label = builder.relax['base_relax']['pw'], builder.label['pw']
+    if 'parameters' not in relax or 'parameters' not in label or cutoff_Ry(relax) == cutoff_Ry(label):
+        return []
+    return [
+        f'The cell is relaxed at {cutoff_Ry(relax):g} Ry, which the pseudopotentials recommend, and frames are '
+        f'labelled at {cutoff_Ry(label):g} Ry.'
+    ]
+
+
 def stress_warnings(builder: Any) -> list[str]:
     """Return a warning of labels whose stress is not converged, which the potential would learn."""
     pw = builder.label['pw']
@@ -71,7 +83,7 @@ def stress_warnings(builder: Any) -> list[str]:
     return [
         f'Warning: the potential learns the stress, which DFT labels at {cutoff:g} Ry, below the {recommended:g} Ry '
         'that the pseudopotentials recommend. The plane waves that are missing pull a cell together, by kilobars, '
-        'and the potential would do the same: leave dft.ecutwfc out of the overrides.'
+        'and the potential would do the same: set dft.ecutwfc to null with --overrides.'
     ]
 
 

@@ -291,6 +291,23 @@ def test_plan_with_thermal_expansion(pseudo_family, fixture_code, generate_struc
     (warning,) = stress_warnings(builder)
     assert 'DFT labels at 35 Ry, below the 40 Ry that the pseudopotentials recommend' in warning
     assert warning in remarks(builder)
+    advised = {'expand': True, 'training': {'stress_coefficient': 1.0}, 'dft': {'ecutwfc': None}}
+    followed = ConductivityWorkChain.get_builder_from_protocol(
+        codes, generate_structure(), 'quickstart', overrides=advised
+    )
+    assert stress_warnings(followed) == []
+
+
+@pytest.mark.parametrize(('cutoff', 'says'), [(30.0, 'relaxed at 40 Ry, which'), (50.0, ''), (None, '')])
+def test_cutoff_of_the_relaxation_is_told(pseudo_family, fixture_code, generate_structure, cutoff, says):
+    codes = {label: fixture_code(engine.plugin) for label, engine in ENGINES.items()}
+    overrides = {'dft': {'ecutwfc': cutoff}}
+    builder = ConductivityWorkChain.get_builder_from_protocol(
+        codes, generate_structure('Li7PSiO8'), 'balanced', overrides=overrides
+    )
+    told = [remark for remark in remarks(builder) if 'The cell is relaxed' in remark]
+    assert len(told) == bool(says)
+    assert all(says in remark and 'labelled at 30 Ry' in remark for remark in told)
 
 
 def test_stress_that_is_converged_or_not_learned(pseudo_family, fixture_code, generate_structure):
