@@ -12,6 +12,7 @@ from tabulate import tabulate
 from aiida_ionconduct import labels
 from aiida_ionconduct.allegro.cost import COMPILE_S, MD_ATOM_STEP_S, training_seconds
 from aiida_ionconduct.allegro.parameters import TrainingParameters
+from aiida_ionconduct.sampling.tasks import cost, relaxation_tasks
 from aiida_ionconduct.structures import states_text, supercell_matrix
 from aiida_ionconduct.workchains.precision import MAX_ITERATIONS, has_previous
 from aiida_ionconduct.workchains.seeds import max_replicas, seed_groups
@@ -183,8 +184,7 @@ def relaxation_steps_of_teacher(builder: Builder) -> int:
     """Return how many steps a pretrained potential takes at most to relax a cell; 0 if it does not."""
     if not has_teacher(builder):
         return 0
-    p = builder.sampling['parameters'].get_dict()
-    return p['relax_steps'] if p.get('relax') else 0
+    return sum(map(cost, relaxation_tasks(builder.sampling['parameters'].get_dict())))
 
 
 def sampling_stage(builder: Builder, n_atoms: int) -> tuple[PlannedStage, int]:

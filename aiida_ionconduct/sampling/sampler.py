@@ -246,13 +246,13 @@ class Sampler:
 def keep_symmetry(atoms: Atoms) -> bool:
     """Let a relaxation keep the symmetry of a crystal, which the noise of a calculator in single precision breaks.
 
-    :return: False where the packages for it are missing.
+    :return: False where spglib is missing, or refuses the cell, as it does if atoms are very near to each other.
     """
     try:
         from ase.constraints import FixSymmetry
 
         atoms.set_constraint(FixSymmetry(atoms))
-    except ImportError:
+    except Exception:  # the errors of spglib differ between its versions
         return False
     return True
 

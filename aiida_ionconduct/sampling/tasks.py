@@ -105,6 +105,16 @@ def relax_task(p: Mapping[str, Any], *, with_cell: bool) -> Task:
     }  # fmt: skip
 
 
+def relaxation_tasks(p: Mapping[str, Any]) -> list[Task]:
+    """Return the relaxation of the first cell as the only task; none where nothing is to be relaxed.
+
+    :param p: ``relax``, which is ``positions``, ``positions_cell`` or missing, and what :func:`relax_task` takes.
+    """
+    if not (p.get('relax') and p['relax_steps']):
+        return []
+    return [relax_task(p, with_cell=p['relax'] == 'positions_cell')]
+
+
 def cost(task: Mapping[str, Any]) -> int:
     """Return how many calculations a task takes, at most."""
     return int(task.get('steps', 1))

@@ -34,9 +34,10 @@ class DftSteps(PretrainedSteps):
 
     def run_relax(self) -> ToContext:
         """Relax with DFT, all candidates side by side; from where the pretrained potential has got, if it was asked."""
-        self.ctx.relaxations = list(self.cells_to_relax())
+        cells = self.cells_to_relax()
         children: dict[str, Any] = {}
-        for label, cell in self.cells_to_relax().items():
+        self.ctx.relaxations = list(cells)
+        for label, cell in cells.items():
             inputs = self.exposed_inputs(RelaxWorkChain, 'relax')
             inputs.structure = self.ctx.get('prerelaxed', {}).get(label, cell)
             children |= self.child(label, RelaxWorkChain, inputs)
@@ -44,20 +45,23 @@ class DftSteps(PretrainedSteps):
 
     def inspect_relax(self) -> ExitCode | None:
         """Go on with the relaxed structure; of several candidates, with the lowest in energy."""
+        taken = RELAX
         if 'candidates' in self.inputs:
             ended = {label: self.ctx[label] for label in self.ctx.relaxations if self.ctx[label].is_finished_ok}
             if not ended:
                 return self.failure('RELAX', self.ctx[self.ctx.relaxations[0]])
             ranking = rank_energies(**{label: node.outputs.output_parameters for label, node in ended.items()})
             self.out('candidates', ranking)
-            self.ctx.relax = ended[ranking['lowest']]
+            taken = ranking['lowest']
+            self.ctx.relax = ended[taken]
             if 'n_orderings' in self.inputs and not self.choose_orderings(ranking, ended):
                 return self.failure('RELAX', self.ctx[self.ctx.relaxations[0]])
         if not self.ctx.relax.is_finished_ok:
             return self.failure('RELAX', self.ctx.relax)
         if 'output_structure' in self.ctx.relax.outputs:
             self.ctx.structure = self.ctx.relax.outputs.output_structure
-            given, relaxed = (cell.get_cell_volume() for cell in (self.inputs.structure, self.ctx.structure))
+            cells = self.cells_to_relax()[taken], self.ctx.structure
+            given, relaxed = (cell.get_cell_volume() for cell in cells)
             self.report(f'the relaxation has changed the volume by {relaxed / given - 1:+.1%}, to {relaxed:.1f} Å³')
 
     def choose_orderings(self, ranking: orm.Dict, relaxations: dict[str, orm.ProcessNode]) -> bool:

@@ -13,7 +13,7 @@ from aiida_ionconduct.calculations.functions.datasets import merge_datasets
 from aiida_ionconduct.calculations.functions.sampling import choose_frames, last_structure, structure_to_cells
 from aiida_ionconduct.data import DatasetData
 from aiida_ionconduct.labels import LABEL_SAMPLED, PRERELAX, RELAX, TEACH
-from aiida_ionconduct.sampling.tasks import relax_task, single_tasks
+from aiida_ionconduct.sampling.tasks import relaxation_tasks, single_tasks
 from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.base import ParentWorkChain
 from aiida_ionconduct.workchains.label import LabelWorkChain
@@ -43,18 +43,14 @@ class PretrainedSteps(ParentWorkChain):
 
     def should_prerelax(self) -> bool:
         """Return whether the pretrained potential relaxes the cells first, so that DFT has less to do."""
-        parameters = self.inputs.sampling.parameters.get_dict() if 'sampling' in self.inputs else {}
-        return bool(parameters.get('relax')) and parameters['relax_steps'] > 0
+        return 'sampling' in self.inputs and bool(relaxation_tasks(self.inputs.sampling.parameters.get_dict()))
 
     def run_prerelax(self) -> ToContext:
         """Relax every cell that DFT is to relax."""
-        parameters = self.inputs.sampling.parameters.get_dict()
+        tasks = relaxation_tasks(self.inputs.sampling.parameters.get_dict())
         children: dict[str, Any] = {}
-        task = relax_task(parameters, with_cell=parameters['relax'] == 'positions_cell')
         for label, cell in self.cells_to_relax().items():
-            inputs = self.exposed_inputs(SamplingWorkChain, 'sampling').base
-            inputs.job.cells, inputs.job.tasks = structure_to_cells(cell), orm.List([task])
-            inputs.job.dynamics = orm.Dict({key: parameters[key] for key in DYNAMICS})
+            inputs = self.pretrained_job(structure_to_cells(cell), tasks)
             children |= self.child(label.replace(RELAX, PRERELAX, 1), AseSamplingWorkChain, inputs)
         return ToContext(**children)
 
@@ -121,10 +117,15 @@ class PretrainedSteps(ParentWorkChain):
         """
         if not self.is_without_dft():
             return self.child(label, LabelWorkChain, self.label_inputs(frames, source), name=name)
-        inputs = self.exposed_inputs(SamplingWorkChain, 'sampling').base
-        inputs.job.cells, inputs.job.tasks = frames, orm.List(single_tasks(frames.numsteps, source))
-        inputs.job.dynamics = orm.Dict({key: self.inputs.sampling.parameters[key] for key in DYNAMICS})
+        inputs = self.pretrained_job(frames, single_tasks(frames.numsteps, source))
         return self.child(label, AseSamplingWorkChain, inputs, name=name)
+
+    def pretrained_job(self, cells: orm.TrajectoryData, tasks: list[dict[str, Any]]) -> AttributeDict:
+        """Return the inputs of a job of the pretrained potential."""
+        inputs = self.exposed_inputs(SamplingWorkChain, 'sampling').base
+        inputs.job.cells, inputs.job.tasks = cells, orm.List(tasks)
+        inputs.job.dynamics = orm.Dict({key: self.inputs.sampling.parameters[key] for key in DYNAMICS})
+        return inputs
 
     def label_inputs(self, frames: orm.TrajectoryData, source: str) -> AttributeDict:
         """Return the inputs for labelling frames, which the dataset will count under their source."""

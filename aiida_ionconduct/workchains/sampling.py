@@ -14,7 +14,7 @@ from aiida_ionconduct.calculations.functions.datasets import curate_dataset, mer
 from aiida_ionconduct.calculations.functions.sampling import last_structure, plan_sampling, structure_to_cells
 from aiida_ionconduct.data import DatasetData
 from aiida_ionconduct.labels import RELAX, numbered
-from aiida_ionconduct.sampling.tasks import deal, relax_task
+from aiida_ionconduct.sampling.tasks import deal, relaxation_tasks
 from aiida_ionconduct.workchains.batches import BatchWorkChain
 from aiida_ionconduct.workchains.segments import SegmentsWorkChain, out_of_walltime_handler
 
@@ -148,12 +148,12 @@ class SamplingWorkChain(BatchWorkChain):
 
     def should_relax(self) -> bool:
         """Return whether the pretrained potential relaxes the crystal."""
-        return bool(self.ctx.p.get('relax')) and self.ctx.p['relax_steps'] > 0
+        return bool(relaxation_tasks(self.ctx.p))
 
     def run_relax(self) -> ToContext:
         """Relax the crystal."""
-        task = relax_task(self.ctx.p, with_cell=self.ctx.p['relax'] == 'positions_cell')
-        return self.child(RELAX, AseSamplingWorkChain, self.job(structure_to_cells(self.ctx.structure), [task]))
+        inputs = self.job(structure_to_cells(self.ctx.structure), relaxation_tasks(self.ctx.p))
+        return self.child(RELAX, AseSamplingWorkChain, inputs)
 
     def inspect_relax(self) -> ExitCode | None:
         """Go on with the relaxed crystal; a relaxation that has not converged is told."""
@@ -200,7 +200,7 @@ def remarks_on_relaxation(dataset: DatasetData) -> list[str]:
         f'the pretrained potential has not relaxed the cell in {len(frames) - 1} steps: going on with its end': (
             not frames[-1].info.get('relaxed')
         ),
-        'the symmetry was not kept, as spglib is not installed where the pretrained potential runs': (
+        'the symmetry was not kept, as spglib is missing where the pretrained potential runs, or refuses the cell': (
             not frames[-1].info.get('symmetry_kept', True)
         ),
     }

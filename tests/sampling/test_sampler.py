@@ -10,6 +10,7 @@ import ase.io
 import numpy as np
 import pytest
 import spglib
+from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
@@ -149,6 +150,14 @@ def test_relaxation_keeps_the_symmetry(job, files, kept):
     assert (spglib.get_spacegroup(described, symprec=1e-5) == 'Pm-3m (221)') == kept
     assert frame.info['symmetry_kept'] == kept
     assert frame.cell.lengths()[0] < 3.78
+
+
+@pytest.mark.parametrize('distance', [0.0, 0.004])
+def test_cell_that_spglib_refuses_has_no_symmetry_to_keep(distance):
+    """Sites of a disordered crystal may lie that near to each other; the cell is to be relaxed all the same."""
+    atoms = Atoms('Li2', positions=[[0, 0, 0], [distance, 0, 0]], cell=[4, 4, 4], pbc=True)
+    assert not sampler.keep_symmetry(atoms)
+    assert not atoms.constraints
 
 
 def test_run_that_explodes_ends(job):
