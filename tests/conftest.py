@@ -5,6 +5,7 @@ import io
 import os
 import pathlib
 import shutil
+import sqlite3
 import tempfile
 
 # AiiDA makes its configuration folder when it is imported: it gets one of ours, so that no test touches the user's.
@@ -15,6 +16,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import numpy as np
 import pytest
+import yaml
 from aiida import orm
 from aiida.common.folders import SandboxFolder
 from aiida.common.links import LinkType
@@ -26,12 +28,29 @@ from aiida.plugins.entry_point import format_entry_point_string
 from aiida_pseudo.data.pseudo import UpfData
 from aiida_pseudo.groups.family import CutoffsPseudoPotentialFamily
 from ase import Atoms
+from plumpy.ports import PortNamespace
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from aiida_ionconduct.calculations.functions.analysis import analyse_trajectories, fit_arrhenius
 from aiida_ionconduct.data import AllegroModelData, IonTrajectoryData
 from aiida_ionconduct.structures import crystal, substitute
 
 pytest_plugins = ['aiida.tools.pytest_fixtures']
+
+
+# What takes most of the time of a test with AiiDA and is not under test: the help of every input of a builder, as JSON
+# in docstrings, and YAML read by Python code instead of the same library's C code.
+PortNamespace.__str__ = object.__str__
+yaml.SafeLoader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+
+
+@event.listens_for(Engine, 'connect')
+def do_not_wait_for_the_disk(connection, _):
+    """Let SQLite leave it to the system when a commit is on the disk: no database here outlives the machine."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute('PRAGMA synchronous=OFF')
+
 
 OPTIONS = {'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1}, 'max_wallclock_seconds': 1800}
 VALENCE = {'Li': 3, 'O': 6, 'P': 5, 'Si': 4}  # electrons, of the elements that have a pseudopotential

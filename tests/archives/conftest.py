@@ -3,6 +3,7 @@
 import io
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -27,8 +28,8 @@ LOG = b'Step Temp PotEng\n0 900 -1\n' * 99
 """Of LAMMPS."""
 
 
-def other_profile(folder):
-    """Return a function that runs a command in an empty profile of its own, in a folder."""
+def in_profile(folder):
+    """Return a function that runs a command in the profile of a folder."""
     scripts = pathlib.Path(sys.executable).parent
     environment = {**os.environ, 'AIIDA_PATH': str(folder), 'PATH': f'{scripts}{os.pathsep}{os.environ["PATH"]}'}
 
@@ -39,22 +40,37 @@ def other_profile(folder):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    who = ('--email', 'a@b.org', '--first-name', 'A', '--last-name', 'B', '--institution', 'C')
-    options = ('-n', '--profile-name', 'other', '--broker', 'none', '--set-as-default')
-    run('verdi', 'profile', 'setup', 'core.sqlite_dos', *options, *who)
     return run
 
 
+@pytest.fixture(scope='session')
+def empty_profile(tmp_path_factory):
+    """A folder with an empty profile, which is made once, as it takes seconds, and copied for each use."""
+    folder = tmp_path_factory.mktemp('empty')
+    who = ('--email', 'a@b.org', '--first-name', 'A', '--last-name', 'B', '--institution', 'C')
+    options = ('-n', '--profile-name', 'other', '--broker', 'none', '--set-as-default')
+    in_profile(folder)('verdi', 'profile', 'setup', 'core.sqlite_dos', *options, *who)
+    return folder
+
+
+def copy_profile(empty, folder):
+    """Copy a profile into a folder, whose name stands in its configuration; return the function of ``in_profile``."""
+    shutil.copytree(empty, folder, dirs_exist_ok=True)
+    configuration = folder / '.aiida' / 'config.json'
+    configuration.write_text(configuration.read_text().replace(str(empty), str(folder)))
+    return in_profile(folder)
+
+
 @pytest.fixture
-def elsewhere(tmp_path):
+def elsewhere(empty_profile, tmp_path):
     """Return a function that runs a command in a profile of its own."""
-    return other_profile(tmp_path)
+    return copy_profile(empty_profile, tmp_path)
 
 
 @pytest.fixture(scope='module')
-def elsewhere_of_module(tmp_path_factory):
+def elsewhere_of_module(empty_profile, tmp_path_factory):
     """Return a function that runs a command in a profile that the tests of a file share."""
-    return other_profile(tmp_path_factory.mktemp('elsewhere'))
+    return copy_profile(empty_profile, tmp_path_factory.mktemp('elsewhere'))
 
 
 @calcfunction

@@ -106,3 +106,20 @@ def test_weights_are_recorded(campaign):
     teacher = campaign['outputs']['teacher']['attributes']
     assert [len(row['sha256']) for row in teacher['weights']] == [64]
     assert (teacher['device'], teacher['dtype']) == ('cpu', 'float32')
+
+
+def test_study_of_potentials(campaign, installation):
+    """A second potential, trained on the same frames with another seed, runs the production at one temperature."""
+    words = ('study', 'potentials', campaign['pk'], '--training-seeds', '2', '--temperatures', '300')
+    assert 'Nothing was submitted.' in installation.run('aiida-ionconduct', *words, '--dry-run')
+    text = installation.run('aiida-ionconduct', *words)
+    study = re.search(r'Submitted PotentialsStudyWorkChain<(\d+)>', text).group(1)
+    row = next(line.split() for line in text.splitlines() if line.startswith('300 '))
+    assert row[:2] == ['300', '2']
+    described = installation.ask('describe', study)
+    assert described['exit_status'] == 0
+    assert {job['process'] for job in described['jobs']} == {
+        'AllegroTrainCalculation', 'AllegroCompileCalculation', 'LammpsMdCalculation'
+    }  # fmt: skip
+    assert 'among 2 potentials' in installation.run('aiida-ionconduct', 'show', campaign['pk'])
+    assert 'of the potential' in installation.run('aiida-ionconduct', 'show', campaign['pk'])

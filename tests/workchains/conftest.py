@@ -7,6 +7,7 @@ import pytest
 from aiida import orm
 from aiida.common.links import LinkType
 from aiida.engine import Process, run_get_node
+from aiida.engine.persistence import AiiDAPersister
 from ase.calculators.singlepoint import SinglePointCalculator
 from plumpy import ProcessState
 
@@ -15,6 +16,13 @@ from aiida_ionconduct.data.model import remember_made_here
 from aiida_ionconduct.engines import ENGINES
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 from random_walk import random_walk
+
+
+@pytest.fixture(autouse=True)
+def without_checkpoints(monkeypatch):
+    """Leave out the checkpoints of the engine, a third of its time: no process here outlives its test."""
+    for name in ('save_checkpoint', 'delete_checkpoint'):
+        monkeypatch.setattr(AiiDAPersister, name, lambda *arguments, **options: None)
 
 
 @pytest.fixture

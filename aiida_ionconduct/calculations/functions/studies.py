@@ -16,9 +16,11 @@ from aiida_ionconduct.calculations.functions.trajectories import mean_temperatur
 from aiida_ionconduct.data import ConductivityData, IonTrajectoryData
 from aiida_ionconduct.density import density, find_sites, jump_statistics, participation, percolation
 from aiida_ionconduct.density import write_cube as write_cube_file
+from aiida_ionconduct.labels import temperature_label
 from aiida_ionconduct.studies.block_size import block_size_study
 from aiida_ionconduct.studies.finite_size import finite_size
 from aiida_ionconduct.studies.lyapunov import MEANING, divergence
+from aiida_ionconduct.studies.potentials import potential_scatter
 from aiida_ionconduct.transport import choose_framework, mobile_positions
 
 DENSITY_SETTINGS = ('spacing_A', 'separation_A', 'core_A')
@@ -180,3 +182,27 @@ def compare_sizes(**conductivities: ConductivityData) -> orm.Dict:
     columns = ('n_atoms', 'sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
     study = finite_size(*([result[column] for result in results] for column in columns))
     return orm.Dict({**study, 'temperature_K': results[0]['temperature_K']})
+
+
+@calcfunction
+def compare_potentials(**conductivities: ConductivityData) -> orm.Dict:
+    """Return how conductivities of one cell scatter between potentials, by temperature.
+
+    :param conductivities: one for each potential and temperature, under any labels.
+    :return: by the label of the temperature, ``T1200``, the fields of
+        :class:`aiida_ionconduct.studies.potentials.PotentialScatter`, with ``n_without`` potentials that have no
+        number; None for a temperature at which fewer than two have one.
+    :raises ValueError: if the cells differ in composition or size.
+    """
+    results: list[dict[str, Any]] = [node.base.attributes.all for node in conductivities.values()]
+    for name in ('reduced_composition', 'n_atoms'):
+        if len({result[name] for result in results}) > 1:
+            raise ValueError(f'the conductivities differ in {name}: choose those of one cell.')
+    columns = ('sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
+    scatters: dict[str, Any] = {}
+    for T in sorted({result['temperature_K'] for result in results}):
+        rows = [[result.get(column) for column in columns] for result in results if result['temperature_K'] == T]
+        known = [row for row in rows if all(row)]
+        scatter = potential_scatter(*zip(*known, strict=True)) if len(known) > 1 else None
+        scatters[temperature_label(T)] = scatter and {**scatter._asdict(), 'n_without': len(rows) - len(known)}
+    return orm.Dict(scatters)

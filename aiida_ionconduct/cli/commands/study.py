@@ -9,6 +9,7 @@ import click
 
 from aiida_ionconduct.choices import ESTIMATORS
 from aiida_ionconduct.cli.commands.study_models import models_command
+from aiida_ionconduct.cli.commands.study_potentials import potentials_command
 from aiida_ionconduct.cli.groups import Group
 from aiida_ionconduct.cli.nodes import CAMPAIGN, Node, of_kind, open_profile
 from aiida_ionconduct.cli.options import CHARGES, MOBILE, PROFILE
@@ -35,13 +36,14 @@ TEMPERATURE = click.option(
 
 @click.group('study', cls=Group)
 def study_command() -> None:
-    """Study stored trajectories and conductivities without new dynamics, or the settings of a potential.
+    """Study stored trajectories and conductivities, the settings of a potential, or potentials of other seeds.
 
     The results are stored as nodes. PK is an IonTrajectoryData, or a work chain with trajectories among its outputs.
     """
 
 
 study_command.add_command(models_command)
+study_command.add_command(potentials_command)
 
 
 @study_command.command('blocks')

@@ -14,7 +14,13 @@ from aiida_ionconduct.queries import MODELS_STUDY, campaigns_of, stored_pk, traj
 from aiida_ionconduct.report.graph.campaign import collect_result
 from aiida_ionconduct.report.tables.error_budget import error_budget_rows
 from aiida_ionconduct.report.tables.models import choice_text, models_text
-from aiida_ionconduct.report.tables.studies import block_sizes_text, density_text, sizes_text, twins_text
+from aiida_ionconduct.report.tables.studies import (
+    block_sizes_text,
+    density_text,
+    potentials_text,
+    sizes_text,
+    twins_text,
+)
 from aiida_ionconduct.report.tables.terminal import summary_tables
 from aiida_ionconduct.report.verdict import campaign_verdict
 
@@ -22,11 +28,14 @@ ERROR_KEYS = ('source', 'size', 'in_intervals', 'basis')
 STUDIES: Mapping[str | None, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     'compare_block_sizes': ('result', block_sizes_text),
     'compare_sizes': ('result', sizes_text),
+    'compare_potentials': ('result', potentials_text),
     'mobile_density': ('statistics', density_text),
     'compare_models': ('result', models_text),
     'choose_model': ('result', choice_text),
 }
 """Calculation functions of studies: the output that has the numbers, and how the numbers are written."""
+WORK_CHAIN_STUDIES = {'lyapunov': twins_text, 'comparison': potentials_text}
+"""The same for work chains, by the output."""
 
 
 def describe(node: orm.Node, temperature_K: float | None = None) -> str:
@@ -35,8 +44,10 @@ def describe(node: orm.Node, temperature_K: float | None = None) -> str:
     :param temperature_K: only this temperature of a campaign.
     :raises ValueError: if there is nothing at that temperature, or if this package does not make such nodes.
     """
-    if isinstance(node, orm.WorkChainNode) and 'lyapunov' in node.base.links.get_outgoing().all_link_labels():
-        return twins_text(node.outputs.lyapunov.get_dict())
+    if isinstance(node, orm.WorkChainNode):
+        for name, write in WORK_CHAIN_STUDIES.items():
+            if name in node.outputs:
+                return write(node.outputs[name].get_dict())
     if isinstance(node, orm.WorkChainNode) and node.process_type == MODELS_STUDY:
         return _models_study(node)
     if isinstance(node, (orm.WorkChainNode, ConductivityData)):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from aiida_ionconduct.report.number_format import format_number
 from aiida_ionconduct.report.result import Campaign
 from aiida_ionconduct.sampling.statement import ATTRIBUTE
+from aiida_ionconduct.studies.potentials import potential_scatter
 
 COLUMNS = ('Source of error', 'Size', 'In the intervals', 'From, or how to know it')
 NOT_KNOWN, IN, OUT = 'not known', 'yes', 'no'
@@ -86,18 +85,15 @@ def _potential(data: Campaign) -> Row:
     label, scatter = 'Potential', []
     for temperature, values in data.error_sources.get('potentials', {}).items():
         if len(values) > 1:
-            sigma, stderr = np.array(values, dtype=float).T
-            spread, statistical = np.std(sigma, ddof=1) / sigma.mean(), np.sqrt((stderr**2).mean()) / sigma.mean()
+            known = potential_scatter(*zip(*values, strict=True))
             scatter.append(
-                f'{temperature} K: {spread:.2g} among {len(sigma)} potentials (runs alone: {statistical:.2g})'
+                f'{temperature} K: {known.scatter:.2g} among {known.n} potentials (runs alone: {known.runs:.2g}); of '
+                f'the potential {known.between:.2g}, at most {known.between_upper:.2g}'
             )
     if scatter:
         return (label, '; '.join(scatter), OUT, 'conductivities of this material in this profile')
     error = data.training.get('test_forces_rmse_eV_per_A')
-    advice = (
-        'the same production with potentials of other training seeds (a committee): aiida-ionconduct launch --model '
-        'FILE --temperatures …'
-    )
+    advice = 'the same production with potentials of other training seeds: aiida-ionconduct study potentials PK'
     if error is None:
         return (label, NOT_KNOWN, OUT, advice)
     force = f'forces: {format_number(1000 * error, unit="meV/Å")} (RMSE)'

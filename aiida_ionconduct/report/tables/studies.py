@@ -7,7 +7,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from aiida_ionconduct.report.number_format import format_estimate, format_interval, format_number
+from aiida_ionconduct.labels import read_temperature
+from aiida_ionconduct.report.number_format import format_estimate, format_interval, format_number, format_percent
 
 
 def block_sizes_text(attributes: Mapping[str, Any]) -> str:
@@ -73,6 +74,34 @@ def sizes_text(result: Mapping[str, Any]) -> str:
         low, high = result['ci95']
         lines.append(f'σ = {result["sigma_S_per_cm"]:.3g} ± {result["stderr"]:.2g} S/cm, 95 % [{low:.3g}, {high:.3g}]')
     return '\n'.join(lines)
+
+
+def potentials_text(result: Mapping[str, Any]) -> str:
+    """Return the table of :func:`aiida_ionconduct.calculations.functions.studies.compare_potentials`."""
+    rows: list[tuple[str, ...]] = []
+    for label, scatter in result.items():
+        T = f'{read_temperature(label):g}'
+        if scatter is None:
+            rows.append((T, '', 'fewer than two potentials have a number', '', '', ''))
+            continue
+        rows.append(
+            (
+                T,
+                str(scatter['n']) + (f' (and {scatter["n_without"]} without a number)' if scatter['n_without'] else ''),
+                *(format_percent(scatter[key]) for key in ('scatter', 'runs')),
+                f'{format_percent(scatter["between"])}, at most {format_percent(scatter["between_upper"])}',
+                f'{scatter["p_equal"]:.2g}',
+            )
+        )
+    headers = (
+        'T (K)',
+        'potentials',
+        'scatter of σ',
+        'runs alone',
+        'potentials alone, 95 % limit',
+        'p if all are equal',
+    )
+    return tabulate(rows, headers=headers, disable_numparse=True)
 
 
 def estimator_title(asked: str, used: str) -> str:

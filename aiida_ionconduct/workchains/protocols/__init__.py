@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +20,12 @@ SCHEMAS: dict[str, type[Parameters]] = {'conductivity': ConductivityParameters}
 
 
 def load(name: str) -> dict[str, Any]:
-    """Return the content of a protocol file, such as ``conductivity``."""
+    """Return the content of a protocol file, such as ``conductivity``, which is read once; the copy is the caller's."""
+    return copy.deepcopy(_read(name))
+
+
+@functools.cache
+def _read(name: str) -> dict[str, Any]:
     return yaml.safe_load((pathlib.Path(__file__).parent / f'{name}.yaml').read_text())
 
 

@@ -35,7 +35,7 @@ def test_what_is_not_known_has_a_command(campaign):
     for source, words in (
         ('Ordering', 'aiida-ionconduct launch --orderings'),
         ('Size', 'aiida-ionconduct study sizes PK PK'),
-        ('Potential', 'aiida-ionconduct launch --model'),
+        ('Potential', 'aiida-ionconduct study potentials PK'),
     ):
         size, included, basis = rows[source]
         assert (size, included) == ('not known', 'no')
@@ -62,7 +62,8 @@ def test_potentials_that_ran_the_same_production_give_their_scatter(campaign):
         campaign, error_sources={'potentials': {'1200': [(0.07, 0.007), (0.05, 0.005)], '800': [(1, 0.1)], '600': []}}
     )
     size, included, _ = budget(known)['Potential']
-    assert (size, included) == ('1200 K: 0.24 among 2 potentials (runs alone: 0.1)', 'no')
+    assert size == '1200 K: 0.24 among 2 potentials (runs alone: 0.1); of the potential 0.21, at most 3.8'
+    assert included == 'no'
 
 
 def test_errors_of_forces_are_not_converted(campaign):
