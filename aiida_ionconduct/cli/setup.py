@@ -44,6 +44,9 @@ PRODUCTION_OPTIONS = PROFILE_OPTIONS | {
     'warnings.rabbitmq_version': False,  # setup says what is to be done about it
 }
 BROKER = 'ionconduct.rabbitmq'
+YIELDING = ('env', 'OMPI_MCA_mpi_yield_when_idle=1')
+"""Before ``mpirun``. Ranks of Open MPI wait for each other in a loop, which takes the cores from other jobs and from
+the rank that is waited for: on a busy machine a job with two ranks takes several times as long (benchmarks/mpi.py)."""
 # Open MPI's mpirun refuses root, which is the user in a container, unless told twice.
 ROOT_PREPEND = 'export OMPI_ALLOW_RUN_AS_ROOT=1\nexport OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1'
 
@@ -215,9 +218,19 @@ def ensure_services(options: SetupOptions) -> str:
 
 
 def ensure_computer(options: SetupOptions) -> str:
-    """Create and configure the computer that runs jobs on this machine, without a scheduler."""
+    """Create and configure the computer that runs jobs on this machine, without a scheduler.
+
+    A computer of an earlier version gets the command of this version that starts MPI. The command is no part of what
+    the cache compares.
+    """
+    command = ['--bind-to', 'none', '-np', '{tot_num_mpiprocs}']
     if orm.Computer.collection.count(filters={'label': COMPUTER}):
-        return 'exists'
+        computer = orm.load_computer(COMPUTER)
+        if computer.get_mpirun_command()[1:] != command:
+            return 'exists'
+        computer.set_mpirun_command([*YIELDING, *computer.get_mpirun_command()])
+        computer.store()
+        return 'exists; ranks of MPI that wait leave the processor to other jobs from now on'
     computer = orm.Computer(
         label=COMPUTER,
         hostname='localhost',
@@ -226,7 +239,7 @@ def ensure_computer(options: SetupOptions) -> str:
         scheduler_type='core.direct',
         workdir=str(Path(get_config().dirpath) / 'scratch' / options.profile),
     )
-    computer.set_mpirun_command([find_program('mpirun'), '--bind-to', 'none', '-np', '{tot_num_mpiprocs}'])
+    computer.set_mpirun_command([*YIELDING, find_program('mpirun'), *command])
     computer.store()
     computer.configure(safe_interval=0)
     computer.set_minimum_job_poll_interval(1)

@@ -50,10 +50,24 @@ def test_computer(programs, options):
     assert setup.ensure_computer(options) == 'created'
     assert setup.ensure_computer(options) == 'exists'
     computer = orm.load_computer('localhost')
-    assert computer.get_mpirun_command()[0] == programs['mpirun']
+    assert computer.get_mpirun_command()[:3] == [*setup.YIELDING, programs['mpirun']]
     assert computer.get_minimum_job_poll_interval() == 1
     assert computer.get_configuration()['safe_interval'] == 0
     assert computer.is_configured
+
+
+def test_computer_of_an_earlier_version(programs, options):
+    """Its command is completed, once; a command of the user's own stays."""
+    setup.ensure_computer(options)
+    computer = orm.load_computer('localhost')
+    whole = computer.get_mpirun_command()
+    computer.set_mpirun_command(whole[len(setup.YIELDING) :])
+    assert setup.ensure_computer(options).startswith('exists; ranks of MPI that wait')
+    assert orm.load_computer('localhost').get_mpirun_command() == whole
+    assert setup.ensure_computer(options) == 'exists'
+    computer.set_mpirun_command(['srun', '-n', '{tot_num_mpiprocs}'])
+    assert setup.ensure_computer(options) == 'exists'
+    assert orm.load_computer('localhost').get_mpirun_command() == ['srun', '-n', '{tot_num_mpiprocs}']
 
 
 def test_codes(programs, options):
