@@ -81,6 +81,7 @@ class ConductivityWorkChain(DftSteps):
             ),
             if_(cls.should_compare_levels)(cls.run_levels, cls.inspect_levels),
             if_(cls.should_teach)(cls.run_teaching, cls.inspect_teaching),
+            if_(cls.has_aimd_beside)(cls.await_aimd, cls.inspect_aimd),
             if_(cls.should_train)(cls.run_training, cls.inspect_training).else_(cls.run_compile, cls.inspect_compile),
             while_(cls.is_on_trial)(
                 while_(cls.should_relabel)(

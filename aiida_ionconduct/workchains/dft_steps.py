@@ -88,7 +88,10 @@ class DftSteps(PretrainedSteps):
         return 'dataset' not in self.inputs and 'model' not in self.inputs
 
     def run_sampling(self) -> ToContext:
-        """Run AIMD, MD with a pretrained potential, or both; and label rattled cells beside AIMD."""
+        """Run AIMD, MD with a pretrained potential, or both; and label rattled cells beside AIMD.
+
+        Beside a pretrained potential, AIMD is not waited for: its frames are labelled, and it teaches, meanwhile.
+        """
         children: dict[str, Any] = {}
         if 'sampling' in self.inputs:
             inputs = self.exposed_inputs(SamplingWorkChain, 'sampling')
@@ -99,7 +102,11 @@ class DftSteps(PretrainedSteps):
         if 'aimd' in self.inputs:
             inputs = self.exposed_inputs(AimdWorkChain, 'aimd')
             inputs.structure = self.ctx.structure
-            children |= self.child(AIMD, AimdWorkChain, inputs)
+            aimd = self.child(AIMD, AimdWorkChain, inputs)
+            if 'sampling' in self.inputs:
+                self.ctx.beside = dict(aimd)
+            else:
+                children |= aimd
         if 'rattle' in self.inputs:
             frames = (
                 rattle_orderings(self.inputs.rattle, **self.ctx.orderings)
@@ -110,21 +117,46 @@ class DftSteps(PretrainedSteps):
         return children
 
     def inspect_sampling(self) -> ExitCode | None:
-        """Join the frames of DFT; without DFT, take those of the pretrained potential."""
-        if 'sampling' in self.inputs:
-            if not self.ctx.sample.is_finished_ok:
-                return self.failure('SAMPLING', self.ctx.sample)
-            self.take_over(self.ctx.sample.outputs)
-        if 'aimd' not in self.inputs:
-            return None
+        """Take over the frames of the pretrained potential, or else those of AIMD."""
+        if 'sampling' not in self.inputs:
+            return self.inspect_aimd()
+        if not self.ctx.sample.is_finished_ok:
+            return self.failure('SAMPLING', self.ctx.sample)
+        self.take_over(self.ctx.sample.outputs)
+        return None
+
+    def has_aimd_beside(self) -> bool:
+        """Return whether AIMD runs that is still to be waited for."""
+        return 'beside' in self.ctx
+
+    def await_aimd(self) -> ToContext:
+        """Wait for the AIMD that runs beside the pretrained potential."""
+        return ToContext(**self.ctx.pop('beside'))
+
+    def inspect_aimd(self) -> ExitCode | None:
+        """Join the frames of AIMD with the other frames of DFT; where no DFT gives labels, they are for the gate."""
         if not self.ctx.aimd.is_finished_ok:
             return self.failure('AIMD', self.ctx.aimd)
+        if self.is_without_dft():
+            return None
         datasets = {'aimd': dataset_from_aimd(self.inputs.frames, **self.ctx.aimd.outputs.trajectories)}
         if 'rattle' in self.inputs:
             if not self.ctx.label_rattled.is_finished_ok:
                 return self.failure('LABELLING', self.ctx.label_rattled)
             datasets['rattled'] = self.ctx.label_rattled.outputs.dataset
+        if 'dataset' in self.ctx:
+            datasets['sampled'] = self.ctx.dataset
         self.ctx.dataset = merge_datasets(**datasets) if len(datasets) > 1 else datasets['aimd']
+        return None
+
+    def failure(self, stage: str, node: orm.ProcessNode) -> ExitCode:
+        """Report a child that failed, and the AIMD that goes on without this work chain, if there is any."""
+        for child in self.ctx.get('beside', {}).values():
+            self.report(
+                f'{child.process_label}<{child.pk}> goes on by itself, and its result is there for the same campaign '
+                f'once more; to end it: aiida-ionconduct kill {child.pk}'
+            )
+        return super().failure(stage, node)
 
     def should_compare_levels(self) -> bool:
         """Return whether DFT will add labels to a given training set, whose level of theory may be another."""

@@ -9,7 +9,6 @@ from aiida.common import AttributeDict
 from aiida.engine import ExitCode, ToContext
 from aiida.orm.utils.managers import NodeLinksManager
 
-from aiida_ionconduct.calculations.functions.datasets import merge_datasets
 from aiida_ionconduct.calculations.functions.sampling import choose_frames, last_structure, structure_to_cells
 from aiida_ionconduct.data import DatasetData
 from aiida_ionconduct.labels import LABEL_SAMPLED, PRERELAX, RELAX, TEACH
@@ -100,13 +99,11 @@ class PretrainedSteps(ParentWorkChain):
         return self.child(LABEL_SAMPLED, LabelWorkChain, self.label_inputs(chosen['frames'], 'sampled'))
 
     def inspect_label_sampled(self) -> ExitCode | None:
-        """Make the training set of these frames, and of those of AIMD if it was run."""
+        """Make the training set of these frames; those of AIMD, if it runs, join them later."""
         if not self.ctx.label_sampled.is_finished_ok:
             return self.failure('LABELLING', self.ctx.label_sampled)
-        labelled = self.ctx.label_sampled.outputs.dataset
-        self.ctx.dataset = (
-            merge_datasets(a_aimd=self.ctx.dataset, b_new=labelled) if 'dataset' in self.ctx else labelled
-        )
+        self.ctx.dataset = self.ctx.label_sampled.outputs.dataset
+        return None
 
     def label_child(self, label: str, frames: orm.TrajectoryData, source: str, name: str) -> ToContext:
         """Let DFT label frames, or the pretrained potential where no DFT is done.

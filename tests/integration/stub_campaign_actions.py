@@ -1,4 +1,4 @@
-"""Campaigns over stubs under a daemon: `verdi run stub_campaign_actions.py submit|describe …` prints JSON."""
+"""Campaigns over stubs under a daemon: `verdi run stub_campaign_actions.py submit PROTOCOL|describe PK` prints JSON."""
 
 import json
 import sys
@@ -19,20 +19,26 @@ OVERRIDES = {
 }
 
 
-def start():
-    """Submit a campaign; return its PK."""
+BESIDE = {'rattle': {'n_frames': 0}, 'pretrained': {'n_frames': 4, 'relax_steps': 0}, 'validation': {'aimd': True}}
+"""What differs where a pretrained potential samples and AIMD runs beside it."""
+
+
+def start(protocol):
+    """Submit a campaign by a protocol; return its PK."""
     structure = orm.StructureData(ase=crystal('beta-Li3PO4'))
-    return submit(StubCampaign.get_builder_from_protocol(load_codes(), structure, 'quickstart', overrides=OVERRIDES)).pk
+    overrides = OVERRIDES | (BESIDE if protocol == 'overnight' else {})
+    return submit(StubCampaign.get_builder_from_protocol(load_codes(), structure, protocol, overrides=overrides)).pk
 
 
 def describe(pk):
-    """Return how a campaign has ended, and the states of its children by label."""
+    """Return how a campaign has ended, and the states of its children by label, in the order in which they ended."""
     node = orm.load_node(int(pk))
     terminated = node.is_terminated
     children = {}
-    for link in node.base.links.get_outgoing(node_class=orm.WorkChainNode).all():
+    links = node.base.links.get_outgoing(node_class=orm.WorkChainNode).all()
+    for link in sorted(links, key=lambda link: link.node.mtime):
         state = link.node.process_state or ProcessState.CREATED  # a child that is being stored has none yet
-        children.setdefault(link.link_label, []).append(state.value)
+        children[link.link_label] = [*children.pop(link.link_label, []), state.value]
     return {'terminated': terminated, 'exit_status': node.exit_status, 'children': children}
 
 

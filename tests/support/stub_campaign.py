@@ -24,6 +24,7 @@ from aiida_ionconduct.workchains.allegro import AllegroWorkChain
 from aiida_ionconduct.workchains.conductivity import ConductivityWorkChain
 from aiida_ionconduct.workchains.label import LabelWorkChain
 from aiida_ionconduct.workchains.relax import RelaxWorkChain
+from aiida_ionconduct.workchains.sampling import SamplingWorkChain
 from aiida_ionconduct.workchains.seeds import SeedsWorkChain
 from aiida_ionconduct.workchains.validation import ValidationWorkChain
 from random_walk import random_walk
@@ -68,6 +69,23 @@ class StubAimd(AimdWorkChain):
             trajectory.set_array('forces', np.full((n_frames, len(atoms), 3), 0.1))
             trajectory.set_array('energy', T + np.arange(float(n_frames)))
             self.out(f'trajectories.{temperature_label(T)}', trajectory.store())
+
+
+class StubSampling(SamplingWorkChain):
+    """The crystal, rattled, with labels of nothing."""
+
+    define = classmethod(make_stub)
+
+    def attach_outputs(self):
+        frames = []
+        for seed in range(6):
+            frame = self.inputs.structure.get_ase()
+            frame.rattle(0.1, seed=seed)
+            frame.info.update(source='pretrained_md', labelled_by='a stub')
+            frame.calc = SinglePointCalculator(frame, energy=float(seed), forces=np.zeros_like(frame.positions))
+            frames.append(frame)
+        self.out('dataset', DatasetData.from_frames(frames).store())
+        self.out('output_parameters', orm.Dict({'labelled_by': 'a stub'}).store())
 
 
 class StubLabel(LabelWorkChain):
@@ -126,6 +144,7 @@ class StubValidation(ValidationWorkChain):
 STUBS = {
     RelaxWorkChain: StubRelax,
     AimdWorkChain: StubAimd,
+    SamplingWorkChain: StubSampling,
     LabelWorkChain: StubLabel,
     AllegroWorkChain: StubAllegro,
     SeedsWorkChain: StubSeeds,

@@ -278,6 +278,32 @@ def process(campaign_inputs, generate_workchain):
     return make
 
 
+def test_aimd_beside_the_labels(process, child, dataset, pw_trajectory, submitted):
+    """It is waited for before the training, which its frames join."""
+    campaign = process('overnight', overrides={**SHORT, 'validation': {'aimd': True}})
+    assert set(campaign.run_sampling()) == {'sample'}
+    assert campaign.has_aimd_beside()
+    campaign.ctx.label_sampled = child(dataset=dataset(n_frames=4, source='sampled'))
+    assert campaign.inspect_label_sampled() is None
+    assert set(campaign.await_aimd()) == {'aimd'}
+    assert not campaign.has_aimd_beside()
+    campaign.ctx.aimd = child(trajectories__T1200=pw_trajectory(5))
+    assert campaign.inspect_aimd() is None
+    assert set(campaign.ctx.dataset.base.attributes.get('sources')) == {'aimd', 'sampled'}
+    campaign.ctx.aimd = child(exit_status=400)
+    assert campaign.inspect_aimd() == ConductivityWorkChain.exit_codes.ERROR_SUB_PROCESS_FAILED_AIMD
+
+
+def test_a_failure_names_the_aimd_that_goes_on(process, child, submitted, caplog):
+    campaign = process('overnight', overrides={**SHORT, 'validation': {'aimd': True}})
+    campaign.run_sampling()
+    aimd = campaign.ctx.beside['aimd']
+    campaign.ctx.label_sampled = child(exit_status=401)
+    code = ConductivityWorkChain.exit_codes.ERROR_SUB_PROCESS_FAILED_LABELLING
+    assert campaign.inspect_label_sampled() == code
+    assert f'aiida-ionconduct kill {aimd.pk}' in caplog.text
+
+
 def test_failure_of_the_sampling(process, child):
     """It has an exit code of its own."""
     campaign = process('screen')
