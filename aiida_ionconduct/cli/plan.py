@@ -24,6 +24,7 @@ SCF_FROM_SCRATCH = 1.8  # steps' worth
 SCF_ATOMS, SCF_CUTOFF_RY, SCF_EXPONENT = 17, 35.0, 2.3
 TEACHER_ATOM_STEP_S = 0.025  # SevenNet-0
 RELAXATION_STEPS = {'relax': 15, 'vc-relax': 40}  # of Li13P3SiO16, with stress, until the volume stayed as it was
+AFTER_TEACHER = 0.4  # of these steps, where a pretrained potential has relaxed first: 17 for the same crystal
 
 Builder: TypeAlias = Any
 """A ``ProcessBuilder`` of a campaign, whose inputs mypy cannot know."""
@@ -152,7 +153,7 @@ def dft_stages(builder: Builder, n_atoms: int) -> tuple[list[PlannedStage], int]
             hours = n_cells * n_first * n_atoms * TEACHER_ATOM_STEP_S / 3600
             stages.append(PlannedStage(labels.PRERELAX, 'first relaxation', 'ASE', n_cells, n_atoms, n_first, hours))
         calculation = builder.relax['base_relax']['pw']['parameters']['CONTROL']['calculation']
-        n_steps = RELAXATION_STEPS[calculation]
+        n_steps = round(RELAXATION_STEPS[calculation] * (AFTER_TEACHER if n_first else 1))
         ratio = cutoff_Ry(builder.relax['base_relax']['pw']) / cutoff_Ry(builder.label['pw'])
         hours = n_cells * n_steps * step_s * ratio**1.5 / 3600
         stages.append(PlannedStage(labels.RELAX, 'relaxation', 'pw.x', n_cells, n_atoms, n_steps, hours))

@@ -182,6 +182,17 @@ def test_plan_with_a_pretrained_potential(pseudo_family, fixture_code, generate_
     assert ('pw.x' in text) == (protocol == 'overnight')
 
 
+def test_plan_of_a_relaxation_after_the_first(pseudo_family, fixture_code, generate_structure):
+    """DFT has fewer steps to do where the pretrained potential has relaxed the crystal."""
+    codes = {label: fixture_code(engine.plugin) for label, engine in ENGINES.items()}
+    cell, steps = generate_structure('Li7PSiO8'), {}
+    for relax_steps in (0, 200):
+        overrides = {'pretrained': {'relax_steps': relax_steps}}
+        builder = ConductivityWorkChain.get_builder_from_protocol(codes, cell, 'overnight', overrides=overrides)
+        steps[relax_steps] = next(stage.steps for stage in plan(builder) if stage.name == 'relaxation')
+    assert steps == {0: 40, 200: 16}
+
+
 def test_planned_stages_carry_the_labels_of_their_calls(stages):
     """The live view weights the stages by these labels."""
     planned = {name: stage.label for name, stage in stages.items()}
