@@ -323,14 +323,18 @@ def stage_progress(
         optional = sum(stage.core_hours for stage in stages if stage.name.endswith('at most'))
         # Of rounds up to a limit, the last has ended when a later stage has begun.
         over = called and all(child.is_terminated for child, _ in called) and (not optional or label != begun[-1])
+        done = 1.0 if over else share_done(called, n_planned)
+        ended = [job for _, jobs in called for job in jobs if job.is_finished]
+        n_cached = sum(job.base.caching.is_created_from_cache for job in ended)
         progress.append(
             StageProgress(
                 label=label,
                 program='/'.join(sorted({stage.program for stage in stages})),
                 hours=hours,
                 n_jobs=n_planned,
-                done=1.0 if over else share_done(called, n_planned),
-                n_done=sum(job.is_finished for _, jobs in called for job in jobs),
+                done=done,
+                n_done=len(ended) - n_cached,
+                cached=done * n_cached / len(ended) if ended else 0.0,
                 elapsed_s=times.get(label, 0.0),
                 unknown_steps=label in (labels.PRERELAX, labels.RELAX),
                 optional=optional / hours if hours else 0.0,

@@ -34,11 +34,13 @@ class StageProgress(NamedTuple):
     done: float
     """Share of it that is done, from 0 to 1."""
     n_done: int
-    """Number of jobs that have ended."""
+    """Number of jobs that have ended and were computed."""
     elapsed_s: float
     """Time that it took so far; stages that run at the same time share the time."""
     unknown_steps: bool = False
     """Whether the plan guesses the number of steps, as that of a relaxation."""
+    cached: float = 0.0
+    """Share of it that came from the cache, which says nothing of the time that the rest takes."""
     optional: float = 0.0
     """Share of the planned hours that a campaign which converges early does not need."""
 
@@ -52,7 +54,7 @@ class Forecast(NamedTuple):
 
 
 def forecast(stages: Sequence[StageProgress]) -> Forecast | None:
-    """Return how long a campaign will still take; None as long as no job of it has ended.
+    """Return how long a campaign will still take; None as long as no job of it was computed to its end.
 
     The logarithm of the ratio of the time to the planned time is a Gaussian process, correlated within a program and
     less between programs. A stage that has run therefore corrects the stages of the same program most and the other
@@ -61,14 +63,15 @@ def forecast(stages: Sequence[StageProgress]) -> Forecast | None:
     :param stages: all stages of the plan, begun or not.
     """
     stages = [stage for stage in stages if stage.hours > 0]
-    measured = [index for index, stage in enumerate(stages) if stage.done and stage.elapsed_s]
+    measured = [index for index, stage in enumerate(stages) if stage.done > stage.cached and stage.elapsed_s]
     if not measured:
         return None
     same_program = np.array([[a.program == b.program for b in stages] for a in stages])
     own = np.diag([SD_UNKNOWN_STEPS**2 if stage.unknown_steps else SD_STAGE**2 for stage in stages])
     covariance = SD_SITE**2 + SD_PROGRAM**2 * same_program + own
     noise = np.diag([SD_JOB**2 / max(stages[index].n_done, 1) for index in measured])
-    slowness = np.log([stages[i].elapsed_s / (planned_s(stages[i]) * stages[i].done) for i in measured])
+    computed = [stage.done - stage.cached for stage in stages]
+    slowness = np.log([stages[i].elapsed_s / (planned_s(stages[i]) * computed[i]) for i in measured])
     gain = np.linalg.solve(covariance[np.ix_(measured, measured)] + noise, covariance[measured]).T
     covariance, slowness = covariance - gain @ covariance[measured], gain @ slowness
 

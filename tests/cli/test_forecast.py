@@ -113,6 +113,15 @@ def test_overdue_stage_is_not_about_to_end():
     assert forecast(begun).middle_s > 10_000
 
 
+def test_what_came_from_the_cache_says_nothing_of_the_time():
+    """A stage from the cache predicts nothing; where half of a stage did, the other half took all of the time."""
+    cached = stage('relax', done=1.0, cached=1.0, elapsed_s=2.0)
+    assert forecast([cached, stage('aimd')]) is None
+    half = forecast([stage('label', n_done=50, n_jobs=200, done=0.5, cached=0.25, elapsed_s=900.0)])
+    whole = forecast([stage('label', n_done=50, n_jobs=200, done=0.25, elapsed_s=900.0)])
+    assert half.middle_s == pytest.approx(whole.middle_s * 0.5 / 0.75)
+
+
 def test_what_convergence_saves_is_not_in_the_lower_end():
     """An upper limit counts in the upper end alone."""
     done = stage('aimd', done=1.0, n_done=10, elapsed_s=3600.0)
@@ -164,3 +173,16 @@ def test_progress_of_a_stored_campaign(aiida_profile):
     before = {stage.label: stage for stage in stage_progress(campaign, CallTree(campaign), plan[:3], 100.0)}
     assert before['validate'].done == 0.25, 'further rounds of validation may come'
     assert progress['md'].elapsed_s > 0
+
+
+def test_progress_from_the_cache(aiida_profile):
+    """Jobs from the cache are told from those that were computed."""
+    campaign = orm.WorkChainNode().store()
+    labels = called(orm.WorkChainNode(), campaign, 'label_sampled', ended=False)
+    for number in range(4):
+        job = called(orm.CalcJobNode(), labels, f'frames_{number}', ended=number < 3)
+        if number < 2:
+            job.base.extras.set(job.base.caching.CACHED_FROM_KEY, 'another job')
+    plan = [PlannedStage('label_sampled', 'sampled frames', 'pw.x', 4, 10, 10, 1.0)]
+    (stage_,) = stage_progress(campaign, CallTree(campaign), plan, 100.0)
+    assert (stage_.done, stage_.n_done, stage_.cached) == (0.75, 1, 0.5)
