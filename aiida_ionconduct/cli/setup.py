@@ -299,6 +299,9 @@ def ensure_daemon(options: SetupOptions) -> str:
             start_daemon(client, options.workers)
             return f'started with {options.workers} workers'
         workers = client.get_worker_info(timeout=PATIENCE_S)['info'].values()
+        if not workers:
+            client.restart_daemon(timeout=PATIENCE_S)
+            return 'restarted: it had no workers'
         if newest_source() >= min(worker['started'] for worker in workers):
             client.restart_daemon(timeout=PATIENCE_S)
             return 'restarted: the source is newer'

@@ -188,3 +188,25 @@ def test_setup_twice(command_in, tmp_path):
     user = tmp_path / 'home' / '.aiida'
     assert [path.name for path in user.rglob('*')] == ['config.json']
     assert (user / 'config.json').read_text() == 'the profiles of a user'
+
+
+@pytest.mark.parametrize(
+    ('workers', 'state'),
+    [({}, 'restarted: it had no workers'), ({'1': {'started': 0.0}}, 'restarted: the source is newer')],
+)
+def test_daemon_that_runs_without_use(monkeypatch, options, workers, state):
+    """Without workers, or with workers of an older source, the daemon is restarted."""
+    restarts = []
+
+    class Client:
+        is_daemon_running = True
+
+        def get_worker_info(self, timeout):
+            return {'info': workers}
+
+        def restart_daemon(self, timeout):
+            restarts.append(timeout)
+
+    monkeypatch.setattr(setup, 'daemon_client', lambda profile: Client())
+    assert setup.ensure_daemon(options) == state
+    assert restarts == [setup.PATIENCE_S]
