@@ -1,12 +1,14 @@
 """Fixtures for all tests: jobs in a sandbox, parsers on stored output, work chains by steps, a throw-away profile."""
 # ruff: noqa: E402  (the environment is read when AiiDA and NumPy are imported)
 
+import functools
 import io
 import os
 import pathlib
 import shutil
 import sqlite3
 import tempfile
+import types
 
 # AiiDA makes its configuration folder when it is imported: it gets one of ours, so that no test touches the user's.
 CONFIGURATION = tempfile.mkdtemp(prefix='aiida-ionconduct-tests-')
@@ -27,6 +29,7 @@ from aiida.plugins import CalculationFactory, ParserFactory, WorkflowFactory
 from aiida.plugins.entry_point import format_entry_point_string
 from aiida_pseudo.data.pseudo import UpfData
 from aiida_pseudo.groups.family import CutoffsPseudoPotentialFamily
+from aiida_quantumespresso.workflows.protocols import utils as qe_protocols
 from ase import Atoms
 from plumpy.ports import PortNamespace
 from sqlalchemy import event
@@ -40,9 +43,9 @@ pytest_plugins = ['aiida.tools.pytest_fixtures']
 
 
 # What takes most of the time of a test with AiiDA and is not under test: the help of every input of a builder, as JSON
-# in docstrings, and YAML read by Python code instead of the same library's C code.
+# in docstrings, and the protocols of aiida-quantumespresso, read by Python code instead of the same library's C code.
 PortNamespace.__str__ = object.__str__
-yaml.SafeLoader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+qe_protocols.yaml = types.SimpleNamespace(safe_load=functools.partial(yaml.load, Loader=yaml.CSafeLoader))
 
 
 @event.listens_for(Engine, 'connect')
