@@ -201,7 +201,8 @@ def compare_potentials(**conductivities: ConductivityData) -> orm.Dict:
     columns = ('sigma_full_S_per_cm', 'sigma_full_stderr', 'sigma_full_dof')
     scatters: dict[str, Any] = {}
     for T in sorted({result['temperature_K'] for result in results}):
-        rows = [[result.get(column) for column in columns] for result in results if result['temperature_K'] == T]
+        here = [result for result in results if result['temperature_K'] == T]
+        rows: list[list[Any]] = [[result.get(column) for column in columns] for result in here]
         known = [row for row in rows if all(row) and row[0] > 0]
         scatter = potential_scatter(*zip(*known, strict=True)) if len(known) > 1 else None
         scatters[temperature_label(T)] = scatter and {**scatter._asdict(), 'n_without': len(rows) - len(known)}

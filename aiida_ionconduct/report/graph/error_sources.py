@@ -67,7 +67,7 @@ def of_potentials(result: ConductivityData) -> list[tuple[float, float]]:
     newest: dict[str, tuple[float, float]] = {}
     for node in sorted(query.all(flat=True), key=lambda node: node.pk or 0):
         sigma, stderr = (node.base.attributes.get(name, None) for name in ('sigma_full_S_per_cm', 'sigma_full_stderr'))
-        if sigma and stderr and (potential := _potential_of(node)):
+        if sigma and sigma > 0 and stderr and (potential := _potential_of(node)):
             newest[potential] = (sigma, stderr)
     return list(newest.values())
 
