@@ -153,8 +153,8 @@ class DftSteps(PretrainedSteps):
         """Report a child that failed, and the AIMD that goes on without this work chain, if there is any."""
         for child in self.ctx.get('beside', {}).values():
             self.report(
-                f'{child.process_label}<{child.pk}> goes on by itself, and its result is there for the same campaign '
-                f'once more; to end it: aiida-ionconduct kill {child.pk}'
+                f'{child.process_label}<{child.pk}> goes on by itself; when it has ended, the same campaign takes its '
+                f'result from the cache. To end it: aiida-ionconduct kill {child.pk}'
             )
         return super().failure(stage, node)
 

@@ -121,7 +121,7 @@ def potentials_builder(
             f'{name} has no conductivity at {", ".join(f"{T:g} K" for T in other)}: choose from '
             f'{", ".join(f"{T:g} K" for T in sorted(by_temperature))}.'
         )
-    chosen = sorted(temperatures_K or by_temperature)
+    chosen = sorted(set(temperatures_K or by_temperature))
     md = {key: value for key, value in campaign['md'].items() if key != 'previous'}
     campaign['md'] = {**md, 'temperatures_K': orm.List(chosen)}
     if 'cells' in node.outputs:
@@ -129,24 +129,26 @@ def potentials_builder(
     models = {} if training_seeds else other_members(node)
     builder = PotentialsStudyWorkChain.get_builder()
     if models:
-        builder.models = models
+        builder.models = {seed_label(seed): model for seed, model in models.items()}
     else:
         campaign |= training_inputs(node, inputs, training_seeds)
     builder.campaign = campaign
-    builder.training_seeds = orm.List(list(training_seeds) or [int(label.removeprefix('seed')) for label in models])
+    builder.training_seeds = orm.List(list(training_seeds or models))
     builder.reference = {by_temperature[T]: known[by_temperature[T]] for T in chosen}
     builder.max_concurrent = orm.Int(1)  # a campaign fills the machine
     return builder
 
 
-def other_members(node: orm.WorkChainNode) -> dict[str, AllegroModelData]:
-    """Return the potentials of a campaign's committee that its production has not used, by the label of the seed."""
-    used = node.outputs.model.uuid
+def other_members(node: orm.WorkChainNode) -> dict[int, AllegroModelData]:
+    """Return the potentials of a campaign's committee that its production has not used, by the seed of the training."""
     links = node.base.links.get_outgoing(link_type=LinkType.CALL_WORK, link_label_filter=ACTIVE_LEARNING)
-    members: dict[str, AllegroModelData] = {}
-    for learning in links.all_nodes():
-        members |= dict(learning.outputs.models.items()) if 'models' in learning.outputs else {}
-    return {label: model for label, model in members.items() if model.uuid != used}
+    members = {
+        seed: learning.outputs.models[seed_label(seed)]
+        for learning in links.all_nodes()
+        if 'models' in learning.outputs
+        for seed in learning.inputs.parameters['committee_seeds']
+    }
+    return {seed: model for seed, model in members.items() if model.uuid != node.outputs.model.uuid}
 
 
 def training_inputs(node: orm.WorkChainNode, inputs: AttributeDict, training_seeds: Sequence[int]) -> dict[str, Any]:
@@ -160,12 +162,15 @@ def training_inputs(node: orm.WorkChainNode, inputs: AttributeDict, training_see
         raise ValueError(f'the potential of {name} was given to it: there are no frames to train others on.')
     if not training_seeds:
         raise ValueError(f'{name} has no committee: name seeds for further trainings, such as --training-seeds 2,3.')
-    used = TrainingParameters.stored(inputs.allegro.train.parameters.get_dict()).seed
+    parameters = inputs.allegro.train.parameters.get_dict()
+    used = TrainingParameters.stored(parameters).seed
     if used in training_seeds or len(set(training_seeds)) < len(training_seeds):
         raise ValueError(
             f'the seeds {list(training_seeds)} of the trainings must differ from each other and from {used}, that of '
             f'the potential of {name}.'
         )
+    for seed in training_seeds:
+        TrainingParameters.check({**parameters, 'seed': seed})
     training: dict[str, Any] = {'dataset': node.outputs.dataset, 'allegro': inputs.allegro}
     if 'finetuning' in inputs:
         training['finetuning'] = inputs.finetuning

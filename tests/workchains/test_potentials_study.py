@@ -179,7 +179,7 @@ def test_members_of_the_committee_run(campaign):
 
 
 def test_a_potential_that_fails_leaves_the_others(campaign):
-    study = run(potentials_builder(campaign(), [4, 2], [1200.0]))
+    study = run(potentials_builder(campaign(), [4, 2], [1200.0, 1200.0]))
     assert study.exit_message == '1 of 2 potentials have no conductivity; the others are compared.'
     assert set(study.outputs.conductivities) == {'T1200_seed2'}
     assert study.outputs.comparison['T1200']['n'] == 2
@@ -191,6 +191,7 @@ def test_a_potential_that_fails_leaves_the_others(campaign):
         (([],), 'has no committee: name seeds for further trainings, such as --training-seeds 2,3'),
         (([1],), r'must differ from each other and from 1'),
         (([2, 2],), r'must differ from each other'),
+        (([-1],), '`seed` is -1'),
         (([2], [300.0]), 'has no conductivity at 300 K: choose from 900 K, 1200 K'),
     ],
 )

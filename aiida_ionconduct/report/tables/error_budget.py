@@ -93,7 +93,9 @@ def _potential(data: Campaign) -> Row:
     if scatter:
         return (label, '; '.join(scatter), OUT, 'conductivities of this material in this profile')
     error = data.training.get('test_forces_rmse_eV_per_A')
-    advice = 'the same production with potentials of other training seeds: aiida-ionconduct study potentials PK'
+    # Without a committee, the study needs seeds; where a potential was given, there are no frames to train others on.
+    command = 'study potentials PK --training-seeds 2,3' if data.training else 'launch --model FILE --temperatures …'
+    advice = f'the same production with potentials of other training seeds: aiida-ionconduct {command}'
     if error is None:
         return (label, NOT_KNOWN, OUT, advice)
     force = f'forces: {format_number(1000 * error, unit="meV/Å")} (RMSE)'

@@ -35,7 +35,7 @@ def test_what_is_not_known_has_a_command(campaign):
     for source, words in (
         ('Ordering', 'aiida-ionconduct launch --orderings'),
         ('Size', 'aiida-ionconduct study sizes PK PK'),
-        ('Potential', 'aiida-ionconduct study potentials PK'),
+        ('Potential', 'aiida-ionconduct launch --model'),
     ):
         size, included, basis = rows[source]
         assert (size, included) == ('not known', 'no')
@@ -70,6 +70,7 @@ def test_errors_of_forces_are_not_converted(campaign):
     size, included, basis = budget(replace(campaign, training={'test_forces_rmse_eV_per_A': 0.0452}))['Potential']
     assert (size, included) == ('forces: 45.2 meV/Å (RMSE)', 'no')
     assert 'not converted' in basis
+    assert basis.endswith('aiida-ionconduct study potentials PK --training-seeds 2,3')
 
 
 def test_functional_and_labels_are_stated(campaign):
