@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,11 @@ from aiida_ionconduct.allegro.cost import COMPILE_S, MD_ATOM_STEP_S, relative_si
 from aiida_ionconduct.allegro.grid import parse_grid
 from aiida_ionconduct.calculations.functions.datasets import split
 from aiida_ionconduct.calculations.functions.models import choose_model, chosen_row
-from aiida_ionconduct.cli.follow import follow
 from aiida_ionconduct.cli.plan import duration
+from aiida_ionconduct.cli.studies import submit_study
 from aiida_ionconduct.cli.submit import load_data, load_overrides
 from aiida_ionconduct.cli.words import echo
 from aiida_ionconduct.data import DatasetData
-from aiida_ionconduct.farm.submission import SubmissionError, submit_once
 from aiida_ionconduct.readers.label_keys import LabelKeys
 from aiida_ionconduct.report.tables.models import choice_text, models_text, overrides_text
 from aiida_ionconduct.studies.models import force_limit, level_name, rung_sizes
@@ -151,19 +151,9 @@ def run_study(
     if dry_run:
         echo('Nothing was submitted.')
         return
-    try:
-        node, is_new = submit_once(builder)
-    except SubmissionError as exception:
-        raise click.ClickException(str(exception)) from exception
-    echo(f'{"Submitted" if is_new else "The same is on its way:"} {node.process_label}<{node.pk}>.\n')
-    later = f'  aiida-ionconduct status {node.pk}\n  aiida-ionconduct study models {node.pk}'
-    later += f' --choose "{choose}"' if choose else ''
-    if detach:
-        echo(f'Later:\n{later}')
-    elif not follow(node):
-        echo(f'\nThe study goes on without this window. Come back to it:\n{later}')
-    else:
-        show_study(node, choose=choose, output=output, figures=figures)
+    command = 'study models {pk}' + (f' --choose "{choose}"' if choose else '')
+    show = functools.partial(show_study, choose=choose, output=output, figures=figures)
+    submit_study(builder, show, command, detach=detach)
 
 
 def show_study(node: orm.ProcessNode, *, choose: str | None, output: Path | None, figures: Path) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import click
 from aiida import orm
 
-from aiida_ionconduct.cli.follow import follow
 from aiida_ionconduct.cli.plan import Builder, plan_table
+from aiida_ionconduct.cli.studies import submit_study
 from aiida_ionconduct.cli.submit import load_campaign, numbers
 from aiida_ionconduct.cli.words import echo
-from aiida_ionconduct.farm.submission import SubmissionError, submit_once
 from aiida_ionconduct.report.tables.studies import potentials_text
 from aiida_ionconduct.workchains.potentials_study import PotentialsStudyWorkChain, potentials_builder
 
@@ -36,21 +35,12 @@ def study_potentials(
     n = len(builder.training_seeds)
     echo(f'{n} more potential{"s" * (n > 1)}, one after the other. Each:\n')
     echo(plan_table(builder.campaign, f'of the campaign {pk}'))
+    if 'initial_model' in builder.campaign.allegro['train']:
+        echo('\nAll start from the weights from which the campaign has started, so they differ less than they could.')
     if dry_run:
         echo('Nothing was submitted.')
         return
-    try:
-        node, is_new = submit_once(builder)
-    except SubmissionError as exception:
-        raise click.ClickException(str(exception)) from exception
-    echo(f'{"Submitted" if is_new else "The same is on its way:"} {node.process_label}<{node.pk}>.\n')
-    later = f'  aiida-ionconduct status {node.pk}\n  aiida-ionconduct study potentials {node.pk}'
-    if detach:
-        echo(f'Later:\n{later}')
-    elif not follow(node):
-        echo(f'\nThe study goes on without this window. Come back to it:\n{later}')
-    else:
-        show_study(node)
+    submit_study(builder, show_study, 'study potentials {pk}', detach=detach)
 
 
 def show_study(node: orm.ProcessNode) -> None:

@@ -7,6 +7,7 @@ import pytest
 from aiida import orm
 from aiida.engine import run_get_node
 
+from aiida_ionconduct.cli.plan import plan
 from aiida_ionconduct.data import AllegroModelData
 from aiida_ionconduct.data.model import remember_made_here
 from aiida_ionconduct.labels import run_label, seed_label
@@ -176,6 +177,14 @@ def test_members_of_the_committee_run(campaign):
     called = [child for child in study.called if child.process_label == 'ConductivityWorkChain']
     assert [child.inputs.model.label for child in called] == ['seed2', 'seed3']
     assert all('allegro' not in child.inputs for child in called)
+
+
+@pytest.mark.parametrize(('committee', 'seeds', 'first'), [(False, [2], 'training'), (True, [], 'compilation')])
+def test_plan_of_a_potential(campaign, committee, seeds, first):
+    """What the command prints before the submission: a potential is trained or only compiled, then it runs."""
+    builder = potentials_builder(campaign(committee=committee), seeds)
+    assert [stage.name for stage in plan(builder.campaign)] == [first, 'validation', 'production']
+    assert 'initial_model' not in builder.campaign.allegro['train']
 
 
 def test_a_potential_that_fails_leaves_the_others(campaign):

@@ -33,10 +33,10 @@ def potentials_command(
 ) -> None:
     """Run the production of a campaign again with other potentials, and compare the conductivities.
 
-    The potentials differ in the seeds of their trainings only: the members of the campaign's committee, or potentials
-    that are trained for this study. The scatter of their conductivities, beyond the errors of the runs, is a lower
-    limit of the error of the potential, as all of them learn from the same frames. The error budget of the campaign
-    shows it afterwards. With the PK of such a study, its table is printed.
+    The potentials are the members of the campaign's committee, or are trained for this study with other seeds, at once
+    on all frames of the campaign, also where the campaign has trained in rounds. The scatter of their conductivities,
+    beyond the errors of the runs, is a lower limit of the error of the potential, as all of them learn from the same
+    frames. The error budget of the campaign shows it afterwards. With the PK of such a study, its table is printed.
 
     \b
       aiida-ionconduct study potentials PK --dry-run
