@@ -207,7 +207,7 @@ def training_stages(builder: Builder, n_atoms: int, n_frames: int) -> list[Plann
     parameters = TrainingParameters.check(builder.allegro.train['parameters'].get_dict()).model_dump()
     if builder.active_learning is not None:
         return active_learning_stages(builder, n_atoms, n_frames, parameters)
-    relabelling = {'n_rounds': 0} if builder.relabelling is None else builder.relabelling.get_dict()
+    relabelling: dict[str, Any] = {'n_rounds': 0} if builder.relabelling is None else builder.relabelling.get_dict()
     first = parameters if builder.finetuning is None else {**parameters, **builder.finetuning.get_dict()}
     stages = [training_stage(labels.numbered(labels.TRAIN, 0), 'training', n_atoms, n_frames, parameters=first)]
     for index in range(1, relabelling['n_rounds'] + 1):
